@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The arguments of a table line: `<main_dev> <spare_dev> <spare_start> <spare_len>`, then
+//! optional ones behind their number.
+
+use crate::{
+    decimal,
+    geometry::{
+        BlockSize,
+        SectorRange, //
+    },
+};
+
+/// What a failing write does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorPolicy {
+    /// The block moves to the spare and the write is completed there.
+    #[default]
+    Relocate,
+    /// The block is remembered as pending and the error goes to the caller.
+    Record,
+    /// The error goes to the caller.
+    Off,
+}
+
+impl ErrorPolicy {
+    /// The word that stands for the policy in tables and messages.
+    pub const fn word(self) -> &'static str {
+        match self {
+            ErrorPolicy::Relocate => "relocate",
+            ErrorPolicy::Record => "record",
+            ErrorPolicy::Off => "off",
+        }
+    }
+
+    /// The policy that `word` stands for.
+    pub fn from_word(word: &[u8]) -> Option<Self> {
+        [Self::Relocate, Self::Record, Self::Off]
+            .into_iter()
+            .find(|policy| policy.word().as_bytes() == word)
+    }
+}
+
+/// The arguments of one table line, checked for form but not against devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arguments<'a> {
+    /// Path or `major:minor` of the device with bad blocks.
+    pub main_dev: &'a [u8],
+    /// Path or `major:minor` of the device that takes their place.
+    pub spare_dev: &'a [u8],
+    /// The spare area on the spare device.
+    pub spare: SectorRange,
+    /// Sector of the main device that the target starts at.
+    pub main_start: u64,
+    /// Block size, where one is given.
+    pub block_size: Option<BlockSize>,
+    /// Whether remaps live only as long as the table.
+    pub volatile: bool,
+    /// Whether metadata is written anew whatever the area holds.
+    pub format: bool,
+    /// What a failing write does.
+    pub error_policy: ErrorPolicy,
+}
+
+/// Why a table line is refused: which argument, and what is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Fewer than the four arguments that every table has.
+    Missing,
+    /// A numeric argument is not a number.
+    Number(&'static str, decimal::Error),
+    /// The end of the spare area is beyond 2^64 sectors.
+    SpareRange,
+    /// The number of optional arguments does not agree with what follows it.
+    OptionCount,
+    /// No option has that name.
+    UnknownOption,
+    /// The option appears twice.
+    RepeatedOption,
+    /// The option needs a value behind it.
+    OptionValue,
+    /// Not a power of two from 1 to 2048.
+    BlockSize,
+    /// No such error policy.
+    ErrorPolicy,
+}
+
+impl Error {
+    /// Text for `ti->error`.
+    pub const fn text(&self) -> &'static str {
+        match self {
+            Error::Missing => {
+                "Wrong argument count: <main_dev> <spare_dev> <spare_start> <spare_len> needed"
+            }
+            Error::Number(_, _) => "Invalid number in arguments",
+            Error::SpareRange => "spare_start and spare_len reach beyond the last possible sector",
+            Error::OptionCount => "Wrong argument count: optional arguments differ from their number",
+            Error::UnknownOption => "Unknown optional argument",
+            Error::RepeatedOption => "Optional argument given twice",
+            Error::OptionValue => "Optional argument lacks its value",
+            Error::BlockSize => "block_size is not a power of two from 1 to 2048 sectors",
+            Error::ErrorPolicy => "error_policy is not relocate, record or off",
+        }
+    }
+}
+
+/// A refusal, with the argument that caused it (empty where one is missing).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal<'a> {
+    /// The argument as the user wrote it.
+    pub argument: &'a [u8],
+    /// What is wrong.
+    pub error: Error,
+}
+
+fn number<'a>(name: &'static str, text: &'a [u8]) -> Result<u64, Refusal<'a>> {
+    decimal::parse(text).map_err(|why| Refusal {
+        argument: text,
+        error: Error::Number(name, why),
+    })
+}
+
+impl<'a> Arguments<'a> {
+    /// Parses the arguments behind `remap` in a table line.
+    pub fn parse(args: &[&'a [u8]]) -> Result<Self, Refusal<'a>> {
+        let refuse = |argument, error| Err(Refusal { argument, error });
+        let (&[main_dev, spare_dev, start, len], rest) = match args.split_first_chunk::<4>() {
+            Some(split) => split,
+            None => return refuse(b"", Error::Missing),
+        };
+        let start = number("spare_start", start)?;
+        let spare_len = number("spare_len", len)?;
+        let Some(spare) = SectorRange::new(start, spare_len) else {
+            return refuse(len, Error::SpareRange);
+        };
+        let mut parsed = Self {
+            main_dev,
+            spare_dev,
+            spare,
+            main_start: 0,
+            block_size: None,
+            volatile: false,
+            format: false,
+            error_policy: ErrorPolicy::default(),
+        };
+        let Some((&count, options)) = rest.split_first() else {
+            return Ok(parsed);
+        };
+        if number("number of optional arguments", count)? != options.len() as u64 {
+            return refuse(count, Error::OptionCount);
+        }
+        parsed.options(options)?;
+        Ok(parsed)
+    }
+
+    fn options(&mut self, options: &[&'a [u8]]) -> Result<(), Refusal<'a>> {
+        let mut main_start = None;
+        let mut policy = None;
+        let mut words = options.iter().copied();
+        while let Some(option) = words.next() {
+            let refuse = |argument, error| Err(Refusal { argument, error });
+            let mut value = || {
+                words.next().ok_or(Refusal {
+                    argument: option,
+                    error: Error::OptionValue,
+                })
+            };
+            let repeated = match option {
+                b"main_start" => main_start
+                    .replace(number("main_start", value()?)?)
+                    .is_some(),
+                b"block_size" => {
+                    let text = value()?;
+                    let Some(size) = BlockSize::from_sectors(number("block_size", text)?) else {
+                        return refuse(text, Error::BlockSize);
+                    };
+                    self.block_size.replace(size).is_some()
+                }
+                b"error_policy" => {
+                    let text = value()?;
+                    let Some(word) = ErrorPolicy::from_word(text) else {
+                        return refuse(text, Error::ErrorPolicy);
+                    };
+                    policy.replace(word).is_some()
+                }
+                b"volatile" => core::mem::replace(&mut self.volatile, true),
+                b"format" => core::mem::replace(&mut self.format, true),
+                _ => return refuse(option, Error::UnknownOption),
+            };
+            if repeated {
+                return refuse(option, Error::RepeatedOption);
+            }
+        }
+        self.main_start = main_start.unwrap_or(0);
+        self.error_policy = policy.unwrap_or_default();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn parse(line: &str) -> Result<Arguments<'_>, Error> {
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        Arguments::parse(&words).map_err(|refusal| refusal.error)
+    }
+
+    #[test]
+    fn takes_the_example_of_the_specification() {
+        let parsed = parse("/dev/loop0 /dev/loop1 0 204800").unwrap();
+        assert_eq!(parsed.main_dev, b"/dev/loop0");
+        assert_eq!(parsed.spare_dev, b"/dev/loop1");
+        assert_eq!(parsed.spare, SectorRange::new(0, 204800).unwrap());
+        assert_eq!(parsed.main_start, 0);
+        assert_eq!(parsed.block_size, None);
+        assert!(!parsed.volatile && !parsed.format);
+        assert_eq!(parsed.error_policy, ErrorPolicy::Relocate);
+    }
+
+    #[test]
+    fn takes_every_option_in_any_order() {
+        let parsed =
+            parse("7:0 7:1 8 64 8 error_policy record format block_size 16 volatile main_start 2048")
+                .unwrap();
+        assert_eq!(parsed.main_start, 2048);
+        assert_eq!(parsed.block_size, BlockSize::from_sectors(16));
+        assert!(parsed.volatile && parsed.format);
+        assert_eq!(parsed.error_policy, ErrorPolicy::Record);
+        assert!(parse("a b 0 8 0").is_ok());
+    }
+
+    #[test]
+    fn refuses_with_the_reason() {
+        let cases = [
+            ("a b 0", Error::Missing),
+            ("a b x 8", Error::Number("spare_start", decimal::Error::NotDecimal)),
+            ("a b 0 -8", Error::Number("spare_len", decimal::Error::NotDecimal)),
+            ("a b 18446744073709551615 1", Error::SpareRange),
+            ("a b 0 8 1", Error::OptionCount),
+            ("a b 0 8 0 volatile", Error::OptionCount),
+            ("a b 0 8 2 volatile", Error::OptionCount),
+            ("a b 0 8 1 fast", Error::UnknownOption),
+            ("a b 0 8 2 volatile volatile", Error::RepeatedOption),
+            ("a b 0 8 4 main_start 1 main_start 1", Error::RepeatedOption),
+            ("a b 0 8 1 block_size", Error::OptionValue),
+            ("a b 0 8 2 block_size 3", Error::BlockSize),
+            ("a b 0 8 2 block_size 0", Error::BlockSize),
+            ("a b 0 8 2 block_size 4096", Error::BlockSize),
+            ("a b 0 8 2 error_policy maybe", Error::ErrorPolicy),
+        ];
+        for (line, error) in cases {
+            assert_eq!(parse(line), Err(error), "{line}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sectors, blocks and where things lie on a device.
+//!
+//! A *sector* is 512 bytes. A *block* is the unit of remapping, a power of two of sectors. Blocks
+//! are counted from the start of the target; block `n` covers the target's sectors
+//! `n * block_size ..`, and a last block that the target's end cuts short is a block like any
+//! other.
+
+use core::fmt;
+
+/// Most sectors that a block may have (1 MiB).
+pub const MAX_BLOCK_SECTORS: u32 = 2048;
+
+/// Size of a block: a power of two of sectors, 1 to [`MAX_BLOCK_SECTORS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockSize {
+    shift: u32,
+}
+
+impl BlockSize {
+    /// The block size of `sectors` sectors, or `None` where that is no power of two from 1 to
+    /// [`MAX_BLOCK_SECTORS`].
+    pub const fn from_sectors(sectors: u64) -> Option<Self> {
+        if sectors.is_power_of_two() && sectors <= MAX_BLOCK_SECTORS as u64 {
+            Some(Self {
+                shift: sectors.trailing_zeros(),
+            })
+        } else {
+            None
+        }
+    }
+
+    /// Base-two logarithm of the number of sectors.
+    #[inline]
+    pub const fn shift(self) -> u32 {
+        self.shift
+    }
+
+    /// Number of sectors in a block.
+    #[inline]
+    pub const fn sectors(self) -> u32 {
+        1 << self.shift
+    }
+
+    /// Number of bytes in a block.
+    #[inline]
+    pub const fn bytes(self) -> usize {
+        512 << self.shift
+    }
+
+    /// The block that `sector` of the target lies in.
+    #[inline]
+    pub const fn block_of(self, sector: u64) -> u64 {
+        sector >> self.shift
+    }
+
+    /// First sector of `block`, saturating where no sector has that number.
+    #[inline]
+    pub const fn first_sector(self, block: u64) -> u64 {
+        block.saturating_mul(1 << self.shift)
+    }
+
+    /// Position of `sector` within its block, in sectors.
+    #[inline]
+    pub const fn offset_of(self, sector: u64) -> u32 {
+        (sector & ((1 << self.shift) - 1)) as u32
+    }
+}
+
+impl fmt::Display for BlockSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.sectors())
+    }
+}
+
+/// A run of sectors on some device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SectorRange {
+    start: u64,
+    len: u64,
+}
+
+impl SectorRange {
+    /// The `len` sectors from `start` on, or `None` where their end has no 64-bit number.
+    pub const fn new(start: u64, len: u64) -> Option<Self> {
+        match start.checked_add(len) {
+            Some(_) => Some(Self { start, len }),
+            None => None,
+        }
+    }
+
+    /// First sector.
+    pub const fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Number of sectors.
+    pub const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there is no sector in the range.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The sector behind the last one.
+    pub const fn end(&self) -> u64 {
+        self.start.saturating_add(self.len)
+    }
+
+    /// Whether the range lies within a device of `sectors` sectors.
+    pub const fn fits(&self, sectors: u64) -> bool {
+        self.end() <= sectors
+    }
+
+    /// Whether both ranges have a sector in common.
+    pub const fn overlaps(&self, other: &SectorRange) -> bool {
+        self.len > 0 && other.len > 0 && self.start < other.end() && other.start < self.end()
+    }
+
+    /// The range moved up by `offset` sectors, as when a partition's sectors are counted on its
+    /// disk.
+    pub const fn shifted(&self, offset: u64) -> Option<Self> {
+        match self.start.checked_add(offset) {
+            Some(start) => Self::new(start, self.len),
+            None => None,
+        }
+    }
+
+    /// The blocks that the range touches: the first one, and the one behind the last. An empty
+    /// range touches none.
+    pub const fn blocks(&self, size: BlockSize) -> (u64, u64) {
+        if self.len == 0 {
+            let block = size.block_of(self.start);
+            return (block, block);
+        }
+        (
+            size.block_of(self.start),
+            size.block_of(self.end() - 1).saturating_add(1),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_powers_of_two_up_to_the_limit_are_block_sizes() {
+        for sectors in 0..=5000_u64 {
+            let wanted = sectors > 0 && sectors & (sectors - 1) == 0 && sectors <= 2048;
+            assert_eq!(BlockSize::from_sectors(sectors).is_some(), wanted);
+        }
+        assert!(BlockSize::from_sectors(1 << 63).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn a_sector_is_its_block_plus_its_offset(sector: u64, shift in 0..12_u32) {
+            let size = BlockSize::from_sectors(1 << shift).unwrap();
+            let block = size.block_of(sector);
+            prop_assert_eq!(
+                size.first_sector(block) + u64::from(size.offset_of(sector)),
+                sector
+            );
+        }
+
+        #[test]
+        fn overlap_is_a_common_sector(a in 0..40_u64, b in 0..40_u64, m in 0..20_u64, n in 0..20_u64) {
+            let common = (a..a + m).any(|sector| (b..b + n).contains(&sector));
+            let first = SectorRange::new(a, m).unwrap();
+            let second = SectorRange::new(b, n).unwrap();
+            prop_assert_eq!(first.overlaps(&second), common);
+            prop_assert_eq!(second.overlaps(&first), common);
+        }
+
+        #[test]
+        fn blocks_are_those_that_hold_a_sector(start in 0..100_u64, len in 0..100_u64, shift in 0..5_u32) {
+            let size = BlockSize::from_sectors(1 << shift).unwrap();
+            let (first, end) = SectorRange::new(start, len).unwrap().blocks(size);
+            for block in 0..250 {
+                let touched = (start..start + len).any(|sector| size.block_of(sector) == block);
+                prop_assert_eq!((first..end).contains(&block), touched);
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What `dmsetup message <dev> 0 ...` takes.
+
+use crate::{
+    decimal,
+    geometry::SectorRange, //
+};
+
+/// A message, checked for form and against the size of the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Answers `pong`.
+    Ping,
+    /// Moves the blocks that the range touches to the spare.
+    Remap(Selection),
+    /// Moves them back.
+    Unremap(Selection),
+    /// Tells where a sector's block is.
+    Verify(u64),
+    /// Lists remaps from a sector on, at most so many.
+    List {
+        /// First sector of interest.
+        from: u64,
+        /// Most entries to list.
+        max: u64,
+    },
+    /// Moves every block back.
+    Clear,
+    /// Prints the statistics.
+    Stats,
+    /// Sets the statistics to zero.
+    ResetStats,
+}
+
+/// The sectors that a message is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// The sectors.
+    pub range: SectorRange,
+    /// Whether the message gave a count; one without is about exactly one block.
+    pub counted: bool,
+}
+
+/// Why a message is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// No command has that name.
+    UnknownCommand,
+    /// More arguments than the command takes, or fewer.
+    ArgumentCount,
+    /// Not a number.
+    Number(decimal::Error),
+    /// The sectors are not all on the target, or there are none.
+    OutsideTarget,
+}
+
+impl Error {
+    /// The reason, in words for a log line.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Error::UnknownCommand => "unknown command",
+            Error::ArgumentCount => "wrong number of arguments",
+            Error::Number(why) => why.reason(),
+            Error::OutsideTarget => "not within the target",
+        }
+    }
+}
+
+/// A refusal, with the argument that caused it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal<'a> {
+    /// The argument as the user wrote it.
+    pub argument: &'a [u8],
+    /// What is wrong.
+    pub error: Error,
+}
+
+impl Message {
+    /// Parses the words of a message to a target of `sectors` sectors.
+    pub fn parse<'a>(words: &[&'a [u8]], sectors: u64) -> Result<Self, Refusal<'a>> {
+        let command = words.first().copied().unwrap_or(b"");
+        match words {
+            [b"ping"] => Ok(Message::Ping),
+            [b"remap", range @ ..] => select(command, range, sectors).map(Message::Remap),
+            [b"unremap", range @ ..] => select(command, range, sectors).map(Message::Unremap),
+            [b"verify", sector] => on_target(sector, sectors).map(Message::Verify),
+            [b"list"] => Ok(Message::List {
+                from: 0,
+                max: u64::MAX,
+            }),
+            [b"list", from] => Ok(Message::List {
+                from: on_target(from, sectors)?,
+                max: u64::MAX,
+            }),
+            [b"list", from, max] => Ok(Message::List {
+                from: on_target(from, sectors)?,
+                max: number(max)?,
+            }),
+            [b"clear"] => Ok(Message::Clear),
+            [b"stats"] => Ok(Message::Stats),
+            [b"stats", b"reset"] => Ok(Message::ResetStats),
+            [b"ping" | b"verify" | b"list" | b"clear" | b"stats", ..] => Err(Refusal {
+                argument: command,
+                error: Error::ArgumentCount,
+            }),
+            _ => Err(Refusal {
+                argument: command,
+                error: Error::UnknownCommand,
+            }),
+        }
+    }
+}
+
+fn number(text: &[u8]) -> Result<u64, Refusal<'_>> {
+    decimal::parse(text).map_err(|why| Refusal {
+        argument: text,
+        error: Error::Number(why),
+    })
+}
+
+fn on_target(text: &[u8], sectors: u64) -> Result<u64, Refusal<'_>> {
+    let sector = number(text)?;
+    if sector < sectors {
+        Ok(sector)
+    } else {
+        Err(Refusal {
+            argument: text,
+            error: Error::OutsideTarget,
+        })
+    }
+}
+
+fn select<'a>(
+    command: &'a [u8],
+    words: &[&'a [u8]],
+    sectors: u64,
+) -> Result<Selection, Refusal<'a>> {
+    let (first, count) = match *words {
+        [first] => (first, None),
+        [first, count] => (first, Some(count)),
+        _ => {
+            return Err(Refusal {
+                argument: command,
+                error: Error::ArgumentCount,
+            })
+        }
+    };
+    let start = on_target(first, sectors)?;
+    let len = count.map_or(Ok(1), number)?;
+    match SectorRange::new(start, len) {
+        Some(range) if len > 0 && range.fits(sectors) => Ok(Selection {
+            range,
+            counted: count.is_some(),
+        }),
+        _ => Err(Refusal {
+            argument: count.unwrap_or(first),
+            error: Error::OutsideTarget,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn parse(text: &str) -> Result<Message, Error> {
+        let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
+        Message::parse(&words, 1000).map_err(|refusal| refusal.error)
+    }
+
+    fn selection(start: u64, len: u64, counted: bool) -> Selection {
+        Selection {
+            range: SectorRange::new(start, len).unwrap(),
+            counted,
+        }
+    }
+
+    #[test]
+    fn takes_every_message() {
+        assert_eq!(parse("ping"), Ok(Message::Ping));
+        assert_eq!(parse("remap 999"), Ok(Message::Remap(selection(999, 1, false))));
+        assert_eq!(parse("remap 0 1000"), Ok(Message::Remap(selection(0, 1000, true))));
+        assert_eq!(parse("unremap 8 1"), Ok(Message::Unremap(selection(8, 1, true))));
+        assert_eq!(parse("verify 5"), Ok(Message::Verify(5)));
+        assert_eq!(parse("list"), Ok(Message::List { from: 0, max: u64::MAX }));
+        assert_eq!(parse("list 7 3"), Ok(Message::List { from: 7, max: 3 }));
+        assert_eq!(parse("clear"), Ok(Message::Clear));
+        assert_eq!(parse("stats"), Ok(Message::Stats));
+        assert_eq!(parse("stats reset"), Ok(Message::ResetStats));
+    }
+
+    #[test]
+    fn refuses_with_the_reason() {
+        let cases = [
+            ("", Error::UnknownCommand),
+            ("PING", Error::UnknownCommand),
+            ("remap", Error::ArgumentCount),
+            ("remap 1 2 3", Error::ArgumentCount),
+            ("ping 1", Error::ArgumentCount),
+            ("stats all", Error::ArgumentCount),
+            ("remap x", Error::Number(decimal::Error::NotDecimal)),
+            ("remap -1", Error::Number(decimal::Error::NotDecimal)),
+            ("remap 99999999999999999999", Error::Number(decimal::Error::TooLarge)),
+            ("remap 1000", Error::OutsideTarget),
+            ("remap 0 0", Error::OutsideTarget),
+            ("remap 999 2", Error::OutsideTarget),
+            ("remap 1 18446744073709551615", Error::OutsideTarget),
+            ("verify 1000", Error::OutsideTarget),
+            ("list 1000", Error::OutsideTarget),
+        ];
+        for (text, error) in cases {
+            assert_eq!(parse(text), Err(error), "{text}");
+        }
+    }
+}

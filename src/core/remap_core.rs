@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pure logic of dm-remap.
+//!
+//! Nothing here knows the kernel: no allocation, no `unsafe`, no I/O. The kernel module and the
+//! host build (cargo) compile the same files, so that everything that can be decided without a
+//! device is unit-, property- and model-tested on the host.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod decimal;
+pub mod arguments;
+pub mod geometry;
+pub mod index;
+pub mod lost;
+pub mod message;
+pub mod remap_table;
+pub mod spare;

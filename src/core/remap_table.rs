@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The remap table as its writer sees it: which block has which slot, which slots are free, and
+//! what the readers' index says meanwhile.
+//!
+//! A block changes its place in two steps with the copy between them: `begin_*` makes the index
+//! say [`Route::Held`], `finish_*` or `cancel_*` makes it say where the block then is. Between
+//! the two a block belongs to whoever began; the owner serialises that.
+
+use core::sync::atomic::AtomicU64;
+
+use crate::{
+    index::{
+        Index,
+        Occupancy,
+        Route, //
+    },
+    spare::SpareMap, //
+};
+
+/// The ordered truth: blocks in ascending order, each with its slot.
+pub trait Tree {
+    /// Memory for one entry, obtained before it is needed so that an insertion cannot fail.
+    type Node;
+
+    /// The slot of `block`.
+    fn get(&self, block: u64) -> Option<u32>;
+
+    /// Adds `block`, which has no entry.
+    fn insert(&mut self, block: u64, slot: u32, node: Self::Node);
+
+    /// Takes `block` out and returns its slot.
+    fn remove(&mut self, block: u64) -> Option<u32>;
+
+    /// The first entry at or behind `block`.
+    fn at_or_after(&self, block: u64) -> Option<(u64, u32)>;
+}
+
+/// Why a block cannot begin to move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is on the spare already.
+    Remapped,
+    /// It is not on the spare.
+    NotRemapped,
+    /// No slot is free.
+    NoSpare,
+    /// The index has no room: replace it and try again.
+    NoRoom,
+}
+
+/// The writer's side of a remap table.
+pub struct RemapTable<T, S> {
+    tree: T,
+    entries: u32,
+    spares: SpareMap<S>,
+    occupancy: Occupancy,
+}
+
+impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
+    /// An empty table over an empty tree, for an empty index.
+    pub fn new(tree: T, spares: SpareMap<S>) -> Self {
+        Self {
+            tree,
+            entries: 0,
+            spares,
+            occupancy: Occupancy::default(),
+        }
+    }
+
+    /// Number of remapped blocks.
+    pub fn entries(&self) -> u32 {
+        self.entries
+    }
+
+    /// Number of slots, free or not.
+    pub fn slots(&self) -> u32 {
+        self.spares.slots()
+    }
+
+    /// Number of free slots.
+    pub fn free_slots(&self) -> u32 {
+        self.spares.free()
+    }
+
+    /// The slot of `block`.
+    pub fn get(&self, block: u64) -> Option<u32> {
+        self.tree.get(block)
+    }
+
+    /// The first remap at or behind `block`.
+    pub fn at_or_after(&self, block: u64) -> Option<(u64, u32)> {
+        self.tree.at_or_after(block)
+    }
+
+    /// Whether `index` takes `more` entries.
+    pub fn has_room<W: AsRef<[AtomicU64]>>(&self, index: &Index<W>, more: usize) -> bool {
+        index.has_room(&self.occupancy, more)
+    }
+
+    /// Whether `index` is worth replacing by a cleaner one.
+    pub fn is_worn<W: AsRef<[AtomicU64]>>(&self, index: &Index<W>) -> bool {
+        index.is_worn(&self.occupancy)
+    }
+
+    /// Entries that a replacement of the index has to take.
+    pub fn indexed(&self) -> usize {
+        self.occupancy.entries
+    }
+
+    /// Fills `new` with what `old` says; from then on the table works with `new`. `false`, with
+    /// the table unchanged, where `new` is too small.
+    pub fn move_index<V, W>(&mut self, old: &Index<V>, new: &Index<W>) -> bool
+    where
+        V: AsRef<[AtomicU64]>,
+        W: AsRef<[AtomicU64]>,
+    {
+        match new.take_over(old) {
+            Some(occupancy) => {
+                self.occupancy = occupancy;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Holds `block` and takes a slot for it.
+    pub fn begin_remap<W>(&mut self, index: &Index<W>, block: u64) -> Result<u32, Refusal>
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        if self.tree.get(block).is_some() {
+            return Err(Refusal::Remapped);
+        }
+        if !index.has_room(&self.occupancy, 1) {
+            return Err(Refusal::NoRoom);
+        }
+        let slot = self.spares.allocate().ok_or(Refusal::NoSpare)?;
+        if index.set(block, Route::Held, &mut self.occupancy) {
+            Ok(slot)
+        } else {
+            self.spares.release(slot);
+            Err(Refusal::NoRoom)
+        }
+    }
+
+    /// `block` is in `slot` from now on.
+    pub fn finish_remap<W>(
+        &mut self,
+        index: &Index<W>,
+        block: u64,
+        slot: u32,
+        lost: bool,
+        node: T::Node,
+    ) where
+        W: AsRef<[AtomicU64]>,
+    {
+        self.tree.insert(block, slot, node);
+        self.entries = self.entries.saturating_add(1);
+        index.set(block, Route::Spare { slot, lost }, &mut self.occupancy);
+    }
+
+    /// `block` stays on main and its slot is free again.
+    pub fn cancel_remap<W>(&mut self, index: &Index<W>, block: u64, slot: u32)
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        index.set(block, Route::Main, &mut self.occupancy);
+        self.spares.release(slot);
+    }
+
+    /// Holds `block`, which has a slot, and tells which.
+    pub fn begin_unremap<W>(&mut self, index: &Index<W>, block: u64) -> Result<u32, Refusal>
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        let slot = self.tree.get(block).ok_or(Refusal::NotRemapped)?;
+        index.set(block, Route::Held, &mut self.occupancy);
+        Ok(slot)
+    }
+
+    /// `block` is on main from now on and its slot is free.
+    ///
+    /// Nobody uses the slot any more: the bios that went there completed after the block was
+    /// held.
+    pub fn finish_unremap<W>(&mut self, index: &Index<W>, block: u64)
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        index.set(block, Route::Main, &mut self.occupancy);
+        if let Some(slot) = self.tree.remove(block) {
+            self.entries = self.entries.saturating_sub(1);
+            self.spares.release(slot);
+        }
+    }
+
+    /// `block` stays in its slot.
+    pub fn cancel_unremap<W>(&mut self, index: &Index<W>, block: u64, lost: bool)
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        if let Some(slot) = self.tree.get(block) {
+            index.set(block, Route::Spare { slot, lost }, &mut self.occupancy);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        index::Size,
+        spare::words_for, //
+    };
+    use proptest::prelude::*;
+    use std::{
+        collections::{
+            BTreeMap,
+            BTreeSet, //
+        },
+        vec,
+        vec::Vec,
+    };
+
+    impl Tree for BTreeMap<u64, u32> {
+        type Node = ();
+
+        fn get(&self, block: u64) -> Option<u32> {
+            BTreeMap::get(self, &block).copied()
+        }
+
+        fn insert(&mut self, block: u64, slot: u32, _node: ()) {
+            assert_eq!(BTreeMap::insert(self, block, slot), None);
+        }
+
+        fn remove(&mut self, block: u64) -> Option<u32> {
+            BTreeMap::remove(self, &block)
+        }
+
+        fn at_or_after(&self, block: u64) -> Option<(u64, u32)> {
+            self.range(block..).next().map(|(block, slot)| (*block, *slot))
+        }
+    }
+
+    const BLOCKS: u64 = 4096;
+
+    fn index(entries: usize) -> Index<Vec<AtomicU64>> {
+        let size = Size::for_entries(entries, BLOCKS).unwrap();
+        let zeroed = |len| (0..len).map(|_| AtomicU64::new(0)).collect();
+        Index::new(zeroed(size.filter), zeroed(size.cells)).unwrap()
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Remap { block: u64, finish: bool },
+        Unremap { block: u64, finish: bool },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let block = prop_oneof![0..64_u64, 0..BLOCKS];
+        (block, prop::bool::weighted(0.6), prop::bool::weighted(0.8)).prop_map(
+            |(block, remap, finish)| match remap {
+                true => Step::Remap { block, finish },
+                false => Step::Unremap { block, finish },
+            },
+        )
+    }
+
+    proptest! {
+        /// Contents are modelled, too: a slot holds what was copied there, so that a slot given
+        /// to two blocks or a mapping that shifts shows as foreign contents.
+        #[test]
+        fn agrees_with_a_map(
+            slots in 1..200_u32,
+            steps in prop::collection::vec(step(), 1..400),
+        ) {
+            let spares = SpareMap::new(vec![0; words_for(slots)], slots).unwrap();
+            let mut table = RemapTable::new(BTreeMap::new(), spares);
+            let mut readers = index(0);
+            let mut model = BTreeMap::new();
+            let mut contents = vec![None; slots as usize];
+            for step in steps {
+                if !table.has_room(&readers, 1) || table.is_worn(&readers) {
+                    let new = index(table.indexed() + 1);
+                    prop_assert!(table.move_index(&readers, &new));
+                    readers = new;
+                }
+                match step {
+                    Step::Remap { block, finish } => {
+                        let begun = table.begin_remap(&readers, block);
+                        if model.contains_key(&block) {
+                            prop_assert_eq!(begun, Err(Refusal::Remapped));
+                            continue;
+                        }
+                        if model.len() == slots as usize {
+                            prop_assert_eq!(begun, Err(Refusal::NoSpare));
+                            continue;
+                        }
+                        let slot = begun.unwrap();
+                        prop_assert_eq!(readers.route(block), Route::Held);
+                        prop_assert!(!model.values().any(|&taken| taken == slot));
+                        if finish {
+                            contents[slot as usize] = Some(block);
+                            table.finish_remap(&readers, block, slot, false, ());
+                            model.insert(block, slot);
+                        } else {
+                            table.cancel_remap(&readers, block, slot);
+                        }
+                    }
+                    Step::Unremap { block, finish } => {
+                        let begun = table.begin_unremap(&readers, block);
+                        let Some(&slot) = model.get(&block) else {
+                            prop_assert_eq!(begun, Err(Refusal::NotRemapped));
+                            continue;
+                        };
+                        prop_assert_eq!(begun, Ok(slot));
+                        prop_assert_eq!(readers.route(block), Route::Held);
+                        if finish {
+                            table.finish_unremap(&readers, block);
+                            model.remove(&block);
+                        } else {
+                            table.cancel_unremap(&readers, block, false);
+                        }
+                    }
+                }
+                prop_assert_eq!(table.entries() as usize, model.len());
+                prop_assert_eq!(table.free_slots() + table.entries(), slots);
+            }
+            for block in 0..BLOCKS {
+                let wanted = match model.get(&block) {
+                    Some(&slot) => {
+                        prop_assert_eq!(contents[slot as usize], Some(block));
+                        Route::Spare { slot, lost: false }
+                    }
+                    None => Route::Main,
+                };
+                prop_assert_eq!(readers.route(block), wanted);
+            }
+            prop_assert_eq!(model.values().collect::<BTreeSet<_>>().len(), model.len());
+            let mut listed = Vec::new();
+            let mut from = 0;
+            while let Some((block, slot)) = table.at_or_after(from) {
+                listed.push((block, slot));
+                from = block + 1;
+            }
+            prop_assert_eq!(listed, model.into_iter().collect::<Vec<_>>());
+        }
+    }
+}

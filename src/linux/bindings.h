@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What dm-remap needs of the kernel and the `kernel` crate does not bind.
+ *
+ * Constants behind casts, which bindgen drops, are given names of the form REMAP_CONST_*; the
+ * prefix is taken off again in the generated file.
+ */
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/device-mapper.h>
+#include <linux/dm-io.h>
+#include <linux/gfp.h>
+#include <linux/kobject.h>
+#include <linux/kthread.h>
+#include <linux/percpu.h>
+#include <linux/sysfs.h>
+
+static const u8 REMAP_CONST_BLK_STS_OK = (__force u8)BLK_STS_OK;
+static const u8 REMAP_CONST_BLK_STS_IOERR = (__force u8)BLK_STS_IOERR;
+static const u8 REMAP_CONST_BLK_STS_MEDIUM = (__force u8)BLK_STS_MEDIUM;
+static const u8 REMAP_CONST_BLK_STS_RESOURCE = (__force u8)BLK_STS_RESOURCE;
+
+static const u32 REMAP_CONST_REQ_OP_MASK = (__force u32)REQ_OP_MASK;
+static const u32 REMAP_CONST_REQ_PREFLUSH = (__force u32)REQ_PREFLUSH;
+static const u32 REMAP_CONST_REQ_FUA = (__force u32)REQ_FUA;
+static const u32 REMAP_CONST_REQ_SYNC = (__force u32)REQ_SYNC;
+static const u32 REMAP_CONST_REQ_POLLED = (__force u32)REQ_POLLED;
+
+static const u32 REMAP_CONST_BLK_OPEN_READ = (__force u32)BLK_OPEN_READ;
+static const u32 REMAP_CONST_BLK_OPEN_WRITE = (__force u32)BLK_OPEN_WRITE;
+static const u32 REMAP_CONST_BLK_OPEN_EXCL = (__force u32)BLK_OPEN_EXCL;

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Inline functions and macros of the kernel that Rust cannot call, one file a noun.
+ * `remap_helper_x` is `bindings::x` to the Rust side.
+ */
+
+#include "bindings.h"
+
+#include "helpers/bio.c"
+#include "helpers/block_device.c"
+#include "helpers/debug_level.c"
+#include "helpers/device_mapper.c"
+#include "helpers/gate.c"

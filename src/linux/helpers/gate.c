@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The two per-CPU operations of the in-flight gate (see gate.rs, which has the proof). They are on
+ * the path of every bio, and this_cpu_inc() is one instruction where Rust has no per-CPU access.
+ */
+
+#include <linux/atomic.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+
+/*
+ * Counts an entry under the epoch that is current, and returns the state word that said so. The
+ * section without preemption is an RCU reader.
+ */
+u32 remap_helper_gate_enter(const u32 *state, u64 __percpu *entered, u32 kind)
+{
+	u32 now;
+
+	preempt_disable();
+	now = smp_load_acquire(state);
+	this_cpu_inc(entered[((now & 1) << 1) + kind]);
+	preempt_enable();
+	return now;
+}
+
+/* Counts an exit. What the caller read under the gate was read before. */
+void remap_helper_gate_leave(u64 __percpu *left)
+{
+	smp_mb__before_atomic();
+	this_cpu_inc(*left);
+}
+
+void remap_helper_this_cpu_inc(u64 __percpu *counter)
+{
+	this_cpu_inc(*counter);
+}
+
+u64 *remap_helper_per_cpu_ptr(u64 __percpu *counters, int cpu)
+{
+	return per_cpu_ptr(counters, cpu);
+}
+
+u64 remap_helper_read_once(const u64 *counter)
+{
+	return READ_ONCE(*counter);
+}
