@@ -1,0 +1,136 @@
+# shellcheck shell=bash
+# Sourced by the scripts beside it: where things lie, who makes them, and how far they are.
+#
+# An artefact is made under a lock, in a place of its own, and gets its final name or its
+# `complete` stamp last. So an interrupted run leaves nothing that looks finished, and of two
+# runs that start together one makes the artefact and the other waits for it.
+
+scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+checkout=$(dirname "$scripts")
+# shellcheck disable=SC2034  # used by those who source this file
+machines="debian uml uml-smp"
+
+# say TEXT...: one line for the user. Standard output belongs to the command that is run.
+say() {
+	printf 'dm-remap: %s\n' "$*" >&2
+}
+
+# die TEXT...: the end, before anything of the user's has run.
+die() {
+	say "$@"
+	exit "${exit_status:-1}"
+}
+
+# usage_error TEXT...: a wrong call of the script.
+usage_error() {
+	say "$(basename "$0"): $*"
+	say "try: scripts/$(basename "$0") -h"
+	exit 2
+}
+
+find_cache() {
+	local base=${DM_REMAP_CACHE:-}
+	if [[ -z $base ]]; then
+		base=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/dm-remap
+	fi
+	cache=$(realpath -m -- "$base")
+	# make(1) and a kernel's command line both split at blanks.
+	if [[ $cache$checkout == *[[:space:]:]* ]]; then
+		die "no blanks or colons, please, in the paths of the checkout and the cache: $checkout, $cache"
+	fi
+	case $cache/ in
+	"$checkout"/*) die "the cache $cache has to lie outside the checkout (DM_REMAP_CACHE)" ;;
+	esac
+	if ! mkdir -p "$cache/locks" "$cache/logs" 2>/dev/null || [[ ! -w $cache/locks ]]; then
+		die "cannot write to the cache directory $cache (set DM_REMAP_CACHE to another)"
+	fi
+}
+
+require_root() {
+	if [[ $EUID -ne 0 ]]; then
+		die "this needs root (mount namespaces, chroot): run it with sudo"
+	fi
+}
+
+require_machine() {
+	case $1 in
+	debian | uml | uml-smp) ;;
+	*) usage_error "unknown machine '$1' (there are: $machines)" ;;
+	esac
+}
+
+# require_space GIB WHAT: better said now than found out by a compiler in ten minutes.
+require_space() {
+	local free
+	free=$(df --output=avail -k "$cache" | tail -n 1)
+	if ((free < $1 * 1024 * 1024)); then
+		die "$2 needs $1 GB in $cache, but only $((free / 1024 / 1024)) GB are free there" \
+			"(everything together takes about 12 GB; DM_REMAP_CACHE names another place)"
+	fi
+}
+
+# hold NAME: takes the lock of an artefact until `release NAME` or the end of this process and of
+# all that it started: a build that outlives its script keeps others out.
+declare -A held
+hold() {
+	local fd
+	exec {fd}>"$cache/locks/$1"
+	held[$1]=$fd
+	if ! flock -n "$fd"; then
+		say "another run is at work on $1; waiting for it"
+		flock "$fd"
+	fi
+}
+
+release() {
+	local fd=${held[$1]}
+	exec {fd}>&-
+	unset "held[$1]"
+}
+
+# elapsed SECONDS
+elapsed() {
+	printf '%d:%02d' $(($1 / 60)) $(($1 % 60))
+}
+
+# step NAME LOG COUNT -- COMMAND...: runs a long command with its output in LOG, and tells how far
+# it is: COUNT is a command that prints that (or `true`). A terminal sees one line that changes,
+# anything else a line every 15 seconds.
+step() {
+	local name=$1 log=$2 count=$3 begin=$SECONDS said=$SECONDS pid status=0
+	shift 4
+	say "$name ..."
+	# A script that dies takes its step along; Ctrl-C would not reach a background job.
+	setpriv --pdeathsig TERM "$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 0.5
+		if [[ -t 2 ]]; then
+			printf '\rdm-remap: %s  %s  %s\e[K' "$name" "$(elapsed $((SECONDS - begin)))" "$($count "$log")" >&2
+		elif ((SECONDS - said >= 15)); then
+			said=$SECONDS
+			say "$name  $(elapsed $((SECONDS - begin)))  $($count "$log")"
+		fi
+	done
+	if [[ -t 2 ]]; then
+		printf '\r\e[K' >&2
+	fi
+	wait "$pid" || status=$?
+	if ((status == 0)); then
+		say "$name: done in $(elapsed $((SECONDS - begin)))"
+		return 0
+	fi
+	say "$name FAILED (status $status) after $(elapsed $((SECONDS - begin))); the end of $log:"
+	tail -n 30 "$log" | sed 's/^/    /' >&2
+	explain_failure "$log"
+	return "$status"
+}
+
+# explain_failure LOG: the usual reasons, in plain words.
+explain_failure() {
+	if grep -qiE 'No space left on device' "$1"; then
+		say "the disk is full: $(df -h --output=avail "$cache" | tail -n 1 | tr -d ' ') free in $cache, about 12 GB are needed in all"
+	elif grep -qiE 'Temporary failure resolving|Could not (connect|resolve)|Unable to connect|Failed to fetch|Connection (timed out|failed|refused)|Network is unreachable' "$1"; then
+		say "the Debian archive cannot be reached: is there a network, a proxy (http_proxy), a mirror (DM_REMAP_MIRROR)?"
+	fi
+}
