@@ -12,11 +12,19 @@
 #[cfg(test)]
 extern crate std;
 
-pub mod decimal;
 pub mod arguments;
+pub mod decimal;
+pub mod device_number;
 pub mod geometry;
+pub mod histogram;
 pub mod index;
 pub mod lost;
+pub mod measurement;
 pub mod message;
 pub mod remap_table;
+pub mod report;
+pub mod request;
 pub mod spare;
+pub mod trend;
+pub mod verdict;
+pub mod workload;

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How a test's figures move over its run.
+//!
+//! A fixed number of samples, however long the run: when they are all used, neighbours are
+//! merged in pairs, and from then on a sample stands for twice the time.
+
+/// Number of samples that are kept.
+pub const SAMPLES: usize = 512;
+
+/// A change in hundredths of a percent.
+pub type BasisPoints = i64;
+
+/// Fewest samples that can be cut into quarters.
+const FEWEST: usize = 4;
+
+/// What happened in one span of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// Length of the span in nanoseconds.
+    pub ns: u64,
+    /// Operations that ended in it.
+    pub ops: u64,
+    /// Bytes that they moved.
+    pub bytes: u64,
+    /// How many times the added latency was taken.
+    pub added_count: u64,
+    /// The sum of those, in nanoseconds.
+    pub added_ns: u64,
+}
+
+impl Sample {
+    const EMPTY: Sample = Sample {
+        ns: 0,
+        ops: 0,
+        bytes: 0,
+        added_count: 0,
+        added_ns: 0,
+    };
+
+    fn plus(self, other: Sample) -> Sample {
+        Sample {
+            ns: self.ns.saturating_add(other.ns),
+            ops: self.ops.saturating_add(other.ops),
+            bytes: self.bytes.saturating_add(other.bytes),
+            added_count: self.added_count.saturating_add(other.added_count),
+            added_ns: self.added_ns.saturating_add(other.added_ns),
+        }
+    }
+
+    /// Operations a second.
+    pub fn iops(&self) -> u64 {
+        per_second(self.ops, self.ns)
+    }
+
+    /// Bytes a second.
+    pub fn bytes_per_second(&self) -> u64 {
+        per_second(self.bytes, self.ns)
+    }
+
+    /// Average added latency in nanoseconds; `None` where none was taken.
+    pub const fn added(&self) -> Option<u64> {
+        self.added_ns.checked_div(self.added_count)
+    }
+}
+
+/// `amount` per second, when it took `ns` nanoseconds; 0 for no time at all.
+pub fn per_second(amount: u64, ns: u64) -> u64 {
+    let microseconds = ns / 1000;
+    if microseconds == 0 {
+        return 0;
+    }
+    match amount.checked_mul(1_000_000) {
+        Some(scaled) => scaled / microseconds,
+        None => (amount / microseconds).saturating_mul(1_000_000),
+    }
+}
+
+/// The samples of a run: 20 KiB, so never a local variable in the kernel. All bytes zero is the
+/// empty trend.
+#[derive(Clone, Debug)]
+#[repr(C)]
+pub struct Trend {
+    len: usize,
+    /// Base-two logarithm of how many of the caller's spans make one sample.
+    merge_shift: u32,
+    /// Spans in `gathering`.
+    gathered: u32,
+    gathering: Sample,
+    samples: [Sample; SAMPLES],
+}
+
+impl Default for Trend {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// First and last quarter of a run, and how far it drifted between.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quarters {
+    /// The first quarter.
+    pub first: Sample,
+    /// The last one.
+    pub last: Sample,
+}
+
+impl Quarters {
+    /// Change of the operations a second; `None` where the first quarter had none.
+    pub fn iops_drift(&self) -> Option<BasisPoints> {
+        change(self.first.iops(), self.last.iops())
+    }
+
+    /// Change of the throughput.
+    pub fn throughput_drift(&self) -> Option<BasisPoints> {
+        change(self.first.bytes_per_second(), self.last.bytes_per_second())
+    }
+
+    /// Change of the average added latency.
+    pub fn added_drift(&self) -> Option<BasisPoints> {
+        change(self.first.added()?, self.last.added()?)
+    }
+}
+
+/// The change from `from` to `to`, in hundredths of a percent of `from`.
+pub fn change(from: u64, to: u64) -> Option<BasisPoints> {
+    if from == 0 {
+        return None;
+    }
+    let size = relative(to.abs_diff(from), from);
+    Some(if to < from { -size } else { size })
+}
+
+/// `part` of `whole` in hundredths of a percent, at most 10,000,000 (a thousandfold).
+fn relative(part: u64, whole: u64) -> BasisPoints {
+    const MOST: u64 = 10_000_000;
+    let scaled = match part.checked_mul(10_000) {
+        Some(scaled) => scaled / whole.max(1),
+        None => (part / (whole / 10_000).max(1)).min(MOST),
+    };
+    scaled.min(MOST) as BasisPoints
+}
+
+impl Trend {
+    /// The empty trend.
+    pub const fn new() -> Self {
+        Self {
+            len: 0,
+            merge_shift: 0,
+            gathered: 0,
+            gathering: Sample::EMPTY,
+            samples: [Sample::EMPTY; SAMPLES],
+        }
+    }
+
+    /// Adds the next span of time.
+    pub fn push(&mut self, span: Sample) {
+        if self.len >= SAMPLES {
+            self.halve();
+        }
+        self.gathering = self.gathering.plus(span);
+        self.gathered = self.gathered.saturating_add(1);
+        if self.gathered >> self.merge_shift.min(31) == 0 {
+            return;
+        }
+        if let Some(slot) = self.samples.get_mut(self.len) {
+            *slot = self.gathering;
+            self.len += 1;
+        }
+        self.gathering = Sample::EMPTY;
+        self.gathered = 0;
+    }
+
+    /// Merges neighbours, so that half of the samples are free again.
+    fn halve(&mut self) {
+        for index in 0..SAMPLES / 2 {
+            let pair = (self.samples.get(2 * index), self.samples.get(2 * index + 1));
+            if let (Some(&a), Some(&b)) = pair {
+                if let Some(slot) = self.samples.get_mut(index) {
+                    *slot = a.plus(b);
+                }
+            }
+        }
+        self.len = SAMPLES / 2;
+        self.merge_shift = self.merge_shift.saturating_add(1);
+    }
+
+    /// The samples, oldest first. All stand for the same number of spans.
+    pub fn samples(&self) -> &[Sample] {
+        self.samples.get(..self.len).unwrap_or(&self.samples)
+    }
+
+    /// First and last quarter; `None` before there are four samples.
+    pub fn quarters(&self) -> Option<Quarters> {
+        let samples = self.samples();
+        let quarter = samples.len() / FEWEST;
+        if quarter == 0 {
+            return None;
+        }
+        let sum = |part: &[Sample]| part.iter().fold(Sample::EMPTY, |sum, one| sum.plus(*one));
+        Some(Quarters {
+            first: sum(samples.get(..quarter)?),
+            last: sum(samples.get(samples.len() - quarter..)?),
+        })
+    }
+
+    /// How much the average added latency varies from sample to sample: the standard deviation
+    /// of the samples' averages in hundredths of a percent of their mean. `None` before there
+    /// are four samples with a latency.
+    pub fn latency_variation(&self) -> Option<BasisPoints> {
+        let averages = || self.samples().iter().filter_map(Sample::added);
+        let count = averages().count() as u64;
+        if count < FEWEST as u64 {
+            return None;
+        }
+        // Neither sum overflows: the averages are cut to 2^40 ns, there are 2^9 of them, and a
+        // relative deviation squared is below 2^47.
+        let mean = averages().map(|ns| ns.min(1 << 40)).sum::<u64>() / count;
+        let squares = averages()
+            .map(|ns| relative(ns.abs_diff(mean), mean).unsigned_abs())
+            .map(|deviation| deviation * deviation)
+            .sum::<u64>();
+        Some((squares / count).isqrt() as BasisPoints)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    fn second(ops: u64, added: u64) -> Sample {
+        Sample {
+            ns: 1_000_000_000,
+            ops,
+            bytes: ops * 4096,
+            added_count: ops,
+            added_ns: ops * added,
+        }
+    }
+
+    fn trend(spans: impl IntoIterator<Item = Sample>) -> Trend {
+        let mut trend = Trend::new();
+        spans.into_iter().for_each(|span| trend.push(span));
+        trend
+    }
+
+    #[test]
+    fn steady_runs_neither_vary_nor_drift() {
+        let steady = trend((0..30).map(|_| second(1000, 120)));
+        assert_eq!(steady.latency_variation(), Some(0));
+        let quarters = steady.quarters().unwrap();
+        assert_eq!(quarters.first.iops(), 1000);
+        assert_eq!(quarters.first.added(), Some(120));
+        assert_eq!(quarters.iops_drift(), Some(0));
+        assert_eq!(quarters.throughput_drift(), Some(0));
+        assert_eq!(quarters.added_drift(), Some(0));
+    }
+
+    #[test]
+    fn drift_is_the_last_quarter_against_the_first() {
+        let slower = trend((0..8).map(|i| second(if i < 2 { 1000 } else { 900 }, 100 + i)));
+        let quarters = slower.quarters().unwrap();
+        assert_eq!(quarters.iops_drift(), Some(-1000));
+        // Averages are whole nanoseconds: 100.5 and 106.5.
+        assert_eq!(quarters.added_drift(), Some(600));
+    }
+
+    #[test]
+    fn variation_is_the_relative_standard_deviation() {
+        let spread = trend((0..8).map(|i| second(1000, if i % 2 == 0 { 90 } else { 110 })));
+        assert_eq!(spread.latency_variation(), Some(1000));
+    }
+
+    #[test]
+    fn too_short_a_run_says_nothing() {
+        let short = trend((0..3).map(|_| second(1, 1)));
+        assert_eq!(short.quarters(), None);
+        assert_eq!(short.latency_variation(), None);
+        let idle = trend((0..9).map(|_| second(0, 0)));
+        assert_eq!(idle.latency_variation(), None);
+        assert_eq!(idle.quarters().unwrap().iops_drift(), None);
+    }
+
+    #[test]
+    fn a_day_of_seconds_is_kept_whole() {
+        let day = trend((0..86_400).map(|i| second(i, 1)));
+        assert!(day.samples().len() >= SAMPLES / 2);
+        let ops: u64 = day.samples().iter().map(|sample| sample.ops).sum();
+        let expected: u64 = (0..86_400).sum::<u64>() - day.gathering.ops;
+        assert_eq!(ops, expected);
+        let quarters = day.quarters().unwrap();
+        assert!(quarters.first.iops() < 12_000 && quarters.last.iops() > 74_000);
+    }
+
+    #[test]
+    fn rates_survive_extremes() {
+        assert_eq!(per_second(5, 0), 0);
+        assert_eq!(per_second(5, 1_000_000_000), 5);
+        assert_eq!(per_second(u64::MAX, 1000), u64::MAX);
+        assert_eq!(change(0, 5), None);
+        assert_eq!(change(1, u64::MAX), Some(10_000_000));
+        assert_eq!(change(u64::MAX, 0), Some(-10_000));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_overflows(spans in proptest::collection::vec(any::<[u64; 5]>(), 0..1200)) {
+            let all: Vec<Sample> = spans
+                .iter()
+                .map(|&[ns, ops, bytes, added_count, added_ns]| {
+                    Sample { ns, ops, bytes, added_count, added_ns }
+                })
+                .collect();
+            let trend = trend(all);
+            let _ = trend.latency_variation();
+            if let Some(quarters) = trend.quarters() {
+                let _ = (quarters.iops_drift(), quarters.throughput_drift(), quarters.added_drift());
+            }
+        }
+    }
+}
