@@ -15,7 +15,7 @@ say() {
 	printf 'dm-remap: %s\n' "$*" >&2
 }
 
-# die TEXT...: the end, before anything of the user's has run.
+# die TEXT...: the end, before anything of the user's has run, with exit_status if that is set.
 die() {
 	say "$@"
 	exit "${exit_status:-1}"
