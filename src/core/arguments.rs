@@ -3,6 +3,8 @@
 //! The arguments of a table line: `<main_dev> <spare_dev> <spare_start> <spare_len>`, then
 //! optional ones behind their number.
 
+use core::ffi::CStr;
+
 use crate::{
     decimal,
     geometry::{
@@ -87,19 +89,25 @@ pub enum Error {
 
 impl Error {
     /// Text for `ti->error`.
-    pub const fn text(&self) -> &'static str {
+    pub const fn text(&self) -> &'static CStr {
         match self {
             Error::Missing => {
-                "Wrong argument count: <main_dev> <spare_dev> <spare_start> <spare_len> needed"
+                c"Wrong argument count: <main_dev> <spare_dev> <spare_start> <spare_len> needed"
             }
-            Error::Number(_, _) => "Invalid number in arguments",
-            Error::SpareRange => "spare_start and spare_len reach beyond the last possible sector",
-            Error::OptionCount => "Wrong argument count: optional arguments differ from their number",
-            Error::UnknownOption => "Unknown optional argument",
-            Error::RepeatedOption => "Optional argument given twice",
-            Error::OptionValue => "Optional argument lacks its value",
-            Error::BlockSize => "block_size is not a power of two from 1 to 2048 sectors",
-            Error::ErrorPolicy => "error_policy is not relocate, record or off",
+            Error::Number(name, _) => match name.as_bytes() {
+                b"spare_start" => c"spare_start is not an unsigned decimal number",
+                b"spare_len" => c"spare_len is not an unsigned decimal number",
+                b"main_start" => c"main_start is not an unsigned decimal number",
+                b"block_size" => c"block_size is not an unsigned decimal number",
+                _ => c"Number of optional arguments is not an unsigned decimal number",
+            },
+            Error::SpareRange => c"spare_start and spare_len reach beyond the last possible sector",
+            Error::OptionCount => c"Wrong argument count: optional arguments differ from their number",
+            Error::UnknownOption => c"Unknown optional argument",
+            Error::RepeatedOption => c"Optional argument given twice",
+            Error::OptionValue => c"Optional argument lacks its value",
+            Error::BlockSize => c"block_size is not a power of two from 1 to 2048 sectors",
+            Error::ErrorPolicy => c"error_policy is not relocate, record or off",
         }
     }
 }

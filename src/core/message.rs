@@ -13,9 +13,9 @@ pub enum Message {
     /// Answers `pong`.
     Ping,
     /// Moves the blocks that the range touches to the spare.
-    Remap(Selection),
+    Remap(SectorRange),
     /// Moves them back.
-    Unremap(Selection),
+    Unremap(SectorRange),
     /// Tells where a sector's block is.
     Verify(u64),
     /// Lists remaps from a sector on, at most so many.
@@ -31,15 +31,6 @@ pub enum Message {
     Stats,
     /// Sets the statistics to zero.
     ResetStats,
-}
-
-/// The sectors that a message is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Selection {
-    /// The sectors.
-    pub range: SectorRange,
-    /// Whether the message gave a count; one without is about exactly one block.
-    pub counted: bool,
 }
 
 /// Why a message is refused.
@@ -135,7 +126,7 @@ fn select<'a>(
     command: &'a [u8],
     words: &[&'a [u8]],
     sectors: u64,
-) -> Result<Selection, Refusal<'a>> {
+) -> Result<SectorRange, Refusal<'a>> {
     let (first, count) = match *words {
         [first] => (first, None),
         [first, count] => (first, Some(count)),
@@ -149,10 +140,7 @@ fn select<'a>(
     let start = on_target(first, sectors)?;
     let len = count.map_or(Ok(1), number)?;
     match SectorRange::new(start, len) {
-        Some(range) if len > 0 && range.fits(sectors) => Ok(Selection {
-            range,
-            counted: count.is_some(),
-        }),
+        Some(range) if len > 0 && range.fits(sectors) => Ok(range),
         _ => Err(Refusal {
             argument: count.unwrap_or(first),
             error: Error::OutsideTarget,
@@ -170,19 +158,16 @@ mod tests {
         Message::parse(&words, 1000).map_err(|refusal| refusal.error)
     }
 
-    fn selection(start: u64, len: u64, counted: bool) -> Selection {
-        Selection {
-            range: SectorRange::new(start, len).unwrap(),
-            counted,
-        }
+    fn range(start: u64, len: u64) -> SectorRange {
+        SectorRange::new(start, len).unwrap()
     }
 
     #[test]
     fn takes_every_message() {
         assert_eq!(parse("ping"), Ok(Message::Ping));
-        assert_eq!(parse("remap 999"), Ok(Message::Remap(selection(999, 1, false))));
-        assert_eq!(parse("remap 0 1000"), Ok(Message::Remap(selection(0, 1000, true))));
-        assert_eq!(parse("unremap 8 1"), Ok(Message::Unremap(selection(8, 1, true))));
+        assert_eq!(parse("remap 999"), Ok(Message::Remap(range(999, 1))));
+        assert_eq!(parse("remap 0 1000"), Ok(Message::Remap(range(0, 1000))));
+        assert_eq!(parse("unremap 8 1"), Ok(Message::Unremap(range(8, 1))));
         assert_eq!(parse("verify 5"), Ok(Message::Verify(5)));
         assert_eq!(parse("list"), Ok(Message::List { from: 0, max: u64::MAX }));
         assert_eq!(parse("list 7 3"), Ok(Message::List { from: 7, max: 3 }));

@@ -6,16 +6,19 @@
 //! host build (cargo) compile the same files, so that everything that can be decided without a
 //! device is unit-, property- and model-tested on the host.
 
-#![no_std]
+// The kernel's build gives this on the command line.
+#![cfg_attr(not(MODULE), no_std)]
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
 extern crate std;
 
 pub mod arguments;
+pub mod counters;
 pub mod decimal;
 pub mod device_number;
 pub mod geometry;
+pub mod health;
 pub mod histogram;
 pub mod index;
 pub mod lost;

@@ -282,8 +282,11 @@ pub fn comprehensive(run: Option<&Measurement>, out: &mut dyn Write) -> fmt::Res
 
     out.write_str("\nVALIDATION TARGETS:\n")?;
     for row in verdict.rows() {
-        let values = format_args!("{:<12} {:<12} {}", row.asks, row.measured, row.outcome);
-        writeln!(out, "  {:<22} {values}", row.name)?;
+        writeln!(
+            out,
+            "  {:<22} {:<12} {:<12} {}",
+            row.name, row.asks, row.measured, row.outcome
+        )?;
     }
 
     out.write_str("\nOVERALL ASSESSMENT:\n")?;
@@ -354,11 +357,11 @@ fn engine(run: &Measurement, out: &mut dyn Write) -> fmt::Result {
         ENGINE[2],
         format_args!("{} ({})", engine.slow, share(engine.slow)),
     )?;
-    let totals = format_args!(
-        "reads={} writes={} remapped_reads={} remapped_writes={}",
-        engine.reads, engine.writes, engine.remapped_reads, engine.remapped_writes
-    );
-    writeln!(out, "  {}:   {totals}", ENGINE[3])
+    writeln!(
+        out,
+        "  {}:   reads={} writes={} remapped_reads={} remapped_writes={}",
+        ENGINE[3], engine.reads, engine.writes, engine.remapped_reads, engine.remapped_writes
+    )
 }
 
 const ENGINE: [&str; 4] = ["Remap Entries", "Fast Path", "Slow Path", "Per-CPU Totals"];

@@ -21,6 +21,9 @@ static const u8 REMAP_CONST_BLK_STS_IOERR = (__force u8)BLK_STS_IOERR;
 static const u8 REMAP_CONST_BLK_STS_MEDIUM = (__force u8)BLK_STS_MEDIUM;
 static const u8 REMAP_CONST_BLK_STS_RESOURCE = (__force u8)BLK_STS_RESOURCE;
 
+static const u32 REMAP_CONST_REQ_OP_READ = (__force u32)REQ_OP_READ;
+static const u32 REMAP_CONST_REQ_OP_WRITE = (__force u32)REQ_OP_WRITE;
+static const u32 REMAP_CONST_REQ_OP_WRITE_ZEROES = (__force u32)REQ_OP_WRITE_ZEROES;
 static const u32 REMAP_CONST_REQ_OP_MASK = (__force u32)REQ_OP_MASK;
 static const u32 REMAP_CONST_REQ_PREFLUSH = (__force u32)REQ_PREFLUSH;
 static const u32 REMAP_CONST_REQ_FUA = (__force u32)REQ_FUA;

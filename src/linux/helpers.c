@@ -11,3 +11,4 @@
 #include "helpers/debug_level.c"
 #include "helpers/device_mapper.c"
 #include "helpers/gate.c"
+#include "helpers/noio.c"

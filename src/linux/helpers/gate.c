@@ -5,8 +5,10 @@
  */
 
 #include <linux/atomic.h>
+#include <linux/cpumask.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/rcupdate.h>
 
 /*
  * Counts an entry under the epoch that is current, and returns the state word that said so. The
@@ -35,12 +37,22 @@ void remap_helper_this_cpu_inc(u64 __percpu *counter)
 	this_cpu_inc(*counter);
 }
 
-u64 *remap_helper_per_cpu_ptr(u64 __percpu *counters, int cpu)
+u64 remap_helper_per_cpu_sum(u64 __percpu *counter)
 {
-	return per_cpu_ptr(counters, cpu);
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(*per_cpu_ptr(counter, cpu));
+	return sum;
 }
 
-u64 remap_helper_read_once(const u64 *counter)
+void remap_helper_synchronize_rcu_expedited(void)
 {
-	return READ_ONCE(*counter);
+	synchronize_rcu_expedited();
+}
+
+u32 remap_helper_raw_cpu_number(void)
+{
+	return raw_smp_processor_id();
 }

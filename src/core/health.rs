@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How a table is, in one word.
+
+/// The health of a table. Of several that apply, the last one in this order is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// Nothing to worry about.
+    Ok,
+    /// Some sectors are lost.
+    Degraded,
+    /// Less than a tenth of the spare blocks is free.
+    SpareLow,
+    /// No spare block is free.
+    SpareFull,
+    /// The table is loaded read-only.
+    ReadOnly,
+}
+
+impl Health {
+    /// The word that `dmsetup status` shows.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Health::Ok => "ok",
+            Health::Degraded => "degraded",
+            Health::SpareLow => "spare_low",
+            Health::SpareFull => "spare_full",
+            Health::ReadOnly => "read_only",
+        }
+    }
+
+    /// The health of a table with `remapped` of `slots` spare blocks taken and `lost` sectors
+    /// lost.
+    pub const fn judge(read_only: bool, remapped: u64, slots: u64, lost: u64) -> Self {
+        let free = slots.saturating_sub(remapped);
+        if read_only {
+            Health::ReadOnly
+        } else if free == 0 {
+            Health::SpareFull
+        } else if free < slots.div_ceil(10) {
+            Health::SpareLow
+        } else if lost > 0 {
+            Health::Degraded
+        } else {
+            Health::Ok
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gravest_word_is_shown() {
+        assert_eq!(Health::judge(false, 0, 100, 0), Health::Ok);
+        assert_eq!(Health::judge(false, 90, 100, 0), Health::Ok);
+        assert_eq!(Health::judge(false, 91, 100, 0), Health::SpareLow);
+        assert_eq!(Health::judge(false, 91, 100, 1), Health::SpareLow);
+        assert_eq!(Health::judge(false, 5, 100, 1), Health::Degraded);
+        assert_eq!(Health::judge(false, 100, 100, 1), Health::SpareFull);
+        assert_eq!(Health::judge(true, 100, 100, 1), Health::ReadOnly);
+        assert_eq!(Health::judge(false, 0, 1, 0), Health::Ok);
+        assert_eq!(Health::judge(false, 1, 1, 0), Health::SpareFull);
+    }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Block devices.
+//!
+//! C headers: [`include/linux/blkdev.h`](srctree/include/linux/blkdev.h),
+//! [`include/linux/blk_types.h`](srctree/include/linux/blk_types.h).
+
+use core::ptr::NonNull;
+
+use kernel::{
+    sync::aref::AlwaysRefCounted,
+    types::Opaque, //
+};
+use remap_core::{
+    device_number::DeviceNumber,
+    geometry::SectorRange, //
+};
+
+use super::bindings;
+
+/// A block device: a whole disk or a partition (`struct block_device`).
+///
+/// A reference keeps the structure and its request queue in memory, not the device open. I/O to
+/// a device that has gone ends with an error.
+///
+/// # Invariants
+///
+/// The embedded `struct device` has a reference for every [`ARef`](kernel::sync::aref::ARef).
+#[repr(transparent)]
+pub(crate) struct BlockDevice(Opaque<bindings::block_device>);
+
+// SAFETY: A block device may be used and released from any thread.
+unsafe impl Send for BlockDevice {}
+// SAFETY: What the methods read is constant while the device is open, or read once.
+unsafe impl Sync for BlockDevice {}
+
+// SAFETY: `bd_device` is embedded in the block device, whose memory goes when its last reference
+// does (`disk_release()` in block/genhd.c, `part_release()` in block/partitions/core.c).
+unsafe impl AlwaysRefCounted for BlockDevice {
+    fn inc_ref(&self) {
+        // SAFETY: A shared reference means that the reference count is not zero.
+        unsafe { bindings::get_device(&raw mut (*self.as_ptr()).bd_device) };
+    }
+
+    unsafe fn dec_ref(this: NonNull<Self>) {
+        // SAFETY: The caller owns a reference.
+        unsafe { bindings::put_device(&raw mut (*this.cast::<bindings::block_device>().as_ptr()).bd_device) };
+    }
+}
+
+impl BlockDevice {
+    /// Borrows a block device of C.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` points to a block device that has a reference as long as the result is used.
+    pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::block_device) -> &'a Self {
+        // SAFETY: `BlockDevice` is a transparent wrapper, and the caller promises the rest.
+        unsafe { &*ptr.cast::<Self>() }
+    }
+
+    /// The device of C.
+    #[inline]
+    pub(crate) fn as_ptr(&self) -> *mut bindings::block_device {
+        self.0.get()
+    }
+
+    /// Major and minor number.
+    pub(crate) fn number(&self) -> DeviceNumber {
+        // SAFETY: The device is valid, and its number never changes.
+        let number = unsafe { (*self.as_ptr()).bd_dev };
+        // As MAJOR() and MINOR() of include/linux/kdev_t.h have it.
+        DeviceNumber {
+            major: number >> 20,
+            minor: number & 0xf_ffff,
+        }
+    }
+
+    /// Size of the device in sectors.
+    pub(crate) fn sectors(&self) -> u64 {
+        // SAFETY: The device is valid.
+        unsafe { bindings::bdev_nr_sectors(self.as_ptr()) }
+    }
+
+    /// `range` counted on the whole disk instead of a partition; `None` beyond 2^64 sectors.
+    pub(crate) fn on_disk(&self, range: SectorRange) -> Option<SectorRange> {
+        // SAFETY: The device is valid.
+        range.shifted(unsafe { bindings::bdev_start_sector(self.as_ptr()) })
+    }
+
+    /// Whether both are the same disk or partitions of it.
+    pub(crate) fn same_disk(&self, other: &BlockDevice) -> bool {
+        // SAFETY: Both devices are valid, and their disks never change.
+        unsafe { (*self.as_ptr()).bd_disk == (*other.as_ptr()).bd_disk }
+    }
+
+    /// Smallest unit that can be read or written, in sectors.
+    pub(crate) fn logical_block_sectors(&self) -> u32 {
+        // SAFETY: The device is valid.
+        (unsafe { bindings::bdev_logical_block_size(self.as_ptr()) }) >> 9
+    }
+
+    /// Unit that the medium is written in, in sectors.
+    pub(crate) fn physical_block_sectors(&self) -> u32 {
+        // SAFETY: The device is valid.
+        (unsafe { bindings::bdev_physical_block_size(self.as_ptr()) }) >> 9
+    }
+
+    /// Whether the device is zoned.
+    pub(crate) fn is_zoned(&self) -> bool {
+        // SAFETY: The device is valid.
+        unsafe { bindings::bdev_is_zoned(self.as_ptr()) }
+    }
+
+    /// Makes everything that was written durable.
+    ///
+    /// May sleep; must not be called where the device's own I/O would have to wait.
+    pub(crate) fn flush(&self) -> kernel::error::Result {
+        // SAFETY: The device is valid.
+        kernel::error::to_result(unsafe { bindings::blkdev_issue_flush(self.as_ptr()) })
+    }
+}

@@ -1,0 +1,783 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Device-mapper targets.
+//!
+//! A target implements [`Target`] and is registered by a [`Registration`]. What the kernel wants
+//! of it:
+//!
+//! * [`Target::construct`] turns a table line into an object, which device-mapper owns until the
+//!   table is destroyed. The old table of the device may still be in use meanwhile.
+//! * [`Target::map`] decides for every bio where it goes. It gets the clone that device-mapper
+//!   made as a [`MapBio`] and has to turn it into a [`Mapping`]: redirected, refused, or taken
+//!   over as a [`HeldBio`].
+//! * A clone that was redirected belongs to the block layer until it ends, and passes
+//!   [`Target::end_io`] on the way back. A [`HeldBio`] belongs to the target, which must submit
+//!   it or end it; it is ended with an error when dropped.
+//!
+//! Suspending: `presuspend` (bios still flow), then device-mapper waits for every clone, then
+//! `postsuspend`. Resuming: `preresume`, which may fail, then `resume`. At the swap of tables the
+//! order is: old `postsuspend`, new `preresume` and `resume`, old destroyed.
+//!
+//! C header: [`include/linux/device-mapper.h`](srctree/include/linux/device-mapper.h).
+
+use core::{
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ops::Deref,
+    ptr::NonNull, //
+};
+
+use kernel::{
+    error::{
+        from_result,
+        to_result, //
+    },
+    ffi,
+    prelude::*,
+    str::{
+        CStr,
+        CStrExt, //
+    },
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    }, //
+};
+use remap_core::geometry::SectorRange;
+
+use super::{
+    bindings,
+    block_device::BlockDevice,
+    gate::Direction,
+    text::Text, //
+};
+
+/// A device-mapper target. All methods are called by device-mapper; the table says where.
+///
+/// | method | context | may sleep |
+/// |---|---|---|
+/// | `construct`, drop | ioctl | yes |
+/// | `map` | submitter or kworker | without I/O; not for `REQ_NOWAIT` |
+/// | `end_io` | any, interrupts included | no |
+/// | `message`, `status` | ioctl, concurrent with each other | yes; long waits stall suspend |
+/// | `presuspend` to `resume` | ioctl, one at a time | yes |
+pub(crate) trait Target: Sized + Send + Sync + 'static {
+    /// Name in table lines.
+    const NAME: &'static CStr;
+    /// Version of the table and message interface.
+    const VERSION: [u32; 3];
+    /// What the target sends along with every bio; [`EndedBio::data`] gives it back.
+    type BioData: Send;
+
+    /// Makes the target of a table line. On an error nothing else is called.
+    fn construct(setup: &mut Setup<'_>, arguments: &[&[u8]]) -> Result<KBox<Self>>;
+
+    /// Decides where a bio goes.
+    fn map(&self, bio: MapBio<'_, Self>) -> Mapping;
+
+    /// A bio that was redirected has ended with `status`. What it returns becomes the bio's
+    /// status.
+    fn end_io(&self, bio: EndedBio<'_, Self>, status: BlockStatus) -> BlockStatus;
+
+    /// The device is about to be suspended; held bios must end in bounded time from now on.
+    fn presuspend(&self);
+
+    /// The suspension was called off.
+    fn presuspend_undo(&self);
+
+    /// No bio is in flight any more.
+    fn postsuspend(&self);
+
+    /// The table is about to become the active one.
+    fn preresume(&self) -> Result;
+
+    /// The table is active; bios may come.
+    fn resume(&self);
+
+    /// Prints what `dmsetup status` shows behind the target's name.
+    fn status(&self, text: &mut Text<'_>) -> core::fmt::Result;
+
+    /// Prints the arguments that recreate the table.
+    fn arguments(&self, text: &mut Text<'_>) -> core::fmt::Result;
+
+    /// Carries out a message. `true` where `reply` has something for the user.
+    fn message(&self, words: &[&[u8]], reply: &mut Text<'_>) -> Result<bool>;
+
+    /// The device and range behind every data sector, for limits and checks of device-mapper.
+    /// Stops when `visit` returns something else than 0, and returns that.
+    fn data_ranges(&self, visit: &mut dyn FnMut(&Device, SectorRange) -> i32) -> i32;
+
+    /// The device that ioctls other than the block layer's go to, and whether the target is all
+    /// of that device unchanged.
+    fn ioctl_device(&self) -> (&BlockDevice, bool);
+}
+
+/// How a bio ended (`blk_status_t`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BlockStatus(u8);
+
+impl BlockStatus {
+    /// Success.
+    pub(crate) const OK: Self = Self(bindings::BLK_STS_OK);
+
+    /// Whether this is success.
+    #[inline(always)]
+    pub(crate) fn is_ok(self) -> bool {
+        self.0 == Self::OK.0
+    }
+}
+
+/// What `construct` may ask and set.
+pub(crate) struct Setup<'a> {
+    ti: *mut bindings::dm_target,
+    _lifetime: PhantomData<&'a mut bindings::dm_target>,
+}
+
+impl Setup<'_> {
+    fn target(&self) -> &bindings::dm_target {
+        // SAFETY: `ti` is valid while `construct` runs.
+        unsafe { &*self.ti }
+    }
+
+    /// First sector of the target on the mapped device, as bios have it.
+    pub(crate) fn begin(&self) -> u64 {
+        self.target().begin
+    }
+
+    /// Number of sectors of the target.
+    pub(crate) fn sectors(&self) -> u64 {
+        self.target().len
+    }
+
+    /// Whether the table is loaded read-only.
+    pub(crate) fn read_only(&self) -> bool {
+        // SAFETY: The table is valid while `construct` runs.
+        (unsafe { bindings::dm_table_get_mode(self.target().table) }) & bindings::BLK_OPEN_WRITE
+            == 0
+    }
+
+    /// The mapped device that the table is for.
+    pub(crate) fn mapped_device(&self) -> MappedDevice {
+        // SAFETY: The table is valid while `construct` runs.
+        let md = unsafe { bindings::dm_table_get_md(self.target().table) };
+        MappedDevice(md)
+    }
+
+    /// Its number.
+    pub(crate) fn mapped_device_number(&self) -> remap_core::device_number::DeviceNumber {
+        // SAFETY: The mapped device of a table exists, and has a disk with a whole-disk device.
+        unsafe { BlockDevice::from_raw((*bindings::dm_disk(self.mapped_device().0)).part0) }
+            .number()
+    }
+
+    /// Opens a device by path or `major:minor`, in the table's mode. It is closed when the result
+    /// is dropped, which must be with the target.
+    pub(crate) fn device(&mut self, path: &CStr) -> Result<Device> {
+        let mut dev = core::ptr::null_mut();
+        // SAFETY: `ti` and its table are valid while `construct` runs, the path is terminated.
+        to_result(unsafe {
+            bindings::dm_get_device(
+                self.ti,
+                path.as_char_ptr(),
+                bindings::dm_table_get_mode(self.target().table),
+                &mut dev,
+            )
+        })?;
+        Ok(Device {
+            ti: self.ti,
+            dev: NonNull::new(dev).ok_or(ENODEV)?,
+        })
+    }
+
+    /// How many empty flush bios the target wants for each flush; [`TargetBio::flush_number`]
+    /// tells them apart.
+    pub(crate) fn set_flush_bios(&mut self, count: u32) {
+        // SAFETY: `ti` is valid and ours while `construct` runs.
+        unsafe { (*self.ti).num_flush_bios = count };
+    }
+
+    /// The target takes discard and write-zeroes bios.
+    pub(crate) fn take_discard_and_write_zeroes(&mut self) {
+        // SAFETY: As above.
+        unsafe {
+            (*self.ti).num_discard_bios = 1;
+            (*self.ti).num_write_zeroes_bios = 1;
+        }
+    }
+
+    /// What `dmsetup` shows when `construct` fails.
+    pub(crate) fn set_error(&mut self, text: &'static CStr) {
+        // SAFETY: As above; device-mapper only reads the text.
+        unsafe { (*self.ti).error = text.as_char_ptr().cast_mut() };
+    }
+}
+
+/// Identity of a mapped device. Two tables of one device have the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MappedDevice(*mut bindings::mapped_device);
+
+// SAFETY: Only compared, except by those who promise that the device exists.
+unsafe impl Send for MappedDevice {}
+// SAFETY: As above.
+unsafe impl Sync for MappedDevice {}
+
+impl MappedDevice {
+    /// Calls `with` with the name of the mapped device.
+    ///
+    /// May sleep.
+    pub(crate) fn name<R>(number: remap_core::device_number::DeviceNumber, with: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let mut name = [0_u8; bindings::DM_NAME_LEN as usize];
+        // SAFETY: Any number may be asked for.
+        let md = unsafe { bindings::dm_get_md(number.major << 20 | number.minor) };
+        if md.is_null() {
+            return None;
+        }
+        // SAFETY: `md` is referenced, and the name has room for DM_NAME_LEN bytes.
+        let error = unsafe {
+            bindings::dm_copy_name_and_uuid(md, name.as_mut_ptr().cast(), core::ptr::null_mut())
+        };
+        // SAFETY: We have the reference that dm_get_md() took.
+        unsafe { bindings::dm_put(md) };
+        if error != 0 {
+            return None;
+        }
+        let len = name.iter().position(|&byte| byte == 0)?;
+        Some(with(name.get(..len)?))
+    }
+}
+
+/// A device that a table has open (`struct dm_dev`).
+///
+/// # Invariants
+///
+/// `dev` is open by `dm_get_device(ti)`, and `ti` outlives this object: it belongs to the
+/// target's own object, which device-mapper destroys first.
+pub(crate) struct Device {
+    ti: *mut bindings::dm_target,
+    dev: NonNull<bindings::dm_dev>,
+}
+
+// SAFETY: The device may be used and closed by any thread.
+unsafe impl Send for Device {}
+// SAFETY: All methods only read.
+unsafe impl Sync for Device {}
+
+impl Device {
+    /// The name that device-mapper shows in tables, `major:minor`.
+    pub(crate) fn name(&self) -> &CStr {
+        // SAFETY: By the type invariant; the name is terminated and constant.
+        unsafe { CStr::from_char_ptr((*self.dev.as_ptr()).name.as_ptr()) }
+    }
+}
+
+impl Deref for Device {
+    type Target = BlockDevice;
+
+    fn deref(&self) -> &BlockDevice {
+        // SAFETY: By the type invariant the device is open.
+        unsafe { BlockDevice::from_raw((*self.dev.as_ptr()).bdev) }
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::dm_put_device(self.ti, self.dev.as_ptr()) };
+    }
+}
+
+/// A clone that device-mapper made for a target of type `T`.
+#[repr(transparent)]
+pub(crate) struct TargetBio<T: Target> {
+    bio: Opaque<bindings::bio>,
+    _target: PhantomData<T>,
+}
+
+impl<T: Target> TargetBio<T> {
+    #[inline(always)]
+    fn as_ptr(&self) -> *mut bindings::bio {
+        self.bio.get()
+    }
+
+    #[inline(always)]
+    fn raw(&self) -> &bindings::bio {
+        // SAFETY: The bio is valid and its owner lends it to us.
+        unsafe { &*self.bio.get() }
+    }
+
+    /// First sector: of the mapped device before the bio is redirected, of the device that it was
+    /// redirected to afterwards.
+    #[inline(always)]
+    pub(crate) fn sector(&self) -> u64 {
+        self.raw().bi_iter.bi_sector
+    }
+
+    /// Number of sectors that are left.
+    #[inline(always)]
+    pub(crate) fn sectors(&self) -> u32 {
+        self.raw().bi_iter.bi_size >> 9
+    }
+
+    /// Whether it reads or changes the medium.
+    #[inline(always)]
+    pub(crate) fn direction(&self) -> Direction {
+        // As op_is_write() of include/linux/blk_types.h has it.
+        if self.raw().bi_opf & 1 == 0 {
+            Direction::Read
+        } else {
+            Direction::Write
+        }
+    }
+
+    /// Whether it gives its sectors contents: a write or write-zeroes, not a discard.
+    #[inline]
+    pub(crate) fn fills_sectors(&self) -> bool {
+        let op = self.raw().bi_opf & bindings::REQ_OP_MASK;
+        op == bindings::REQ_OP_WRITE || op == bindings::REQ_OP_WRITE_ZEROES
+    }
+
+    /// Which of the copies of an empty flush it is.
+    pub(crate) fn flush_number(&self) -> u32 {
+        // SAFETY: The bio is a clone of device-mapper's.
+        unsafe { bindings::dm_bio_get_target_bio_nr(self.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn data_ptr(&self) -> *mut T::BioData {
+        // SAFETY: The bio is a clone of device-mapper's, with room for the data.
+        unsafe {
+            bindings::dm_per_bio_data(self.as_ptr(), core::mem::size_of::<T::BioData>()).cast()
+        }
+    }
+
+    #[inline(always)]
+    fn redirect_to(&self, device: &BlockDevice, sector: u64, data: T::BioData) {
+        // SAFETY: The bio is owned by the caller and not in flight, and has room for the data.
+        unsafe {
+            self.data_ptr().write(data);
+            bindings::bio_set_dev(self.as_ptr(), device.as_ptr());
+            (*self.as_ptr()).bi_iter.bi_sector = sector;
+        }
+    }
+}
+
+/// A bio that is on its way back.
+pub(crate) struct EndedBio<'a, T: Target> {
+    bio: &'a TargetBio<T>,
+}
+
+impl<T: Target> EndedBio<'_, T> {
+    /// Whether it read or changed the medium.
+    #[inline(always)]
+    pub(crate) fn direction(&self) -> Direction {
+        self.bio.direction()
+    }
+
+    /// What the target sent along.
+    #[inline(always)]
+    pub(crate) fn data(self) -> T::BioData {
+        // SAFETY: A bio that comes back was redirected or held, both of which wrote the data, and
+        // it comes back once: `self` is consumed.
+        unsafe { self.bio.data_ptr().read() }
+    }
+}
+
+/// What becomes of a bio. Only a [`MapBio`] can be turned into one.
+pub(crate) struct Mapping(i32);
+
+/// A bio that is being mapped.
+pub(crate) struct MapBio<'a, T: Target> {
+    bio: &'a TargetBio<T>,
+}
+
+impl<T: Target> Deref for MapBio<'_, T> {
+    type Target = TargetBio<T>;
+
+    #[inline(always)]
+    fn deref(&self) -> &TargetBio<T> {
+        self.bio
+    }
+}
+
+impl<T: Target> MapBio<'_, T> {
+    /// Lets device-mapper send everything behind the first `sectors` sectors in another bio.
+    /// Nothing happens where the bio has no more than that.
+    #[inline(always)]
+    pub(crate) fn accept(&mut self, sectors: u32) {
+        if sectors > 0 && sectors < self.sectors() {
+            // SAFETY: We are in `map`, the bio has more sectors, it is no duplicate (only empty
+            // flushes have those), and a target without DM_TARGET_ATOMIC_WRITES gets no atomic
+            // writes, one without DM_TARGET_ZONED_HM no zoned devices.
+            unsafe { bindings::dm_accept_partial_bio(self.as_ptr(), sectors) };
+        }
+    }
+
+    /// Sends the bio to `sector` of `device`, with `data` for its way back.
+    #[inline(always)]
+    pub(crate) fn redirect(self, device: &BlockDevice, sector: u64, data: T::BioData) -> Mapping {
+        self.redirect_to(device, sector, data);
+        Mapping(bindings::DM_MAPIO_REMAPPED as i32)
+    }
+
+    /// Ends the bio with an I/O error. [`Target::end_io`] does not see it.
+    pub(crate) fn refuse(self) -> Mapping {
+        Mapping(bindings::DM_MAPIO_KILL as i32)
+    }
+
+    /// Takes the bio over, to be submitted later. `data` goes with it where it is ended instead.
+    pub(crate) fn hold(self, data: T::BioData) -> (HeldBio<T>, Mapping) {
+        // SAFETY: The bio is valid; nobody polls for it while it is held.
+        unsafe {
+            (*self.as_ptr()).bi_opf &= !bindings::REQ_POLLED;
+            self.data_ptr().write(data);
+        }
+        // INVARIANT: DM_MAPIO_SUBMITTED makes the bio ours.
+        let held = HeldBio {
+            bio: NonNull::from(self.bio),
+        };
+        (held, Mapping(bindings::DM_MAPIO_SUBMITTED as i32))
+    }
+}
+
+/// A bio that the target has taken over. Dropped, it ends with an I/O error.
+///
+/// # Invariants
+///
+/// The bio is valid, not in flight, and owned by this object.
+pub(crate) struct HeldBio<T: Target> {
+    bio: NonNull<TargetBio<T>>,
+}
+
+// SAFETY: A bio may be submitted and ended by any thread.
+unsafe impl<T: Target> Send for HeldBio<T> {}
+
+impl<T: Target> Deref for HeldBio<T> {
+    type Target = TargetBio<T>;
+
+    fn deref(&self) -> &TargetBio<T> {
+        // SAFETY: By the type invariant.
+        unsafe { self.bio.as_ref() }
+    }
+}
+
+impl<T: Target> HeldBio<T> {
+    /// Sends the bio to `sector` of `device`, with `data` for its way back.
+    ///
+    /// Process context; must not be called where the bio's end would have to be waited for.
+    pub(crate) fn submit(self, device: &BlockDevice, sector: u64, data: T::BioData) {
+        // SAFETY: The data of a held bio was written by `hold` and is not used any more.
+        unsafe { self.data_ptr().drop_in_place() };
+        self.redirect_to(device, sector, data);
+        let bio = ManuallyDrop::new(self).as_ptr();
+        // SAFETY: By the type invariant the bio is ours to give away.
+        unsafe { bindings::dm_submit_bio_remap(bio, core::ptr::null_mut()) };
+    }
+}
+
+impl<T: Target> Drop for HeldBio<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the bio is ours to end.
+        unsafe {
+            (*self.as_ptr()).bi_status = bindings::BLK_STS_IOERR;
+            bindings::bio_endio(self.as_ptr());
+        }
+    }
+}
+
+/// Held bios in the order in which they came, linked through `bi_next`.
+pub(crate) struct HeldBios<T: Target> {
+    first: *mut TargetBio<T>,
+    last: *mut TargetBio<T>,
+}
+
+// SAFETY: The list owns its bios, which may go to any thread.
+unsafe impl<T: Target> Send for HeldBios<T> {}
+
+impl<T: Target> HeldBios<T> {
+    /// No bios.
+    pub(crate) const fn new() -> Self {
+        Self {
+            first: core::ptr::null_mut(),
+            last: core::ptr::null_mut(),
+        }
+    }
+
+    /// Adds one at the end.
+    pub(crate) fn push(&mut self, bio: HeldBio<T>) {
+        let bio = ManuallyDrop::new(bio).bio.as_ptr();
+        // SAFETY: The list owns its bios, and now this one; their links are its own.
+        unsafe {
+            (*(*bio).as_ptr()).bi_next = core::ptr::null_mut();
+            if self.last.is_null() {
+                self.first = bio;
+            } else {
+                (*(*self.last).as_ptr()).bi_next = bio.cast();
+            }
+        }
+        self.last = bio;
+    }
+
+    /// Takes the first one.
+    pub(crate) fn pop(&mut self) -> Option<HeldBio<T>> {
+        let bio = NonNull::new(self.first)?;
+        // SAFETY: The list owns its bios.
+        unsafe {
+            let raw = bio.as_ref().as_ptr();
+            self.first = (*raw).bi_next.cast();
+            (*raw).bi_next = core::ptr::null_mut();
+        }
+        if self.first.is_null() {
+            self.last = core::ptr::null_mut();
+        }
+        // INVARIANT: The list owned the bio and has given it up.
+        Some(HeldBio { bio })
+    }
+
+    /// Takes all of them.
+    pub(crate) fn take(&mut self) -> Self {
+        core::mem::replace(self, Self::new())
+    }
+}
+
+impl<T: Target> Drop for HeldBios<T> {
+    fn drop(&mut self) {
+        while let Some(bio) = self.pop() {
+            drop(bio);
+        }
+    }
+}
+
+/// A registered target type.
+///
+/// # Invariants
+///
+/// `target_type` is registered with device-mapper as long as this object lives.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Registration<T: Target> {
+    #[pin]
+    target_type: Opaque<bindings::target_type>,
+    _target: PhantomData<T>,
+}
+
+// SAFETY: There is nothing to do with a registration but to drop it.
+unsafe impl<T: Target> Send for Registration<T> {}
+// SAFETY: As above.
+unsafe impl<T: Target> Sync for Registration<T> {}
+
+impl<T: Target> Registration<T> {
+    /// Registers the target. Tables can be loaded from then on.
+    pub(crate) fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            target_type <- Opaque::try_ffi_init(|slot: *mut bindings::target_type| {
+                // SAFETY: The slot is valid for writes; all zero is "no callback" for each.
+                unsafe {
+                    slot.write_bytes(0, 1);
+                    (*slot).features = u64::from(bindings::DM_TARGET_NOWAIT)
+                        | u64::from(bindings::DM_TARGET_PASSES_CRYPTO);
+                    (*slot).name = T::NAME.as_char_ptr();
+                    (*slot).module = module.as_ptr();
+                    (*slot).version = T::VERSION;
+                    (*slot).ctr = Some(Callbacks::<T>::ctr);
+                    (*slot).dtr = Some(Callbacks::<T>::dtr);
+                    (*slot).map = Some(Callbacks::<T>::map);
+                    (*slot).end_io = Some(Callbacks::<T>::end_io);
+                    (*slot).presuspend = Some(Callbacks::<T>::presuspend);
+                    (*slot).presuspend_undo = Some(Callbacks::<T>::presuspend_undo);
+                    (*slot).postsuspend = Some(Callbacks::<T>::postsuspend);
+                    (*slot).preresume = Some(Callbacks::<T>::preresume);
+                    (*slot).resume = Some(Callbacks::<T>::resume);
+                    (*slot).status = Some(Callbacks::<T>::status);
+                    (*slot).message = Some(Callbacks::<T>::message);
+                    (*slot).prepare_ioctl = Some(Callbacks::<T>::prepare_ioctl);
+                    (*slot).iterate_devices = Some(Callbacks::<T>::iterate_devices);
+                    to_result(bindings::dm_register_target(slot))
+                }
+            }),
+            _target: PhantomData,
+        })
+    }
+}
+
+#[pinned_drop]
+impl<T: Target> PinnedDrop for Registration<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariant. The module cannot go while a table exists.
+        unsafe { bindings::dm_unregister_target(self.target_type.get()) };
+    }
+}
+
+/// The callbacks of C, which device-mapper calls with a `ti` that `ctr` has set up.
+struct Callbacks<T: Target>(PhantomData<T>);
+
+/// The words of an argument vector.
+///
+/// # Safety
+///
+/// `argv` has `argc` terminated strings that live as long as the result.
+unsafe fn words<'a>(argc: u32, argv: *mut *mut ffi::c_char) -> Result<KVec<&'a [u8]>> {
+    let mut words = KVec::with_capacity(argc as usize, GFP_KERNEL)?;
+    for n in 0..argc as usize {
+        // SAFETY: The caller promises `argc` strings.
+        let word = unsafe { CStr::from_char_ptr((*argv.add(n)).cast_const()) };
+        words.push(word.to_bytes(), GFP_KERNEL)?;
+    }
+    Ok(words)
+}
+
+impl<T: Target> Callbacks<T> {
+    /// # Safety
+    ///
+    /// `ti` was set up by [`Self::ctr`] and is not yet destroyed.
+    #[inline(always)]
+    unsafe fn target<'a>(ti: *mut bindings::dm_target) -> &'a T {
+        // SAFETY: `private` is what `ctr` put there, and stays until `dtr`.
+        unsafe { <KBox<T> as ForeignOwnable>::borrow((*ti).private) }
+    }
+
+    unsafe extern "C" fn ctr(
+        ti: *mut bindings::dm_target,
+        argc: ffi::c_uint,
+        argv: *mut *mut ffi::c_char,
+    ) -> ffi::c_int {
+        from_result(|| {
+            // SAFETY: Device-mapper passes `argc` strings.
+            let words = unsafe { words(argc, argv) }?;
+            let mut setup = Setup {
+                ti,
+                _lifetime: PhantomData,
+            };
+            let target = T::construct(&mut setup, &words)?;
+            // SAFETY: `ti` is valid and ours during ctr.
+            unsafe {
+                (*ti).private = target.into_foreign();
+                (*ti).per_io_data_size = core::mem::size_of::<T::BioData>() as u32;
+                bindings::dm_target_set_accounts_remapped_io(ti);
+            }
+            Ok(0)
+        })
+    }
+
+    unsafe extern "C" fn dtr(ti: *mut bindings::dm_target) {
+        // SAFETY: `private` is what `ctr` put there, and nobody uses it any more.
+        drop(unsafe { <KBox<T> as ForeignOwnable>::from_foreign((*ti).private) });
+    }
+
+    unsafe extern "C" fn map(ti: *mut bindings::dm_target, bio: *mut bindings::bio) -> ffi::c_int {
+        // SAFETY: The bio is a clone that device-mapper lends us for the call.
+        let bio = MapBio {
+            bio: unsafe { &*bio.cast::<TargetBio<T>>() },
+        };
+        // SAFETY: A table that maps is set up.
+        unsafe { Self::target(ti) }.map(bio).0
+    }
+
+    unsafe extern "C" fn end_io(
+        ti: *mut bindings::dm_target,
+        bio: *mut bindings::bio,
+        error: *mut bindings::blk_status_t,
+    ) -> ffi::c_int {
+        // SAFETY: A bio of a table that is set up; `error` is its status.
+        unsafe {
+            let status = BlockStatus(*error);
+            *error = Self::target(ti)
+                .end_io(
+                    EndedBio {
+                        bio: &*bio.cast::<TargetBio<T>>(),
+                    },
+                    status,
+                )
+                .0;
+        }
+        bindings::DM_ENDIO_DONE as ffi::c_int
+    }
+
+    unsafe extern "C" fn presuspend(ti: *mut bindings::dm_target) {
+        // SAFETY: The table is set up.
+        unsafe { Self::target(ti) }.presuspend();
+    }
+
+    unsafe extern "C" fn presuspend_undo(ti: *mut bindings::dm_target) {
+        // SAFETY: The table is set up.
+        unsafe { Self::target(ti) }.presuspend_undo();
+    }
+
+    unsafe extern "C" fn postsuspend(ti: *mut bindings::dm_target) {
+        // SAFETY: The table is set up.
+        unsafe { Self::target(ti) }.postsuspend();
+    }
+
+    unsafe extern "C" fn preresume(ti: *mut bindings::dm_target) -> ffi::c_int {
+        // SAFETY: The table is set up.
+        from_result(|| unsafe { Self::target(ti) }.preresume().map(|()| 0))
+    }
+
+    unsafe extern "C" fn resume(ti: *mut bindings::dm_target) {
+        // SAFETY: The table is set up.
+        unsafe { Self::target(ti) }.resume();
+    }
+
+    unsafe extern "C" fn status(
+        ti: *mut bindings::dm_target,
+        kind: bindings::status_type_t,
+        _flags: ffi::c_uint,
+        result: *mut ffi::c_char,
+        maxlen: ffi::c_uint,
+    ) {
+        // SAFETY: Device-mapper passes a buffer of `maxlen` bytes.
+        let mut text = unsafe { Text::from_raw(result.cast(), maxlen as usize) };
+        // SAFETY: The table is set up.
+        let target = unsafe { Self::target(ti) };
+        // A text that does not fit is cut short; device-mapper sees the full buffer, gets a
+        // larger one from user space and asks again.
+        let _ = match kind {
+            bindings::status_type_t_STATUSTYPE_INFO => target.status(&mut text),
+            bindings::status_type_t_STATUSTYPE_TABLE => target.arguments(&mut text),
+            _ => Ok(()),
+        };
+    }
+
+    unsafe extern "C" fn message(
+        ti: *mut bindings::dm_target,
+        argc: ffi::c_uint,
+        argv: *mut *mut ffi::c_char,
+        result: *mut ffi::c_char,
+        maxlen: ffi::c_uint,
+    ) -> ffi::c_int {
+        from_result(|| {
+            // SAFETY: Device-mapper passes `argc` strings.
+            let words = unsafe { words(argc, argv) }?;
+            // SAFETY: Device-mapper passes a buffer of `maxlen` bytes.
+            let mut reply = unsafe { Text::from_raw(result.cast(), maxlen as usize) };
+            // SAFETY: The table is set up.
+            let replied = unsafe { Self::target(ti) }.message(&words, &mut reply)?;
+            Ok(ffi::c_int::from(replied))
+        })
+    }
+
+    unsafe extern "C" fn prepare_ioctl(
+        ti: *mut bindings::dm_target,
+        bdev: *mut *mut bindings::block_device,
+        _cmd: ffi::c_uint,
+        _arg: ffi::c_ulong,
+        _forward: *mut bool,
+    ) -> ffi::c_int {
+        // SAFETY: The table is set up.
+        let (device, identical) = unsafe { Self::target(ti) }.ioctl_device();
+        // SAFETY: Device-mapper passes a place for the answer.
+        unsafe { *bdev = device.as_ptr() };
+        ffi::c_int::from(!identical)
+    }
+
+    unsafe extern "C" fn iterate_devices(
+        ti: *mut bindings::dm_target,
+        visit: bindings::iterate_devices_callout_fn,
+        data: *mut ffi::c_void,
+    ) -> ffi::c_int {
+        let Some(visit) = visit else { return 0 };
+        // SAFETY: The table is set up.
+        unsafe { Self::target(ti) }.data_ranges(&mut |device, range| {
+            // SAFETY: The device is open, and `data` is what the callout wants.
+            unsafe { visit(ti, device.dev.as_ptr(), range.start(), range.len(), data) }
+        })
+    }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Synchronous I/O of a target's own, by dm-io.
+//!
+//! C header: [`include/linux/dm-io.h`](srctree/include/linux/dm-io.h).
+
+use core::ptr::NonNull;
+
+use kernel::{
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
+    prelude::*, //
+};
+use remap_core::geometry::SectorRange;
+
+use super::{
+    bindings,
+    block_device::BlockDevice, //
+};
+
+/// Memory for I/O, in sectors.
+pub(crate) struct IoBuffer(VVec<u8>);
+
+impl IoBuffer {
+    /// A zeroed buffer of `sectors` sectors. May sleep.
+    pub(crate) fn new(sectors: usize) -> Result<Self> {
+        let bytes = sectors.checked_mul(512).ok_or(EINVAL)?;
+        Ok(Self(VVec::zeroed(bytes, GFP_KERNEL)?))
+    }
+
+    /// Zeroes `sectors` sectors from `at` on, as far as the buffer goes.
+    pub(crate) fn zero(&mut self, at: usize, sectors: usize) {
+        let first = at.saturating_mul(512).min(self.0.len());
+        let end = at
+            .saturating_add(sectors)
+            .saturating_mul(512)
+            .min(self.0.len());
+        if let Some(part) = self.0.get_mut(first..end) {
+            part.fill(0);
+        }
+    }
+}
+
+/// A client of dm-io with mempools of its own, so that its I/O goes on under memory pressure.
+///
+/// # Invariants
+///
+/// The pointer is a client that this object owns.
+pub(crate) struct IoClient(NonNull<bindings::dm_io_client>);
+
+// SAFETY: A client may be used by any number of threads.
+unsafe impl Send for IoClient {}
+// SAFETY: As above.
+unsafe impl Sync for IoClient {}
+
+impl IoClient {
+    /// A new client. May sleep.
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: No requirements.
+        let client = from_err_ptr(unsafe { bindings::dm_io_client_create() })?;
+        // INVARIANT: Just created.
+        Ok(Self(NonNull::new(client).ok_or(ENOMEM)?))
+    }
+
+    /// Reads `range` of `device` into the buffer, from its sector `at` on.
+    ///
+    /// Sleeps. `EIO` where any of it could not be read, `EINVAL` where the buffer is too small.
+    pub(crate) fn read(
+        &self,
+        device: &BlockDevice,
+        range: SectorRange,
+        buffer: &mut IoBuffer,
+        at: usize,
+    ) -> Result {
+        self.transfer(bindings::REQ_OP_READ, device, range, buffer, at)
+    }
+
+    /// Writes `range` of `device` from the buffer's sector `at` on. Durable only after
+    /// [`BlockDevice::flush`].
+    ///
+    /// Sleeps. `EIO` where any of it could not be written, `EINVAL` where the buffer is too small.
+    pub(crate) fn write(
+        &self,
+        device: &BlockDevice,
+        range: SectorRange,
+        buffer: &mut IoBuffer,
+        at: usize,
+    ) -> Result {
+        self.transfer(bindings::REQ_OP_WRITE, device, range, buffer, at)
+    }
+
+    fn transfer(
+        &self,
+        operation: u32,
+        device: &BlockDevice,
+        range: SectorRange,
+        buffer: &mut IoBuffer,
+        at: usize,
+    ) -> Result {
+        let sectors = usize::try_from(range.len())?;
+        let first = at.checked_mul(512).ok_or(EINVAL)?;
+        let end = at
+            .checked_add(sectors)
+            .and_then(|end| end.checked_mul(512))
+            .ok_or(EINVAL)?;
+        let memory = buffer.0.get_mut(first..end).ok_or(EINVAL)?;
+        let mut request = bindings::dm_io_request {
+            bi_opf: operation | bindings::REQ_SYNC,
+            mem: bindings::dm_io_memory {
+                type_: bindings::dm_io_mem_type_DM_IO_VMA,
+                offset: 0,
+                ptr: bindings::dm_io_memory__bindgen_ty_1 {
+                    vma: memory.as_mut_ptr().cast(),
+                },
+            },
+            notify: bindings::dm_io_notify {
+                fn_: None,
+                context: core::ptr::null_mut(),
+            },
+            client: self.0.as_ptr(),
+        };
+        let mut region = bindings::dm_io_region {
+            bdev: device.as_ptr(),
+            sector: range.start(),
+            count: range.len(),
+        };
+        // SAFETY: The memory is vmalloc'ed, has the region's size, and is ours until the call
+        // returns: without a notification dm_io() waits for the end of the I/O.
+        to_result(unsafe {
+            bindings::dm_io(
+                &mut request,
+                1,
+                &mut region,
+                core::ptr::null_mut(),
+                core::ptr::null_mut(),
+                0,
+            )
+        })
+    }
+}
+
+impl Drop for IoClient {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant, and no I/O is under way: it would borrow the client.
+        unsafe { bindings::dm_io_client_destroy(self.0.as_ptr()) };
+    }
+}

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The gate: who is in flight, known without a shared counter, and waited for without a stop.
+//!
+//! Every bio enters the gate when it is mapped and leaves it when it ends. Whoever has changed
+//! what new bios see calls [`Gate::drain`] and then knows that every bio that may have seen the
+//! old state is gone. So the gate also keeps the memory that bios look at: what a gate guards is
+//! freed only when those who were inside at its replacement have left.
+//!
+//! # How
+//!
+//! There are two epochs. Entering counts the bio under the current one, in a counter of its CPU,
+//! and the bio remembers which; leaving counts it out under the same one, on whatever CPU it ends.
+//! Neither counter is ever decremented, so the entries are statistics as well.
+//!
+//! # Proof
+//!
+//! `drain` (1) flips the epoch from `e`, (2) waits for an RCU grace period, (3) waits until the
+//! entries under `e` equal the exits under `e`.
+//!
+//! * Reading the epoch and counting the entry happen in one section without preemption, which is
+//!   an RCU reader. After (2) every such section that read `e` has ended, so no entry under `e`
+//!   is added any more, and the sum of entries, taken after (2), is exact.
+//! * Exits only grow. A sum of exits taken CPU by CPU is at most the number of exits when it is
+//!   finished, so when it equals the entries, all that entered under `e` have left.
+//! * A bio that entered under the new epoch read it with acquire, and (1) is a release store after
+//!   the caller's change: that bio sees the change.
+//! * A drain begins only when the one before it has ended ([`Gate::drain`] wants the token
+//!   [`Drain`], of which there is one), so nobody of an older time is counted under the epoch that
+//!   becomes current. If a drain gave up, the next one first finishes it.
+
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Full,
+            Relaxed,
+            Release, //
+        },
+        barrier::smp_mb, //
+    },
+    time::{
+        delay::fsleep,
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
+};
+
+use super::{
+    bindings,
+    percpu::PerCpuCounters, //
+};
+
+/// What enters: the direction of a bio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Direction {
+    /// It reads.
+    Read = 0,
+    /// It changes the medium: write, discard, write zeroes.
+    Write = 1,
+}
+
+/// Bit of the state word: the current epoch.
+const EPOCH: u32 = 1;
+/// Bit of the state word: bios are timed.
+const TIMED: u32 = 2;
+
+const ENTERED: usize = 0;
+const LEFT: usize = 4;
+const COUNTERS: usize = 6;
+
+/// What one who entered got, to give back when leaving.
+#[derive(Debug)]
+#[must_use = "a gate with a lost ticket can never be drained"]
+pub(crate) struct Ticket(u8);
+
+/// The right to drain a gate and to replace what it guards; there is one for each gate.
+pub(crate) struct Drain<T> {
+    /// The epoch that a drain flipped away from without seeing its end.
+    unfinished: Option<u32>,
+    /// What was replaced and may still be seen.
+    retired: KVec<KBox<T>>,
+}
+
+impl<T> Drain<T> {
+    /// The token of a new gate.
+    pub(crate) const fn new() -> Self {
+        Self {
+            unfinished: None,
+            retired: KVec::new(),
+        }
+    }
+}
+
+/// A gate that guards a `T`; see the module's documentation.
+///
+/// # Invariants
+///
+/// `guarded` is a `KBox<T>` that is owned by the gate.
+pub(crate) struct Gate<T> {
+    state: Atomic<u32>,
+    guarded: Atomic<*mut T>,
+    counters: PerCpuCounters<COUNTERS>,
+}
+
+// SAFETY: A gate hands out shared references to its `T` and owns it.
+unsafe impl<T: Send + Sync> Send for Gate<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for Gate<T> {}
+
+/// Being inside a gate: what it guards stays, and is this at least as new as when one entered.
+pub(crate) struct Inside<'a, T> {
+    gate: &'a Gate<T>,
+    now: u32,
+}
+
+impl<T> Inside<'_, T> {
+    /// Whether the gate wants bios to be timed.
+    #[inline(always)]
+    pub(crate) fn timed(&self) -> bool {
+        self.now & TIMED != 0
+    }
+
+    /// Stays inside until [`Gate::leave`] is called with the ticket.
+    #[inline(always)]
+    pub(crate) fn stay(self) -> Ticket {
+        let ticket = Ticket((self.now & EPOCH) as u8);
+        core::mem::forget(self);
+        ticket
+    }
+}
+
+impl<T> core::ops::Deref for Inside<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: By the type invariant of `Gate` the pointer is valid, and what it pointed to at
+        // any time since we entered is only freed by a drain that waits for us.
+        unsafe { &*self.gate.guarded.load(Acquire) }
+    }
+}
+
+impl<T> Drop for Inside<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.gate.leave(Ticket((self.now & EPOCH) as u8));
+    }
+}
+
+impl<T> Gate<T> {
+    /// A gate around `guarded` that nobody has entered. May sleep.
+    pub(crate) fn new(guarded: KBox<T>) -> Result<Self> {
+        let counters = PerCpuCounters::new()?;
+        // INVARIANT: The box is ours.
+        Ok(Self {
+            state: Atomic::new(0),
+            guarded: Atomic::new(KBox::into_raw(guarded)),
+            counters,
+        })
+    }
+
+    /// Enters. Any context but NMI.
+    #[inline(always)]
+    pub(crate) fn enter(&self, direction: Direction) -> Inside<'_, T> {
+        // SAFETY: `state` is a u32, and there are entry counters for two epochs of two directions.
+        let now = unsafe {
+            bindings::gate_enter(
+                (&raw const self.state).cast::<u32>(),
+                self.counters.address(ENTERED),
+                direction as u32,
+            )
+        };
+        Inside { gate: self, now }
+    }
+
+    /// Leaves. Any context but NMI. The ticket is one of this gate.
+    #[inline(always)]
+    pub(crate) fn leave(&self, ticket: Ticket) {
+        let which = LEFT + usize::from(ticket.0 & EPOCH as u8);
+        // SAFETY: There are exit counters for two epochs.
+        unsafe { bindings::gate_leave(self.counters.address(which)) };
+    }
+
+    /// What is guarded, for the owner of the token: nobody else replaces it.
+    pub(crate) fn current<'a>(&'a self, _drain: &'a Drain<T>) -> &'a T {
+        // SAFETY: By the type invariant, and only `replace` retires it, which needs the token
+        // mutably.
+        unsafe { &*self.guarded.load(Acquire) }
+    }
+
+    /// Replaces what is guarded. The old one is freed by the next drain that succeeds.
+    ///
+    /// May sleep. `ENOMEM` with nothing changed.
+    pub(crate) fn replace(&self, drain: &mut Drain<T>, new: KBox<T>) -> Result {
+        drain.retired.reserve(1, GFP_KERNEL)?;
+        // INVARIANT: The gate owns the new box instead of the old one.
+        let old = self.guarded.load(Acquire);
+        self.guarded.store(KBox::into_raw(new), Release);
+        // SAFETY: By the type invariant the old pointer was an owned box.
+        drain.retired.push(unsafe { KBox::from_raw(old) }, GFP_KERNEL)?;
+        Ok(())
+    }
+
+    /// How many have entered so far.
+    pub(crate) fn entered(&self, direction: Direction) -> u64 {
+        let which = ENTERED + direction as usize;
+        self.counters
+            .sum(which)
+            .wrapping_add(self.counters.sum(which + 2))
+    }
+
+    /// Whether those that enter from now on are to be timed.
+    pub(crate) fn set_timed(&self, _drain: &mut Drain<T>, timed: bool) {
+        let state = self.state.load(Relaxed) & !TIMED;
+        self.state
+            .store(state | if timed { TIMED } else { 0 }, Release);
+    }
+
+    fn in_flight(&self, epoch: u32) -> u64 {
+        // Exits first: an exit that is missed only makes the result too large.
+        let left = self.counters.sum(LEFT + epoch as usize);
+        let entered = ENTERED + 2 * epoch as usize;
+        let entered = self
+            .counters
+            .sum(entered)
+            .wrapping_add(self.counters.sum(entered + 1));
+        entered.wrapping_sub(left)
+    }
+
+    /// Waits until everybody who entered before the call has left, and frees what was replaced
+    /// before it.
+    ///
+    /// Sleeps; not interruptible. `ETIMEDOUT` after `patience`: some may still be inside then.
+    pub(crate) fn drain(&self, drain: &mut Drain<T>, patience: Delta) -> Result {
+        let started = Instant::<Monotonic>::now();
+        if let Some(epoch) = drain.unfinished {
+            self.wait(epoch, started, patience)?;
+            drain.unfinished = None;
+        }
+        let state = self.state.load(Acquire);
+        let epoch = state & EPOCH;
+        self.state.store(state ^ EPOCH, Release);
+        drain.unfinished = Some(epoch);
+        // SAFETY: We are in process context and may sleep.
+        unsafe { bindings::synchronize_rcu_expedited() };
+        self.wait(epoch, started, patience)?;
+        drain.unfinished = None;
+        drain.retired.clear();
+        Ok(())
+    }
+
+    fn wait(&self, epoch: u32, started: Instant<Monotonic>, patience: Delta) -> Result {
+        let mut pause = Delta::from_micros(20);
+        while self.in_flight(epoch) != 0 {
+            if started.elapsed() > patience {
+                return Err(ETIMEDOUT);
+            }
+            fsleep(pause);
+            if pause < Delta::from_millis(1) {
+                pause = pause * 2;
+            }
+        }
+        // Pairs with the barrier in gate_leave(): what we do from here on comes after what they
+        // did inside.
+        smp_mb(Full);
+        Ok(())
+    }
+}
+
+impl<T> Drop for Gate<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant; nobody is inside, as that borrows the gate.
+        drop(unsafe { KBox::from_raw(self.guarded.load(Relaxed)) });
+    }
+}

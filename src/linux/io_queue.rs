@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Own I/O to a block device: transfers with buffers of their own, any number in flight.
+//!
+//! # Ownership
+//!
+//! A [`Transfer`] is a bio, its pages, and a value of the user's. While it is in flight it
+//! belongs to the block layer: [`IoQueue::submit`] takes it away, and [`IoQueue::completed`] gives
+//! it back. So nobody can touch the pages or the bio meanwhile, and none can be forgotten: a
+//! queue that is dropped waits for those in flight and frees them.
+//!
+//! A queue has one user, who submits and takes back; completions come from any context, on any
+//! CPU, many at once. Nothing is allocated between making a transfer and dropping it.
+//!
+//! C headers: [`include/linux/bio.h`](srctree/include/linux/bio.h),
+//! [`include/linux/blk_types.h`](srctree/include/linux/blk_types.h).
+
+use core::{
+    mem::offset_of,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+
+use kernel::{
+    error::to_result,
+    page::{
+        Page,
+        PAGE_SIZE, //
+    },
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Full,
+            Relaxed, //
+        },
+        rcu,
+        Arc, //
+    },
+    task::MAX_SCHEDULE_TIMEOUT,
+    time::{
+        Instant,
+        Jiffies,
+        Monotonic, //
+    },
+    types::Opaque, //
+};
+use remap_core::workload::Direction;
+
+use super::{
+    bindings,
+    open_device::OpenDevice,
+    wait::{
+        new_wait_queue,
+        WaitQueue, //
+    },
+};
+
+/// How many bios are in flight, over any number of queues.
+pub struct Gauge {
+    now: Atomic<u64>,
+    peak: Atomic<u64>,
+}
+
+impl Gauge {
+    /// Nothing in flight.
+    pub const fn new() -> Self {
+        Self {
+            now: Atomic::new(0),
+            peak: Atomic::new(0),
+        }
+    }
+
+    /// Bios in flight at present.
+    pub fn now(&self) -> u64 {
+        self.now.load(Relaxed)
+    }
+
+    /// Most bios that were in flight at once.
+    pub fn peak(&self) -> u64 {
+        self.peak.load(Relaxed)
+    }
+
+    fn enter(&self) {
+        let now = self.now.fetch_add(1, Relaxed).wrapping_add(1);
+        let mut peak = self.peak.load(Relaxed);
+        while now > peak {
+            match self.peak.cmpxchg(peak, now, Relaxed) {
+                Ok(_) => return,
+                Err(other) => peak = other,
+            }
+        }
+    }
+
+    fn leave(&self) {
+        self.now.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A bio with its own pages and a value of the user's, not in flight.
+///
+/// # Invariants
+///
+/// `inner` is a box that this object owns, and its bio is not in flight.
+pub struct Transfer<T: Send> {
+    inner: NonNull<Inner<T>>,
+}
+
+// SAFETY: A transfer owns all that it refers to.
+unsafe impl<T: Send> Send for Transfer<T> {}
+
+#[repr(C)]
+struct Inner<T> {
+    bio: Opaque<bindings::bio>,
+    /// The next one on the list of those that have completed.
+    next: *mut Inner<T>,
+    /// Where it goes when it completes; valid while in flight.
+    returns: *const Returns<T>,
+    /// Memory for the bio's vector, one element for each page.
+    vectors: KVec<bindings::bio_vec>,
+    pages: KVec<Page>,
+    submitted: Instant<Monotonic>,
+    completed: Instant<Monotonic>,
+    synchronous: bool,
+    value: T,
+}
+
+/// How a transfer ended.
+#[derive(Clone, Copy)]
+pub struct Completion {
+    /// Whether the data were moved.
+    pub result: Result,
+    /// From submission to completion, in nanoseconds.
+    pub latency: u64,
+    /// Whether it had completed when its submission returned.
+    pub synchronous: bool,
+}
+
+impl<T: Send> Transfer<T> {
+    /// A transfer for up to `bytes` bytes at a time. May sleep.
+    pub fn new(bytes: usize, value: T) -> Result<Self> {
+        let count = bytes.div_ceil(PAGE_SIZE);
+        u16::try_from(count)?;
+        let mut pages = KVec::with_capacity(count, GFP_KERNEL)?;
+        for _ in 0..count {
+            pages.push(Page::alloc_page(GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        let now = Instant::now();
+        let inner = KBox::new(
+            Inner {
+                bio: Opaque::uninit(),
+                next: ptr::null_mut(),
+                returns: ptr::null(),
+                vectors: KVec::with_capacity(count, GFP_KERNEL)?,
+                pages,
+                submitted: now,
+                completed: now,
+                synchronous: false,
+                value,
+            },
+            GFP_KERNEL,
+        )?;
+        // SAFETY: A box is never null.
+        let inner = unsafe { NonNull::new_unchecked(KBox::into_raw(inner)) };
+        // INVARIANT: The box is ours, and its bio has never been submitted.
+        Ok(Self { inner })
+    }
+
+    /// Bytes that a transfer for `bytes` bytes takes of memory.
+    pub const fn footprint(bytes: usize) -> usize {
+        let pages = bytes.div_ceil(PAGE_SIZE);
+        let each = PAGE_SIZE + size_of::<Page>() + size_of::<bindings::bio_vec>();
+        size_of::<Inner<T>>().saturating_add(pages.saturating_mul(each))
+    }
+
+    fn inner(&self) -> &Inner<T> {
+        // SAFETY: By the type invariants, the box is ours.
+        unsafe { self.inner.as_ref() }
+    }
+
+    fn inner_mut(&mut self) -> &mut Inner<T> {
+        // SAFETY: By the type invariants, the box is ours.
+        unsafe { self.inner.as_mut() }
+    }
+
+    /// The user's value.
+    pub fn value(&self) -> &T {
+        &self.inner().value
+    }
+
+    /// The user's value, to change it.
+    pub fn value_mut(&mut self) -> &mut T {
+        &mut self.inner_mut().value
+    }
+
+    /// CRC32C of the first `bytes` bytes in the buffer, as far as it goes.
+    pub fn checksum(&self, bytes: usize) -> u32 {
+        let mut left = bytes;
+        let mut sum = 0;
+        for page in &self.inner().pages {
+            let part = left.min(PAGE_SIZE);
+            // SAFETY: The page is ours, and unmapped again below, in reverse order.
+            let mapped = unsafe { bindings::kmap_local_page(page.as_ptr()) };
+            // SAFETY: `part` bytes of the page are mapped there, and nobody writes them: the bio
+            // is not in flight. What they hold has no meaning to us, initialised or not.
+            sum = unsafe { bindings::crc32c(sum, mapped, part) };
+            // SAFETY: Mapped above.
+            unsafe { bindings::kunmap_local(mapped) };
+            left -= part;
+            if left == 0 {
+                break;
+            }
+        }
+        sum
+    }
+}
+
+impl<T: Send> Drop for Transfer<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the box is ours, and nothing else refers to it.
+        drop(unsafe { KBox::from_raw(self.inner.as_ptr()) });
+    }
+}
+
+/// Where transfers return to.
+#[pin_data]
+struct Returns<T> {
+    /// A list of transfers that have completed, the latest first.
+    completed: Atomic<*mut Inner<T>>,
+    /// The transfer whose submission has not returned yet.
+    submitting: Atomic<*mut Inner<T>>,
+    gauge: Arc<Gauge>,
+    #[pin]
+    wait: WaitQueue,
+}
+
+/// Transfers to one device.
+///
+/// # Invariants
+///
+/// `in_flight` transfers have `returns` as the place that they return to, each once, and are
+/// neither in `ready` nor anybody else's; all others have forgotten about it.
+pub struct IoQueue<T: Send> {
+    returns: Pin<KBox<Returns<T>>>,
+    device: Arc<OpenDevice>,
+    in_flight: usize,
+    /// Taken off the list of the completed and not given back yet.
+    ready: *mut Inner<T>,
+}
+
+// SAFETY: All that a queue refers to is its own or shared by types that are `Sync`.
+unsafe impl<T: Send> Send for IoQueue<T> {}
+
+impl<T: Send> IoQueue<T> {
+    /// A queue for transfers to `device`, which stays open as long as the queue is there. May
+    /// sleep.
+    pub fn new(device: Arc<OpenDevice>, gauge: Arc<Gauge>) -> Result<Self> {
+        let returns = KBox::pin_init(
+            pin_init!(Returns {
+                completed: Atomic::new(ptr::null_mut()),
+                submitting: Atomic::new(ptr::null_mut()),
+                gauge,
+                wait <- new_wait_queue!("IoQueue::wait"),
+            }),
+            GFP_KERNEL,
+        )?;
+        // INVARIANT: Nothing is in flight.
+        Ok(Self {
+            returns,
+            device,
+            in_flight: 0,
+            ready: ptr::null_mut(),
+        })
+    }
+
+    /// Transfers that were submitted and not taken back yet.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Starts moving `sectors` sectors from `sector` of the device on, between the device and the
+    /// start of the transfer's buffer; no more than the buffer holds.
+    ///
+    /// May sleep: in the driver, for memory or a place in its queue.
+    pub fn submit(
+        &mut self,
+        mut transfer: Transfer<T>,
+        direction: Direction,
+        sector: u64,
+        sectors: u32,
+    ) {
+        let returns = &raw const *self.returns;
+        let inner = transfer.inner_mut();
+        let operation = match direction {
+            Direction::Read => bindings::req_op_REQ_OP_READ,
+            Direction::Write => bindings::req_op_REQ_OP_WRITE | bindings::REQ_SYNC,
+        };
+        let bio = inner.bio.get();
+        // SAFETY: The bio is not in flight, and the vector has room for every page. The device is
+        // open, and pages and vector stay where they are.
+        unsafe {
+            bindings::bio_init(
+                bio,
+                self.device.device().as_ptr(),
+                inner.vectors.as_mut_ptr(),
+                // No loss: Transfer::new() has checked it.
+                inner.pages.len() as u16,
+                operation,
+            );
+            let mut left = sectors as usize * 512;
+            for page in &inner.pages {
+                let part = left.min(PAGE_SIZE);
+                if part == 0 {
+                    break;
+                }
+                bindings::__bio_add_page(bio, page.as_ptr(), part as u32, 0);
+                left -= part;
+            }
+            (*bio).bi_iter.bi_sector = sector;
+            (*bio).bi_end_io = Some(Inner::<T>::end_io);
+        }
+        inner.returns = returns;
+        inner.synchronous = false;
+        inner.submitted = Instant::now();
+
+        // From here on the block layer owns the transfer, until end_io() puts it on the list.
+        let inner = transfer.inner.as_ptr();
+        core::mem::forget(transfer);
+        // INVARIANT: One more in flight.
+        self.in_flight += 1;
+        self.returns.gauge.enter();
+        self.returns.submitting.store(inner, Relaxed);
+        // SAFETY: The bio is complete and ours to submit.
+        unsafe { bindings::submit_bio(bio) };
+        self.returns.submitting.store(ptr::null_mut(), Relaxed);
+    }
+
+    /// Gives back a transfer that has completed, in no particular order.
+    pub fn completed(&mut self) -> Option<(Transfer<T>, Completion)> {
+        if self.ready.is_null() {
+            // Pairs with the release in end_io().
+            self.ready = self.returns.completed.xchg(ptr::null_mut(), Full);
+        }
+        let inner = NonNull::new(self.ready)?;
+        // INVARIANT: end_io() has put the transfer on the list and left it alone since. We take it
+        // off, so it is nobody's but the new object's, and one less is in flight.
+        let mut transfer = Transfer { inner };
+        self.in_flight -= 1;
+        let inner = transfer.inner_mut();
+        self.ready = core::mem::replace(&mut inner.next, ptr::null_mut());
+        inner.returns = ptr::null();
+        let bio = inner.bio.get();
+        // SAFETY: The bio has ended.
+        let error = unsafe { bindings::blk_status_to_errno((*bio).bi_status) };
+        // SAFETY: The bio has ended, and is initialised anew before it is used again.
+        unsafe { bindings::bio_uninit(bio) };
+        let latency = (inner.completed - inner.submitted).as_nanos();
+        let completion = Completion {
+            result: to_result(error),
+            latency: u64::try_from(latency).unwrap_or(0),
+            synchronous: inner.synchronous,
+        };
+        Some((transfer, completion))
+    }
+
+    /// Sleeps until a transfer has completed, if any is in flight. The sleep counts neither as
+    /// load nor as a hang.
+    pub fn wait(&self) {
+        if self.in_flight == 0 || !self.ready.is_null() {
+            return;
+        }
+        let returns = &self.returns;
+        returns.wait.wait_idle(MAX_SCHEDULE_TIMEOUT as Jiffies, || {
+            !returns.completed.load(Acquire).is_null()
+        });
+    }
+}
+
+impl<T: Send> Drop for IoQueue<T> {
+    fn drop(&mut self) {
+        while self.in_flight > 0 {
+            self.wait();
+            while self.completed().is_some() {}
+        }
+        // The last end_io() may still be waking us up; it is a reader of RCU while it does.
+        // SAFETY: May sleep here, as anything that owns a queue.
+        unsafe { bindings::synchronize_rcu() };
+    }
+}
+
+impl<T: Send> Inner<T> {
+    /// Ends a transfer. Any context.
+    ///
+    /// # Safety
+    ///
+    /// Called by the block layer, once, for the bio of a transfer in flight.
+    unsafe extern "C" fn end_io(bio: *mut bindings::bio) {
+        const { assert!(offset_of!(Self, bio) == 0) };
+        let inner = bio.cast::<Self>();
+        let now = Instant::now();
+        // Keeps `returns` there even when its owner has taken the transfer back: see the drop of
+        // `IoQueue`.
+        let _guard = rcu::read_lock();
+        // SAFETY: The bio is the first field of the transfer, which belongs to the block layer
+        // and hence to us until it is on the list.
+        let returns = unsafe {
+            (*inner).completed = now;
+            &*(*inner).returns
+        };
+        // SAFETY: As above.
+        unsafe { (*inner).synchronous = returns.submitting.load(Relaxed) == inner };
+        returns.gauge.leave();
+        let mut first = returns.completed.load(Relaxed);
+        loop {
+            // SAFETY: As above.
+            unsafe { (*inner).next = first };
+            // What was written to the transfer is seen by who takes it off.
+            match returns.completed.cmpxchg(first, inner, Full) {
+                Ok(_) => break,
+                Err(other) => first = other,
+            }
+        }
+        returns.wait.notify_all();
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe wrappers over what the kernel has in C and the `kernel` crate lacks.
+//!
+//! The only place of dm-remap with `unsafe`, raw bindings and C helpers. It knows nothing of
+//! remapping.
+
+pub(crate) mod block_device;
+pub(crate) mod device_mapper;
+pub(crate) mod dm_io;
+pub(crate) mod gate;
+pub(crate) mod log;
+pub(crate) mod noio;
+pub(crate) mod percpu;
+pub(crate) mod registry;
+pub(crate) mod text;
+
+/// What bindgen makes of `bindings.h` and `helpers.c`, together with `kernel::bindings`.
+#[allow(
+    clippy::all,
+    dead_code,
+    missing_docs,
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    unreachable_pub,
+    improper_ctypes,
+    unused_imports,
+    unsafe_op_in_unsafe_fn
+)]
+mod bindings {
+    use kernel::ffi;
+    include!(concat!(
+        env!("DM_REMAP_GENERATED"),
+        "/bindings_generated.rs"
+    ));
+
+    mod helpers {
+        use super::*;
+        include!(concat!(
+            env!("DM_REMAP_GENERATED"),
+            "/helpers_generated.rs"
+        ));
+    }
+    pub use helpers::*;
+    pub use kernel::bindings::*;
+}

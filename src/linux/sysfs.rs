@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Directories of sysfs, made from a table of attributes.
+//!
+//! C headers: [`include/linux/kobject.h`](srctree/include/linux/kobject.h),
+//! [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h).
+
+use core::{
+    marker::PhantomPinned,
+    mem::{
+        offset_of,
+        ManuallyDrop, //
+    },
+};
+
+use kernel::{
+    error::to_result,
+    page::PAGE_SIZE,
+    prelude::*,
+    str::CStr,
+    sync::Arc,
+    types::Opaque, //
+};
+
+use super::{
+    bindings,
+    text::Text, //
+};
+
+/// Writes an attribute's text. It is cut at the end of the page. May sleep.
+pub type Show<T> = fn(&T, &mut Text<'_>) -> Result;
+
+/// Takes what a user wrote, at most a page. May sleep.
+pub type Store<T> = fn(&T, &[u8]) -> Result;
+
+/// A file of a [`Directory`] over a `T`: a row in its table.
+pub struct Attribute<T> {
+    name: &'static CStr,
+    mode: u16,
+    show: Option<Show<T>>,
+    store: Option<Store<T>>,
+}
+
+impl<T> Attribute<T> {
+    /// A file that can only be read, by everybody (0444).
+    pub const fn report(name: &'static CStr, show: Show<T>) -> Self {
+        Self {
+            name,
+            mode: 0o444,
+            show: Some(show),
+            store: None,
+        }
+    }
+
+    /// A file that can only be written, by root (0200).
+    pub const fn control(name: &'static CStr, store: Store<T>) -> Self {
+        Self {
+            name,
+            mode: 0o200,
+            show: None,
+            store: Some(store),
+        }
+    }
+}
+
+/// Where a directory is put.
+#[derive(Clone, Copy)]
+pub enum Parent {
+    /// `/sys/kernel`
+    Kernel,
+    /// `/sys/module/<name>`
+    Module(&'static ThisModule),
+}
+
+/// A directory with a file for each row of a table. It goes when this is dropped, which waits
+/// for readers and writers inside; nobody enters after that.
+pub struct Directory<T: Send + Sync + 'static> {
+    /// A reference to the kobject is ours; its release function frees the box.
+    inner: ManuallyDrop<Pin<KBox<Inner<T>>>>,
+}
+
+/// # Invariants
+///
+/// `kobj` is initialised with `Inner::<T>::TYPE` and lies in a box of this type. The files in
+/// `files` are never moved or changed while the directory exists.
+#[repr(C)]
+struct Inner<T: Send + Sync + 'static> {
+    kobj: Opaque<bindings::kobject>,
+    files: KVec<File<T>>,
+    context: Arc<T>,
+    _pin: PhantomPinned,
+}
+
+#[repr(C)]
+struct File<T: 'static> {
+    attribute: Opaque<bindings::attribute>,
+    row: &'static Attribute<T>,
+}
+
+// SAFETY: The kobject has its own reference counter and locks, all else is `Send` and `Sync`.
+unsafe impl<T: Send + Sync> Send for Directory<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send + Sync> Sync for Directory<T> {}
+
+impl<T: Send + Sync + 'static> Directory<T> {
+    /// Makes a directory `name` with the files of `table`. May sleep.
+    pub fn new(
+        parent: Parent,
+        name: &CStr,
+        table: &'static [Attribute<T>],
+        context: Arc<T>,
+    ) -> Result<Self> {
+        let mut files = KVec::with_capacity(table.len(), GFP_KERNEL)?;
+        for row in table {
+            let attribute = Opaque::new(bindings::attribute {
+                name: row.name.as_ptr(),
+                mode: row.mode,
+                ..Default::default()
+            });
+            files.push(File { attribute, row }, GFP_KERNEL)?;
+        }
+        let inner = KBox::pin(
+            Inner {
+                kobj: Opaque::zeroed(),
+                files,
+                context,
+                _pin: PhantomPinned,
+            },
+            GFP_KERNEL,
+        )?;
+        for file in &inner.files {
+            // SAFETY: The attribute stays where it is as long as the directory.
+            unsafe { bindings::sysfs_attr_init(file.attribute.get()) };
+        }
+        let parent = match parent {
+            // SAFETY: The kobject of /sys/kernel is there before any module.
+            Parent::Kernel => unsafe { bindings::kernel_kobj },
+            // SAFETY: The module is loaded as long as code of it runs.
+            Parent::Module(module) => unsafe { &raw mut (*module.as_ptr()).mkobj.kobj },
+        };
+        // SAFETY: The kobject is zeroed, pinned, and released as its type says. From here on it
+        // owns the box, even where adding it fails.
+        let added = to_result(unsafe {
+            bindings::kobject_init_and_add(
+                inner.kobj.get(),
+                &raw const Inner::<T>::TYPE_OF.0,
+                parent,
+                c"%s".as_ptr().cast(),
+                name.as_ptr(),
+            )
+        });
+        // INVARIANT: Initialised above. Dropping puts the reference, which frees the box.
+        let directory = Self {
+            inner: ManuallyDrop::new(inner),
+        };
+        added?;
+        for file in &directory.inner.files {
+            // SAFETY: The kobject is in sysfs, and the attribute stays where it is.
+            to_result(unsafe {
+                bindings::sysfs_create_file_ns(
+                    directory.inner.kobj.get(),
+                    file.attribute.get(),
+                    core::ptr::null(),
+                )
+            })?;
+        }
+        Ok(directory)
+    }
+}
+
+impl<T: Send + Sync + 'static> Drop for Directory<T> {
+    fn drop(&mut self) {
+        // SAFETY: We own a reference. Taking the directory off sysfs takes its files along and
+        // waits for those who are inside; a kobject that was never added is left alone.
+        unsafe { bindings::kobject_del(self.inner.kobj.get()) };
+        // SAFETY: As above; `self.inner` is not used again.
+        unsafe { bindings::kobject_put(self.inner.kobj.get()) };
+    }
+}
+
+/// A kobject type, which the kernel only reads.
+struct TypeOf(bindings::kobj_type);
+
+// SAFETY: Never written.
+unsafe impl Sync for TypeOf {}
+
+/// As [`TypeOf`].
+struct Operations(bindings::sysfs_ops);
+
+// SAFETY: Never written.
+unsafe impl Sync for Operations {}
+
+impl<T: Send + Sync + 'static> Inner<T> {
+    const OPERATIONS: &'static Operations = &Operations(bindings::sysfs_ops {
+        show: Some(Self::show),
+        store: Some(Self::store),
+    });
+
+    const TYPE_OF: &'static TypeOf = &TypeOf(bindings::kobj_type {
+        release: Some(Self::release),
+        sysfs_ops: &raw const Self::OPERATIONS.0,
+        default_groups: core::ptr::null_mut(),
+        child_ns_type: None,
+        namespace: None,
+        get_ownership: None,
+    });
+
+    /// # Safety
+    ///
+    /// `kobj` is the one of an `Inner<T>`, and nobody uses it any more.
+    unsafe extern "C" fn release(kobj: *mut bindings::kobject) {
+        let inner = kobj.cast::<Self>();
+        // SAFETY: The kobject is the first field of the box that the last reference leaves to us.
+        drop(unsafe { KBox::from_raw(inner) });
+    }
+
+    /// The object and the row that sysfs means.
+    ///
+    /// # Safety
+    ///
+    /// `kobj` is the one of an `Inner<T>`, `attribute` one of its files, and the result is used
+    /// within a call of sysfs.
+    unsafe fn of<'a>(
+        kobj: *mut bindings::kobject,
+        attribute: *mut bindings::attribute,
+    ) -> (&'a T, &'static Attribute<T>) {
+        const { assert!(offset_of!(Self, kobj) == 0 && offset_of!(File<T>, attribute) == 0) };
+        // SAFETY: The caller names an `Inner<T>`, which lives while a call is inside.
+        let inner = unsafe { &*kobj.cast::<Self>() };
+        // SAFETY: As above.
+        let file = unsafe { &*attribute.cast::<File<T>>() };
+        (&inner.context, file.row)
+    }
+
+    /// # Safety
+    ///
+    /// Called by sysfs for a file of an `Inner<T>` with a page to write to.
+    unsafe extern "C" fn show(
+        kobj: *mut bindings::kobject,
+        attribute: *mut bindings::attribute,
+        page: *mut c_char,
+    ) -> isize {
+        // SAFETY: As the caller promises.
+        let (context, row) = unsafe { Self::of(kobj, attribute) };
+        let Some(show) = row.show else {
+            return EIO.to_errno() as isize;
+        };
+        // SAFETY: sysfs gives a page of its own.
+        let mut text = unsafe { Text::from_raw(page.cast(), PAGE_SIZE) };
+        match show(context, &mut text) {
+            Ok(()) => text.len() as isize,
+            Err(error) => error.to_errno() as isize,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Called by sysfs for a file of an `Inner<T>` with `count` bytes that a user wrote.
+    unsafe extern "C" fn store(
+        kobj: *mut bindings::kobject,
+        attribute: *mut bindings::attribute,
+        page: *const c_char,
+        count: usize,
+    ) -> isize {
+        // SAFETY: As the caller promises.
+        let (context, row) = unsafe { Self::of(kobj, attribute) };
+        let Some(store) = row.store else {
+            return EIO.to_errno() as isize;
+        };
+        // SAFETY: There are `count` bytes, and nobody writes them meanwhile.
+        let text = unsafe { core::slice::from_raw_parts(page.cast::<u8>(), count) };
+        match store(context, text) {
+            Ok(()) => count as isize,
+            Err(error) => error.to_errno() as isize,
+        }
+    }
+}

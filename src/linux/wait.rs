@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Wait queues that may be woken from interrupt context.
+//!
+//! Where a mutex guards what is waited for, [`kernel::sync::CondVar`] is the better choice.
+//!
+//! C header: [`include/linux/wait.h`](srctree/include/linux/wait.h).
+
+use kernel::{
+    prelude::*,
+    str::CStr,
+    sync::LockClassKey,
+    time::Jiffies,
+    types::Opaque, //
+};
+
+use super::bindings;
+
+/// A wait queue.
+#[pin_data]
+pub struct WaitQueue {
+    #[pin]
+    head: Opaque<bindings::wait_queue_head>,
+}
+
+// SAFETY: A wait queue has its own lock.
+unsafe impl Send for WaitQueue {}
+// SAFETY: A wait queue has its own lock.
+unsafe impl Sync for WaitQueue {}
+
+impl WaitQueue {
+    /// A queue that nobody waits in. The name and the key are lockdep's.
+    pub fn new(name: &'static CStr, key: Pin<&'static LockClassKey>) -> impl PinInit<Self> {
+        pin_init!(Self {
+            head <- Opaque::ffi_init(|head| {
+                // SAFETY: `head` is memory for a wait queue that stays where it is.
+                unsafe { bindings::__init_waitqueue_head(head, name.as_ptr(), key.as_ptr()) }
+            }),
+        })
+    }
+
+    /// Wakes everybody who waits. Any context.
+    ///
+    /// What the caller wrote before is seen by a waiter that then looks at its condition.
+    pub fn notify_all(&self) {
+        // SAFETY: The queue is initialised.
+        unsafe { bindings::wake_up_sleepers(self.head.get()) };
+    }
+
+    /// Sleeps until `ready` holds or `timeout` jiffies have passed, and returns whether it holds.
+    ///
+    /// The sleep counts neither as load nor as a hang. `ready` is called in between, must not
+    /// sleep, and must read what a waker writes atomically. Needs process context.
+    pub fn wait_idle(&self, timeout: Jiffies, mut ready: impl FnMut() -> bool) -> bool {
+        if ready() {
+            return true;
+        }
+        let entry = Opaque::<bindings::wait_queue_entry>::uninit();
+        let mut left = c_long::try_from(timeout).unwrap_or(c_long::MAX);
+        // SAFETY: The entry stays where it is until finish_wait() below takes it off the queue.
+        unsafe { bindings::init_wait(entry.get()) };
+        let woken = loop {
+            // SAFETY: Queue and entry are initialised.
+            unsafe {
+                bindings::prepare_to_wait(
+                    self.head.get(),
+                    entry.get(),
+                    bindings::TASK_IDLE as c_int,
+                )
+            };
+            if ready() {
+                break true;
+            }
+            if left == 0 {
+                break false;
+            }
+            // SAFETY: Process context, as the caller promises.
+            left = unsafe { bindings::schedule_timeout(left) };
+        };
+        // SAFETY: As above.
+        unsafe { bindings::finish_wait(self.head.get(), entry.get()) };
+        woken
+    }
+}
+
+/// Creates a [`WaitQueue`] initialiser with a lockdep class of its own.
+macro_rules! new_wait_queue {
+    ($name:literal) => {
+        $crate::linux::wait::WaitQueue::new(
+            ::kernel::optional_name!($name),
+            ::kernel::static_lock_class!(),
+        )
+    };
+}
+pub(crate) use new_wait_queue;

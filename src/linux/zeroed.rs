@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Boxes of objects that are too large for a kernel stack and whose empty value is all zero.
+
+use kernel::{
+    alloc::flags::__GFP_ZERO,
+    prelude::*, //
+};
+use remap_core::{
+    histogram::Histogram,
+    trend::Trend, //
+};
+
+/// A type of which all bytes zero is a valid value, the empty one.
+///
+/// # Safety
+///
+/// That must be so.
+pub unsafe trait EmptyIsZero: Sized {
+    /// The empty value in a box, never on the stack. May sleep.
+    fn boxed() -> Result<KBox<Self>> {
+        let memory = KBox::<Self>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;
+        // SAFETY: The memory is zero, which is a valid value.
+        Ok(unsafe { memory.assume_init() })
+    }
+}
+
+// SAFETY: Integers only; the type's documentation says that zero is empty.
+unsafe impl EmptyIsZero for Histogram {}
+// SAFETY: As above.
+unsafe impl EmptyIsZero for Trend {}

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Remap tables in use, as the rest of the module sees them.
+
+use core::sync::atomic::AtomicU64;
+
+use kernel::{
+    new_mutex,
+    new_spinlock,
+    new_spinlock_irq,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex,
+        SpinLock,
+        SpinLockIrq, //
+    }, //
+};
+use remap_core::{
+    counters::Counters,
+    device_number::DeviceNumber,
+    geometry::{
+        BlockSize,
+        SectorRange, //
+    },
+    histogram::Histogram,
+    index::Index, //
+};
+
+use super::{
+    lost::LostBlocks,
+    relocation::{
+        Mover,
+        State, //
+    },
+    remaps::Remaps,
+    statistics::Statistics,
+    RemapTarget, //
+};
+use crate::linux::{
+    block_device::BlockDevice,
+    device_mapper::{
+        HeldBios,
+        MappedDevice, //
+    },
+    gate::Gate,
+    registry::registry, //
+};
+
+/// Storage of the readers' index.
+pub(super) struct Words(pub(super) KVVec<AtomicU64>);
+
+impl AsRef<[AtomicU64]> for Words {
+    #[inline(always)]
+    fn as_ref(&self) -> &[AtomicU64] {
+        &self.0
+    }
+}
+
+/// The readers' index of a table.
+pub(super) type ReaderIndex = Index<Words>;
+
+/// The remap table of one target, from the loading of the table to its end.
+///
+/// It may outlive the target in the hands of somebody who found it by [`find`]; what needs the
+/// devices fails with `ENODEV` then.
+///
+/// # Locks
+///
+/// In the order in which they nest:
+///
+/// * `mover` is held for the length of a relocation pass, I/O and waits included. It owns the
+///   state of the table and the right to change it, so whoever holds it knows that no block is
+///   on its way.
+/// * `remaps` guards the ordered table and the free slots. Held shortly, without I/O.
+/// * `held` guards the bios that wait for a block. Taken in process context only.
+/// * `lost` guards the lost sectors. Taken in end_io as well, so with interrupts off.
+#[pin_data]
+pub(crate) struct LiveTable {
+    /// Guards the index and knows the bios in flight.
+    pub(super) gate: Gate<ReaderIndex>,
+    /// First sector of the target, as bios have it.
+    pub(super) begin: u64,
+    pub(super) block: BlockSize,
+    pub(super) main_start: u64,
+    pub(super) spare_start: u64,
+    pub(super) main: ARef<BlockDevice>,
+    pub(super) spare: ARef<BlockDevice>,
+    pub(super) statistics: Statistics,
+    pub(super) sectors: u64,
+    pub(super) slots: u32,
+    pub(super) read_only: bool,
+    pub(super) number: DeviceNumber,
+    /// Number of entries of `remaps`, for those who must not wait.
+    pub(super) entries: Atomic<u32>,
+    #[pin]
+    pub(super) mover: Mutex<Mover>,
+    #[pin]
+    pub(super) remaps: Mutex<Remaps>,
+    /// The counters at their last reset.
+    #[pin]
+    reset_at: Mutex<Counters>,
+    #[pin]
+    pub(super) held: SpinLock<HeldBios<RemapTarget>>,
+    #[pin]
+    pub(super) lost: SpinLockIrq<LostBlocks>,
+}
+
+/// What a new [`LiveTable`] is made of.
+pub(super) struct Parts {
+    pub(super) begin: u64,
+    pub(super) sectors: u64,
+    pub(super) block: BlockSize,
+    pub(super) main: ARef<BlockDevice>,
+    pub(super) main_start: u64,
+    pub(super) spare: ARef<BlockDevice>,
+    pub(super) spare_start: u64,
+    pub(super) slots: u32,
+    pub(super) read_only: bool,
+    pub(super) number: DeviceNumber,
+}
+
+impl LiveTable {
+    /// An empty table. May sleep.
+    pub(super) fn new(parts: Parts) -> Result<Arc<Self>> {
+        let remaps = Remaps::new(parts.slots)?;
+        let gate = Gate::new(Remaps::index(0, parts.block.block_of(parts.sectors))?)?;
+        let mover = Mover::new(parts.block)?;
+        let statistics = Statistics::new()?;
+        Arc::pin_init(
+            pin_init!(Self {
+                gate,
+                begin: parts.begin,
+                block: parts.block,
+                main_start: parts.main_start,
+                spare_start: parts.spare_start,
+                main: parts.main,
+                spare: parts.spare,
+                statistics,
+                sectors: parts.sectors,
+                slots: parts.slots,
+                read_only: parts.read_only,
+                number: parts.number,
+                entries: Atomic::new(0),
+                mover <- new_mutex!(mover, "dm_remap::mover"),
+                remaps <- new_mutex!(remaps, "dm_remap::remaps"),
+                reset_at <- new_mutex!(Counters::default(), "dm_remap::reset_at"),
+                held <- new_spinlock!(HeldBios::new(), "dm_remap::held"),
+                lost <- new_spinlock_irq!(LostBlocks::new(), "dm_remap::lost"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Number of the mapped device.
+    pub(crate) fn device_number(&self) -> DeviceNumber {
+        self.number
+    }
+
+    /// Calls `with` with the name of the mapped device, which a user may change at any time.
+    /// `None` where the device is going away. May sleep.
+    pub(crate) fn with_name<R>(&self, with: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        MappedDevice::name(self.number, with)
+    }
+
+    /// Size of the target in sectors.
+    pub(crate) fn sectors(&self) -> u64 {
+        self.sectors
+    }
+
+    /// Sectors of a block.
+    pub(crate) fn block_sectors(&self) -> u32 {
+        self.block.sectors()
+    }
+
+    /// Number of remapped blocks.
+    pub(crate) fn remapped(&self) -> u64 {
+        u64::from(self.entries.load(Relaxed))
+    }
+
+    /// Number of spare blocks, free or not.
+    pub(crate) fn spare_blocks(&self) -> u64 {
+        u64::from(self.slots)
+    }
+
+    /// What `dmsetup` shows: what was counted since the table was loaded or the counters reset.
+    pub(super) fn shown_counters(&self) -> Counters {
+        let reset = *self.reset_at.lock();
+        self.counters().since(&reset)
+    }
+
+    /// Counts from zero, as far as `dmsetup` shows.
+    pub(super) fn reset_shown_counters(&self) {
+        *self.reset_at.lock() = self.counters();
+    }
+
+    /// What was counted since the table was loaded.
+    pub(crate) fn counters(&self) -> Counters {
+        self.statistics.counters(&self.gate)
+    }
+
+    /// Switches the timing of bios, and forgets what was timed before when it is switched on.
+    ///
+    /// May sleep. `ENOMEM` where there is no room for the histograms.
+    pub(crate) fn set_timing(&self, on: bool) -> Result {
+        let mut mover = self.mover.lock();
+        self.statistics.prepare_timing(on)?;
+        self.gate.set_timed(&mut mover.drain, on);
+        Ok(())
+    }
+
+    /// Adds the added latency of all bios timed so far to `into`.
+    pub(crate) fn added_latency(&self, into: &mut Histogram) {
+        self.statistics.added_latency(into);
+    }
+
+    /// Moves the block of `sector` to the spare, as the message `remap` does.
+    ///
+    /// May sleep. `EEXIST` where it is there already, and the errors of a relocation.
+    pub(crate) fn remap(&self, sector: u64) -> Result {
+        let range = SectorRange::new(sector, 1).ok_or(EINVAL)?;
+        let (progress, ended) = self.remap_range(range);
+        ended?;
+        if progress.moved == 0 {
+            return Err(EEXIST);
+        }
+        Ok(())
+    }
+
+    /// Moves the block of `sector` back, as the message `unremap` does.
+    ///
+    /// May sleep. `ENODATA` where it is not on the spare, and the errors of a relocation.
+    pub(crate) fn unremap(&self, sector: u64) -> Result {
+        let range = SectorRange::new(sector, 1).ok_or(EINVAL)?;
+        let (progress, ended) = self.unremap_range(range);
+        ended?;
+        if progress.moved == 0 {
+            return Err(kernel::error::code::ENODATA);
+        }
+        Ok(())
+    }
+
+    /// Whether the block of `sector` is on the spare. May sleep.
+    pub(crate) fn is_remapped(&self, sector: u64) -> bool {
+        let remaps = self.remaps.lock();
+        remaps.table.get(self.block.block_of(sector)).is_some()
+    }
+
+    /// Bios may flow and blocks may move from now on.
+    pub(super) fn activate(&self) {
+        self.mover.lock().state = State::Active;
+    }
+
+    /// No block moves any more when this returns, and no bio is held. Sleeps until the pass that
+    /// is under way has ended.
+    pub(super) fn suspend(&self) {
+        self.statistics.hurry(true);
+        self.mover.lock().state = State::Suspended;
+        self.statistics.hurry(false);
+    }
+
+    /// The devices are about to be closed.
+    pub(super) fn retire(&self) {
+        self.mover.lock().state = State::Gone;
+    }
+}
+
+registry! {
+    /// The tables that are or were active and not yet destroyed, the newest last.
+    mod tables: kernel::sync::Arc<super::LiveTable>
+}
+
+/// Called once, before the target is registered.
+pub(super) fn init() {
+    tables::init();
+}
+
+/// Makes a table known. May sleep.
+pub(super) fn publish(table: &Arc<LiveTable>) -> Result {
+    tables::with(|tables| {
+        if !tables.iter().any(|other| Arc::ptr_eq(other, table)) {
+            tables.push(table.clone(), GFP_KERNEL)?;
+        }
+        Ok(())
+    })
+}
+
+/// Makes a table unknown again. May sleep.
+pub(super) fn retract(table: &Arc<LiveTable>) {
+    tables::with(|tables| {
+        tables.retain(|other| !Arc::ptr_eq(other, table));
+        if tables.is_empty() {
+            *tables = KVec::new();
+        }
+    });
+}
+
+/// Every live table, one for each mapped device. May sleep.
+pub(crate) fn all() -> Result<KVec<Arc<LiveTable>>> {
+    tables::with(|tables| {
+        let mut all: KVec<Arc<LiveTable>> = KVec::with_capacity(tables.len(), GFP_KERNEL)?;
+        for table in tables.iter() {
+            // While a table replaces another, both are there: the newer one counts.
+            match all.iter_mut().find(|other| other.number == table.number) {
+                Some(older) => *older = table.clone(),
+                None => all.push(table.clone(), GFP_KERNEL)?,
+            }
+        }
+        Ok(all)
+    })
+}
+
+/// The live table of the mapped device with that number. May sleep.
+pub(crate) fn find(number: DeviceNumber) -> Option<Arc<LiveTable>> {
+    tables::with(|tables| {
+        tables
+            .iter()
+            .rev()
+            .find(|table| table.number == number)
+            .cloned()
+    })
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What `dmsetup message` does.
+
+use core::fmt::Write;
+
+use kernel::{
+    error::code::ENODATA,
+    prelude::*,
+    str::BStr, //
+};
+use remap_core::{
+    geometry::SectorRange,
+    message::Message, //
+};
+
+use super::{
+    live::LiveTable,
+    relocation::Progress, //
+};
+use crate::linux::{
+    log,
+    text::Text, //
+};
+
+/// Longest line of `list`, and the last one: three numbers of twenty digits at most.
+const LIST_LINE: usize = 64;
+
+/// Carries out a message. `true` where there is a reply. May sleep.
+///
+/// An error has left one line in the log that names the argument and the reason.
+pub(super) fn carry_out(table: &LiveTable, words: &[&[u8]], reply: &mut Text<'_>) -> Result<bool> {
+    let message = Message::parse(words, table.sectors).map_err(|refusal| {
+        pr_err!(
+            "{}: message refused: '{}': {}\n",
+            log::Shown(table.number),
+            BStr::from_bytes(refusal.argument),
+            refusal.error.reason()
+        );
+        EINVAL
+    })?;
+    let written = match message {
+        Message::Ping => write!(reply, "pong"),
+        Message::Remap(range) => return remap(table, range, reply),
+        Message::Unremap(range) => return unremap(table, range, reply),
+        Message::Verify(sector) => verify(table, sector, reply),
+        Message::List { from, max } => list(table, from, max, reply),
+        Message::Clear => return clear(table, reply),
+        Message::Stats => stats(table, reply),
+        Message::ResetStats => {
+            table.reset_shown_counters();
+            return Ok(false);
+        }
+    };
+    replied(written)
+}
+
+fn replied(written: core::fmt::Result) -> Result<bool> {
+    // A reply that does not fit fills the buffer, which tells device-mapper to offer a larger one.
+    let _ = written;
+    Ok(true)
+}
+
+/// Logs why a range came no further.
+fn stopped(table: &LiveTable, what: &str, progress: &Progress, error: Error) -> Error {
+    let reason = match error {
+        _ if error == ENOSPC => "no spare block left",
+        _ if error == EROFS => "the table is loaded read-only",
+        _ if error == EIO => "the devices refused, or sectors are lost",
+        _ if error == EAGAIN => "the device is suspended",
+        _ if error == EINTR => "interrupted by a signal",
+        _ if error == ETIMEDOUT => "bios in flight do not end",
+        _ if error == ENOMEM => "no memory",
+        _ => "failed",
+    };
+    pr_err!(
+        "{}: {} stopped at sector {}: {}; {} blocks were moved\n",
+        log::Shown(table.number),
+        what,
+        table.block.first_sector(progress.next),
+        reason,
+        progress.moved
+    );
+    error
+}
+
+fn is_one_block(table: &LiveTable, range: SectorRange) -> bool {
+    let (first, end) = range.blocks(table.block);
+    end.saturating_sub(first) == 1
+}
+
+fn write_place(table: &LiveTable, block: u64, slot: u32, reply: &mut Text<'_>) -> core::fmt::Result {
+    write!(
+        reply,
+        "sector {} -> spare {}",
+        table.block.first_sector(block),
+        table.slot_sector(slot)
+    )
+}
+
+fn remap(table: &LiveTable, range: SectorRange, reply: &mut Text<'_>) -> Result<bool> {
+    let (progress, ended) = table.remap_range(range);
+    ended.map_err(|error| stopped(table, "remap", &progress, error))?;
+    if !is_one_block(table, range) {
+        return replied(write!(
+            reply,
+            "remapped {} already {}",
+            progress.moved, progress.already
+        ));
+    }
+    let block = table.block.block_of(range.start());
+    if progress.moved == 0 {
+        pr_err!(
+            "{}: remap of sector {}: its block is remapped already\n",
+            log::Shown(table.number),
+            range.start()
+        );
+        return Err(EEXIST);
+    }
+    let slot = table.remaps.lock().table.get(block);
+    match slot {
+        Some(slot) => replied(write_place(table, block, slot, reply)),
+        // Somebody else was quick to move it back.
+        None => Ok(false),
+    }
+}
+
+fn unremap(table: &LiveTable, range: SectorRange, reply: &mut Text<'_>) -> Result<bool> {
+    let (progress, ended) = table.unremap_range(range);
+    ended.map_err(|error| stopped(table, "unremap", &progress, error))?;
+    if progress.moved == 0 && is_one_block(table, range) {
+        pr_err!(
+            "{}: unremap of sector {}: its block is not remapped\n",
+            log::Shown(table.number),
+            range.start()
+        );
+        return Err(ENODATA);
+    }
+    replied(write!(reply, "unremapped {}", progress.moved))
+}
+
+fn clear(table: &LiveTable, reply: &mut Text<'_>) -> Result<bool> {
+    let all = SectorRange::new(0, table.sectors).ok_or(EINVAL)?;
+    let (progress, ended) = table.unremap_range(all);
+    ended.map_err(|error| stopped(table, "clear", &progress, error))?;
+    replied(write!(reply, "cleared {}", progress.moved))
+}
+
+fn verify(table: &LiveTable, sector: u64, reply: &mut Text<'_>) -> core::fmt::Result {
+    let block = table.block.block_of(sector);
+    let slot = table.remaps.lock().table.get(block);
+    match slot {
+        Some(slot) => write_place(table, block, slot, reply),
+        None => write!(reply, "sector {sector} not remapped"),
+    }
+}
+
+fn list(table: &LiveTable, from: u64, max: u64, reply: &mut Text<'_>) -> core::fmt::Result {
+    let remaps = table.remaps.lock();
+    let mut next = remaps.table.at_or_after(table.block.block_of(from));
+    let mut listed: u64 = 0;
+    while let Some((block, slot)) = next {
+        let sector = table.block.first_sector(block);
+        // The line that tells where to go on has to fit behind this one.
+        if listed >= max || reply.remaining() < 2 * LIST_LINE {
+            return write!(reply, "more {sector}");
+        }
+        let flags = if table.lost.lock().has(block) {
+            "lost"
+        } else {
+            "-"
+        };
+        writeln!(reply, "{} {} {}", sector, table.slot_sector(slot), flags)?;
+        listed = listed.saturating_add(1);
+        next = remaps.table.at_or_after(block.saturating_add(1));
+    }
+    write!(reply, "end")
+}
+
+fn stats(table: &LiveTable, reply: &mut Text<'_>) -> core::fmt::Result {
+    for (n, (name, value)) in table.shown_counters().named().iter().enumerate() {
+        let separator = if n == 0 { "" } else { " " };
+        write!(reply, "{separator}{name}={value}")?;
+    }
+    Ok(())
+}

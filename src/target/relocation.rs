@@ -1,0 +1,580 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Moving live blocks between main and spare.
+//!
+//! A *pass* moves some neighbouring blocks together:
+//!
+//! 1. a slot is reserved for each, and the readers' index says that they are held: new bios that
+//!    touch them wait in a list;
+//! 2. the gate is drained: bios mapped before have completed;
+//! 3. the contents are copied and made durable;
+//! 4. the index says where the blocks are now;
+//! 5. the bios that waited go on.
+//!
+//! Moving back is the same in the other direction; the slots are free after step 4.
+//!
+//! Whatever fails, a block is in the end where it was or where it should be, and no bio stays
+//! behind. Passes are serialised by [`Mover`]. Between two passes of a long range somebody who
+//! wants to suspend the device gets his turn, and the range ends with `EAGAIN`; device-mapper
+//! would wait for the message otherwise.
+//!
+//! A pass runs without allocations that wait for I/O: the bios that it holds may be what writes
+//! memory out.
+
+use core::ops::Range;
+
+use kernel::{
+    prelude::*,
+    sync::atomic::Relaxed,
+    time::Delta, //
+};
+use remap_core::{
+    geometry::{
+        BlockSize,
+        SectorRange,
+        MAX_BLOCK_SECTORS, //
+    },
+    remap_table::Refusal, //
+};
+
+use super::{
+    live::{
+        LiveTable,
+        ReaderIndex, //
+    },
+    lost::NewLost,
+    remaps::{
+        Node,
+        Remaps, //
+    },
+    statistics::Count, //
+};
+use crate::linux::{
+    dm_io::{
+        IoBuffer,
+        IoClient, //
+    },
+    gate::Drain,
+    log,
+    noio::NoIo, //
+};
+
+/// How long a pass waits for bios in flight before it gives up. A device that takes longer has
+/// its own error handling at work, which tries for half a minute as a rule.
+const PATIENCE: Delta = Delta::from_secs(60);
+
+/// Most blocks in a pass. More would make the bios that wait for one of them wait longer.
+const MAX_BATCH: usize = 256;
+
+/// Sectors of the buffer: the largest block, or a batch of smaller ones.
+const BUFFER_SECTORS: u32 = MAX_BLOCK_SECTORS;
+
+/// What a table is fit for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Never resumed so far.
+    Loaded,
+    /// In use.
+    Active,
+    /// Nobody may touch the devices.
+    Suspended,
+    /// The devices are closed.
+    Gone,
+}
+
+/// What a relocation needs; there is one for each table, so one pass at a time.
+pub(super) struct Mover {
+    pub(super) state: State,
+    pub(super) drain: Drain<ReaderIndex>,
+    io: IoClient,
+    buffer: IoBuffer,
+    /// Most blocks that the buffer has room for.
+    batch: usize,
+}
+
+impl Mover {
+    /// The mover of a new table. May sleep.
+    pub(super) fn new(block: BlockSize) -> Result<Self> {
+        let batch = (BUFFER_SECTORS >> block.shift()) as usize;
+        Ok(Self {
+            state: State::Loaded,
+            drain: Drain::new(),
+            io: IoClient::new()?,
+            buffer: IoBuffer::new(BUFFER_SECTORS as usize)?,
+            batch: batch.clamp(1, MAX_BATCH),
+        })
+    }
+}
+
+/// How far a range has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Blocks that were moved.
+    pub(super) moved: u64,
+    /// Blocks that were where they should be before.
+    pub(super) already: u64,
+    /// The block that comes next.
+    pub(super) next: u64,
+}
+
+/// A block on its way to the spare.
+struct Outward {
+    block: u64,
+    slot: u32,
+    node: Option<Node>,
+    lost: Option<NewLost>,
+    copied: bool,
+}
+
+/// A block on its way back.
+struct Homeward {
+    block: u64,
+    slot: u32,
+    copied: bool,
+}
+
+impl LiveTable {
+    /// Moves every block that `range` touches to the spare. Tells how far it came, and why not
+    /// further.
+    ///
+    /// May sleep. `ENOSPC` no slot left, `EROFS` read-only, `EIO` the devices refused, `EAGAIN`
+    /// suspended, `ENODEV` gone, `EINTR` a signal came, `ETIMEDOUT` bios in flight did not end,
+    /// `ENOMEM`.
+    pub(super) fn remap_range(&self, range: SectorRange) -> (Progress, Result) {
+        self.in_passes(range, |mover, blocks, progress| {
+            self.remap_pass(mover, blocks, progress)
+        })
+    }
+
+    /// Moves every remapped block that `range` touches back to main. Tells how far it came, and
+    /// why not further.
+    ///
+    /// Errors as for [`LiveTable::remap_range`]. A block with lost sectors stays (`EIO`): what
+    /// main has in their place may be something older.
+    pub(super) fn unremap_range(&self, range: SectorRange) -> (Progress, Result) {
+        self.in_passes(range, |mover, blocks, progress| {
+            self.unremap_pass(mover, blocks, progress)
+        })
+    }
+
+    fn in_passes(
+        &self,
+        range: SectorRange,
+        mut pass: impl FnMut(&mut Mover, Range<u64>, &mut Progress) -> Result,
+    ) -> (Progress, Result) {
+        let (first, end) = range.blocks(self.block);
+        let mut progress = Progress {
+            next: first,
+            ..Progress::default()
+        };
+        while progress.next < end {
+            let ended = self.one_pass(&mut progress, end, &mut pass);
+            if ended.is_err() {
+                return (progress, ended);
+            }
+        }
+        (progress, Ok(()))
+    }
+
+    fn one_pass(
+        &self,
+        progress: &mut Progress,
+        end: u64,
+        pass: &mut impl FnMut(&mut Mover, Range<u64>, &mut Progress) -> Result,
+    ) -> Result {
+        if self.read_only {
+            return Err(EROFS);
+        }
+        if kernel::current!().signal_pending() {
+            return Err(EINTR);
+        }
+        if self.statistics.hurried() {
+            return Err(EAGAIN);
+        }
+        let mut mover = self.mover.lock();
+        match mover.state {
+            State::Active => {}
+            State::Loaded | State::Suspended => return Err(EAGAIN),
+            State::Gone => return Err(ENODEV),
+        }
+        let _noio = NoIo::enter();
+        let first = progress.next;
+        pass(&mut mover, first..end, progress)
+    }
+
+    fn remap_pass(
+        &self,
+        mover: &mut Mover,
+        blocks: Range<u64>,
+        progress: &mut Progress,
+    ) -> Result {
+        let end = blocks
+            .end
+            .min(blocks.start.saturating_add(mover.batch as u64));
+        let mut moves = KVec::with_capacity(mover.batch, GFP_KERNEL)?;
+        let reserved = self.reserve(mover, blocks.start..end, &mut moves, progress);
+        if moves.is_empty() {
+            return reserved;
+        }
+        let copied = self
+            .gate
+            .drain(&mut mover.drain, PATIENCE)
+            .and_then(|()| self.copy_out(mover, &mut moves));
+        let failed = self.finish_remap(mover, moves, progress);
+        self.release_held();
+        self.end_pass(failed, copied, progress)?;
+        reserved
+    }
+
+    fn unremap_pass(
+        &self,
+        mover: &mut Mover,
+        blocks: Range<u64>,
+        progress: &mut Progress,
+    ) -> Result {
+        let mut moves = KVec::with_capacity(mover.batch, GFP_KERNEL)?;
+        let begun = self.recall(mover, blocks, &mut moves, progress);
+        if moves.is_empty() {
+            return begun;
+        }
+        let copied = self
+            .gate
+            .drain(&mut mover.drain, PATIENCE)
+            .and_then(|()| self.copy_home(mover, &mut moves));
+        let failed = self.finish_unremap(mover, moves, progress);
+        self.release_held();
+        self.end_pass(failed, copied, progress)?;
+        begun
+    }
+
+    /// The result of a pass in which `failed` is the first block that stays where it was.
+    fn end_pass(&self, failed: Option<u64>, copied: Result, progress: &mut Progress) -> Result {
+        match failed {
+            Some(block) => {
+                progress.next = block;
+                Err(copied.err().unwrap_or(EIO))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Sends on the bios that waited. Process context.
+    fn release_held(&self) {
+        let mut waiting = self.held.lock().take();
+        while let Some(bio) = waiting.pop() {
+            self.send_on(bio);
+        }
+    }
+
+    /// Part of main that belongs to `count` blocks of the target from `first` on.
+    fn main_range(&self, first: u64, count: u64) -> Result<SectorRange> {
+        let start = self.block.first_sector(first);
+        let len = self
+            .block
+            .first_sector(count)
+            .min(self.sectors.saturating_sub(start));
+        SectorRange::new(self.main_start.saturating_add(start), len).ok_or(EINVAL)
+    }
+
+    /// Step 1 outward. Blocks that are remapped already are passed over. What was reserved before
+    /// an error is in `moves`, and is to be moved.
+    fn reserve(
+        &self,
+        mover: &mut Mover,
+        blocks: Range<u64>,
+        moves: &mut KVec<Outward>,
+        progress: &mut Progress,
+    ) -> Result {
+        let room = usize::try_from(blocks.end.saturating_sub(blocks.start))?;
+        let mut nodes: KVec<Node> = KVec::with_capacity(room, GFP_KERNEL)?;
+        for _ in 0..room {
+            nodes.push(Node::new(GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        let mut remaps = self.remaps.lock();
+        self.make_room(&mut remaps, mover, room)?;
+        let index = self.gate.current(&mover.drain);
+        for block in blocks {
+            match remaps.table.begin_remap(index, block) {
+                Ok(slot) => moves.push(
+                    Outward {
+                        block,
+                        slot,
+                        node: nodes.pop(),
+                        lost: None,
+                        copied: false,
+                    },
+                    GFP_KERNEL,
+                )?,
+                Err(Refusal::Remapped) => {
+                    progress.already = progress.already.saturating_add(1);
+                }
+                Err(Refusal::NoSpare) => return Err(ENOSPC),
+                Err(_) => return Err(ENOMEM),
+            }
+            progress.next = block.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Replaces the readers' index where it has no room for `more` entries, or is worn.
+    fn make_room(&self, remaps: &mut Remaps, mover: &mut Mover, more: usize) -> Result {
+        let index = self.gate.current(&mover.drain);
+        let full = !remaps.table.has_room(index, more);
+        if !full && !remaps.table.is_worn(index) {
+            return Ok(());
+        }
+        let entries = remaps.table.indexed().saturating_add(more);
+        let blocks = self.block.block_of(self.sectors);
+        let replaced = Remaps::index(entries, blocks).and_then(|new| {
+            if !remaps.table.move_index(index, &new) {
+                return Err(ENOMEM);
+            }
+            Ok(new)
+        });
+        match replaced {
+            Ok(new) => self.gate.replace(&mut mover.drain, new),
+            Err(error) if full => Err(error),
+            // A worn index is only slower.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Step 3 outward.
+    fn copy_out(&self, mover: &mut Mover, moves: &mut KVec<Outward>) -> Result {
+        let Mover { io, buffer, .. } = mover;
+        // What is behind the end of the target in a last block that is cut short.
+        buffer.zero(0, BUFFER_SECTORS as usize);
+        let mut at = 0;
+        let mut error = Ok(());
+        for run in moves.chunk_by_mut(|a, b| a.block.wrapping_add(1) == b.block) {
+            let copied = self
+                .read_main(io, buffer, at, run)
+                .and_then(|()| self.write_slots(io, buffer, at, run));
+            error = error.and(copied);
+            at = at.saturating_add(run.len() << self.block.shift());
+        }
+        // What was acknowledged after a flush of main has to stay durable.
+        if let Err(unflushed) = self.spare.flush() {
+            self.statistics.count(Count::SpareError);
+            for moved in moves.iter_mut() {
+                moved.copied = false;
+            }
+            return Err(unflushed);
+        }
+        error
+    }
+
+    /// Reads a run of blocks from main into the buffer; where that fails, block by block and
+    /// sector by sector. What cannot be read is lost.
+    fn read_main(
+        &self,
+        io: &IoClient,
+        buffer: &mut IoBuffer,
+        at: usize,
+        run: &mut [Outward],
+    ) -> Result {
+        let Some(first) = run.first() else {
+            return Ok(());
+        };
+        let whole = self.main_range(first.block, run.len() as u64)?;
+        if io.read(&self.main, whole, buffer, at).is_ok() {
+            return Ok(());
+        }
+        for (n, moved) in run.iter_mut().enumerate() {
+            let at = at.saturating_add(n << self.block.shift());
+            let block = self.main_range(moved.block, 1)?;
+            if io.read(&self.main, block, buffer, at).is_ok() {
+                continue;
+            }
+            let mut lost = NewLost::new()?;
+            let step = self.main.logical_block_sectors().max(1);
+            let mut offset = 0;
+            while u64::from(offset) < block.len() {
+                let start = block.start().saturating_add(u64::from(offset));
+                let part = SectorRange::new(start, u64::from(step)).ok_or(EINVAL)?;
+                let to = at.saturating_add(offset as usize);
+                if io.read(&self.main, part, buffer, to).is_err() {
+                    buffer.zero(to, step as usize);
+                    lost.sectors.mark(offset, step);
+                }
+                offset = offset.saturating_add(step);
+            }
+            if lost.sectors.count() > 0 {
+                moved.lost = Some(lost);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a run of blocks from the buffer to their slots, neighbouring slots together.
+    fn write_slots(
+        &self,
+        io: &IoClient,
+        buffer: &mut IoBuffer,
+        at: usize,
+        run: &mut [Outward],
+    ) -> Result {
+        let mut at = at;
+        let mut error = Ok(());
+        for slots in run.chunk_by_mut(|a, b| a.slot.wrapping_add(1) == b.slot) {
+            let sectors = slots.len() << self.block.shift();
+            let Some(first) = slots.first() else { continue };
+            let to = SectorRange::new(self.slot_sector(first.slot), sectors as u64).ok_or(EINVAL)?;
+            let written = io.write(&self.spare, to, buffer, at);
+            if written.is_err() {
+                self.statistics.count(Count::SpareError);
+            }
+            for moved in slots.iter_mut() {
+                moved.copied = written.is_ok();
+            }
+            error = error.and(written);
+            at = at.saturating_add(sectors);
+        }
+        error
+    }
+
+    /// Step 4 outward. Returns the first block that stays on main.
+    fn finish_remap(
+        &self,
+        mover: &Mover,
+        moves: KVec<Outward>,
+        progress: &mut Progress,
+    ) -> Option<u64> {
+        let mut first_failed = None;
+        let index = self.gate.current(&mover.drain);
+        let mut remaps = self.remaps.lock();
+        for moved in moves {
+            let Outward {
+                block,
+                slot,
+                node,
+                lost,
+                copied,
+            } = moved;
+            let Some(node) = node.filter(|_| copied) else {
+                remaps.table.cancel_remap(index, block, slot);
+                first_failed.get_or_insert(block);
+                continue;
+            };
+            let has_lost = lost.is_some();
+            if let Some(lost) = lost {
+                self.lost.lock().insert(block, lost);
+            }
+            remaps
+                .table
+                .finish_remap(index, block, slot, has_lost, node);
+            progress.moved = progress.moved.saturating_add(1);
+            self.statistics.manual_remaps.add(1, Relaxed);
+            self.log_move(block, slot, "moved to");
+        }
+        self.entries.store(remaps.table.entries(), Relaxed);
+        first_failed
+    }
+
+    /// Step 1 homeward: takes the next remapped blocks, as many as a pass has room for.
+    fn recall(
+        &self,
+        mover: &mut Mover,
+        blocks: Range<u64>,
+        moves: &mut KVec<Homeward>,
+        progress: &mut Progress,
+    ) -> Result {
+        let mut remaps = self.remaps.lock();
+        self.make_room(&mut remaps, mover, 0)?;
+        let index = self.gate.current(&mover.drain);
+        while moves.len() < mover.batch {
+            let next = remaps.table.at_or_after(progress.next);
+            let Some((block, _)) = next.filter(|(block, _)| *block < blocks.end) else {
+                progress.next = blocks.end;
+                break;
+            };
+            progress.next = block;
+            if self.lost.lock().has(block) {
+                return if moves.is_empty() { Err(EIO) } else { Ok(()) };
+            }
+            if let Ok(slot) = remaps.table.begin_unremap(index, block) {
+                moves.push(
+                    Homeward {
+                        block,
+                        slot,
+                        copied: false,
+                    },
+                    GFP_KERNEL,
+                )?;
+            }
+            progress.next = block.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Step 3 homeward.
+    fn copy_home(&self, mover: &mut Mover, moves: &mut KVec<Homeward>) -> Result {
+        let Mover { io, buffer, .. } = mover;
+        let mut error = Ok(());
+        let follows =
+            |a: &Homeward, b: &Homeward| a.block.wrapping_add(1) == b.block && a.slot.wrapping_add(1) == b.slot;
+        for run in moves.chunk_by_mut(|a, b| follows(a, b)) {
+            let Some(first) = run.first() else { continue };
+            let home = self.main_range(first.block, run.len() as u64)?;
+            let from = SectorRange::new(self.slot_sector(first.slot), home.len()).ok_or(EINVAL)?;
+            let copied = io
+                .read(&self.spare, from, buffer, 0)
+                .inspect_err(|_| self.statistics.count(Count::SpareError))
+                .and_then(|()| {
+                    io.write(&self.main, home, buffer, 0)
+                        .inspect_err(|_| self.statistics.count(Count::WriteError))
+                });
+            for moved in run.iter_mut() {
+                moved.copied = copied.is_ok();
+            }
+            error = error.and(copied);
+        }
+        if let Err(unflushed) = self.main.flush() {
+            self.statistics.count(Count::WriteError);
+            for moved in moves.iter_mut() {
+                moved.copied = false;
+            }
+            return Err(unflushed);
+        }
+        error
+    }
+
+    /// Step 4 homeward. Returns the first block that stays on the spare.
+    fn finish_unremap(
+        &self,
+        mover: &Mover,
+        moves: KVec<Homeward>,
+        progress: &mut Progress,
+    ) -> Option<u64> {
+        let mut first_failed = None;
+        let index = self.gate.current(&mover.drain);
+        let mut remaps = self.remaps.lock();
+        for moved in moves {
+            if !moved.copied {
+                remaps.table.cancel_unremap(index, moved.block, false);
+                first_failed.get_or_insert(moved.block);
+                continue;
+            }
+            remaps.table.finish_unremap(index, moved.block);
+            let forgotten = self.lost.lock().forget_written(moved.block);
+            drop(forgotten);
+            progress.moved = progress.moved.saturating_add(1);
+            self.statistics.unremaps.add(1, Relaxed);
+            self.log_move(moved.block, moved.slot, "moved back from");
+        }
+        self.entries.store(remaps.table.entries(), Relaxed);
+        first_failed
+    }
+
+    fn log_move(&self, block: u64, slot: u32, what: &str) {
+        if log::admits(log::Level::Relocation) {
+            pr_info!(
+                "{}: sector {} {} spare sector {}\n",
+                log::Shown(self.number),
+                self.block.first_sector(block),
+                what,
+                self.slot_sector(slot)
+            );
+        }
+    }
+}

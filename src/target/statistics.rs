@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a target counts and times, without a shared line of memory on the hot path.
+//!
+//! Bios as such are counted by the gate that they pass; this adds what is rarer.
+
+use kernel::{
+    new_spinlock_irq,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        SetOnce,
+        SpinLockIrq, //
+    }, //
+};
+use remap_core::{
+    counters::Counters,
+    histogram::Histogram, //
+};
+
+use crate::linux::{
+    gate::{
+        Direction,
+        Gate, //
+    },
+    percpu::{
+        current_cpu,
+        PerCpuCounters, //
+    }, //
+};
+
+/// Counters of the slow path, each with a place in the per-CPU memory.
+#[derive(Clone, Copy)]
+#[repr(usize)]
+pub(super) enum Count {
+    /// The filter was not enough.
+    SlowPath,
+    /// A read went to the spare; the write that follows is the next counter.
+    RemappedRead,
+    /// A write went to the spare.
+    RemappedWrite,
+    /// A read was held, and will be counted again when it is sent on.
+    HeldRead,
+    /// A write was held.
+    HeldWrite,
+    /// A read failed on main, or asked for lost sectors.
+    ReadError,
+    /// A write failed on main.
+    WriteError,
+    /// I/O failed on the spare.
+    SpareError,
+}
+
+const COUNTS: usize = 8;
+
+impl Count {
+    pub(super) fn remapped(direction: Direction) -> Self {
+        match direction {
+            Direction::Read => Count::RemappedRead,
+            Direction::Write => Count::RemappedWrite,
+        }
+    }
+
+    pub(super) fn held(direction: Direction) -> Self {
+        match direction {
+            Direction::Read => Count::HeldRead,
+            Direction::Write => Count::HeldWrite,
+        }
+    }
+
+    pub(super) fn error(direction: Direction) -> Self {
+        match direction {
+            Direction::Read => Count::ReadError,
+            Direction::Write => Count::WriteError,
+        }
+    }
+}
+
+/// The added latency that one CPU has seen.
+type CpuHistogram = Pin<KVBox<SpinLockIrq<Histogram>>>;
+
+/// The statistics of one target.
+pub(super) struct Statistics {
+    counts: PerCpuCounters<COUNTS>,
+    pub(super) manual_remaps: Atomic<u64>,
+    pub(super) unremaps: Atomic<u64>,
+    /// Somebody waits for the end of a relocation: it should stop at the next occasion.
+    hurry: Atomic<u32>,
+    /// One for each CPU number, made when the first test runs.
+    added: SetOnce<KVec<CpuHistogram>>,
+}
+
+impl Statistics {
+    /// All zero. May sleep.
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self {
+            counts: PerCpuCounters::new()?,
+            manual_remaps: Atomic::new(0),
+            unremaps: Atomic::new(0),
+            hurry: Atomic::new(0),
+            added: SetOnce::new(),
+        })
+    }
+
+    /// Counts. Any context.
+    #[inline]
+    pub(super) fn count(&self, what: Count) {
+        self.counts.inc(what as usize);
+    }
+
+    /// The counters, together with what `gate` has counted.
+    pub(super) fn counters<T>(&self, gate: &Gate<T>) -> Counters {
+        let sum = |what: Count| self.counts.sum(what as usize);
+        Counters {
+            reads: gate
+                .entered(Direction::Read)
+                .saturating_sub(sum(Count::HeldRead)),
+            writes: gate
+                .entered(Direction::Write)
+                .saturating_sub(sum(Count::HeldWrite)),
+            remapped_reads: sum(Count::RemappedRead),
+            remapped_writes: sum(Count::RemappedWrite),
+            read_errors: sum(Count::ReadError),
+            write_errors: sum(Count::WriteError),
+            auto_remaps: 0,
+            manual_remaps: self.manual_remaps.load(Relaxed),
+            unremaps: self.unremaps.load(Relaxed),
+            spare_errors: sum(Count::SpareError),
+            slow_path: sum(Count::SlowPath),
+        }
+    }
+
+    /// Somebody begins or ends to wait for relocations to stop.
+    pub(super) fn hurry(&self, waits: bool) {
+        self.hurry.fetch_add(if waits { 1 } else { u32::MAX }, Relaxed);
+    }
+
+    /// Whether a relocation should stop at the next occasion.
+    pub(super) fn hurried(&self) -> bool {
+        self.hurry.load(Relaxed) != 0
+    }
+
+    /// Makes the histograms where there are none yet, and empties them. May sleep.
+    pub(super) fn prepare_timing(&self, on: bool) -> Result {
+        if !on {
+            return Ok(());
+        }
+        if self.added.as_ref().is_none() {
+            let mut histograms = KVec::new();
+            for _ in 0..kernel::cpu::nr_cpu_ids() {
+                let lock = new_spinlock_irq!(Histogram::new(), "dm_remap::added_latency");
+                histograms.push(KVBox::pin_init(lock, GFP_KERNEL)?, GFP_KERNEL)?;
+            }
+            self.added.populate(histograms);
+        }
+        for histogram in self.added.as_ref().into_iter().flatten() {
+            histogram.lock().clear();
+        }
+        Ok(())
+    }
+
+    /// Remembers that a bio took `ns` nanoseconds longer because of us. Any context but NMI.
+    pub(super) fn add_latency(&self, ns: u64) {
+        // The lock is that of this CPU unless the thread moves meanwhile, so nobody waits for it.
+        if let Some(histogram) = self
+            .added
+            .as_ref()
+            .and_then(|histograms| histograms.get(current_cpu()))
+        {
+            histogram.lock().record(ns);
+        }
+    }
+
+    /// Adds all CPUs' histograms to `into`.
+    pub(super) fn added_latency(&self, into: &mut Histogram) {
+        for histogram in self.added.as_ref().into_iter().flatten() {
+            into.merge(&histogram.lock());
+        }
+    }
+}
