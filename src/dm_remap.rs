@@ -6,6 +6,7 @@
 use kernel::prelude::*;
 
 mod linux;
+mod stress;
 mod target;
 
 module! {
@@ -20,6 +21,7 @@ module! {
 /// What the module has registered; dropped in this order when it goes.
 #[pin_data]
 struct DmRemap {
+    stress: stress::Stress,
     #[pin]
     target: linux::device_mapper::Registration<target::RemapTarget>,
 }
@@ -29,6 +31,7 @@ impl kernel::InPlaceModule for DmRemap {
         target::init();
         try_pin_init!(Self {
             target <- linux::device_mapper::Registration::new(module),
+            stress: stress::Stress::register(module)?,
         })
     }
 }

@@ -8,6 +8,7 @@
 
 #include <linux/bio.h>
 #include <linux/blkdev.h>
+#include <linux/crc32.h>
 #include <linux/device-mapper.h>
 #include <linux/dm-io.h>
 #include <linux/gfp.h>
@@ -32,4 +33,5 @@ static const u32 REMAP_CONST_REQ_POLLED = (__force u32)REQ_POLLED;
 
 static const u32 REMAP_CONST_BLK_OPEN_READ = (__force u32)BLK_OPEN_READ;
 static const u32 REMAP_CONST_BLK_OPEN_WRITE = (__force u32)BLK_OPEN_WRITE;
+static const u32 REMAP_CONST_BLK_OPEN_RESTRICT_WRITES = (__force u32)BLK_OPEN_RESTRICT_WRITES;
 static const u32 REMAP_CONST_BLK_OPEN_EXCL = (__force u32)BLK_OPEN_EXCL;

@@ -11,4 +11,7 @@
 #include "helpers/debug_level.c"
 #include "helpers/device_mapper.c"
 #include "helpers/gate.c"
+#include "helpers/kthread.c"
 #include "helpers/noio.c"
+#include "helpers/sysfs.c"
+#include "helpers/wait.c"

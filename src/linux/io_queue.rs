@@ -60,14 +60,14 @@ use super::{
 };
 
 /// How many bios are in flight, over any number of queues.
-pub struct Gauge {
+pub(crate) struct Gauge {
     now: Atomic<u64>,
     peak: Atomic<u64>,
 }
 
 impl Gauge {
     /// Nothing in flight.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             now: Atomic::new(0),
             peak: Atomic::new(0),
@@ -75,12 +75,12 @@ impl Gauge {
     }
 
     /// Bios in flight at present.
-    pub fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         self.now.load(Relaxed)
     }
 
     /// Most bios that were in flight at once.
-    pub fn peak(&self) -> u64 {
+    pub(crate) fn peak(&self) -> u64 {
         self.peak.load(Relaxed)
     }
 
@@ -105,7 +105,7 @@ impl Gauge {
 /// # Invariants
 ///
 /// `inner` is a box that this object owns, and its bio is not in flight.
-pub struct Transfer<T: Send> {
+pub(crate) struct Transfer<T: Send> {
     inner: NonNull<Inner<T>>,
 }
 
@@ -130,7 +130,7 @@ struct Inner<T> {
 
 /// How a transfer ended.
 #[derive(Clone, Copy)]
-pub struct Completion {
+pub(crate) struct Completion {
     /// Whether the data were moved.
     pub result: Result,
     /// From submission to completion, in nanoseconds.
@@ -141,7 +141,7 @@ pub struct Completion {
 
 impl<T: Send> Transfer<T> {
     /// A transfer for up to `bytes` bytes at a time. May sleep.
-    pub fn new(bytes: usize, value: T) -> Result<Self> {
+    pub(crate) fn new(bytes: usize, value: T) -> Result<Self> {
         let count = bytes.div_ceil(PAGE_SIZE);
         u16::try_from(count)?;
         let mut pages = KVec::with_capacity(count, GFP_KERNEL)?;
@@ -170,7 +170,7 @@ impl<T: Send> Transfer<T> {
     }
 
     /// Bytes that a transfer for `bytes` bytes takes of memory.
-    pub const fn footprint(bytes: usize) -> usize {
+    pub(crate) const fn footprint(bytes: usize) -> usize {
         let pages = bytes.div_ceil(PAGE_SIZE);
         let each = PAGE_SIZE + size_of::<Page>() + size_of::<bindings::bio_vec>();
         size_of::<Inner<T>>().saturating_add(pages.saturating_mul(each))
@@ -187,17 +187,17 @@ impl<T: Send> Transfer<T> {
     }
 
     /// The user's value.
-    pub fn value(&self) -> &T {
+    pub(crate) fn value(&self) -> &T {
         &self.inner().value
     }
 
     /// The user's value, to change it.
-    pub fn value_mut(&mut self) -> &mut T {
+    pub(crate) fn value_mut(&mut self) -> &mut T {
         &mut self.inner_mut().value
     }
 
     /// CRC32C of the first `bytes` bytes in the buffer, as far as it goes.
-    pub fn checksum(&self, bytes: usize) -> u32 {
+    pub(crate) fn checksum(&self, bytes: usize) -> u32 {
         let mut left = bytes;
         let mut sum = 0;
         for page in &self.inner().pages {
@@ -243,7 +243,7 @@ struct Returns<T> {
 ///
 /// `in_flight` transfers have `returns` as the place that they return to, each once, and are
 /// neither in `ready` nor anybody else's; all others have forgotten about it.
-pub struct IoQueue<T: Send> {
+pub(crate) struct IoQueue<T: Send> {
     returns: Pin<KBox<Returns<T>>>,
     device: Arc<OpenDevice>,
     in_flight: usize,
@@ -257,7 +257,7 @@ unsafe impl<T: Send> Send for IoQueue<T> {}
 impl<T: Send> IoQueue<T> {
     /// A queue for transfers to `device`, which stays open as long as the queue is there. May
     /// sleep.
-    pub fn new(device: Arc<OpenDevice>, gauge: Arc<Gauge>) -> Result<Self> {
+    pub(crate) fn new(device: Arc<OpenDevice>, gauge: Arc<Gauge>) -> Result<Self> {
         let returns = KBox::pin_init(
             pin_init!(Returns {
                 completed: Atomic::new(ptr::null_mut()),
@@ -277,7 +277,7 @@ impl<T: Send> IoQueue<T> {
     }
 
     /// Transfers that were submitted and not taken back yet.
-    pub fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.in_flight
     }
 
@@ -285,7 +285,7 @@ impl<T: Send> IoQueue<T> {
     /// start of the transfer's buffer; no more than the buffer holds.
     ///
     /// May sleep: in the driver, for memory or a place in its queue.
-    pub fn submit(
+    pub(crate) fn submit(
         &mut self,
         mut transfer: Transfer<T>,
         direction: Direction,
@@ -339,7 +339,7 @@ impl<T: Send> IoQueue<T> {
     }
 
     /// Gives back a transfer that has completed, in no particular order.
-    pub fn completed(&mut self) -> Option<(Transfer<T>, Completion)> {
+    pub(crate) fn completed(&mut self) -> Option<(Transfer<T>, Completion)> {
         if self.ready.is_null() {
             // Pairs with the release in end_io().
             self.ready = self.returns.completed.xchg(ptr::null_mut(), Full);
@@ -368,7 +368,7 @@ impl<T: Send> IoQueue<T> {
 
     /// Sleeps until a transfer has completed, if any is in flight. The sleep counts neither as
     /// load nor as a hang.
-    pub fn wait(&self) {
+    pub(crate) fn wait(&self) {
         if self.in_flight == 0 || !self.ready.is_null() {
             return;
         }

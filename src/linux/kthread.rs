@@ -26,7 +26,7 @@ use super::bindings;
 ///
 /// `task` is a kernel thread that this object owns a reference to and that nobody else stops.
 /// `body` is the box that the thread was given; it is the thread's own once the thread runs.
-pub struct Kthread {
+pub(crate) struct Kthread {
     task: NonNull<bindings::task_struct>,
     body: NonNull<c_void>,
     discard: unsafe fn(NonNull<c_void>),
@@ -38,23 +38,17 @@ unsafe impl Send for Kthread {}
 unsafe impl Sync for Kthread {}
 
 /// Proof of running in a [`Kthread`]; stays there.
-pub struct Current(PhantomData<*mut ()>);
+pub(crate) struct Current(PhantomData<*mut ()>);
 
 impl Current {
-    /// Whether somebody waits for this thread to end.
-    pub fn should_stop(&self) -> bool {
-        // SAFETY: By the existence of `self`, the current task is a kernel thread.
-        unsafe { bindings::kthread_should_stop() }
-    }
-
     /// CPU time that this thread has used, in nanoseconds, as the scheduler last accounted it.
-    pub fn cpu_time(&self) -> u64 {
+    pub(crate) fn cpu_time(&self) -> u64 {
         // SAFETY: The current task reads its own accounting.
         unsafe { bindings::current_cpu_time() }
     }
 
     /// Lets others run, if they wait for the CPU. May sleep.
-    pub fn yield_now(&self) {
+    pub(crate) fn yield_now(&self) {
         // SAFETY: A kernel thread may sleep here.
         unsafe { bindings::cond_resched() };
     }
@@ -62,7 +56,7 @@ impl Current {
 
 impl Kthread {
     /// Starts a thread called `name` that runs `body`. May sleep.
-    pub fn spawn<F>(name: &CStr, body: F) -> Result<Self>
+    pub(crate) fn spawn<F>(name: &CStr, body: F) -> Result<Self>
     where
         F: FnOnce(&Current) + Send + 'static,
     {
@@ -77,7 +71,7 @@ impl Kthread {
                 body.as_ptr(),
                 bindings::NUMA_NO_NODE,
                 c"%s".as_ptr().cast(),
-                name.as_ptr(),
+                name.as_char_ptr(),
             )
         })
         .and_then(|task| NonNull::new(task).ok_or(ENOMEM))

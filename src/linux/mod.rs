@@ -9,11 +9,18 @@ pub(crate) mod block_device;
 pub(crate) mod device_mapper;
 pub(crate) mod dm_io;
 pub(crate) mod gate;
+pub(crate) mod io_queue;
+pub(crate) mod kthread;
 pub(crate) mod log;
 pub(crate) mod noio;
+pub(crate) mod open_device;
 pub(crate) mod percpu;
+pub(crate) mod random;
 pub(crate) mod registry;
+pub(crate) mod sysfs;
 pub(crate) mod text;
+pub(crate) mod wait;
+pub(crate) mod zeroed;
 
 /// What bindgen makes of `bindings.h` and `helpers.c`, together with `kernel::bindings`.
 #[allow(

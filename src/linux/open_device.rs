@@ -22,7 +22,7 @@ use super::{
 
 /// What an open device is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub(crate) enum Access {
     /// Reads, beside whoever else uses the device.
     SharedRead,
     /// Reads and writes, with the device claimed as a mount or mkfs claims it: `EBUSY` where
@@ -38,7 +38,7 @@ pub enum Access {
 /// # Invariants
 ///
 /// `file` is an open block device file that this object owns.
-pub struct OpenDevice {
+pub(crate) struct OpenDevice {
     file: NonNull<bindings::file>,
     /// Its address tells the block layer who has claimed the device.
     _holder: KBox<u32>,
@@ -54,7 +54,7 @@ impl OpenDevice {
     ///
     /// For writing, what others have left in the page cache is written out first, so that it does
     /// not come later.
-    pub fn open(number: DeviceNumber, access: Access) -> Result<Self> {
+    pub(crate) fn open(number: DeviceNumber, access: Access) -> Result<Self> {
         let mut holder = KBox::new(0, GFP_KERNEL)?;
         let (mode, claim) = match access {
             Access::SharedRead => (bindings::BLK_OPEN_READ, core::ptr::null_mut()),
@@ -85,7 +85,7 @@ impl OpenDevice {
     }
 
     /// The device.
-    pub fn device(&self) -> &BlockDevice {
+    pub(crate) fn device(&self) -> &BlockDevice {
         // SAFETY: The device is there as long as its file is open.
         unsafe { BlockDevice::from_raw(bindings::file_bdev(self.file.as_ptr())) }
     }

@@ -7,7 +7,7 @@
 use super::bindings;
 
 /// A number that nobody can foretell. Any context.
-pub fn random_u64() -> u64 {
+pub(crate) fn random_u64() -> u64 {
     let mut bytes = [0_u8; 8];
     // SAFETY: There are eight bytes to write.
     unsafe { bindings::get_random_bytes(bytes.as_mut_ptr().cast(), bytes.len()) };

@@ -18,7 +18,10 @@ use kernel::{
     page::PAGE_SIZE,
     prelude::*,
     str::CStr,
-    sync::Arc,
+    sync::{
+        Arc,
+        ArcBorrow, //
+    },
     types::Opaque, //
 };
 
@@ -28,13 +31,13 @@ use super::{
 };
 
 /// Writes an attribute's text. It is cut at the end of the page. May sleep.
-pub type Show<T> = fn(&T, &mut Text<'_>) -> Result;
+pub(crate) type Show<T> = fn(ArcBorrow<'_, T>, &mut Text<'_>) -> Result;
 
 /// Takes what a user wrote, at most a page. May sleep.
-pub type Store<T> = fn(&T, &[u8]) -> Result;
+pub(crate) type Store<T> = fn(ArcBorrow<'_, T>, &[u8]) -> Result;
 
 /// A file of a [`Directory`] over a `T`: a row in its table.
-pub struct Attribute<T> {
+pub(crate) struct Attribute<T: 'static> {
     name: &'static CStr,
     mode: u16,
     show: Option<Show<T>>,
@@ -43,7 +46,7 @@ pub struct Attribute<T> {
 
 impl<T> Attribute<T> {
     /// A file that can only be read, by everybody (0444).
-    pub const fn report(name: &'static CStr, show: Show<T>) -> Self {
+    pub(crate) const fn report(name: &'static CStr, show: Show<T>) -> Self {
         Self {
             name,
             mode: 0o444,
@@ -53,7 +56,7 @@ impl<T> Attribute<T> {
     }
 
     /// A file that can only be written, by root (0200).
-    pub const fn control(name: &'static CStr, store: Store<T>) -> Self {
+    pub(crate) const fn control(name: &'static CStr, store: Store<T>) -> Self {
         Self {
             name,
             mode: 0o200,
@@ -65,7 +68,7 @@ impl<T> Attribute<T> {
 
 /// Where a directory is put.
 #[derive(Clone, Copy)]
-pub enum Parent {
+pub(crate) enum Parent {
     /// `/sys/kernel`
     Kernel,
     /// `/sys/module/<name>`
@@ -74,7 +77,7 @@ pub enum Parent {
 
 /// A directory with a file for each row of a table. It goes when this is dropped, which waits
 /// for readers and writers inside; nobody enters after that.
-pub struct Directory<T: Send + Sync + 'static> {
+pub(crate) struct Directory<T: Send + Sync + 'static> {
     /// A reference to the kobject is ours; its release function frees the box.
     inner: ManuallyDrop<Pin<KBox<Inner<T>>>>,
 }
@@ -104,7 +107,7 @@ unsafe impl<T: Send + Sync> Sync for Directory<T> {}
 
 impl<T: Send + Sync + 'static> Directory<T> {
     /// Makes a directory `name` with the files of `table`. May sleep.
-    pub fn new(
+    pub(crate) fn new(
         parent: Parent,
         name: &CStr,
         table: &'static [Attribute<T>],
@@ -113,7 +116,7 @@ impl<T: Send + Sync + 'static> Directory<T> {
         let mut files = KVec::with_capacity(table.len(), GFP_KERNEL)?;
         for row in table {
             let attribute = Opaque::new(bindings::attribute {
-                name: row.name.as_ptr(),
+                name: row.name.as_char_ptr(),
                 mode: row.mode,
                 ..Default::default()
             });
@@ -146,7 +149,7 @@ impl<T: Send + Sync + 'static> Directory<T> {
                 &raw const Inner::<T>::TYPE_OF.0,
                 parent,
                 c"%s".as_ptr().cast(),
-                name.as_ptr(),
+                name.as_char_ptr(),
             )
         });
         // INVARIANT: Initialised above. Dropping puts the reference, which frees the box.
@@ -223,13 +226,13 @@ impl<T: Send + Sync + 'static> Inner<T> {
     unsafe fn of<'a>(
         kobj: *mut bindings::kobject,
         attribute: *mut bindings::attribute,
-    ) -> (&'a T, &'static Attribute<T>) {
+    ) -> (ArcBorrow<'a, T>, &'static Attribute<T>) {
         const { assert!(offset_of!(Self, kobj) == 0 && offset_of!(File<T>, attribute) == 0) };
         // SAFETY: The caller names an `Inner<T>`, which lives while a call is inside.
         let inner = unsafe { &*kobj.cast::<Self>() };
         // SAFETY: As above.
         let file = unsafe { &*attribute.cast::<File<T>>() };
-        (&inner.context, file.row)
+        (inner.context.as_arc_borrow(), file.row)
     }
 
     /// # Safety
@@ -248,7 +251,7 @@ impl<T: Send + Sync + 'static> Inner<T> {
         // SAFETY: sysfs gives a page of its own.
         let mut text = unsafe { Text::from_raw(page.cast(), PAGE_SIZE) };
         match show(context, &mut text) {
-            Ok(()) => text.len() as isize,
+            Ok(()) => (PAGE_SIZE - 1 - text.remaining()) as isize,
             Err(error) => error.to_errno() as isize,
         }
     }

@@ -18,7 +18,7 @@ use super::bindings;
 
 /// A wait queue.
 #[pin_data]
-pub struct WaitQueue {
+pub(crate) struct WaitQueue {
     #[pin]
     head: Opaque<bindings::wait_queue_head>,
 }
@@ -30,11 +30,11 @@ unsafe impl Sync for WaitQueue {}
 
 impl WaitQueue {
     /// A queue that nobody waits in. The name and the key are lockdep's.
-    pub fn new(name: &'static CStr, key: Pin<&'static LockClassKey>) -> impl PinInit<Self> {
+    pub(crate) fn new(name: &'static CStr, key: Pin<&'static LockClassKey>) -> impl PinInit<Self> {
         pin_init!(Self {
             head <- Opaque::ffi_init(|head| {
                 // SAFETY: `head` is memory for a wait queue that stays where it is.
-                unsafe { bindings::__init_waitqueue_head(head, name.as_ptr(), key.as_ptr()) }
+                unsafe { bindings::__init_waitqueue_head(head, name.as_char_ptr(), key.as_ptr()) }
             }),
         })
     }
@@ -42,7 +42,7 @@ impl WaitQueue {
     /// Wakes everybody who waits. Any context.
     ///
     /// What the caller wrote before is seen by a waiter that then looks at its condition.
-    pub fn notify_all(&self) {
+    pub(crate) fn notify_all(&self) {
         // SAFETY: The queue is initialised.
         unsafe { bindings::wake_up_sleepers(self.head.get()) };
     }
@@ -51,7 +51,7 @@ impl WaitQueue {
     ///
     /// The sleep counts neither as load nor as a hang. `ready` is called in between, must not
     /// sleep, and must read what a waker writes atomically. Needs process context.
-    pub fn wait_idle(&self, timeout: Jiffies, mut ready: impl FnMut() -> bool) -> bool {
+    pub(crate) fn wait_idle(&self, timeout: Jiffies, mut ready: impl FnMut() -> bool) -> bool {
         if ready() {
             return true;
         }

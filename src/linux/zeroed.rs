@@ -16,7 +16,7 @@ use remap_core::{
 /// # Safety
 ///
 /// That must be so.
-pub unsafe trait EmptyIsZero: Sized {
+pub(crate) unsafe trait EmptyIsZero: Sized {
     /// The empty value in a box, never on the stack. May sleep.
     fn boxed() -> Result<KBox<Self>> {
         let memory = KBox::<Self>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The stress manager: tests that submit real bios to a remap device, as any user of it would.
+//!
+//! * [`attributes`] is what users see: a table of files in `/sys/kernel/dm_remap_stress_test/`.
+//! * [`manager`] is the state machine: which test runs, who may start one, and the one door
+//!   through which every test ends.
+//! * [`run`] is one test: its device, plan, workers, and what they have counted.
+//! * [`worker`] is a thread that keeps its share of bios in flight; [`integrity`] is what it
+//!   remembers to read again at the end; [`remapper`] is the thread of remap-heavy tests.
+//! * [`monitor`] is the thread that watches a test and ends it.
+//! * [`optimization`] is the other directory, of counters over all live tables.
+//!
+//! It drives a device from outside, through the block layer, and knows the target only as
+//! [`crate::target::live`].
+
+mod attributes;
+mod integrity;
+mod manager;
+mod memory;
+mod monitor;
+mod optimization;
+mod remapper;
+mod run;
+mod worker;
+
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+use crate::linux::sysfs::{
+    Directory,
+    Parent, //
+};
+
+use self::{
+    manager::Manager,
+    optimization::Optimization, //
+};
+
+/// The stress manager as the module holds it. Dropping it takes the files away, ends the test
+/// that runs, and waits for all threads.
+pub(crate) struct Stress {
+    /// Dropped first: nobody can start a test after that.
+    _files: Files,
+    /// Dropped last.
+    _end: EndOfTests,
+}
+
+struct Files {
+    _control: Directory<Manager>,
+    _optimization: Directory<Optimization>,
+}
+
+/// Ends the test when the files are gone.
+struct EndOfTests(Arc<Manager>);
+
+impl Drop for EndOfTests {
+    fn drop(&mut self) {
+        self.0.shut_down();
+    }
+}
+
+impl Stress {
+    /// Makes the files. May sleep.
+    pub(crate) fn register(module: &'static ThisModule) -> Result<Self> {
+        let manager = Manager::new()?;
+        let end = EndOfTests(manager.clone());
+        Ok(Self {
+            _files: Files {
+                _control: Directory::new(
+                    Parent::Kernel,
+                    c"dm_remap_stress_test",
+                    attributes::TABLE,
+                    manager,
+                )?,
+                _optimization: Directory::new(
+                    Parent::Module(module),
+                    c"optimization",
+                    optimization::TABLE,
+                    Arc::new(Optimization, GFP_KERNEL)?,
+                )?,
+            },
+            _end: end,
+        })
+    }
+}
