@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door. What the kernel's build compiles is in Kbuild; guests, kernels and the toolchain
+# are made by scripts/ (see scripts/README.md).
+
+# For `module`: the build directory of the kernel that is to load it.
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+# For `demo` and `shell`: the stock kernel where the processor can run it, else user-mode Linux.
+MACHINE ?= $(shell if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then echo debian; else echo uml; fi)
+
+# For `test` and `bench`: handed on as they are.
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo shell test bench module fmt lint doc clean
+
+help:
+	@echo 'Everything but `module` runs in guests and in a Debian root of its own, made by the first'
+	@echo 'run and kept in a cache (12 GB). It needs root.'
+	@echo
+	@echo '  make demo     a kernel boots, blocks move under I/O, a stress run is judged (MACHINE=debian|uml)'
+	@echo '  make test     every test, with what they found (ARGS=... for tests/all)'
+	@echo '  make bench    what dm-remap costs, next to dm-linear (ARGS=... for tests/bench/run)'
+	@echo '  make shell    a shell in a guest, $$DM_REMAP_KO is the module (MACHINE=debian|uml|uml-smp)'
+	@echo
+	@echo '  make module   dm_remap.ko here, for the running kernel or KDIR=/path/to/kernel/build'
+	@echo '  make clean    removes what `module`, `doc` and cargo have built; the cache stays'
+	@echo
+	@echo '  make fmt      formats the Rust sources as the kernel does'
+	@echo '  make lint     formatting, clippy, shellcheck, checkpatch and the rules of the house'
+	@echo '  make doc      target/doc/dm_remap/index.html'
+
+# -M: the demo keeps the two disks in memory.
+demo:
+	@scripts/vm -m $(MACHINE) -M 3G -t 600 -- scripts/demo
+
+shell:
+	@scripts/vm -m $(MACHINE) -- bash
+
+test:
+	@tests/all $(ARGS)
+
+bench:
+	@tests/bench/run $(ARGS)
+
+module:
+	@if [ ! -e "$(KDIR)/Makefile" ]; then \
+		echo "There is no kernel build directory $(KDIR)."; \
+		echo "Name one: make module KDIR=/path/to/kernel/build"; \
+		exit 1; \
+	elif [ ! -e "$(KDIR)/rust/libkernel.rmeta" ]; then \
+		echo "$(KDIR) has no rust/libkernel.rmeta: that kernel was built without CONFIG_RUST, or this"; \
+		echo "is a header package, which leaves it out. The build directory of the kernel itself has it."; \
+		exit 1; \
+	fi >&2
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+fmt:
+	@scripts/lint --fix format
+
+lint:
+	@scripts/lint
+
+doc:
+	@scripts/document
+
+# Kbuild's own `clean` needs a kernel build directory; without one there was no `module` either.
+clean:
+	@if [ -e "$(KDIR)/Makefile" ]; then $(MAKE) -C $(KDIR) M=$(CURDIR) clean; fi
+	rm -rf target
