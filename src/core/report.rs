@@ -335,11 +335,8 @@ fn engine(run: &Measurement, out: &mut dyn Write) -> fmt::Result {
         return Ok(());
     };
     let share = |part: u64| {
-        let share = per_mille(part, engine.fast.saturating_add(engine.slow));
-        known(
-            share.map(|share| Figure::BasisPoints(share.saturating_mul(10))),
-            "",
-        )
+        let share = proportion(part, engine.fast.saturating_add(engine.slow));
+        known(share.map(Figure::BasisPoints), "")
     };
     let (entries, spares) = (engine.entries, engine.spare_blocks);
     line(
@@ -366,13 +363,13 @@ fn engine(run: &Measurement, out: &mut dyn Write) -> fmt::Result {
 
 const ENGINE: [&str; 4] = ["Remap Entries", "Fast Path", "Slow Path", "Per-CPU Totals"];
 
-/// `part` of `whole` in thousandths; `None` of nothing.
-fn per_mille(part: u64, whole: u64) -> Option<BasisPoints> {
-    let share = match part.checked_mul(1000) {
+/// `part` of `whole` in hundredths of a percent; `None` of nothing.
+fn proportion(part: u64, whole: u64) -> Option<BasisPoints> {
+    let share = match part.checked_mul(10_000) {
         Some(scaled) => scaled.checked_div(whole)?,
-        None => part.checked_div((whole / 1000).max(1))?,
+        None => part.checked_div((whole / 10_000).max(1))?,
     };
-    i64::try_from(share.min(1000)).ok()
+    i64::try_from(share.min(10_000)).ok()
 }
 
 fn resources(run: &Measurement, out: &mut dyn Write) -> fmt::Result {

@@ -23,6 +23,17 @@ pub(crate) unsafe trait EmptyIsZero: Sized {
         // SAFETY: The memory is zero, which is a valid value.
         Ok(unsafe { memory.assume_init() })
     }
+
+    /// The empty value, made where it is to be: for fields and locks.
+    fn in_place() -> impl Init<Self> {
+        let init = |slot: *mut Self| {
+            // SAFETY: The slot is memory for a value.
+            unsafe { slot.write_bytes(0, 1) };
+            Ok(())
+        };
+        // SAFETY: All zero is a valid value.
+        unsafe { pin_init::init_from_closure(init) }
+    }
 }
 
 // SAFETY: Integers only; the type's documentation says that zero is empty.

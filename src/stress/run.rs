@@ -212,6 +212,7 @@ pub(super) struct Run {
 
 impl Run {
     /// A test of `device`. May sleep.
+    #[inline(never)]
     pub(super) fn new(
         request: Request,
         plan: Plan,
