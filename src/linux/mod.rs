@@ -25,6 +25,10 @@ pub(crate) mod zeroed;
 /// What bindgen makes of `bindings.h` and `helpers.c`, together with `kernel::bindings`.
 #[allow(
     clippy::all,
+    clippy::cast_lossless,
+    clippy::ptr_as_ptr,
+    clippy::ref_as_ptr,
+    clippy::undocumented_unsafe_blocks,
     dead_code,
     missing_docs,
     non_camel_case_types,
