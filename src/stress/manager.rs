@@ -181,16 +181,18 @@ impl Manager {
         started
     }
 
-    /// Leaves a test whose threads are at work to its monitor.
+    /// Leaves a test to its monitor, and lets it begin.
     fn watch(this: ArcBorrow<'_, Self>, run: Arc<Run>, crew: Crew) -> Result {
         // Held while the monitor starts: it may be done at once, but needs the lock to say so.
         let mut state = this.state.lock();
         state.monitor = Some(monitor::spawn(this.into(), run.clone(), crew)?);
-        state.phase = Phase::Running(run);
+        state.phase = Phase::Running(run.clone());
+        drop(state);
+        run.begin();
         Ok(())
     }
 
-    /// Everything that a test needs, its threads already at work.
+    /// Everything that a test needs, its threads waiting to begin.
     fn prepare(
         &self,
         file: &str,
@@ -211,7 +213,7 @@ impl Manager {
         }
         let remapper = workload.remaps.then(|| Remapper::new(&run)).transpose()?;
         let mut crew = Crew::new(&run);
-        run.begin();
+        run.prepare_target();
         for worker in workers {
             crew.join(worker.start()?)?;
         }

@@ -13,7 +13,6 @@ use super::{
     manager::Manager,
     run::{
         Crew,
-        End,
         Run, //
     },
 };
@@ -36,15 +35,12 @@ pub(super) fn spawn(manager: Arc<Manager>, run: Arc<Run>, crew: Crew) -> Result<
 
 /// Samples once a second until the test is to end, and sees to it that it does.
 fn watch(run: &Run) {
-    let duration = run.request.duration_ms.saturating_mul(1_000_000);
-    let mut sampled = 0;
-    while !run.is_ending() {
+    let duration = run.duration_ns();
+    let mut sampled: u64 = 0;
+    run.wait_for_begin();
+    while !run.is_over() {
         let age = run.age_ns();
-        if age >= duration {
-            run.end(End::Completed);
-            break;
-        }
-        let next = sampled + INTERVAL_NS;
+        let next = sampled.saturating_add(INTERVAL_NS);
         if age >= next {
             run.look();
             sampled = age;

@@ -87,7 +87,8 @@ impl Remapper {
     }
 
     fn work(mut self, current: &Current) {
-        while !self.run.is_ending() {
+        self.run.wait_for_begin();
+        while !self.run.is_over() {
             match live::find(self.run.number) {
                 Some(table) => self.step(&table),
                 None => self.run.sleep_until_end(PAUSE_NS),

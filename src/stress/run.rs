@@ -10,7 +10,8 @@ use kernel::{
             Acquire,
             Atomic,
             Full,
-            Relaxed, //
+            Relaxed,
+            Release, //
         },
         Arc,
         Mutex, //
@@ -193,7 +194,7 @@ pub(super) struct Run {
     pub(super) remaps: RemapTally,
     pub(super) failed_workers: Atomic<u64>,
     made: Instant<Monotonic>,
-    /// When the workers began, in nanoseconds from when this was made.
+    /// When the workers began, in nanoseconds from when this was made; 0 before.
     began_ns: Atomic<u64>,
     /// Threads that have not done yet.
     present: Atomic<u64>,
@@ -301,6 +302,24 @@ impl Run {
         self.end.load(Acquire) != 0
     }
 
+    /// Whether the test is to end, which includes that its time is over: so it ends in time even
+    /// where the monitor has to wait for a CPU.
+    pub(super) fn is_over(&self) -> bool {
+        if self.is_ending() {
+            return true;
+        }
+        let over = self.age_ns() >= self.duration_ns();
+        if over {
+            self.end(End::Completed);
+        }
+        over
+    }
+
+    /// How long the test is to run, in nanoseconds.
+    pub(super) fn duration_ns(&self) -> u64 {
+        self.request.duration_ms.saturating_mul(1_000_000)
+    }
+
     fn progress(&self) -> Progress {
         match self.end.load(Acquire) {
             2 => Progress::StoppedEarly,
@@ -313,12 +332,25 @@ impl Run {
         u64::try_from(self.made.elapsed().as_nanos()).unwrap_or(0)
     }
 
-    /// The time begins to count. Finds the target and has it take times. May sleep.
+    /// Finds the target and has it take times. May sleep.
+    pub(super) fn prepare_target(&self) {
+        self.look_at_target(&mut self.watch.lock());
+    }
+
+    /// Lets all threads begin, and the time with them. May sleep.
     pub(super) fn begin(&self) {
         let mut watch = self.watch.lock();
-        self.look_at_target(&mut watch);
         watch.last_at = Instant::now();
-        self.began_ns.store(self.since_made(), Relaxed);
+        self.began_ns.store(self.since_made().max(1), Release);
+        drop(watch);
+        self.ending.notify_all();
+    }
+
+    /// Sleeps until the test begins, or is to end before.
+    pub(super) fn wait_for_begin(&self) {
+        self.ending.wait_idle(MAX_SCHEDULE_TIMEOUT as Jiffies, || {
+            self.began_ns.load(Acquire) != 0 || self.is_ending()
+        });
     }
 
     /// Nanoseconds since the test began.

@@ -119,7 +119,8 @@ impl Worker {
     }
 
     fn work(mut self, current: &Current) {
-        while !self.run.is_ending() {
+        self.run.wait_for_begin();
+        while !self.run.is_over() {
             self.start_operations();
             self.queue.wait();
             self.take_back(current);

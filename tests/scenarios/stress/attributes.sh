@@ -1,0 +1,29 @@
+# shellcheck shell=bash
+# shellcheck source=tests/stress.sh
+. "$tests/stress.sh"
+
+DESCRIPTION='The files are there with their modes, say so when no test has run, and go with the module.'
+
+test() {
+	local file
+	for file in set_target stress_test_start stress_test_stop quick_validation; do
+		expect_equal "$(stat -c %a $stress/$file)" 200 "mode of $file"
+	done
+	for file in stress_test_status stress_test_results comprehensive_report; do
+		expect_equal "$(stat -c %a $stress/$file)" 444 "mode of $file"
+	done
+	expect_equal "$(stress_status)" STOPPED
+	expect_equal "$(sed -n 1p $stress/stress_test_results)" '=== Phase 3.2C Stress Test Results ==='
+	expect_equal "$(sed -n 1p $stress/comprehensive_report)" \
+		'=== Phase 3.2C Comprehensive Performance Report ==='
+	expect_equal "$(report_value stress_test_results 'Failure Reason')" 'no test has run'
+	stress_write stress_test_stop 1
+
+	for file in fast_path_hits slow_path_hits total_lookups fast_path_hit_rate remap_entries \
+		total_ios remapped_ios; do
+		expect_equal "$(stat -c %a /sys/module/dm_remap/optimization/$file)" 444 "mode of $file"
+		expect_equal "$(cat /sys/module/dm_remap/optimization/$file)" 0 "$file without a table"
+	done
+	unload_module
+	[[ ! -e $stress ]] || fail "$stress is left behind"
+}

@@ -1,0 +1,27 @@
+# shellcheck shell=bash
+# shellcheck source=tests/stress.sh
+. "$tests/stress.sh"
+
+DESCRIPTION='On a device that fails, a test counts the errors, gives up, and says why.'
+
+test() {
+	make_brd 2 49152
+	make_mapped below '0 65536 linear /dev/ram0 0'
+	make_remap stress 65536 /dev/mapper/below /dev/ram1 0 65536 volatile error_policy off
+	for type in 1 4 5; do
+		stress_write stress_test_start "$type 2 600000"
+		sleep 0.3
+		dmsetup suspend --nolockfs below
+		echo '0 65536 error' | dmsetup load below
+		dmsetup resume below
+		wait_for_stress 60
+		expect_match "$(stress_status)" 'result=FAILED$'
+		(($(stress_value errors) >= 1000)) || fail 'the errors were not counted'
+		expect_match "$(report_value stress_test_results 'Failure Reason')" 'gave up after too many errors'
+		expect_equal "$(report_value comprehensive_report Reliability)" FAIL
+		dmsetup suspend --nolockfs below
+		echo '0 65536 linear /dev/ram0 0' | dmsetup load below
+		dmsetup resume below
+		message stress clear >/dev/null 2>&1 || :
+	done
+}

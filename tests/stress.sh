@@ -1,0 +1,98 @@
+# shellcheck shell=bash
+# What scenarios of the stress manager use, on top of devices.sh.
+
+stress=/sys/kernel/dm_remap_stress_test
+
+# stress_write <file> <text>
+stress_write() {
+	printf '%s\n' "$2" >"$stress/$1"
+}
+
+stress_status() {
+	cat "$stress/stress_test_status"
+}
+
+# stress_value <key>: a value of the status line.
+stress_value() {
+	local word
+	for word in $(stress_status); do
+		[[ $word != "$1="* ]] || {
+			echo "${word#*=}"
+			return
+		}
+	done
+	fail "no $1 in: $(stress_status)"
+}
+
+# report_value <file> <key>: the rest of the key's first line in a report.
+report_value() {
+	sed -n "s|^ *$2: *||p" "$stress/$1" | sed -n 1p
+}
+
+stress_runs() {
+	[[ $(stress_status) == RUNNING* ]]
+}
+
+# Waits until no test runs, at most so many seconds.
+wait_for_stress() {
+	local i
+	for ((i = 0; i < $1 * 10; i++)); do
+		stress_runs || return 0
+		sleep 0.1
+	done
+	fail "still runs after $1 s: $(stress_status)"
+}
+
+# run_stress <type> <workers> <ms>: from start to end.
+run_stress() {
+	stress_write stress_test_start "$1 $2 $3"
+	wait_for_stress $(($3 / 1000 + 60))
+}
+
+# expect_refused <errno> <file> <text> [<word of the log>...]: the write fails, says why in one
+# line of the log that names the file, and changes nothing.
+expect_refused() {
+	local before after
+	before=$(stress_status)
+	log_mark
+	expect_errno "$1" stress_write "$2" "$3"
+	expect_log "$2: " "${@:4}"
+	after=$(stress_status)
+	if [[ $before == STOPPED* ]]; then
+		expect_equal "$after" "$before" 'status after a refusal'
+	else
+		expect_match "$after" '^RUNNING ' 'status after a refusal'
+	fi
+}
+
+# Speed says nothing in these guests, so a test may miss the targets of speed, and no other.
+expect_sound() {
+	local reason rest
+	rest=$(report_value stress_test_results 'Failure Reason')
+	while [[ -n $rest ]]; do
+		reason=${rest%%; *}
+		rest=${rest#"$reason"}
+		rest=${rest#; }
+		[[ $reason =~ ^(None|(Average|99\.9\ %)\ added\ latency|Latency\ variance|Throughput|Peak\ in\ flight) ]] ||
+			fail "the test failed: $reason"
+	done
+	expect_equal "$(report_value stress_test_results 'Total Errors')" 0 errors
+	expect_equal "$(report_value stress_test_results Mismatches)" 0 mismatches
+	(($(report_value stress_test_results 'Blocks Verified') > 0)) || fail 'nothing was verified'
+	(($(report_value stress_test_results 'Total Operations') > 0)) || fail 'nothing was done'
+}
+
+stress_threads() {
+	grep -l '^dm_remap_stress' /proc/[0-9]*/comm 2>/dev/null | wc -l
+}
+
+# Makes the remap device "stress", 32 MiB of noise on a RAM disk.
+make_stress_device() {
+	make_brd 2 49152
+	head -c 32M /dev/urandom >/dev/ram0
+	make_remap stress 65536 /dev/ram0 /dev/ram1 0 65536 volatile
+}
+
+checksum() {
+	sha256sum <"$1"
+}
