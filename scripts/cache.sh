@@ -65,7 +65,7 @@ require_space() {
 	free=$(df --output=avail -k "$cache" | tail -n 1)
 	if ((free < $1 * 1024 * 1024)); then
 		die "$2 needs $1 GB in $cache, but only $((free / 1024 / 1024)) GB are free there" \
-			"(everything together takes about 12 GB; DM_REMAP_CACHE names another place)"
+			"(everything together takes about 8 GB; DM_REMAP_CACHE names another place)"
 	fi
 }
 
@@ -129,7 +129,7 @@ step() {
 # explain_failure LOG: the usual reasons, in plain words.
 explain_failure() {
 	if grep -qiE 'No space left on device' "$1"; then
-		say "the disk is full: $(df -h --output=avail "$cache" | tail -n 1 | tr -d ' ') free in $cache, about 12 GB are needed in all"
+		say "the disk is full: $(df -h --output=avail "$cache" | tail -n 1 | tr -d ' ') free in $cache, about 8 GB are needed in all"
 	elif grep -qiE 'Temporary failure resolving|Could not (connect|resolve)|Unable to connect|Failed to fetch|Connection (timed out|failed|refused)|Network is unreachable' "$1"; then
 		say "the Debian archive cannot be reached: is there a network, a proxy (http_proxy), a mirror (DM_REMAP_MIRROR)?"
 	fi
