@@ -8,6 +8,7 @@ test() {
 	make_brd 2 49152
 	make_mapped below '0 65536 linear /dev/ram0 0'
 	make_remap stress 65536 /dev/mapper/below /dev/ram1 0 65536 volatile error_policy off
+	defer stop_stress
 	for type in 1 4 5; do
 		stress_write stress_test_start "$type 2 600000"
 		sleep 0.3

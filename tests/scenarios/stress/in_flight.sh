@@ -12,6 +12,7 @@ test() {
 	make_null_blk main 64 irqmode=2 completion_nsec=$slow hw_queue_depth=2048 submit_queues=1
 	make_null_blk spare 32 irqmode=0
 	make_remap stress 131072 "$main" "$spare" 0 65536 volatile
+	defer stop_stress
 	for type in 1 4; do
 		run_stress $type 32 5000
 		expect_sound

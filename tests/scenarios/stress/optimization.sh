@@ -14,7 +14,7 @@ test() {
 	make_remap one 32768 /dev/ram0 /dev/ram1 0 16384 volatile
 	make_remap two 32768 /dev/ram0 /dev/ram1 16384 16384 volatile main_start 32768
 	message one remap 0 16 >/dev/null
-	message two remap 800 8 >/dev/null
+	message two remap 792 8 >/dev/null
 	expect_equal "$(figure remap_entries)" 3
 	dd if=/dev/mapper/one of=/dev/null bs=4k count=100 iflag=direct status=none
 	dd if=/dev/mapper/two of=/dev/null bs=4k count=100 iflag=direct status=none

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Direct I/O to block devices, and a model of what they should hold.
+
+    block_io.py fill DEVICE SEED [START SECTORS]     writes a pattern
+    block_io.py check DEVICE SEED [START SECTORS]    reads it back, by its bytes
+    block_io.py differs A B SECTORS                  fails unless A and B are equal
+    block_io.py read DEVICE START SECTORS            one read; prints the name of its errno or "ok"
+    block_io.py write DEVICE START SECTORS SEED      one write; the same
+"""
+
+import errno
+import fcntl
+import hashlib
+import mmap
+import os
+import sys
+
+SECTOR = 512
+MOST = 2048  # sectors of one bio: 1 MiB
+
+
+def pattern(seed, start, sectors):
+    """Contents for `sectors` sectors from `start` on: no two sectors or seeds are alike."""
+    return b"".join(
+        hashlib.shake_128(f"{seed}:{sector}".encode()).digest(SECTOR)
+        for sector in range(start, start + sectors)
+    )
+
+
+class Disk:
+    """A block device, read and written past the page cache, one bio for each call."""
+
+    def __init__(self, path, flags=0):
+        self.path = path
+        self.fd = os.open(path, os.O_RDWR | os.O_DIRECT | flags)
+        self._buffer = mmap.mmap(-1, MOST * SECTOR)
+
+    def close(self):
+        os.close(self.fd)
+
+    def sectors(self):
+        return os.lseek(self.fd, 0, os.SEEK_END) // SECTOR
+
+    def read(self, start, sectors, flags=0):
+        with memoryview(self._buffer)[: sectors * SECTOR] as view:
+            # What was there before must not pass for what was read.
+            view[:] = b"\xee" * len(view)
+            got = os.preadv(self.fd, [view], start * SECTOR, flags)
+            if got != len(view):
+                raise OSError(errno.EIO, f"short read: {got} of {len(view)} at {start}")
+            return bytes(view)
+
+    def write(self, start, data, flags=0):
+        with memoryview(self._buffer)[: len(data)] as view:
+            view[:] = data
+            put = os.pwritev(self.fd, [view], start * SECTOR, flags)
+            if put != len(data):
+                raise OSError(errno.EIO, f"short write: {put} of {len(data)} at {start}")
+
+    def flush(self):
+        os.fsync(self.fd)
+
+    def discard(self, start, sectors):
+        self._range(0x1277, start, sectors)
+
+    def zero_out(self, start, sectors):
+        self._range(0x127F, start, sectors)
+
+    def _range(self, request, start, sectors):
+        fcntl.ioctl(
+            self.fd,
+            request,
+            (start * SECTOR).to_bytes(8, sys.byteorder)
+            + (sectors * SECTOR).to_bytes(8, sys.byteorder),
+        )
+
+
+def first_difference(found, wanted):
+    """The number of the first byte that differs, or None."""
+    if found == wanted:
+        return None
+    return next(n for n, (a, b) in enumerate(zip(found, wanted)) if a != b)
+
+
+def expect(found, wanted, start, what):
+    """Fails where `found`, read from sector `start` on, is not `wanted`."""
+    at = first_difference(found, wanted)
+    if at is not None:
+        sector = start + at // SECTOR
+        raise SystemExit(
+            f"FAIL: {what}: sector {sector}, byte {at % SECTOR}: {found[at]:#04x}, "
+            f"expected {wanted[at]:#04x}; the sector begins {found[at - at % SECTOR:][:16].hex()}, "
+            f"expected {wanted[at - at % SECTOR:][:16].hex()}"
+        )
+
+
+class Model:
+    """What a device should hold, byte by byte, beside the device."""
+
+    def __init__(self, disk, sectors):
+        self.disk = disk
+        self.sectors = sectors
+        self.bytes = bytearray(sectors * SECTOR)
+
+    def fill(self, seed):
+        for start in range(0, self.sectors, MOST):
+            self.write(start, pattern(seed, start, min(MOST, self.sectors - start)))
+
+    def write(self, start, data):
+        self.disk.write(start, data)
+        self.remember(start, data)
+
+    def remember(self, start, data):
+        self.bytes[start * SECTOR : start * SECTOR + len(data)] = data
+
+    def wanted(self, start, sectors):
+        return bytes(self.bytes[start * SECTOR : (start + sectors) * SECTOR])
+
+    def check(self, start, sectors, what="read"):
+        expect(self.disk.read(start, sectors), self.wanted(start, sectors), start, what)
+
+    def check_all(self, what="read of everything"):
+        for start in range(0, self.sectors, MOST):
+            self.check(start, min(MOST, self.sectors - start), what)
+
+
+def outcome(call, *arguments):
+    """The name of the errno that a call ends with, or "ok"."""
+    try:
+        call(*arguments)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return "ok"
+
+
+def _parts(start, sectors):
+    while sectors > 0:
+        part = min(sectors, MOST)
+        yield start, part
+        start, sectors = start + part, sectors - part
+
+
+def main():
+    command, path, *rest = sys.argv[1:]
+    disk = Disk(path)
+    if command == "differs":
+        other, sectors = Disk(rest[0]), int(rest[1])
+        for start, part in _parts(0, sectors):
+            expect(disk.read(start, part), other.read(start, part), start, f"{path} and {rest[0]}")
+    elif command == "read":
+        print(outcome(disk.read, int(rest[0]), int(rest[1])))
+    elif command == "write":
+        start, sectors = int(rest[0]), int(rest[1])
+        print(outcome(disk.write, start, pattern(rest[2], start, sectors)))
+    else:
+        seed = rest[0]
+        start, sectors = map(int, rest[1:3]) if len(rest) > 2 else (0, disk.sectors())
+        for at, part in _parts(start, sectors):
+            if command == "fill":
+                disk.write(at, pattern(seed, at, part))
+            elif command == "check":
+                expect(disk.read(at, part), pattern(seed, at, part), at, path)
+            else:
+                raise SystemExit(f"unknown command {command}")
+    disk.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What dmsetup does, by the ioctls: many in one process, and errors that have names.
+
+    device_mapper.py NAME MESSAGE...     sends messages; prints each reply, or the name of its errno
+"""
+
+import errno
+import fcntl
+import os
+import struct
+import sys
+
+_HEADER = struct.Struct("=3I2IIiIIIQ128s129s7x")
+_SPEC = struct.Struct("=QQiI16s")
+
+_READONLY = 1 << 0
+_SUSPEND = 1 << 1
+_STATUS_TABLE = 1 << 4
+_BUFFER_FULL = 1 << 8
+_SKIP_LOCKFS = 1 << 10
+_NOFLUSH = 1 << 11
+_DATA_OUT = 1 << 16
+
+
+def _iowr(number):
+    return 3 << 30 | _HEADER.size << 16 | 0xFD << 8 | number
+
+
+_CREATE, _REMOVE, _SUSPENDED, _LOAD = _iowr(3), _iowr(4), _iowr(6), _iowr(9)
+_TABLE_STATUS, _MESSAGE = _iowr(12), _iowr(14)
+
+
+class Control:
+    """/dev/mapper/control. Everything raises OSError where the kernel refuses."""
+
+    def __init__(self):
+        self._fd = os.open("/dev/mapper/control", os.O_RDWR)
+
+    def _call(self, request, name, flags=0, payload=b"", targets=0, room=32768):
+        """Flags, number of targets and data of the answer."""
+        while True:
+            buffer = bytearray(_HEADER.size + max(len(payload), room))
+            _HEADER.pack_into(
+                buffer, 0, 4, 0, 0, len(buffer), _HEADER.size, targets, 0, flags, 0, 0, 0, name.encode(), b""
+            )
+            buffer[_HEADER.size : _HEADER.size + len(payload)] = payload
+            fcntl.ioctl(self._fd, request, buffer)
+            answer = _HEADER.unpack_from(buffer)
+            if not answer[7] & _BUFFER_FULL:
+                return answer[7], answer[5], bytes(buffer[answer[4] :])
+            room *= 4
+
+    def create(self, name):
+        self._call(_CREATE, name)
+
+    def remove(self, name):
+        self._call(_REMOVE, name)
+
+    def load(self, name, table, read_only=False):
+        """`table`: lines "<start> <length> <target> <arguments>"."""
+        payload, lines = b"", table.split("\n")
+        for line in lines:
+            start, length, target, arguments = line.split(" ", 3)
+            text = arguments.encode() + b"\0"
+            text += bytes(-len(text) % 8)
+            size = _SPEC.size + len(text)
+            payload += _SPEC.pack(int(start), int(length), 0, size, target.encode()) + text
+        self._call(_LOAD, name, _READONLY if read_only else 0, payload, len(lines))
+
+    def suspend(self, name, flush=True):
+        self._call(_SUSPENDED, name, _SUSPEND | _SKIP_LOCKFS | (0 if flush else _NOFLUSH))
+
+    def resume(self, name):
+        self._call(_SUSPENDED, name)
+
+    def status(self, name):
+        """The status of the first target, without the target's name."""
+        return self._first_status(name, 0)
+
+    def table(self, name):
+        """The arguments of the first target."""
+        return self._first_status(name, _STATUS_TABLE)
+
+    def _first_status(self, name, flags):
+        _, _, data = self._call(_TABLE_STATUS, name, flags)
+        return data[_SPEC.size :].split(b"\0", 1)[0].decode()
+
+    def message(self, name, text, sector=0):
+        """The reply, or None where there is none."""
+        flags, _, data = self._call(_MESSAGE, name, payload=struct.pack("=Q", sector) + text.encode() + b"\0")
+        return data.split(b"\0", 1)[0].decode() if flags & _DATA_OUT else None
+
+    def outcome(self, name, text):
+        """The reply, or the name of the errno."""
+        try:
+            return self.message(name, text)
+        except OSError as error:
+            return errno.errorcode[error.errno]
+
+    def remaps(self, name, page=None):
+        """All remaps as (sector, spare sector, flags), in as many lists as that takes."""
+        found, at = [], 0
+        while True:
+            *lines, last = self.message(name, f"list {at}" + (f" {page}" if page else "")).split("\n")
+            for line in lines:
+                sector, spare, flags = line.split(" ")
+                found.append((int(sector), int(spare), flags))
+            if last == "end":
+                return found
+            word, following = last.split(" ")
+            assert word == "more" and lines and int(following) > found[-1][0], last
+            at = int(following)
+
+
+def main():
+    control = Control()
+    for text in sys.argv[2:]:
+        print(control.outcome(sys.argv[1], text))
+
+
+if __name__ == "__main__":
+    main()

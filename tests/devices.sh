@@ -1,0 +1,278 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# What scenarios use: devices below, remap devices on top, messages to them, and the ways to fail.
+# Everything that is made here is removed by tidy_up, the newest first.
+
+work=/tmp/scenario
+
+# --- the verdict --------------------------------------------------------------------------------
+
+# Ends the scenario. From a subshell or a background job, too: tidy_up looks for the file.
+fail() {
+	local depth=1
+	while [[ ${BASH_SOURCE[$depth]:-} == */devices.sh ]]; do depth=$((depth + 1)); done
+	echo "FAIL: $* (${BASH_SOURCE[$depth]##*/}:${BASH_LINENO[$((depth - 1))]})"
+	: >"$work/failed"
+	trap - ERR
+	exit 1
+}
+
+skip() {
+	echo "$*" >"$work.reason"
+	exit 4
+}
+
+expect_equal() {
+	[[ $1 == "$2" ]] || fail "${3:-value} is '$1', expected '$2'"
+}
+
+# expect_match <text> <extended regular expression> [<what it is>]
+expect_match() {
+	[[ $1 =~ $2 ]] || fail "${3:-text} is '$1', expected to match '$2'"
+}
+
+# The words that stand for an errno in messages.
+error_text() {
+	case $1 in
+	EINVAL) echo 'Invalid argument' ;;
+	EEXIST) echo 'File exists' ;;
+	ENODATA) echo 'No data available' ;;
+	ENOSPC) echo 'No space left on device' ;;
+	EROFS) echo 'Read-only file system' ;;
+	EIO) echo 'Input/output error' ;;
+	EAGAIN) echo 'Resource temporarily unavailable' ;;
+	EBUSY) echo 'Device or resource busy' ;;
+	ENXIO) echo 'No such device or address' ;;
+	ENODEV) echo 'No such device' ;;
+	ENOENT) echo 'No such file or directory' ;;
+	EPERM) echo 'Operation not permitted' ;;
+	EACCES) echo 'Permission denied' ;;
+	*) fail "expect_errno does not know $1" ;;
+	esac
+}
+
+# expect_errno <name> <command>...: the command fails, and says so with that errno.
+expect_errno() {
+	local text output
+	text=$(error_text "$1")
+	shift
+	# Not in a subshell: what is made nevertheless has to be removed.
+	if "$@" >"$work/output" 2>&1; then
+		fail "succeeded, expected '$text': $*: $(<"$work/output")"
+	fi
+	output=$(<"$work/output")
+	# rmmod writes in lower case.
+	[[ ${output,,} == *"${text,,}"* ]] || fail "expected '$text': $*: $output"
+}
+
+# --- undoing ------------------------------------------------------------------------------------
+
+undo=()
+
+# Whatever is deferred runs at the end, the newest first. It may find its work done.
+defer() {
+	undo+=("$(printf '%q ' "$@")")
+}
+
+# The end of every scenario. What fails here shows as something left behind.
+tidy_up() {
+	local status=$1 n
+	trap - ERR
+	set +eE
+	# shellcheck disable=SC2046 # numbers
+	kill $(jobs -p) 2>/dev/null
+	wait
+	for ((n = ${#undo[@]} - 1; n >= 0; n--)); do
+		eval "${undo[n]}"
+	done
+	if ((status == 0)) && [[ -e $work/failed ]]; then
+		status=1
+	fi
+	exit "$status"
+}
+
+# --- the module ---------------------------------------------------------------------------------
+
+load_module() {
+	# shellcheck disable=SC2086,SC2153 # words; set by the scenario
+	insmod "$DM_REMAP_KO" $MODULE_PARAMETERS "$@"
+	defer unload_module
+}
+
+unload_module() {
+	[[ ! -e /sys/module/dm_remap ]] || rmmod dm_remap
+}
+
+# --- sizes --------------------------------------------------------------------------------------
+
+# scaled <n>: n on the fast machine, less where everything takes longer; at least 1.
+scaled() {
+	local divisor=1
+	case $DM_REMAP_MACHINE in
+	uml-smp) divisor=3 ;;
+	debian) divisor=6 ;;
+	esac
+	echo $((($1 + divisor - 1) / divisor))
+}
+
+# --- devices below ------------------------------------------------------------------------------
+
+remove_loop() {
+	if losetup "$1" >/dev/null 2>&1; then losetup -d "$1"; fi
+	rm -f "$2"
+}
+
+# make_loop <variable> <size> [<losetup option>...]: a loop device over a sparse file on tmpfs.
+make_loop() {
+	local file=$work/$1.img device
+	truncate -s "$2" "$file"
+	device=$(losetup -f --show "${@:3}" "$file")
+	defer remove_loop "$device" "$file"
+	printf -v "$1" %s "$device"
+}
+
+remove_null_blk() {
+	local directory=/sys/kernel/config/nullb/$1
+	if [[ -d $directory ]]; then
+		echo 0 >"$directory/power"
+		rmdir "$directory"
+	fi
+}
+
+# make_null_blk <variable> <MiB> [<attribute>=<value>...]: a disk in memory of a kind to choose.
+make_null_blk() {
+	local name=nb_$1 directory=/sys/kernel/config/nullb/nb_$1 setting
+	modprobe null_blk nr_devices=0
+	mkdir "$directory"
+	defer remove_null_blk "$name"
+	for setting in size="$2" memory_backed=1 "${@:3}"; do
+		echo "${setting#*=}" >"$directory/${setting%%=*}"
+	done
+	echo 1 >"$directory/power"
+	printf -v "$1" %s "/dev/$name"
+	[[ -b /dev/$name ]] || printf -v "$1" %s "/dev/nullb$(<"$directory/index")"
+}
+
+# null_blk_set <device variable> <attribute>=<value>: changes one that may be changed in use.
+null_blk_set() {
+	echo "${2#*=}" >"/sys/kernel/config/nullb/nb_$1/${2%%=*}"
+}
+
+# make_brd <number> <KiB>: /dev/ram0 and so on, sparse.
+make_brd() {
+	modprobe brd rd_nr="$1" rd_size="$2"
+	defer modprobe -r brd
+}
+
+sectors_of() {
+	blockdev --getsz "$1"
+}
+
+# The directory of a block device in sysfs.
+sysfs_of() {
+	echo "/sys/dev/block/$(stat -L -c '%Hr:%Lr' "$1")"
+}
+
+# disk_stat <device> <field>: a column of /sys/block/*/stat, from 1.
+disk_stat() {
+	local fields
+	read -ra fields <"$(sysfs_of "$1")/stat"
+	echo "${fields[$(($2 - 1))]}"
+}
+
+# --- mapped devices -----------------------------------------------------------------------------
+
+remove_mapped() {
+	if dmsetup info "$1" >/dev/null 2>&1; then
+		# What is suspended would keep its I/O, and whoever waits for it, for ever.
+		dmsetup resume "$1" 2>/dev/null
+		dmsetup remove --retry "$1"
+	fi
+}
+
+# make_mapped <name> <table line>...: any mapped device, /dev/mapper/<name>.
+make_mapped() {
+	printf '%s\n' "${@:2}" | dmsetup create "$1" || return
+	defer remove_mapped "$1"
+}
+
+# Prints the table line of a remap device, with the number of its options.
+remap_line() {
+	local sectors=$1 options=("${@:6}")
+	echo "0 $sectors remap $2 $3 $4 $5${options[*]:+ ${#options[@]} ${options[*]}}"
+}
+
+# make_remap <name> <sectors> <main> <spare> <spare_start> <spare_len> [<option>...]
+make_remap() {
+	make_mapped "$1" "$(remap_line "${@:2}")"
+}
+
+# load_remap <name> <sectors> ...: loads a table without activating it.
+load_remap() {
+	remap_line "${@:2}" | dmsetup load "$1"
+}
+
+message() {
+	dmsetup message -- "$1" 0 "${@:2}"
+}
+
+# expect_reply <reply> <name> <message>...
+expect_reply() {
+	expect_equal "$(message "${@:2}")" "$1" "reply to '${*:3}'"
+}
+
+# status_word <name> <n>: a word of the status line behind the target's name: 1 <remapped>/<spare
+# blocks>, 2 lost sectors, 3 pending blocks, 4 block size, 5 health, 6 metadata.
+status_word() {
+	local words
+	read -ra words <<<"$(dmsetup status "$1")"
+	echo "${words[$((2 + $2))]}"
+}
+
+health() { status_word "$1" 5; }
+
+# counter <name> <key>: a value of the status line.
+counter() {
+	local word
+	for word in $(dmsetup status "$1"); do
+		[[ $word == "$2="* ]] && {
+			echo "${word#*=}"
+			return
+		}
+	done
+	fail "no $2 in the status of $1"
+}
+
+# --- the kernel's log ---------------------------------------------------------------------------
+
+log_mark() {
+	mark="mark $RANDOM$RANDOM"
+	echo "<5>$mark" >/dev/kmsg
+}
+
+# Lines of the module since log_mark.
+log_lines() {
+	dmesg | awk -v mark="$mark" 'index($0, mark) { seen = 1; next } seen && /dm_remap: /'
+}
+
+# expect_log <text>...: the module has written one line since log_mark, with each of the texts.
+expect_log() {
+	local lines text
+	lines=$(log_lines)
+	[[ -n $lines ]] || fail "no line in the kernel log with: $*"
+	[[ $(wc -l <<<"$lines") == 1 ]] || fail "more than one line in the kernel log: $lines"
+	for text; do
+		[[ $lines == *"$text"* ]] || fail "no '$text' in the kernel log's line: $lines"
+	done
+}
+
+# --- load ---------------------------------------------------------------------------------------
+
+# verifying_fio <device> <loops> [<fio option>...]: writes at random and reads back, with what fio
+# says in $work/fio.
+verifying_fio() {
+	(cd "$work" && exec fio --name=verify --filename="$1" --loops="$2" --randseed="$SEED" --direct=1 \
+		--rw=randwrite --bsrange=512-64k --bs_unaligned=0 --blockalign=512 --ioengine=libaio --iodepth=16 \
+		--serialize_overlap=1 --verify=crc32c --verify_fatal=1 --verify_state_save=0 \
+		--verify_backlog=64 --do_verify=1 --size=8M "${@:3}" >"$work/fio" 2>&1)
+}

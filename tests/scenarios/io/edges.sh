@@ -1,0 +1,36 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="sector 0, the last sector and a last block cut short are remapped, written and moved back, at block sizes 1, 8, 16 and 2048"
+MACHINES="uml uml-smp debian"
+
+edges() {
+	local block=$1 sectors=$((3 * $1 + ($1 + 1) / 2)) last_block
+	local last=$((sectors - 1))
+	last_block=$((last / block * block))
+	make_remap r0 "$sectors" "$main" "$spare" 8 $((4 * block)) main_start 5 block_size "$block"
+	python3 "$tests/block_io.py" fill "$main" behind $((5 + sectors)) 64
+	python3 "$tests/block_io.py" fill /dev/mapper/r0 first
+	expect_reply "sector 0 -> spare 8" r0 remap 0
+	expect_reply "sector $last_block -> spare $((8 + block))" r0 remap "$last"
+	python3 "$tests/block_io.py" check /dev/mapper/r0 first
+	python3 "$tests/block_io.py" fill /dev/mapper/r0 second
+	python3 "$tests/block_io.py" check /dev/mapper/r0 second
+	python3 "$tests/block_io.py" check "$main" behind $((5 + sectors)) 64
+	expect_reply "unremapped 1" r0 unremap 0
+	expect_reply "unremapped 1" r0 unremap "$last"
+	python3 "$tests/block_io.py" check /dev/mapper/r0 second
+	# What lies behind the target on main belongs to somebody else.
+	python3 "$tests/block_io.py" check "$main" behind $((5 + sectors)) 64
+	expect_equal "$(python3 "$tests/block_io.py" read /dev/mapper/r0 "$last" 1)" ok "read of the last sector"
+	expect_equal "$(python3 "$tests/block_io.py" write /dev/mapper/r0 "$sectors" 1 x)" ENOSPC "write behind the end"
+	remove_mapped r0
+}
+
+test() {
+	make_null_blk main 6
+	make_null_blk spare 6
+	local block
+	for block in 1 8 16 2048; do
+		edges "$block"
+	done
+}

@@ -1,0 +1,108 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="flush and FUA reach the device that holds the block, and a block that moves is durable before it counts as moved"
+
+requires() {
+	dmsetup targets | grep -q log-writes || modprobe -q dm-log-writes || {
+		echo "no dm-log-writes"
+		return 1
+	}
+}
+
+# A disk with a write cache, and a log of what is written to it on top.
+make_logged() {
+	make_null_blk "$1" 4 cache_size=1 fua=1
+	make_null_blk "log_$1" 16
+	local disk=$1 log=log_$1
+	make_mapped "logged_$1" "0 8192 log-writes ${!disk} ${!log}"
+}
+
+test() {
+	make_logged main
+	make_logged spare
+	make_remap r0 8192 /dev/mapper/logged_main /dev/mapper/logged_spare 0 1024
+	expect_equal "$(cat "$(sysfs_of /dev/mapper/r0)/queue/fua")" 1 "FUA of the device"
+	python3 - "$log_main" "$log_spare" <<'END'
+import os
+import struct
+import sys
+import time
+
+from block_io import Disk, expect, pattern
+from device_mapper import Control
+
+FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
+
+
+class Log:
+    """What was made durable on a device, from dm-log-writes, which logs a write when it is flushed."""
+
+    def __init__(self, disk, name):
+        self.disk, self.name, self.at = disk, name, 1
+
+    def news(self):
+        """(sector, sectors, flags, data) of what was logged since the last call."""
+        control.message(f"logged_{self.name}", "mark here")
+        found = []
+        while True:
+            sector, sectors, flags, data_len = struct.unpack_from("<QQQQ", self.disk.read(self.at, 1))
+            if flags == 0 and sectors == 0:
+                # The log is written by a thread of its own.
+                time.sleep(0.01)
+                continue
+            self.at += 1
+            if flags & MARK:
+                return found
+            data = b"" if flags & DISCARD else b"".join(self.disk.read(self.at + n, 1) for n in range(sectors))
+            self.at += 0 if flags & DISCARD else sectors
+            found.append((sector, sectors, flags, data))
+
+
+def fua_of(entries):
+    return [(sector, sectors) for sector, sectors, flags, _ in entries if flags & FUA]
+
+
+def flushes(entries):
+    return [n for n, (_, _, flags, _) in enumerate(entries) if flags & FLUSH]
+
+
+control = Control()
+device = Disk("/dev/mapper/r0")
+durable = Disk("/dev/mapper/r0", os.O_DSYNC)
+main, spare = Log(Disk(sys.argv[1]), "main"), Log(Disk(sys.argv[2]), "spare")
+device.write(0, pattern(1, 0, 64))
+device.flush()
+main.news(), spare.news()
+
+# Moving a block: written to the spare, then flushed there.
+assert control.message("r0", "remap 8") == "sector 8 -> spare 0"
+entries = spare.news()
+expect(entries[0][3], pattern(1, 8, 8), 8, "the copy in the spare's log")
+assert entries[0][:2] == (0, 8), entries[0][:3]
+assert flushes(entries), "the copy was not flushed"
+assert not main.news(), "a remap wrote to main"
+
+# FUA to main, to the spare, to both.
+durable.write(0, pattern(2, 0, 8))
+assert (fua_of(main.news()), fua_of(spare.news())) == ([(0, 8)], []), "FUA to main"
+durable.write(8, pattern(3, 8, 8))
+assert (fua_of(main.news()), fua_of(spare.news())) == ([], [(0, 8)]), "FUA to the spare"
+durable.write(4, pattern(4, 4, 16))
+assert (fua_of(main.news()), fua_of(spare.news())) == ([(4, 4), (16, 4)], [(4 - 4, 8)]), "FUA to both"
+
+# A flush goes to both.
+device.write(32, pattern(5, 32, 8))
+device.write(8, pattern(6, 8, 8))
+device.flush()
+for log in main, spare:
+    entries = log.news()
+    assert flushes(entries), f"no flush of {log.name}: {[entry[:3] for entry in entries]}"
+    assert not fua_of(entries)
+
+# Moving back: written to main, then flushed there.
+assert control.message("r0", "unremap 8") == "unremapped 1"
+entries = main.news()
+expect(entries[0][3], pattern(6, 8, 8), 8, "the copy in main's log")
+assert flushes(entries), "the copy back was not flushed"
+END
+}

@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="a message that makes no sense gets EINVAL, one line in the log with the argument and the reason, and changes nothing"
+MACHINES="uml uml-smp debian"
+
+# refuse <argument> <reason> <message>...
+refuse() {
+	local before after
+	before=$(dmsetup status r0; message r0 list)
+	log_mark
+	expect_errno EINVAL message r0 "${@:3}"
+	expect_log "'$1'" "$2"
+	after=$(dmsetup status r0; message r0 list)
+	expect_equal "$after" "$before" "what is remapped after '${*:3}'"
+}
+
+test() {
+	make_loop main 8M
+	make_loop spare 1M
+	make_remap r0 16000 "$main" "$spare" 0 2048
+	message r0 remap 800 16
+	local command word
+	for word in frobnicate PING remapx; do
+		refuse "$word" 'unknown command' "$word"
+	done
+	for command in 'ping 1' 'clear 1' 'verify' 'verify 1 2' 'list 1 2 3' 'stats all' 'stats reset 1' \
+		'remap' 'remap 1 2 3' 'unremap' 'unremap 1 2 3'; do
+		# shellcheck disable=SC2086 # words
+		refuse "${command%% *}" 'wrong number of arguments' $command
+	done
+	for command in remap unremap verify list; do
+		for word in x -1 +1 0x10 1.0 1k 8s; do
+			refuse "$word" 'not an unsigned decimal number' "$command" "$word"
+		done
+		refuse 18446744073709551616 'number too large' "$command" 18446744073709551616
+		refuse 16000 'not within the target' "$command" 16000
+		refuse 18446744073709551615 'not within the target' "$command" 18446744073709551615
+	done
+	for command in remap unremap; do
+		refuse x 'not an unsigned decimal number' "$command" 0 x
+		refuse 0 'not within the target' "$command" 8 0
+		refuse 16001 'not within the target' "$command" 0 16001
+		refuse 2 'not within the target' "$command" 15999 2
+		refuse 18446744073709551615 'not within the target' "$command" 1 18446744073709551615
+	done
+	refuse x 'not an unsigned decimal number' list 0 x
+}

@@ -1,0 +1,36 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="every message has the reply and the errno that its documentation promises"
+MACHINES="uml uml-smp debian"
+
+test() {
+	make_loop main 8M
+	make_loop spare 1M
+	make_remap r0 16384 "$main" "$spare" 64 256 # 32 blocks
+	expect_reply pong r0 ping
+	expect_reply 'sector 100 not remapped' r0 verify 100
+	expect_reply 'sector 96 -> spare 64' r0 remap 100
+	expect_reply 'sector 96 -> spare 64' r0 verify 103
+	expect_reply 'sector 104 not remapped' r0 verify 104
+	expect_errno EEXIST message r0 remap 96
+	expect_errno EEXIST message r0 remap 101 2
+	expect_errno ENODATA message r0 unremap 8
+	expect_errno ENODATA message r0 unremap 8 8
+
+	# A range touches every block that it has a sector of.
+	expect_reply 'remapped 2 already 1' r0 remap 95 10
+	expect_reply 'remapped 0 already 3' r0 remap 95 10
+	expect_equal "$(message r0 list)" $'88 72 -\n96 64 -\n104 80 -\nend' "list"
+	expect_equal "$(message r0 list 89)" $'88 72 -\n96 64 -\n104 80 -\nend' "list from within a block"
+	expect_equal "$(message r0 list 96 1)" $'96 64 -\nmore 104' "list of one"
+	expect_equal "$(message r0 list 96 2)" $'96 64 -\n104 80 -\nend' "list of two"
+	expect_equal "$(message r0 list 112)" end "list of none"
+	expect_reply 'unremapped 2' r0 unremap 90 8
+	expect_reply 'unremapped 1' r0 unremap 0 16384
+	expect_reply 'unremapped 0' r0 unremap 0 16384
+	expect_equal "$(message r0 list)" end "list of an empty table"
+
+	expect_reply 'remapped 4 already 0' r0 remap 16352 32
+	expect_reply 'cleared 4' r0 clear
+	expect_reply 'cleared 0' r0 clear
+}

@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="a spare area in use is refused to another device, by whatever name, and not to a new table of the same"
+MACHINES="uml uml-smp debian"
+
+refused() {
+	log_mark
+	expect_errno EBUSY make_remap r1 "$@"
+	expect_log "'$3'" 'overlaps with a spare area in use'
+}
+
+test() {
+	make_null_blk main 4
+	make_null_blk other 4
+	make_null_blk spare 4
+	make_remap r0 4096 "$main" "$spare" 1000 1000
+	message r0 remap 8 >/dev/null
+	refused 4096 "$other" "$spare" 1000 1000
+	refused 4096 "$other" "$spare" 0 1001
+	refused 4096 "$other" "$spare" 1999 500
+	refused 4096 "$other" "$spare" 1500 8
+	# By its number.
+	log_mark
+	expect_errno EBUSY make_remap r1 4096 "$other" "$(cat "/sys/block/$(basename "$spare")/dev")" 1500 8
+	# A target that lies over somebody's spare area, a spare area that lies over somebody's target.
+	log_mark
+	expect_errno EBUSY make_remap r1 1500 "$spare" "$other" 0 1000
+	expect_errno EBUSY make_remap r1 4096 "$other" "$main" 4000 1000
+
+	make_remap r1 4096 "$other" "$spare" 2000 1000
+	make_remap r2 500 "$spare" "$other" 4096 1000
+	remove_mapped r2
+	remove_mapped r1
+
+	# The same areas for a table that replaces this one; and they are free afterwards.
+	load_remap r0 4096 "$main" "$spare" 1000 1000
+	dmsetup suspend r0
+	dmsetup resume r0
+	load_remap r0 4096 "$main" "$spare" 1500 1000
+	dmsetup clear r0
+	remove_mapped r0
+	make_remap r1 4096 "$other" "$spare" 1000 1000
+}
