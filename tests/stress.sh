@@ -43,6 +43,10 @@ wait_for_stress() {
 	fail "still runs after $1 s: $(stress_status)"
 }
 
+stop_stress() {
+	[[ ! -e $stress ]] || stress_write stress_test_stop 1
+}
+
 # run_stress <type> <workers> <ms>: from start to end.
 run_stress() {
 	stress_write stress_test_start "$1 $2 $3"
@@ -83,7 +87,7 @@ expect_sound() {
 }
 
 stress_threads() {
-	grep -l '^dm_remap_stress' /proc/[0-9]*/comm 2>/dev/null | wc -l
+	cat /proc/[0-9]*/comm 2>/dev/null | awk '/^dm_remap_stress/ { n++ } END { print n + 0 }'
 }
 
 # Makes the remap device "stress", 32 MiB of noise on a RAM disk.
@@ -91,6 +95,7 @@ make_stress_device() {
 	make_brd 2 49152
 	head -c 32M /dev/urandom >/dev/ram0
 	make_remap stress 65536 /dev/ram0 /dev/ram1 0 65536 volatile
+	defer stop_stress
 }
 
 checksum() {

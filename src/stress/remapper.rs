@@ -118,6 +118,7 @@ impl Remapper {
                 self.run.remaps.errors.fetch_add(1, Relaxed);
                 self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
                 if self.failures_in_a_row == TOO_MANY_FAILURES {
+                    self.run.failed_workers.fetch_add(1, Relaxed);
                     self.run.end(End::GaveUp);
                 }
             }

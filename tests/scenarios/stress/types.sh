@@ -25,7 +25,8 @@ test() {
 		((reads + writes >= ops)) || fail "$ops operations, but $reads reads and $writes writes"
 		case $type in
 		0 | 1) expect_equal "$writes" 0 "writes of type $type" ;;
-		2 | 3) expect_equal "$writes" "$ops" "writes of type $type" ;;
+		# A bio that spans a remapped block is split.
+		2 | 3) ((writes >= ops)) || fail "$writes writes in $ops operations" ;;
 		*) ((writes > ops / 5 && writes < ops / 2)) || fail "$writes writes in $ops operations" ;;
 		esac
 		expect_equal "$(checksum /dev/mapper/stress)" "$before" "contents after type $type"
