@@ -1,0 +1,83 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="what cannot be read from main becomes lost: EIO for those sectors alone, until they are written; the block stays on the spare until then"
+MACHINES="uml uml-smp debian"
+
+test() {
+	make_null_blk main 2
+	make_null_blk spare 1
+	python3 "$tests/block_io.py" fill "$main" 1
+	null_blk_set main badblocks=+83-84
+	null_blk_set main badblocks=+800-815
+	make_remap r0 4096 "$main" "$spare" 0 1024
+	expect_equal "$(health r0)" ok "health"
+	expect_reply 'sector 80 -> spare 0' r0 remap 80
+	expect_equal "$(status_word r0 2)" 2 "lost sectors"
+	expect_equal "$(health r0)" degraded health
+	expect_equal "$(message r0 list)" $'80 0 lost\nend' list
+	# Two whole blocks and one that is in order.
+	expect_reply 'remapped 3 already 0' r0 remap 800 24
+	expect_equal "$(status_word r0 2)" 18 "lost sectors"
+	python3 - <<'END'
+from block_io import Disk, Model, expect, outcome, pattern
+from device_mapper import Control
+
+control, device = Control(), Disk("/dev/mapper/r0")
+model = Model(device, 4096)
+model.remember(0, pattern(1, 0, 4096))
+lost = {83, 84, *range(800, 816)}
+
+
+def check():
+    for sector in range(72, 96):
+        end = outcome(model.check, sector, 1)
+        assert end == ("EIO" if sector in lost else "ok"), f"sector {sector}: {end}"
+    for sector in range(792, 832):
+        end = outcome(model.check, sector, 1)
+        assert end == ("EIO" if sector in lost else "ok"), f"sector {sector}: {end}"
+    found = int(control.status("r0").split()[1])
+    assert found == len(lost), f"{found} lost sectors, expected {len(lost)}"
+
+
+check()
+assert outcome(device.read, 80, 8) == "EIO", "a read that spans lost sectors"
+assert outcome(device.read, 64, 32) == "EIO", "a read that spans blocks, one with lost sectors"
+for sector in (80, 800):
+    assert control.outcome("r0", f"unremap {sector}") == "EIO", "unremap with lost sectors"
+assert control.outcome("r0", "clear") == "EIO", "clear with lost sectors"
+assert [sector for sector, _, _ in control.remaps("r0")][:1] == [80]
+check()
+# Writing brings them back, one by one, and in the middle of others.
+model.write(83, pattern(2, 83, 1))
+lost.remove(83)
+check()
+model.write(84, pattern(2, 84, 3))
+lost.remove(84)
+check()
+model.check(80, 8)
+model.write(796, pattern(3, 796, 10))
+lost -= set(range(800, 806))
+check()
+device.zero_out(806, 6)
+model.remember(806, bytes(6 * 512))
+lost -= set(range(806, 812))
+check()
+# A discard leaves undefined contents, so what was lost may stay lost; a write is what counts.
+model.write(812, pattern(4, 812, 4))
+lost.clear()
+check()
+assert not any(flags == "lost" for _, _, flags in control.remaps("r0")), "flags"
+model.check_all()
+END
+	expect_equal "$(health r0)" ok "health after the writes"
+	expect_match "$(counter r0 read_errors)" '^[1-9]' read_errors
+	# Main is still bad there: the blocks stay, with their data.
+	expect_errno EIO message r0 unremap 800
+	null_blk_set main badblocks=-83-84
+	null_blk_set main badblocks=-800-815
+	# 816 moved back with the clear that failed, or now.
+	message r0 clear
+	expect_equal "$(message r0 list)" end list
+	python3 "$tests/block_io.py" check /dev/mapper/r0 1 0 80
+	python3 "$tests/block_io.py" check /dev/mapper/r0 4 812 4
+}

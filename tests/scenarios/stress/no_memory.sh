@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# shellcheck source=tests/stress.sh
+. "$tests/stress.sh"
+
+MACHINES=uml-smp
+TIMEOUT=150
+DESCRIPTION='Whichever allocation fails when a test starts, nothing is left of it and the next one runs.'
+
+requires() {
+	[[ -e /proc/self/fail-nth ]] || {
+		echo 'the kernel has no fault injection'
+		return 1
+	}
+}
+
+# start_without <n>: the n-th allocation in the write fails. Prints whether there was an n-th one.
+start_without() (
+	exec 3>$stress/stress_test_start
+	echo "$1" >/proc/self/fail-nth
+	echo '5 2 20' >&3 || :
+	read -r left </proc/self/fail-nth
+	echo 0 >/proc/self/fail-nth
+	if ((left == 0)); then echo failed; else echo enough; fi
+)
+
+test() {
+	local n before
+	make_stress_device
+	run_stress 5 2 20
+	before=$(report_value comprehensive_report 'Memory After')
+	for ((n = 1; n < 1000; n++)); do
+		[[ $(start_without $n 2>/dev/null) == failed ]] || break
+		stress_write stress_test_stop 1
+		expect_match "$(stress_status)" ^STOPPED
+	done
+	((n > 100 && n < 1000)) || fail "$n allocations?"
+	wait_for_stress 60
+	run_stress 5 2 100
+	expect_sound
+	expect_equal "$(report_value comprehensive_report 'Memory Before')" "$before" 'memory after failures'
+	expect_equal "$(message stress list)" end
+}

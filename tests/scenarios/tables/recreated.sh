@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="dmsetup table prints arguments that recreate the table"
+MACHINES="uml uml-smp debian"
+
+# again <sectors> ...: what dmsetup table prints is what it was given, with device numbers, and makes
+# the same table.
+again() {
+	local line printed numbered
+	line=$(remap_line "$@")
+	numbered=${line/"$main"/"$(<"$(sysfs_of "$main")/dev")"}
+	numbered=${numbered/"$spare"/"$(<"$(sysfs_of "$spare")/dev")"}
+	make_mapped r0 "$line"
+	printed=$(dmsetup table r0)
+	expect_equal "$printed" "$numbered" "the table of '$line'"
+	remove_mapped r0
+	make_mapped r0 "$printed"
+	expect_equal "$(dmsetup table r0)" "$printed" "the table of that table"
+	remove_mapped r0
+}
+
+test() {
+	make_null_blk main 4
+	make_null_blk spare 1
+	again 4096 "$main" "$spare" 0 1024
+	again 4096 "$main" "$spare" 77 1024 main_start 5
+	again 4096 "$main" "$spare" 0 1024 block_size 8
+	again 4096 "$main" "$spare" 0 1024 block_size 64 volatile
+	again 4096 "$main" "$spare" 0 1024 format
+	again 4096 "$main" "$spare" 0 1024 error_policy record
+	again 4096 "$main" "$spare" 0 1024 main_start 8 block_size 16 volatile format error_policy off
+	# In another order, with what is the default anyway.
+	make_remap r0 4096 "$main" "$spare" 0 1024 format error_policy relocate main_start 0 volatile
+	expect_match "$(dmsetup table r0)" '^0 4096 remap [0-9]+:[0-9]+ [0-9]+:[0-9]+ 0 1024 2 volatile format$' table
+}
