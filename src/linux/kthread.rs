@@ -70,7 +70,7 @@ impl Kthread {
                 Some(run::<F>),
                 body.as_ptr(),
                 bindings::NUMA_NO_NODE,
-                c"%s".as_ptr().cast(),
+                c"%s".as_char_ptr(),
                 name.as_char_ptr(),
             )
         })

@@ -115,6 +115,8 @@ impl<T: Send + Sync + 'static> Directory<T> {
     ) -> Result<Self> {
         let mut files = KVec::with_capacity(table.len(), GFP_KERNEL)?;
         for row in table {
+            // Where lockdep is on, there are further fields.
+            #[allow(clippy::needless_update)]
             let attribute = Opaque::new(bindings::attribute {
                 name: row.name.as_char_ptr(),
                 mode: row.mode,
@@ -148,7 +150,7 @@ impl<T: Send + Sync + 'static> Directory<T> {
                 inner.kobj.get(),
                 &raw const Inner::<T>::TYPE_OF.0,
                 parent,
-                c"%s".as_ptr().cast(),
+                c"%s".as_char_ptr(),
                 name.as_char_ptr(),
             )
         });
