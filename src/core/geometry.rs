@@ -52,7 +52,8 @@ impl BlockSize {
     /// The block that `sector` of the target lies in.
     #[inline]
     pub const fn block_of(self, sector: u64) -> u64 {
-        sector >> self.shift
+        // As `>>`, without a check of what the type rules out: the shift is 11 at most.
+        sector.wrapping_shr(self.shift)
     }
 
     /// First sector of `block`, saturating where no sector has that number.

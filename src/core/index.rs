@@ -105,7 +105,7 @@ impl Size {
             .checked_mul(2)?
             .max(MIN_CELLS)
             .checked_next_power_of_two()?;
-        let groups = (blocks >> 6).saturating_add(1).next_power_of_two();
+        let groups = blocks.div_ceil(64).max(1).checked_next_power_of_two()?;
         let filter = (cells << FILTER_SHIFT >> 6).min(usize::try_from(groups).unwrap_or(usize::MAX));
         Some(Self { filter, cells })
     }
@@ -148,6 +148,13 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
     /// tell. `false` where it cannot.
     #[inline(always)]
     pub fn all_on_main(&self, first: u64, last: u64) -> bool {
+        if first == last {
+            // What most bios are: the shortest way.
+            return match self.filter_word(first >> 6) {
+                Some(word) => word.load(Ordering::Acquire) & 1 << (first & 63) == 0,
+                None => false,
+            };
+        }
         if first >> 6 != last >> 6 {
             return false;
         }
@@ -190,10 +197,30 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
 
     /// Where `block` is.
     pub fn route(&self, block: u64) -> Route {
-        match self.filter_word(block >> 6) {
-            Some(word) if word.load(Ordering::Acquire) >> (block & 63) & 1 == 0 => Route::Main,
-            _ => self.probe(block).map_or(Route::Main, |(_, value, _)| Route::decode(value)),
+        if self.all_on_main(block, block) {
+            return Route::Main;
         }
+        self.exact_route(block)
+    }
+
+    /// Where `block` is, without a look at the filter first.
+    #[inline]
+    pub fn exact_route(&self, block: u64) -> Route {
+        let cells = self.cells.as_ref();
+        let mask = cells.len().wrapping_sub(1);
+        let mut at = self.home(block);
+        // By the type invariant there is an empty cell, so this ends.
+        while let Some(cell) = cells.get(at & mask) {
+            let value = cell.load(Ordering::Acquire);
+            if value >> BLOCK_SHIFT == block && value & SLOT_MASK != 0 {
+                return Route::decode(value);
+            }
+            if value == EMPTY {
+                break;
+            }
+            at = at.wrapping_add(1);
+        }
+        Route::Main
     }
 
     /// Where the blocks from `first` on are, and how many up to `last` go the same way: on main,

@@ -25,7 +25,6 @@ use crate::{
     verdict::{
         Figure,
         Kind,
-        TestResult,
         Verdict, //
     },
 };
@@ -114,14 +113,6 @@ impl fmt::Display for Reasons<'_> {
     }
 }
 
-fn result(verdict: &Verdict<'_>) -> &'static str {
-    match verdict.result() {
-        TestResult::Pending => "N/A (running)",
-        TestResult::Passed => "PASSED",
-        TestResult::Failed => "FAILED",
-    }
-}
-
 /// One line `key: value`, the values of a section in a column.
 fn line(out: &mut dyn Write, key: &str, value: fmt::Arguments<'_>) -> fmt::Result {
     let pad = 17_usize.saturating_sub(key.len());
@@ -159,7 +150,7 @@ pub fn status(run: Option<&Measurement>, out: &mut dyn Write) -> fmt::Result {
     if !running {
         let result = match run.progress {
             Progress::StoppedEarly => "STOPPED_EARLY",
-            _ => result(&Verdict::new(run)),
+            _ => Verdict::new(run).result().word(),
         };
         write!(out, " result={result}")?;
     }
@@ -209,7 +200,7 @@ pub fn results(run: Option<&Measurement>, out: &mut dyn Write) -> fmt::Result {
     for key in REGRESSION {
         line(out, key, format_args!("N/A (no baseline)"))?;
     }
-    writeln!(out, "\nTest Result:      {}", result(&verdict))?;
+    writeln!(out, "\nTest Result:      {}", verdict.result().word())?;
     writeln!(out, "Failure Reason:   {}", Reasons(&verdict))
 }
 
@@ -290,7 +281,11 @@ pub fn comprehensive(run: Option<&Measurement>, out: &mut dyn Write) -> fmt::Res
     }
 
     out.write_str("\nOVERALL ASSESSMENT:\n")?;
-    line(out, "Test Result", format_args!("{}", result(&verdict)))?;
+    line(
+        out,
+        "Test Result",
+        format_args!("{}", verdict.result().word()),
+    )?;
     line(
         out,
         "Performance",

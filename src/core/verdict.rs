@@ -313,6 +313,17 @@ pub enum TestResult {
     Failed,
 }
 
+impl TestResult {
+    /// The word in the reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            TestResult::Pending => "N/A (running)",
+            TestResult::Passed => "PASSED",
+            TestResult::Failed => "FAILED",
+        }
+    }
+}
+
 /// A run held against every target.
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict<'a> {

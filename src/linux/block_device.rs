@@ -11,10 +11,7 @@ use kernel::{
     sync::aref::AlwaysRefCounted,
     types::Opaque, //
 };
-use remap_core::{
-    device_number::DeviceNumber,
-    geometry::SectorRange, //
-};
+use remap_core::geometry::SectorRange;
 
 use super::bindings;
 
@@ -63,17 +60,6 @@ impl BlockDevice {
     #[inline]
     pub(crate) fn as_ptr(&self) -> *mut bindings::block_device {
         self.0.get()
-    }
-
-    /// Major and minor number.
-    pub(crate) fn number(&self) -> DeviceNumber {
-        // SAFETY: The device is valid, and its number never changes.
-        let number = unsafe { (*self.as_ptr()).bd_dev };
-        // As MAJOR() and MINOR() of include/linux/kdev_t.h have it.
-        DeviceNumber {
-            major: number >> 20,
-            minor: number & 0xf_ffff,
-        }
     }
 
     /// Size of the device in sectors.

@@ -22,7 +22,10 @@
 
 use core::{
     marker::PhantomData,
-    mem::ManuallyDrop,
+    mem::{
+        size_of,
+        ManuallyDrop, //
+    },
     ops::Deref,
     ptr::NonNull, //
 };
@@ -43,12 +46,18 @@ use kernel::{
         Opaque, //
     }, //
 };
-use remap_core::geometry::SectorRange;
+use remap_core::{
+    device_number::DeviceNumber,
+    geometry::SectorRange, //
+};
 
 use super::{
     bindings,
     block_device::BlockDevice,
-    gate::Direction,
+    gate::{
+        Direction,
+        Ticket, //
+    },
     text::Text, //
 };
 
@@ -66,8 +75,8 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     const NAME: &'static CStr;
     /// Version of the table and message interface.
     const VERSION: [u32; 3];
-    /// What the target sends along with every bio; [`EndedBio::data`] gives it back.
-    type BioData: Send;
+    /// What the target sends along with some bios, besides their [`BioTag`].
+    type Note: Copy + Send;
 
     /// Makes the target of a table line. On an error nothing else is called.
     fn construct(setup: &mut Setup<'_>, arguments: &[&[u8]]) -> Result<KBox<Self>>;
@@ -75,9 +84,8 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     /// Decides where a bio goes.
     fn map(&self, bio: MapBio<'_, Self>) -> Mapping;
 
-    /// A bio that was redirected has ended with `status`. What it returns becomes the bio's
-    /// status.
-    fn end_io(&self, bio: EndedBio<'_, Self>, status: BlockStatus) -> BlockStatus;
+    /// A bio that was redirected, or held and then ended, comes back with `status`.
+    fn end_io(&self, bio: EndedBio<'_, Self>, status: BlockStatus);
 
     /// The device is about to be suspended; held bios must end in bounded time from now on.
     fn presuspend(&self);
@@ -127,6 +135,46 @@ impl BlockStatus {
     }
 }
 
+/// What goes along with every bio of a target: one word.
+pub(crate) struct BioTag {
+    /// The bio's ticket, where it has entered a gate of the target's.
+    pub(crate) ticket: Option<Ticket>,
+    /// For the target to use.
+    pub(crate) mark: bool,
+}
+
+/// Bit of a tag's word: a note goes along, too.
+const NOTED: usize = 1;
+/// Bit of a tag's word: the mark.
+const MARKED: usize = 2;
+
+impl BioTag {
+    /// Of a bio that is in no gate.
+    pub(crate) const NONE: Self = Self {
+        ticket: None,
+        mark: false,
+    };
+
+    #[inline(always)]
+    fn into_word(self, noted: bool) -> usize {
+        const { assert!((NOTED | MARKED) & !Ticket::FREE_BITS == 0) };
+        let ticket = self.ticket.map_or(0, Ticket::into_word);
+        ticket | if self.mark { MARKED } else { 0 } | if noted { NOTED } else { 0 }
+    }
+
+    /// # Safety
+    ///
+    /// The word is what `into_word` returned, and is used for this only once.
+    #[inline(always)]
+    unsafe fn from_word(word: usize) -> Self {
+        Self {
+            // SAFETY: The bits of the ticket are its own.
+            ticket: unsafe { Ticket::from_word(word & !(NOTED | MARKED)) },
+            mark: word & MARKED != 0,
+        }
+    }
+}
+
 /// What `construct` may ask and set.
 pub(crate) struct Setup<'a> {
     ti: *mut bindings::dm_target,
@@ -163,11 +211,14 @@ impl Setup<'_> {
         MappedDevice(md)
     }
 
-    /// Its number.
-    pub(crate) fn mapped_device_number(&self) -> remap_core::device_number::DeviceNumber {
-        // SAFETY: The mapped device of a table exists, and has a disk with a whole-disk device.
-        unsafe { BlockDevice::from_raw((*bindings::dm_disk(self.mapped_device().0)).part0) }
-            .number()
+    /// Number of the mapped device, which it has before it is there for user space.
+    pub(crate) fn mapped_device_number(&self) -> DeviceNumber {
+        // SAFETY: The mapped device of a table exists and has a disk.
+        let disk = unsafe { &*bindings::dm_disk(self.mapped_device().0) };
+        DeviceNumber {
+            major: disk.major as u32,
+            minor: disk.first_minor as u32,
+        }
     }
 
     /// Opens a device by path or `major:minor`, in the table's mode. It is closed when the result
@@ -225,7 +276,7 @@ impl MappedDevice {
     /// Calls `with` with the name of the mapped device.
     ///
     /// May sleep.
-    pub(crate) fn name<R>(number: remap_core::device_number::DeviceNumber, with: impl FnOnce(&[u8]) -> R) -> Option<R> {
+    pub(crate) fn name<R>(number: DeviceNumber, with: impl FnOnce(&[u8]) -> R) -> Option<R> {
         let mut name = [0_u8; bindings::DM_NAME_LEN as usize];
         // SAFETY: Any number may be asked for.
         let md = unsafe { bindings::dm_get_md(number.major << 20 | number.minor) };
@@ -342,21 +393,32 @@ impl<T: Target> TargetBio<T> {
         unsafe { bindings::dm_bio_get_target_bio_nr(self.as_ptr()) }
     }
 
+    fn note_ptr(&self) -> *mut T::Note {
+        // SAFETY: The bio is a clone of device-mapper's, with room for the note.
+        unsafe { bindings::dm_per_bio_data(self.as_ptr(), size_of::<T::Note>()).cast() }
+    }
+
+    /// Sends tag and note along.
+    ///
+    /// `bi_private` belongs to whoever set `bi_end_io`, which is device-mapper for its clones. It
+    /// leaves the word alone, and unlike [`Self::note_ptr`] that costs no call.
     #[inline(always)]
-    fn data_ptr(&self) -> *mut T::BioData {
-        // SAFETY: The bio is a clone of device-mapper's, with room for the data.
+    fn attach(&self, tag: BioTag, note: Option<T::Note>) {
+        // SAFETY: The bio is owned by the caller and not in flight, and has room for the note.
         unsafe {
-            bindings::dm_per_bio_data(self.as_ptr(), core::mem::size_of::<T::BioData>()).cast()
+            (*self.as_ptr()).bi_private = tag.into_word(note.is_some()) as *mut ffi::c_void;
+            if let Some(note) = note {
+                self.note_ptr().write(note);
+            }
         }
     }
 
     #[inline(always)]
-    fn redirect_to(&self, device: &BlockDevice, sector: u64, data: T::BioData) {
-        // SAFETY: The bio is owned by the caller and not in flight, and has room for the data.
+    fn redirect_to(&self, device: &BlockDevice, sector: u64) {
+        // SAFETY: The bio is owned by the caller and not in flight.
         unsafe {
-            self.data_ptr().write(data);
-            bindings::bio_set_dev(self.as_ptr(), device.as_ptr());
             (*self.as_ptr()).bi_iter.bi_sector = sector;
+            bindings::bio_set_dev(self.as_ptr(), device.as_ptr());
         }
     }
 }
@@ -373,12 +435,27 @@ impl<T: Target> EndedBio<'_, T> {
         self.bio.direction()
     }
 
-    /// What the target sent along.
+    /// Whether there is a note.
     #[inline(always)]
-    pub(crate) fn data(self) -> T::BioData {
-        // SAFETY: A bio that comes back was redirected or held, both of which wrote the data, and
+    pub(crate) fn has_note(&self) -> bool {
+        self.bio.raw().bi_private as usize & NOTED != 0
+    }
+
+    /// The tag, for a bio that has no note or whose note is of no interest.
+    #[inline(always)]
+    pub(crate) fn tag(self) -> BioTag {
+        // SAFETY: A bio that comes back was redirected or held, both of which attached a tag, and
         // it comes back once: `self` is consumed.
-        unsafe { self.bio.data_ptr().read() }
+        unsafe { BioTag::from_word(self.bio.raw().bi_private as usize) }
+    }
+
+    /// What the target sent along.
+    pub(crate) fn open(self) -> (BioTag, Option<T::Note>) {
+        // SAFETY: The bit says that a note was written.
+        let note = self
+            .has_note()
+            .then(|| unsafe { self.bio.note_ptr().read() });
+        (self.tag(), note)
     }
 }
 
@@ -412,10 +489,17 @@ impl<T: Target> MapBio<'_, T> {
         }
     }
 
-    /// Sends the bio to `sector` of `device`, with `data` for its way back.
+    /// Sends the bio to `sector` of `device`, with a tag and perhaps a note for its way back.
     #[inline(always)]
-    pub(crate) fn redirect(self, device: &BlockDevice, sector: u64, data: T::BioData) -> Mapping {
-        self.redirect_to(device, sector, data);
+    pub(crate) fn redirect(
+        self,
+        device: &BlockDevice,
+        sector: u64,
+        tag: BioTag,
+        note: Option<T::Note>,
+    ) -> Mapping {
+        self.attach(tag, note);
+        self.redirect_to(device, sector);
         Mapping(bindings::DM_MAPIO_REMAPPED as i32)
     }
 
@@ -424,13 +508,14 @@ impl<T: Target> MapBio<'_, T> {
         Mapping(bindings::DM_MAPIO_KILL as i32)
     }
 
-    /// Takes the bio over, to be submitted later. `data` goes with it where it is ended instead.
-    pub(crate) fn hold(self, data: T::BioData) -> (HeldBio<T>, Mapping) {
+    /// Takes the bio over, to be submitted later. Where it is ended instead it comes back without
+    /// a ticket.
+    pub(crate) fn hold(self) -> (HeldBio<T>, Mapping) {
         // SAFETY: The bio is valid; nobody polls for it while it is held.
         unsafe {
             (*self.as_ptr()).bi_opf &= !bindings::REQ_POLLED;
-            self.data_ptr().write(data);
         }
+        self.attach(BioTag::NONE, None);
         // INVARIANT: DM_MAPIO_SUBMITTED makes the bio ours.
         let held = HeldBio {
             bio: NonNull::from(self.bio),
@@ -461,13 +546,18 @@ impl<T: Target> Deref for HeldBio<T> {
 }
 
 impl<T: Target> HeldBio<T> {
-    /// Sends the bio to `sector` of `device`, with `data` for its way back.
+    /// Sends the bio to `sector` of `device`, with a tag and perhaps a note for its way back.
     ///
     /// Process context; must not be called where the bio's end would have to be waited for.
-    pub(crate) fn submit(self, device: &BlockDevice, sector: u64, data: T::BioData) {
-        // SAFETY: The data of a held bio was written by `hold` and is not used any more.
-        unsafe { self.data_ptr().drop_in_place() };
-        self.redirect_to(device, sector, data);
+    pub(crate) fn submit(
+        self,
+        device: &BlockDevice,
+        sector: u64,
+        tag: BioTag,
+        note: Option<T::Note>,
+    ) {
+        self.attach(tag, note);
+        self.redirect_to(device, sector);
         let bio = ManuallyDrop::new(self).as_ptr();
         // SAFETY: By the type invariant the bio is ours to give away.
         unsafe { bindings::dm_submit_bio_remap(bio, core::ptr::null_mut()) };
@@ -650,7 +740,7 @@ impl<T: Target> Callbacks<T> {
             // SAFETY: `ti` is valid and ours during ctr.
             unsafe {
                 (*ti).private = target.into_foreign();
-                (*ti).per_io_data_size = core::mem::size_of::<T::BioData>() as u32;
+                (*ti).per_io_data_size = size_of::<T::Note>() as u32;
                 bindings::dm_target_set_accounts_remapped_io(ti);
             }
             Ok(0)
@@ -678,15 +768,12 @@ impl<T: Target> Callbacks<T> {
     ) -> ffi::c_int {
         // SAFETY: A bio of a table that is set up; `error` is its status.
         unsafe {
-            let status = BlockStatus(*error);
-            *error = Self::target(ti)
-                .end_io(
-                    EndedBio {
-                        bio: &*bio.cast::<TargetBio<T>>(),
-                    },
-                    status,
-                )
-                .0;
+            Self::target(ti).end_io(
+                EndedBio {
+                    bio: &*bio.cast::<TargetBio<T>>(),
+                },
+                BlockStatus(*error),
+            );
         }
         bindings::DM_ENDIO_DONE as ffi::c_int
     }

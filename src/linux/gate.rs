@@ -29,6 +29,14 @@
 //!   [`Drain`], of which there is one), so nobody of an older time is counted under the epoch that
 //!   becomes current. If a drain gave up, the next one first finishes it.
 
+use core::{
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicPtr,
+        Ordering, //
+    }, //
+};
+
 use kernel::{
     prelude::*,
     sync::{
@@ -73,10 +81,39 @@ const ENTERED: usize = 0;
 const LEFT: usize = 4;
 const COUNTERS: usize = 6;
 
-/// What one who entered got, to give back when leaving.
-#[derive(Debug)]
+/// What one who entered got, to give back when leaving: the address of the exit counter.
+///
+/// # Invariants
+///
+/// The address is that of an exit counter of the gate that was entered, and the entry that it is
+/// for has not been counted out.
 #[must_use = "a gate with a lost ticket can never be drained"]
-pub(crate) struct Ticket(u8);
+pub(crate) struct Ticket(NonNull<u64>);
+
+// SAFETY: Leaving is a per-CPU operation that any thread may do.
+unsafe impl Send for Ticket {}
+
+impl Ticket {
+    /// Bits of [`Ticket::into_word`] that are zero.
+    pub(super) const FREE_BITS: usize = core::mem::align_of::<u64>() - 1;
+
+    /// The ticket as a word, to be kept where there is room for no more.
+    #[inline(always)]
+    pub(super) fn into_word(self) -> usize {
+        self.0.as_ptr() as usize
+    }
+
+    /// The ticket that a word stands for; `None` for zero.
+    ///
+    /// # Safety
+    ///
+    /// The word is zero or what [`Ticket::into_word`] returned, and is used for this only once.
+    #[inline(always)]
+    pub(super) unsafe fn from_word(word: usize) -> Option<Self> {
+        // INVARIANT: By the safety requirement.
+        NonNull::new(word as *mut u64).map(Self)
+    }
+}
 
 /// The right to drain a gate and to replace what it guards; there is one for each gate.
 pub(crate) struct Drain<T> {
@@ -100,10 +137,12 @@ impl<T> Drain<T> {
 ///
 /// # Invariants
 ///
-/// `guarded` is a `KBox<T>` that is owned by the gate.
+/// `guarded` is a `KBox<T>` that is owned by the gate. It is an atomic of `core`, whose Acquire
+/// loads and Release stores are the plain moves that smp_load_acquire() and smp_store_release()
+/// are on x86: the `kernel` crate's would be calls on the path of every bio.
 pub(crate) struct Gate<T> {
     state: Atomic<u32>,
-    guarded: Atomic<*mut T>,
+    guarded: AtomicPtr<T>,
     counters: PerCpuCounters<COUNTERS>,
 }
 
@@ -128,7 +167,7 @@ impl<T> Inside<'_, T> {
     /// Stays inside until [`Gate::leave`] is called with the ticket.
     #[inline(always)]
     pub(crate) fn stay(self) -> Ticket {
-        let ticket = Ticket((self.now & EPOCH) as u8);
+        let ticket = self.gate.ticket(self.now);
         core::mem::forget(self);
         ticket
     }
@@ -141,14 +180,14 @@ impl<T> core::ops::Deref for Inside<'_, T> {
     fn deref(&self) -> &T {
         // SAFETY: By the type invariant of `Gate` the pointer is valid, and what it pointed to at
         // any time since we entered is only freed by a drain that waits for us.
-        unsafe { &*self.gate.guarded.load(Acquire) }
+        unsafe { &*self.gate.guarded.load(Ordering::Acquire) }
     }
 }
 
 impl<T> Drop for Inside<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.gate.leave(Ticket((self.now & EPOCH) as u8));
+        self.gate.leave(self.gate.ticket(self.now));
     }
 }
 
@@ -159,7 +198,7 @@ impl<T> Gate<T> {
         // INVARIANT: The box is ours.
         Ok(Self {
             state: Atomic::new(0),
-            guarded: Atomic::new(KBox::into_raw(guarded)),
+            guarded: AtomicPtr::new(KBox::into_raw(guarded)),
             counters,
         })
     }
@@ -171,26 +210,31 @@ impl<T> Gate<T> {
         let now = unsafe {
             bindings::gate_enter(
                 (&raw const self.state).cast::<u32>(),
-                self.counters.address(ENTERED),
+                self.counters.address(ENTERED).as_ptr(),
                 direction as u32,
             )
         };
         Inside { gate: self, now }
     }
 
+    #[inline(always)]
+    fn ticket(&self, now: u32) -> Ticket {
+        // INVARIANT: Of the caller's entry, which saw `now`.
+        Ticket(self.counters.address(LEFT + (now & EPOCH) as usize))
+    }
+
     /// Leaves. Any context but NMI. The ticket is one of this gate.
     #[inline(always)]
     pub(crate) fn leave(&self, ticket: Ticket) {
-        let which = LEFT + usize::from(ticket.0 & EPOCH as u8);
-        // SAFETY: There are exit counters for two epochs.
-        unsafe { bindings::gate_leave(self.counters.address(which)) };
+        // SAFETY: By the type invariant of the ticket, and the gate is still there.
+        unsafe { bindings::gate_leave(ticket.0.as_ptr()) };
     }
 
     /// What is guarded, for the owner of the token: nobody else replaces it.
     pub(crate) fn current<'a>(&'a self, _drain: &'a Drain<T>) -> &'a T {
         // SAFETY: By the type invariant, and only `replace` retires it, which needs the token
         // mutably.
-        unsafe { &*self.guarded.load(Acquire) }
+        unsafe { &*self.guarded.load(Ordering::Acquire) }
     }
 
     /// Replaces what is guarded. The old one is freed by the next drain that succeeds.
@@ -199,8 +243,8 @@ impl<T> Gate<T> {
     pub(crate) fn replace(&self, drain: &mut Drain<T>, new: KBox<T>) -> Result {
         drain.retired.reserve(1, GFP_KERNEL)?;
         // INVARIANT: The gate owns the new box instead of the old one.
-        let old = self.guarded.load(Acquire);
-        self.guarded.store(KBox::into_raw(new), Release);
+        let old = self.guarded.load(Ordering::Acquire);
+        self.guarded.store(KBox::into_raw(new), Ordering::Release);
         // SAFETY: By the type invariant the old pointer was an owned box.
         drain.retired.push(unsafe { KBox::from_raw(old) }, GFP_KERNEL)?;
         Ok(())
@@ -275,6 +319,6 @@ impl<T> Gate<T> {
 impl<T> Drop for Gate<T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant; nobody is inside, as that borrows the gate.
-        drop(unsafe { KBox::from_raw(self.guarded.load(Relaxed)) });
+        drop(unsafe { KBox::from_raw(self.guarded.load(Ordering::Relaxed)) });
     }
 }

@@ -44,9 +44,10 @@ impl<const N: usize> PerCpuCounters<N> {
 
     /// The per-CPU address of counter `which`.
     #[inline(always)]
-    pub(super) fn address(&self, which: usize) -> *mut u64 {
+    pub(super) fn address(&self, which: usize) -> NonNull<u64> {
         debug_assert!(which < N);
-        self.0.as_ptr().wrapping_add(which)
+        // SAFETY: By the type invariant there are `N` counters, and every caller names one.
+        unsafe { self.0.add(which) }
     }
 
     /// Adds one to counter `which` of this CPU. Any context.
@@ -54,7 +55,7 @@ impl<const N: usize> PerCpuCounters<N> {
     pub(crate) fn inc(&self, which: usize) {
         if which < N {
             // SAFETY: By the type invariant this is a counter.
-            unsafe { bindings::this_cpu_inc(self.address(which)) };
+            unsafe { bindings::this_cpu_inc(self.address(which).as_ptr()) };
         }
     }
 
@@ -66,7 +67,7 @@ impl<const N: usize> PerCpuCounters<N> {
             return 0;
         }
         // SAFETY: By the type invariant this is a counter.
-        unsafe { bindings::per_cpu_sum(self.address(which)) }
+        unsafe { bindings::per_cpu_sum(self.address(which).as_ptr()) }
     }
 }
 

@@ -111,6 +111,12 @@ pub(crate) struct LiveTable {
     pub(super) lost: SpinLockIrq<LostBlocks>,
 }
 
+fn blocks(sectors: u64, block: BlockSize) -> u64 {
+    block
+        .block_of(sectors.saturating_sub(1))
+        .saturating_add(1)
+}
+
 /// What a new [`LiveTable`] is made of.
 pub(super) struct Parts {
     pub(super) begin: u64,
@@ -129,7 +135,7 @@ impl LiveTable {
     /// An empty table. May sleep.
     pub(super) fn new(parts: Parts) -> Result<Arc<Self>> {
         let remaps = Remaps::new(parts.slots)?;
-        let gate = Gate::new(Remaps::index(0, parts.block.block_of(parts.sectors))?)?;
+        let gate = Gate::new(Remaps::index(0, blocks(parts.sectors, parts.block))?)?;
         let mover = Mover::new(parts.block)?;
         let statistics = Statistics::new()?;
         Arc::pin_init(
@@ -155,6 +161,11 @@ impl LiveTable {
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Number of blocks, the one at the end that may be cut short included.
+    pub(super) fn blocks(&self) -> u64 {
+        blocks(self.sectors, self.block)
     }
 
     /// Number of the mapped device.

@@ -22,6 +22,7 @@ use super::{
 use crate::linux::{
     block_device::BlockDevice,
     device_mapper::{
+        BioTag,
         BlockStatus,
         EndedBio,
         HeldBio,
@@ -36,12 +37,9 @@ use crate::linux::{
     }, //
 };
 
-/// What a bio carries along.
-pub(crate) struct BioData {
-    /// For the gate, which flushes and held bios are not in.
-    ticket: Option<Ticket>,
-    /// Whether it went to the spare.
-    spare: bool,
+/// What a bio carries along besides its tag, if anything.
+#[derive(Clone, Copy)]
+pub(crate) struct Note {
     /// Nanoseconds that `map` took, while a test measures.
     mapped_in: Option<u32>,
     /// Lost sectors that it gives contents again.
@@ -56,21 +54,12 @@ struct LostPart {
     len: u32,
 }
 
-impl BioData {
-    /// Of a bio that is not in the gate.
-    const OUTSIDE: Self = Self {
-        ticket: None,
-        spare: false,
-        mapped_in: None,
-        fills: None,
-    };
-
-    #[inline(always)]
-    fn to_main(ticket: Ticket) -> Self {
-        Self {
-            ticket: Some(ticket),
-            ..Self::OUTSIDE
-        }
+/// The tag of a bio that goes to main, or to the spare, which its mark says.
+#[inline(always)]
+fn tag(ticket: Ticket, spare: bool) -> BioTag {
+    BioTag {
+        ticket: Some(ticket),
+        mark: spare,
     }
 }
 
@@ -86,6 +75,14 @@ enum Way {
     Lost,
     /// It has to wait.
     Held,
+}
+
+/// The note of a bio, where it needs one.
+fn note(start: Option<Instant<Monotonic>>, fills: Option<LostPart>) -> Option<Note> {
+    (start.is_some() || fills.is_some()).then(|| Note {
+        mapped_in: start.map(nanoseconds_since),
+        fills,
+    })
 }
 
 fn nanoseconds_since(start: Instant<Monotonic>) -> u32 {
@@ -108,7 +105,7 @@ impl LiveTable {
         let last = sector.wrapping_add(u64::from(sectors)).wrapping_sub(1);
         if inside.all_on_main(self.block.block_of(sector), self.block.block_of(last)) {
             let to = self.main_start.wrapping_add(sector);
-            return bio.redirect(&self.main, to, BioData::to_main(inside.stay()));
+            return bio.redirect(&self.main, to, tag(inside.stay(), false), None);
         }
         self.map_slowly(bio, inside, None)
     }
@@ -127,11 +124,12 @@ impl LiveTable {
             .wrapping_add(u64::from(bio.sectors()))
             .wrapping_sub(1);
         if inside.all_on_main(self.block.block_of(sector), self.block.block_of(last)) {
-            let data = BioData {
+            let to = self.main_start.wrapping_add(sector);
+            let note = Note {
                 mapped_in: Some(nanoseconds_since(start)),
-                ..BioData::to_main(inside.stay())
+                fills: None,
             };
-            return bio.redirect(&self.main, self.main_start.wrapping_add(sector), data);
+            return bio.redirect(&self.main, to, tag(inside.stay(), false), Some(note));
         }
         self.map_slowly(bio, inside, Some(start))
     }
@@ -146,19 +144,42 @@ impl LiveTable {
         } else {
             &self.spare
         };
-        bio.redirect(device, 0, BioData::OUTSIDE)
+        bio.redirect(device, 0, BioTag::NONE, None)
     }
 
     /// A bio for which the filter is not enough.
-    #[cold]
     #[inline(never)]
     fn map_slowly(
+        &self,
+        bio: MapBio<'_, RemapTarget>,
+        inside: Inside<'_, ReaderIndex>,
+        start: Option<Instant<Monotonic>>,
+    ) -> Mapping {
+        let sector = bio.sector().wrapping_sub(self.begin);
+        let first = self.block.block_of(sector);
+        let last = sector
+            .wrapping_add(u64::from(bio.sectors()))
+            .wrapping_sub(1);
+        if start.is_none() && first == self.block.block_of(last) {
+            // What most bios are that come here.
+            if let Route::Spare { slot, lost: false } = inside.exact_route(first) {
+                self.statistics.count(Count::remapped(bio.direction()));
+                let offset = u64::from(self.block.offset_of(sector));
+                let to = self.slot_sector(slot).wrapping_add(offset);
+                return bio.redirect(&self.spare, to, tag(inside.stay(), true), None);
+            }
+        }
+        self.map_parts(bio, inside, start)
+    }
+
+    /// A bio of which perhaps only a part goes one way.
+    #[inline(never)]
+    fn map_parts(
         &self,
         mut bio: MapBio<'_, RemapTarget>,
         inside: Inside<'_, ReaderIndex>,
         start: Option<Instant<Monotonic>>,
     ) -> Mapping {
-        self.statistics.count(Count::SlowPath);
         loop {
             let sector = bio.sector().wrapping_sub(self.begin);
             let last = sector
@@ -174,7 +195,7 @@ impl LiveTable {
                     // Whoever moved the block looks for held bios afterwards, under the lock.
                     if inside.route(first) == Route::Held {
                         self.statistics.count(Count::held(bio.direction()));
-                        let (bio, mapping) = bio.hold(BioData::OUTSIDE);
+                        let (bio, mapping) = bio.hold();
                         held.push(bio);
                         return mapping;
                     }
@@ -188,8 +209,9 @@ impl LiveTable {
                     sector,
                     fills,
                 } => {
-                    let data = self.send(bio.direction(), inside, spare, fills, start);
-                    return bio.redirect(self.device(spare), sector, data);
+                    self.count_way(bio.direction(), spare);
+                    let tag = tag(inside.stay(), spare);
+                    return bio.redirect(self.device(spare), sector, tag, note(start, fills));
                 }
             }
         }
@@ -220,8 +242,9 @@ impl LiveTable {
                     sector,
                     fills,
                 } => {
-                    let data = self.send(bio.direction(), inside, spare, fills, None);
-                    return bio.submit(self.device(spare), sector, data);
+                    self.count_way(bio.direction(), spare);
+                    let tag = tag(inside.stay(), spare);
+                    return bio.submit(self.device(spare), sector, tag, note(None, fills));
                 }
             }
         }
@@ -235,24 +258,11 @@ impl LiveTable {
         }
     }
 
-    /// Counts a bio that is about to go, and makes what it carries along.
-    fn send(
-        &self,
-        direction: Direction,
-        inside: Inside<'_, ReaderIndex>,
-        spare: bool,
-        fills: Option<LostPart>,
-        start: Option<Instant<Monotonic>>,
-    ) -> BioData {
-        if spare {
-            self.statistics.count(Count::remapped(direction));
-        }
-        BioData {
-            ticket: Some(inside.stay()),
-            spare,
-            mapped_in: start.map(nanoseconds_since),
-            fills,
-        }
+    fn count_way(&self, direction: Direction, spare: bool) {
+        self.statistics.count(match spare {
+            true => Count::remapped(direction),
+            false => Count::SlowToMain,
+        });
     }
 
     /// Where a bio goes whose first block is at `route`, and all of it with it.
@@ -297,46 +307,43 @@ impl LiveTable {
         &self,
         bio: EndedBio<'_, RemapTarget>,
         status: BlockStatus,
-    ) -> BlockStatus {
-        let direction = bio.direction();
-        let data = bio.data();
-        if !status.is_ok() || data.mapped_in.is_some() || data.fills.is_some() {
-            return self.end_io_slowly(direction, data, status);
+    ) {
+        if !status.is_ok() || bio.has_note() {
+            return self.end_io_slowly(bio, status);
         }
-        if let Some(ticket) = data.ticket {
+        if let Some(ticket) = bio.tag().ticket {
             self.gate.leave(ticket);
         }
-        status
     }
 
     #[cold]
     #[inline(never)]
     fn end_io_slowly(
         &self,
-        direction: Direction,
-        data: BioData,
+        bio: EndedBio<'_, RemapTarget>,
         status: BlockStatus,
-    ) -> BlockStatus {
+    ) {
         let start = Instant::<Monotonic>::now();
+        let direction = bio.direction();
+        let (tag, note) = bio.open();
         // A bio that was never sent is ended by whoever held it, who has counted it.
-        let Some(ticket) = data.ticket else {
-            return status;
+        let Some(ticket) = tag.ticket else {
+            return;
         };
         if !status.is_ok() {
-            self.statistics.count(match data.spare {
+            self.statistics.count(match tag.mark {
                 true => Count::SpareError,
                 false => Count::error(direction),
             });
-        } else if let Some(part) = data.fills {
+        } else if let Some(part) = note.and_then(|note| note.fills) {
             self.lost.lock().written(part.block, part.first, part.len);
         }
         self.gate.leave(ticket);
-        if let Some(mapped_in) = data.mapped_in {
+        if let Some(mapped_in) = note.and_then(|note| note.mapped_in) {
             let ended_in = nanoseconds_since(start);
             self.statistics
                 .add_latency(u64::from(mapped_in).saturating_add(u64::from(ended_in)));
         }
-        status
     }
 
     /// First sector of a slot on the spare device.

@@ -76,7 +76,7 @@ pub(crate) fn init() {
 impl Target for RemapTarget {
     const NAME: &'static CStr = c"remap";
     const VERSION: [u32; 3] = [1, 0, 0];
-    type BioData = map::BioData;
+    type Note = map::Note;
 
     fn construct(setup: &mut Setup<'_>, arguments: &[&[u8]]) -> Result<KBox<Self>> {
         setup::construct(setup, arguments)
@@ -88,8 +88,8 @@ impl Target for RemapTarget {
     }
 
     #[inline(always)]
-    fn end_io(&self, bio: EndedBio<'_, Self>, status: BlockStatus) -> BlockStatus {
-        self.table.end_io(bio, status)
+    fn end_io(&self, bio: EndedBio<'_, Self>, status: BlockStatus) {
+        self.table.end_io(bio, status);
     }
 
     fn presuspend(&self) {

@@ -324,8 +324,7 @@ impl LiveTable {
             return Ok(());
         }
         let entries = remaps.table.indexed().saturating_add(more);
-        let blocks = self.block.block_of(self.sectors);
-        let replaced = Remaps::index(entries, blocks).and_then(|new| {
+        let replaced = Remaps::index(entries, self.blocks()).and_then(|new| {
             if !remaps.table.move_index(index, &new) {
                 return Err(ENOMEM);
             }

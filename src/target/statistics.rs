@@ -29,15 +29,16 @@ use crate::linux::{
     percpu::{
         current_cpu,
         PerCpuCounters, //
-    }, //
+    },
+    zeroed::EmptyIsZero, //
 };
 
 /// Counters of the slow path, each with a place in the per-CPU memory.
 #[derive(Clone, Copy)]
 #[repr(usize)]
 pub(super) enum Count {
-    /// The filter was not enough.
-    SlowPath,
+    /// The filter was not enough for a bio that went to main.
+    SlowToMain,
     /// A read went to the spare; the write that follows is the next counter.
     RemappedRead,
     /// A write went to the spare.
@@ -114,6 +115,8 @@ impl Statistics {
     /// The counters, together with what `gate` has counted.
     pub(super) fn counters<T>(&self, gate: &Gate<T>) -> Counters {
         let sum = |what: Count| self.counts.sum(what as usize);
+        let remapped_reads = sum(Count::RemappedRead);
+        let remapped_writes = sum(Count::RemappedWrite);
         Counters {
             reads: gate
                 .entered(Direction::Read)
@@ -121,15 +124,18 @@ impl Statistics {
             writes: gate
                 .entered(Direction::Write)
                 .saturating_sub(sum(Count::HeldWrite)),
-            remapped_reads: sum(Count::RemappedRead),
-            remapped_writes: sum(Count::RemappedWrite),
+            remapped_reads,
+            remapped_writes,
             read_errors: sum(Count::ReadError),
             write_errors: sum(Count::WriteError),
             auto_remaps: 0,
             manual_remaps: self.manual_remaps.load(Relaxed),
             unremaps: self.unremaps.load(Relaxed),
             spare_errors: sum(Count::SpareError),
-            slow_path: sum(Count::SlowPath),
+            // Nothing goes to the spare without an exact lookup.
+            slow_path: remapped_reads
+                .wrapping_add(remapped_writes)
+                .wrapping_add(sum(Count::SlowToMain)),
         }
     }
 
@@ -151,7 +157,7 @@ impl Statistics {
         if self.added.as_ref().is_none() {
             let mut histograms = KVec::new();
             for _ in 0..kernel::cpu::nr_cpu_ids() {
-                let lock = new_spinlock_irq!(Histogram::new(), "dm_remap::added_latency");
+                let lock = new_spinlock_irq!(Histogram::in_place(), "dm_remap::added_latency");
                 histograms.push(KVBox::pin_init(lock, GFP_KERNEL)?, GFP_KERNEL)?;
             }
             self.added.populate(histograms);

@@ -62,10 +62,9 @@ class Disks:
         self.spare_sectors = spare_mb * 2048
         self.used = 0
 
-    def linear_spare(self, name, blocks):
-        """A linear target over the same memory that the next remap table's blocks will be in."""
-        size = blocks * BLOCK
-        return dmsetup_create(name, f"0 {size} linear {self.spare} {self.used}")
+    def forget_contents(self):
+        """Gives the memory of the spare blocks back, which have been written to."""
+        run("blkdiscard", "-f", self.spare)
 
     def remap(self, name, remaps, run_of=1):
         """A remap target with that many remaps: the first `run_of` blocks of every stride."""
@@ -85,10 +84,9 @@ class Disks:
         return path, run_of, stride
 
 
-def contestants(disks, million):
+def contestants(disks, million, run_of_10000):
     """The devices to compare, and for each whose cost is the measure."""
-    # The RAM disk below stays empty: what it costs to copy memory is not what is compared. The
-    # blocks of a spare area have memory, so those are compared with a linear target over them.
+    # The RAM disks below are empty: what it costs to copy memory is not what is compared.
     everything = (1, 0, "a")
     size = f"0 {disks.sectors}"
     field = [
@@ -103,18 +101,14 @@ def contestants(disks, million):
             field.append(Contestant(name, dmsetup_create(name, table), everything, "linear"))
         except subprocess.CalledProcessError:
             print(f"# {name}: this kernel has none", flush=True)
-    sizes = [(0, 1), (10_000, 1)] + ([(1_000_000, 8)] if million else [])
+    sizes = [(0, 1), (10_000, run_of_10000)] + ([(1_000_000, 8)] if million else [])
     for remaps, run_of in sizes:
-        below = f"linear over {remaps} spare blocks"
-        if remaps:
-            linear = disks.linear_spare(f"linear_{remaps}", remaps)
-            field.append(Contestant(below, linear, everything, None))
         path, run_of, stride = disks.remap(f"remap_{remaps}", remaps, run_of)
         pick = (run_of, stride, "o") if remaps else everything
         field.append(Contestant(f"remap, {remaps} remaps, unmapped", path, pick, "linear"))
         if remaps:
             hits = (run_of, stride, "i")
-            field.append(Contestant(f"remap, {remaps} remaps, remapped", path, hits, below))
+            field.append(Contestant(f"remap, {remaps} remaps, remapped", path, hits, "linear"))
     return field
 
 
@@ -134,6 +128,7 @@ def main():
     options.add_argument("--bios", type=int, default=4000)
     options.add_argument("--main-mb", type=int, default=512)
     options.add_argument("--spare-mb", type=int, default=64)
+    options.add_argument("--run-of", type=int, default=1, help="neighbouring blocks remapped")
     options.add_argument("--million", action="store_true")
     options.add_argument("--json")
     options = options.parse_args()
@@ -141,7 +136,8 @@ def main():
     run("insmod", os.environ["DM_REMAP_KO"], "debug_level=0")
     run("insmod", options.module)
     disks = Disks(options.main_mb, options.spare_mb)
-    field = contestants(disks, options.million)
+    field = contestants(disks, options.million, options.run_of)
+    disks.forget_contents()
     order = random.Random(SEED)
     print(f"# seed {SEED}, {options.rounds} rounds of {options.bios} reads of 4 KiB", flush=True)
     for contestant in field:

@@ -2,7 +2,7 @@
 
 #include <linux/bio.h>
 
-void remap_helper_bio_set_dev(struct bio *bio, struct block_device *bdev)
+notrace void remap_helper_bio_set_dev(struct bio *bio, struct block_device *bdev)
 {
 	bio_set_dev(bio, bdev);
 }

@@ -10,31 +10,48 @@
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 
+#include <asm/local.h>
+
+/*
+ * User-mode Linux has no per-CPU instructions. Its this_cpu_inc() turns interrupts off and on
+ * again, which costs more than the rest of our way, and on several CPUs two system calls.
+ */
+static __always_inline void count(u64 __percpu *counter)
+{
+	if (IS_ENABLED(CONFIG_UML)) {
+		preempt_disable();
+		local_inc((local_t *)raw_cpu_ptr(counter));
+		preempt_enable();
+	} else {
+		this_cpu_inc(*counter);
+	}
+}
+
 /*
  * Counts an entry under the epoch that is current, and returns the state word that said so. The
  * section without preemption is an RCU reader.
  */
-u32 remap_helper_gate_enter(const u32 *state, u64 __percpu *entered, u32 kind)
+notrace u32 remap_helper_gate_enter(const u32 *state, u64 __percpu *entered, u32 kind)
 {
 	u32 now;
 
 	preempt_disable();
 	now = smp_load_acquire(state);
-	this_cpu_inc(entered[((now & 1) << 1) + kind]);
+	count(&entered[((now & 1) << 1) + kind]);
 	preempt_enable();
 	return now;
 }
 
 /* Counts an exit. What the caller read under the gate was read before. */
-void remap_helper_gate_leave(u64 __percpu *left)
+notrace void remap_helper_gate_leave(u64 __percpu *left)
 {
 	smp_mb__before_atomic();
-	this_cpu_inc(*left);
+	count(left);
 }
 
 void remap_helper_this_cpu_inc(u64 __percpu *counter)
 {
-	this_cpu_inc(*counter);
+	count(counter);
 }
 
 u64 remap_helper_per_cpu_sum(u64 __percpu *counter)
