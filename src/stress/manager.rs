@@ -22,6 +22,7 @@ use remap_core::{
         Progress, //
     },
     request::DeviceName,
+    verdict::Verdict,
     workload::{
         Plan,
         Workload, //
@@ -174,7 +175,10 @@ impl Manager {
         let started = this
             .prepare(file, target, request, workload)
             .and_then(|(run, crew)| Self::watch(this, run, crew));
-        if started.is_err() {
+        if let Err(error) = started {
+            if error == ENOMEM {
+                pr_err!("{file}: not enough memory for the test\n");
+            }
             this.state.lock().phase = Phase::Idle;
             this.idle.notify_all();
         }
@@ -193,6 +197,8 @@ impl Manager {
     }
 
     /// Everything that a test needs, its threads waiting to begin.
+    // Its frame is large, and below it a device is opened: not to be merged with its callers'.
+    #[inline(never)]
     fn prepare(
         &self,
         file: &str,
@@ -289,6 +295,15 @@ impl Manager {
         if let (Some(last), Some(progress)) = (&mut state.last, progress) {
             last.resources.memory_after = self.account.now();
             last.progress = progress;
+            if log::admits(log::Level::State) {
+                let result = Verdict::new(last).result();
+                pr_info!(
+                    "stress test on {} ended: {}, {}\n",
+                    format_args!("{}", last.device),
+                    progress.word(),
+                    result.word()
+                );
+            }
         }
         state.phase = Phase::Idle;
         drop(state);

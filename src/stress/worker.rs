@@ -84,6 +84,7 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Worker `number` of `run`. May sleep.
+    #[inline(never)]
     pub(super) fn new(run: &Arc<Run>, number: u32) -> Result<Self> {
         let workload = run.plan.workload();
         let depth = workload.queue_depth as usize;
@@ -109,6 +110,7 @@ impl Worker {
     }
 
     /// Puts the worker to work in a thread of its own. May sleep.
+    #[inline(never)]
     pub(super) fn start(self) -> Result<Kthread> {
         let name = CString::try_from_fmt(fmt!("dm_remap_stress/{}", self.number))?;
         let attendance = Attendance::new(&self.run);

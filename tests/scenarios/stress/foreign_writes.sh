@@ -5,11 +5,15 @@
 DESCRIPTION='A reading test next to a writer does not take the writes of others for damage.'
 
 test() {
+	local i
 	make_stress_device
-	stress_write stress_test_start "0 4 $(scaled 4000)"
-	sleep 0.5
-	dd if=/dev/urandom of=/dev/mapper/stress bs=1M count=32 oflag=direct status=none
-	wait_for_stress 60
+	head -c 4M /dev/urandom >$work/noise
+	stress_write stress_test_start '0 4 600000'
+	sleep 1
+	for ((i = 0; i < 8; i++)); do
+		dd if=$work/noise of=/dev/mapper/stress bs=1M count=4 seek=$((i * 4)) oflag=direct status=none
+	done
+	stress_write stress_test_stop 1
 	expect_match "$(report_value stress_test_results Mismatches)" \
 		'^[1-9][0-9]* \(N/A: somebody else wrote to the device\)$'
 	expect_match "$(grep 'Data mismatches' $stress/comprehensive_report)" \
