@@ -4,8 +4,8 @@
     device_mapper.py NAME MESSAGE...     sends messages; prints each reply, or the name of its errno
 """
 
+import ctypes
 import errno
-import fcntl
 import os
 import struct
 import sys
@@ -30,6 +30,10 @@ _CREATE, _REMOVE, _SUSPENDED, _LOAD = _iowr(3), _iowr(4), _iowr(6), _iowr(9)
 _TABLE_STATUS, _MESSAGE = _iowr(12), _iowr(14)
 
 
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
+
+
 class Control:
     """/dev/mapper/control. Everything raises OSError where the kernel refuses."""
 
@@ -44,7 +48,9 @@ class Control:
                 buffer, 0, 4, 0, 0, len(buffer), _HEADER.size, targets, 0, flags, 0, 0, 0, name.encode(), b""
             )
             buffer[_HEADER.size : _HEADER.size + len(payload)] = payload
-            fcntl.ioctl(self._fd, request, buffer)
+            # Not fcntl.ioctl, which stops all other threads for so large a buffer.
+            if _libc.ioctl(self._fd, request, (ctypes.c_char * len(buffer)).from_buffer(buffer)) < 0:
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
             answer = _HEADER.unpack_from(buffer)
             if not answer[7] & _BUFFER_FULL:
                 return answer[7], answer[5], bytes(buffer[answer[4] :])

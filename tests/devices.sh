@@ -276,3 +276,41 @@ verifying_fio() {
 		--serialize_overlap=1 --verify=crc32c --verify_fatal=1 --verify_state_save=0 \
 		--verify_backlog=64 --do_verify=1 --size=8M "${@:3}" >"$work/fio" 2>&1)
 }
+
+# random_moves <name> <sectors>: remaps and unremaps at random, in the background, until the file
+# $work/moving is gone. Sets moves to its process.
+random_moves() {
+	: >"$work/moving"
+	(while [[ -e $work/moving ]]; do sleep 0.1; done) &
+	python3 "$tests/random_moves.py" "$1" "$2" "$SEED" $! &
+	moves=$!
+}
+
+end_moves() {
+	rm "$work/moving"
+	wait "$moves" || fail "the random moves"
+}
+
+# files_survive <name> <sectors> <file system> <command that checks it>: files are written, read,
+# removed and written again while blocks move; then the file system is checked and compared.
+files_survive() {
+	local device=/dev/mapper/$1
+	mkdir -p "$work/mounted"
+	mount -t "$3" "$device" "$work/mounted"
+	defer leave_mount "$work/mounted"
+	random_moves "$1" "$2"
+	python3 "$tests/file_tree.py" write "$work/mounted" "$work/tree" "$SEED" "$(scaled 300)"
+	umount "$work/mounted"
+	mount -t "$3" "$device" "$work/mounted"
+	python3 "$tests/file_tree.py" check "$work/mounted" "$work/tree"
+	umount "$work/mounted"
+	end_moves
+	$4 "$device" >"$work/check" 2>&1 || fail "$4: $(<"$work/check")"
+	mount -t "$3" "$device" "$work/mounted"
+	python3 "$tests/file_tree.py" check "$work/mounted" "$work/tree"
+	umount "$work/mounted"
+}
+
+leave_mount() {
+	if mountpoint -q "$1"; then umount "$1"; fi
+}

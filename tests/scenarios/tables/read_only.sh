@@ -33,10 +33,4 @@ except OSError as error:
 else:
     raise SystemExit("FAIL: a read-only device was written")
 END
-	# And a device that is read-only itself is refused to a table that is not.
-	remove_mapped r0
-	blockdev --setro "$spare"
-	log_mark
-	expect_errno EACCES make_remap r0 4096 "$main" "$spare" 0 1024
-	expect_log "'$spare'" 'spare_dev cannot be opened'
 }

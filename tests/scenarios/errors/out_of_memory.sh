@@ -1,0 +1,88 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="whichever allocation of a load or a relocation fails, it ends with ENOMEM, and nothing is harmed or left"
+MACHINES="uml-smp"
+TIMEOUT=90
+
+requires() {
+	if [[ ! -e /proc/self/fail-nth ]]; then
+		echo "no fault injection"
+		return 1
+	fi
+}
+
+test() {
+	make_null_blk main 2
+	make_null_blk spare 1
+	echo 0 >/sys/kernel/debug/failslab/ignore-gfp-wait
+	echo 0 >/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait
+	echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
+	make_remap r0 4096 "$main" "$spare" 0 1024
+	python3 - "$main" "$spare" <<'END'
+import errno
+import sys
+import threading
+
+from block_io import Disk, Model
+from device_mapper import Control
+
+main, spare = sys.argv[1:]
+control = Control()
+model = Model(Disk("/dev/mapper/r0"), 4096)
+model.fill(1)
+
+
+def failing(what, call, undo, limit=300):
+    """Calls with the first allocation failing, the second, and so on, until nothing fails."""
+    refused = 0
+    for nth in range(1, limit):
+        path = f"/proc/self/task/{threading.get_native_id()}/fail-nth"
+        file = open(path, "r+b", buffering=0)
+        file.write(str(nth).encode())
+        try:
+            call()
+            end = "ok"
+        except OSError as error:
+            end = errno.errorcode[error.errno]
+        file.seek(0)
+        left = int(file.read(20).strip(b"\0\n") or b"0")
+        file.seek(0)
+        file.write(b"0")
+        file.close()
+        assert end in ("ok", "ENOMEM"), f"{what}, allocation {nth}: {end}"
+        refused += end == "ENOMEM"
+        model.check_all(f"after {what} with allocation {nth} failing")
+        undo(end)
+        if left:
+            print(f"{what}: {nth - 1} allocations, {refused} times ENOMEM")
+            assert refused > 0, f"{what} never failed"
+            return
+    raise SystemExit(f"FAIL: {what}: more than {limit} allocations")
+
+
+def load():
+    control.load("r0", f"0 4096 remap {main} {spare} 0 1024")
+
+
+def unload(end):
+    if end == "ok":
+        import subprocess
+
+        subprocess.run(["dmsetup", "clear", "r0"], check=True)
+
+
+failing("load", load, unload)
+failing("remap", lambda: control.message("r0", "remap 800 800"), lambda end: control.message("r0", "clear"))
+control.message("r0", "remap 0 800")
+
+
+def put_back(end):
+    control.message("r0", "remap 0 800")
+
+
+failing("clear", lambda: control.message("r0", "clear"), put_back)
+failing("list", lambda: control.message("r0", "list"), lambda end: None)
+model.check_all()
+assert len(control.remaps("r0")) == 100
+END
+}

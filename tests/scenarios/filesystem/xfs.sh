@@ -1,0 +1,19 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="an XFS that is written while blocks move is clean, and its files are what was written"
+TIMEOUT=120
+
+requires() {
+	if ! command -v mkfs.xfs >/dev/null || ! grep -qw xfs /proc/filesystems; then
+		echo "no XFS"
+		return 1
+	fi
+}
+
+test() {
+	make_loop main 320M
+	make_loop spare 8M
+	make_remap r0 655360 "$main" "$spare" 0 16384
+	mkfs.xfs -q -K /dev/mapper/r0
+	files_survive r0 655360 xfs 'xfs_repair -n'
+}

@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="a long range of remaps gives way to a suspend: it ends with EAGAIN, what was done stays done"
+
+test() {
+	make_null_blk main 16
+	# A pass takes a while.
+	make_null_blk spare 16 irqmode=2 completion_nsec=100000000
+	make_remap r0 32768 "$main" "$spare" 0 32768
+	python3 "$tests/block_io.py" fill "$main" 1
+	python3 - <<'END'
+import threading
+import time
+
+from device_mapper import Control
+
+control, ends = Control(), {}
+
+
+def during(text):
+    """Suspends in the middle of a message; returns its end, and how long the suspend took."""
+    mover = threading.Thread(target=lambda: ends.update(end=Control().outcome("r0", text)))
+    mover.start()
+    before = control.status("r0").split("/")[0]
+    # Until some of it is done.
+    while control.status("r0").split("/")[0] == before:
+        time.sleep(0.01)
+    began = time.monotonic()
+    control.suspend("r0")
+    took = time.monotonic() - began
+    mover.join()
+    remaps = control.remaps("r0")
+    control.resume("r0")
+    assert ends["end"] == "EAGAIN", ends["end"]
+    assert took < 10, f"the suspend took {took:.1f} s"
+    return remaps
+
+
+remaps = during("remap 0 32768")
+assert 0 < len(remaps) < 4096, len(remaps)
+assert [sector for sector, _, _ in remaps] == list(range(0, 8 * len(remaps), 8)), "not the first of the range"
+assert control.remaps("r0") == remaps
+reply = control.message("r0", "remap 0 32768")
+assert reply == f"remapped {4096 - len(remaps)} already {len(remaps)}", reply
+remaps = during("clear")
+assert 0 < len(remaps) < 4096, len(remaps)
+assert control.message("r0", "clear") == f"cleared {len(remaps)}"
+END
+	python3 "$tests/block_io.py" check /dev/mapper/r0 1
+}
