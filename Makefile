@@ -17,7 +17,7 @@ ARGS ?=
 
 help:
 	@echo 'Everything but `module` runs in guests and in a Debian root of its own, made by the first'
-	@echo 'run and kept in a cache (12 GB). It needs root.'
+	@echo 'run and kept in a cache (8 GB). It needs root.'
 	@echo
 	@echo '  make demo     a kernel boots, blocks move under I/O, a stress run is judged (MACHINE=debian|uml)'
 	@echo '  make test     every test, with what they found (ARGS=... for tests/all)'
@@ -33,7 +33,7 @@ help:
 
 # -M: the demo keeps the two disks in memory.
 demo:
-	@scripts/vm -m $(MACHINE) -M 3G -t 600 -- scripts/demo
+	@scripts/vm -m $(MACHINE) -M 3G -t 300 -- scripts/demo
 
 shell:
 	@scripts/vm -m $(MACHINE) -- bash
