@@ -8,6 +8,8 @@
 use core::ptr::NonNull;
 
 use kernel::{
+    error::to_result,
+    prelude::*,
     sync::aref::AlwaysRefCounted,
     types::Opaque, //
 };
@@ -98,11 +100,30 @@ impl BlockDevice {
         unsafe { bindings::bdev_is_zoned(self.as_ptr()) }
     }
 
+    /// Reads the sectors from `sector` on that `data` has room for, in one bio.
+    ///
+    /// Sleeps. Unlike dm-io's, the error tells what went wrong: `ENODATA` the medium, `EILSEQ` its
+    /// protection, `EIO` anything unspecified, others transport, time-outs and resources
+    /// (`blk_errors` in block/blk-core.c).
+    pub(crate) fn read(&self, sector: u64, data: &mut KVec<u8>) -> Result {
+        // SAFETY: The device is valid, and a `KVec` is in the kernel's direct mapping, as
+        // bdev_rw_virt() wants it.
+        to_result(unsafe {
+            bindings::bdev_rw_virt(
+                self.as_ptr(),
+                sector,
+                data.as_mut_ptr().cast(),
+                data.len(),
+                bindings::REQ_OP_READ,
+            )
+        })
+    }
+
     /// Makes everything that was written durable.
     ///
     /// May sleep; must not be called where the device's own I/O would have to wait.
-    pub(crate) fn flush(&self) -> kernel::error::Result {
+    pub(crate) fn flush(&self) -> Result {
         // SAFETY: The device is valid.
-        kernel::error::to_result(unsafe { bindings::blkdev_issue_flush(self.as_ptr()) })
+        to_result(unsafe { bindings::blkdev_issue_flush(self.as_ptr()) })
     }
 }

@@ -30,6 +30,16 @@ impl IoBuffer {
         Ok(Self(VVec::zeroed(bytes, GFP_KERNEL)?))
     }
 
+    /// Copies `data` into the buffer from its sector `at` on, as far as the buffer goes.
+    pub(crate) fn put(&mut self, at: usize, data: &[u8]) {
+        let first = at.saturating_mul(512).min(self.0.len());
+        if let Some(room) = self.0.get_mut(first..) {
+            for (to, from) in room.iter_mut().zip(data) {
+                *to = *from;
+            }
+        }
+    }
+
     /// Zeroes `sectors` sectors from `at` on, as far as the buffer goes.
     pub(crate) fn zero(&mut self, at: usize, sectors: usize) {
         let first = at.saturating_mul(512).min(self.0.len());

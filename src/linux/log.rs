@@ -19,13 +19,3 @@ pub(crate) fn admits(level: Level) -> bool {
     // SAFETY: Reads a parameter.
     unsafe { bindings::debug_level_admits(level as u32) }
 }
-
-/// Lets the kernel's printing macros, which have a formatting trait of their own, show what the
-/// core can show.
-pub(crate) struct Shown<T>(pub T);
-
-impl<T: core::fmt::Display> kernel::fmt::Display for Shown<T> {
-    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
-        self.0.fmt(f)
-    }
-}

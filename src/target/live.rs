@@ -98,6 +98,8 @@ pub(crate) struct LiveTable {
     pub(super) number: DeviceNumber,
     /// Number of entries of `remaps`, for those who must not wait.
     pub(super) entries: Atomic<u32>,
+    /// How many wait for the mover and want a range to stop after the pass that is under way.
+    pub(super) impatient: Atomic<u32>,
     #[pin]
     pub(super) mover: Mutex<Mover>,
     #[pin]
@@ -153,6 +155,7 @@ impl LiveTable {
                 read_only: parts.read_only,
                 number: parts.number,
                 entries: Atomic::new(0),
+                impatient: Atomic::new(0),
                 mover <- new_mutex!(mover, "dm_remap::mover"),
                 remaps <- new_mutex!(remaps, "dm_remap::remaps"),
                 reset_at <- new_mutex!(Counters::default(), "dm_remap::reset_at"),
@@ -256,12 +259,6 @@ impl LiveTable {
         Ok(())
     }
 
-    /// Whether the block of `sector` is on the spare. May sleep.
-    pub(crate) fn is_remapped(&self, sector: u64) -> bool {
-        let remaps = self.remaps.lock();
-        remaps.table.get(self.block.block_of(sector)).is_some()
-    }
-
     /// Bios may flow and blocks may move from now on.
     pub(super) fn activate(&self) {
         self.mover.lock().state = State::Active;
@@ -270,9 +267,9 @@ impl LiveTable {
     /// No block moves any more when this returns, and no bio is held. Sleeps until the pass that
     /// is under way has ended.
     pub(super) fn suspend(&self) {
-        self.statistics.hurry(true);
+        self.impatient.fetch_add(1, Relaxed);
         self.mover.lock().state = State::Suspended;
-        self.statistics.hurry(false);
+        self.impatient.fetch_sub(1, Relaxed);
     }
 
     /// The devices are about to be closed.

@@ -18,10 +18,7 @@ use super::{
     live::LiveTable,
     relocation::Progress, //
 };
-use crate::linux::{
-    log,
-    text::Text, //
-};
+use crate::linux::text::Text;
 
 /// Longest line of `list`, and the last one: three numbers of twenty digits at most.
 const LIST_LINE: usize = 64;
@@ -33,7 +30,7 @@ pub(super) fn carry_out(table: &LiveTable, words: &[&[u8]], reply: &mut Text<'_>
     let message = Message::parse(words, table.sectors).map_err(|refusal| {
         pr_err!(
             "{}: message refused: '{}': {}\n",
-            log::Shown(table.number),
+            format_args!("{}", table.number),
             BStr::from_bytes(refusal.argument),
             refusal.error.reason()
         );
@@ -75,7 +72,7 @@ fn stopped(table: &LiveTable, what: &str, progress: &Progress, error: Error) -> 
     };
     pr_err!(
         "{}: {} stopped at sector {}: {}; {} blocks were moved\n",
-        log::Shown(table.number),
+        format_args!("{}", table.number),
         what,
         table.block.first_sector(progress.next),
         reason,
@@ -112,7 +109,7 @@ fn remap(table: &LiveTable, range: SectorRange, reply: &mut Text<'_>) -> Result<
     if progress.moved == 0 {
         pr_err!(
             "{}: remap of sector {}: its block is remapped already\n",
-            log::Shown(table.number),
+            format_args!("{}", table.number),
             range.start()
         );
         return Err(EEXIST);
@@ -131,7 +128,7 @@ fn unremap(table: &LiveTable, range: SectorRange, reply: &mut Text<'_>) -> Resul
     if progress.moved == 0 && is_one_block(table, range) {
         pr_err!(
             "{}: unremap of sector {}: its block is not remapped\n",
-            log::Shown(table.number),
+            format_args!("{}", table.number),
             range.start()
         );
         return Err(ENODATA);

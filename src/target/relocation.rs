@@ -24,6 +24,10 @@
 use core::ops::Range;
 
 use kernel::{
+    error::code::{
+        EILSEQ,
+        ENODATA, //
+    },
     prelude::*,
     sync::atomic::Relaxed,
     time::Delta, //
@@ -188,7 +192,7 @@ impl LiveTable {
         if kernel::current!().signal_pending() {
             return Err(EINTR);
         }
-        if self.statistics.hurried() {
+        if self.impatient.load(Relaxed) != 0 {
             return Err(EAGAIN);
         }
         let mut mover = self.mover.lock();
@@ -363,8 +367,8 @@ impl LiveTable {
         error
     }
 
-    /// Reads a run of blocks from main into the buffer; where that fails, block by block and
-    /// sector by sector. What cannot be read is lost.
+    /// Reads a run of blocks from main into the buffer; where that fails, block by block, and a
+    /// block that fails in its parts.
     fn read_main(
         &self,
         io: &IoClient,
@@ -382,27 +386,40 @@ impl LiveTable {
         for (n, moved) in run.iter_mut().enumerate() {
             let at = at.saturating_add(n << self.block.shift());
             let block = self.main_range(moved.block, 1)?;
-            if io.read(&self.main, block, buffer, at).is_ok() {
-                continue;
-            }
-            let mut lost = NewLost::new()?;
-            let step = self.main.logical_block_sectors().max(1);
-            let mut offset = 0;
-            while u64::from(offset) < block.len() {
-                let start = block.start().saturating_add(u64::from(offset));
-                let part = SectorRange::new(start, u64::from(step)).ok_or(EINVAL)?;
-                let to = at.saturating_add(offset as usize);
-                if io.read(&self.main, part, buffer, to).is_err() {
-                    buffer.zero(to, step as usize);
-                    lost.sectors.mark(offset, step);
-                }
-                offset = offset.saturating_add(step);
-            }
-            if lost.sectors.count() > 0 {
-                moved.lost = Some(lost);
+            if io.read(&self.main, block, buffer, at).is_err() {
+                moved.lost = self.salvage(block, buffer, at)?;
             }
         }
         Ok(())
+    }
+
+    /// Reads what can be read of a block, one logical block at a time. The rest is lost, which is
+    /// for the medium to say: where the way to it is broken, the error is returned.
+    fn salvage(
+        &self,
+        block: SectorRange,
+        buffer: &mut IoBuffer,
+        at: usize,
+    ) -> Result<Option<NewLost>> {
+        let step = self.main.logical_block_sectors().max(1);
+        let mut part = KVec::zeroed((step as usize) << 9, GFP_KERNEL)?;
+        let mut lost = NewLost::new()?;
+        let mut offset = 0;
+        while u64::from(offset) < block.len() {
+            let to = at.saturating_add(offset as usize);
+            let sector = block.start().saturating_add(u64::from(offset));
+            match self.main.read(sector, &mut part) {
+                Ok(()) => buffer.put(to, &part),
+                Err(error) if error == ENODATA || error == EILSEQ || error == EIO => {
+                    self.statistics.count(Count::ReadError);
+                    buffer.zero(to, step as usize);
+                    lost.sectors.mark(offset, step);
+                }
+                Err(error) => return Err(error),
+            }
+            offset = offset.saturating_add(step);
+        }
+        Ok((lost.sectors.count() > 0).then_some(lost))
     }
 
     /// Writes a run of blocks from the buffer to their slots, neighbouring slots together.
@@ -569,7 +586,7 @@ impl LiveTable {
         if log::admits(log::Level::Relocation) {
             pr_info!(
                 "{}: sector {} {} spare sector {}\n",
-                log::Shown(self.number),
+                format_args!("{}", self.number),
                 self.block.first_sector(block),
                 what,
                 self.slot_sector(slot)

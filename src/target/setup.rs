@@ -138,7 +138,7 @@ fn announce(target: &RemapTarget) {
     }
     pr_info!(
         "{}: {} sectors in blocks of {}, {} spare blocks\n",
-        log::Shown(target.table.number),
+        format_args!("{}", target.table.number),
         target.table.sectors,
         target.table.block.sectors(),
         target.table.slots

@@ -88,8 +88,6 @@ pub(super) struct Statistics {
     counts: PerCpuCounters<COUNTS>,
     pub(super) manual_remaps: Atomic<u64>,
     pub(super) unremaps: Atomic<u64>,
-    /// Somebody waits for the end of a relocation: it should stop at the next occasion.
-    hurry: Atomic<u32>,
     /// One for each CPU number, made when the first test runs.
     added: SetOnce<KVec<CpuHistogram>>,
 }
@@ -101,7 +99,6 @@ impl Statistics {
             counts: PerCpuCounters::new()?,
             manual_remaps: Atomic::new(0),
             unremaps: Atomic::new(0),
-            hurry: Atomic::new(0),
             added: SetOnce::new(),
         })
     }
@@ -137,16 +134,6 @@ impl Statistics {
                 .wrapping_add(remapped_writes)
                 .wrapping_add(sum(Count::SlowToMain)),
         }
-    }
-
-    /// Somebody begins or ends to wait for relocations to stop.
-    pub(super) fn hurry(&self, waits: bool) {
-        self.hurry.fetch_add(if waits { 1 } else { u32::MAX }, Relaxed);
-    }
-
-    /// Whether a relocation should stop at the next occasion.
-    pub(super) fn hurried(&self) -> bool {
-        self.hurry.load(Relaxed) != 0
     }
 
     /// Makes the histograms where there are none yet, and empties them. May sleep.

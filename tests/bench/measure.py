@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from dm_message import Mapper  # noqa: E402
+from device_mapper import Control  # noqa: E402
 
 BENCH = "/sys/kernel/debug/bio_bench"
 BLOCK = 8  # sectors
@@ -55,7 +55,7 @@ class Disks:
     """The RAM disks below, and remap tables over them."""
 
     def __init__(self, main_mb, spare_mb):
-        self.mapper = Mapper()
+        self.control = Control()
         run("modprobe", "brd", "rd_nr=2", f"rd_size={max(main_mb, spare_mb) * 1024}")
         self.main, self.spare = "/dev/ram0", "/dev/ram1"
         self.sectors = main_mb * 2048
@@ -78,9 +78,7 @@ class Disks:
         self.used += spare
         if remaps:
             for start in range(0, remaps // run_of):
-                self.mapper.message(
-                    name, "remap", start * stride * BLOCK, run_of * BLOCK
-                )
+                self.control.message(name, f"remap {start * stride * BLOCK} {run_of * BLOCK}")
         return path, run_of, stride
 
 
