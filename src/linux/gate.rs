@@ -72,14 +72,17 @@ pub(crate) enum Direction {
     Write = 1,
 }
 
-/// Bit of the state word: the current epoch.
-const EPOCH: u32 = 1;
 /// Bit of the state word: bios are timed.
-const TIMED: u32 = 2;
+const TIMED: u32 = 1;
+/// Bit of the state word: the current epoch. As a number, 0 or 2, it is where the counters of the
+/// epoch begin.
+const EPOCH: u32 = 2;
 
+/// Entries of two epochs with two directions each.
 const ENTERED: usize = 0;
+/// Exits of two epochs; every other counter is not used.
 const LEFT: usize = 4;
-const COUNTERS: usize = 6;
+const COUNTERS: usize = 7;
 
 /// What one who entered got, to give back when leaving: the address of the exit counter.
 ///
@@ -211,7 +214,7 @@ impl<T> Gate<T> {
             bindings::gate_enter(
                 (&raw const self.state).cast::<u32>(),
                 self.counters.address(ENTERED).as_ptr(),
-                direction as u32,
+                direction as u64,
             )
         };
         Inside { gate: self, now }
@@ -268,7 +271,7 @@ impl<T> Gate<T> {
     fn in_flight(&self, epoch: u32) -> u64 {
         // Exits first: an exit that is missed only makes the result too large.
         let left = self.counters.sum(LEFT + epoch as usize);
-        let entered = ENTERED + 2 * epoch as usize;
+        let entered = ENTERED + epoch as usize;
         let entered = self
             .counters
             .sum(entered)

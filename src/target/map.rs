@@ -148,6 +148,7 @@ impl LiveTable {
     }
 
     /// A bio for which the filter is not enough.
+    #[cold]
     #[inline(never)]
     fn map_slowly(
         &self,

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Measures in a guest what one bio costs on each contestant, in interleaved rounds.
 
-    measure.py BIO_BENCH_KO [--rounds N] [--bios N] [--million] [--json FILE]
+    measure.py BIO_BENCH_KO time|instructions [--rounds N] [--bios N] [--million] [--json FILE]
 
-The unit is the nanosecond of the guest's clock: of CPU time where the guest runs natively on one
+The last column compares the ratio to dm-linear with the limit in limits.json. The unit is the nanosecond of the guest's clock: of CPU time where the guest runs natively on one
 CPU and its devices complete at once, an instruction where the emulator counts them.
 """
 
@@ -119,9 +119,50 @@ def interval(values):
     return statistics.median(ordered), ordered[low], ordered[high]
 
 
+def limits(measure):
+    """What the ratios may be at most, by contestant."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "limits.json")
+    with open(path, encoding="ascii") as known:
+        return json.load(known)[measure]
+
+
+def judge(field, at_most):
+    """Prints a line for each contestant and returns the same as records."""
+    by_name = {contestant.name: contestant for contestant in field}
+    results = []
+    print(f"{'contestant':<36} {'median':>9} {'95 % interval':>19} {'ratio':>7}  limit")
+    for contestant in field:
+        median, low, high = interval(contestant.cost)
+        ratio = reached = None
+        verdict = ""
+        if contestant.against:
+            # Pair by pair: what was measured in one round was measured under one weather.
+            other = by_name[contestant.against]
+            ratio = statistics.median(a / b for a, b in zip(contestant.cost, other.cost))
+            verdict = f"{ratio:7.3f}"
+        limit = at_most.get(contestant.name)
+        if ratio and limit:
+            reached = ratio <= limit
+            verdict += f"  {limit:.3f} {'reached' if reached else 'MISSED'}"
+        print(f"{contestant.name:<36} {median:9.1f} {low:9.1f}-{high:9.1f} {verdict}")
+        results.append(
+            {
+                "name": contestant.name,
+                "median": median,
+                "low": low,
+                "high": high,
+                "ratio": ratio,
+                "limit": limit,
+                "reached": reached,
+            }
+        )
+    return results
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("module")
+    options.add_argument("measure", choices=("time", "instructions"))
     options.add_argument("--rounds", type=int, default=101)
     options.add_argument("--bios", type=int, default=4000)
     options.add_argument("--main-mb", type=int, default=512)
@@ -145,25 +186,15 @@ def main():
         for contestant in order.sample(field, len(field)):
             contestant.round(options.bios, SEED + number)
 
-    by_name = {contestant.name: contestant for contestant in field}
-    results = []
-    print(f"{'contestant':<36} {'median':>9} {'95 % interval':>19} {'ratio':>7}")
-    for contestant in field:
-        median, low, high = interval(contestant.cost)
-        ratio = None
-        if contestant.against:
-            # Pair by pair: what was measured in one round was measured under one weather.
-            other = by_name[contestant.against]
-            ratio = statistics.median(a / b for a, b in zip(contestant.cost, other.cost))
-        shown = f"{ratio:7.3f}" if ratio else ""
-        print(f"{contestant.name:<36} {median:9.1f} {low:9.1f}-{high:9.1f} {shown}")
-        results.append(
-            {"name": contestant.name, "median": median, "low": low, "high": high, "ratio": ratio}
-        )
+    results = judge(field, limits(options.measure))
+    missed = sum(result["reached"] is False for result in results)
+    reached = sum(result["reached"] is True for result in results)
     if options.json:
         with open(options.json, "w", encoding="ascii") as out:
             json.dump(results, out, indent=1)
+    print(f"{reached} passed, {missed} failed, 0 skipped")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -28,16 +28,16 @@ static __always_inline void count(u64 __percpu *counter)
 }
 
 /*
- * Counts an entry under the epoch that is current, and returns the state word that said so. The
- * section without preemption is an RCU reader.
+ * Counts an entry of its kind, 0 or 1, under the epoch that is current, and returns the state word
+ * that said so: its bit 1 is the epoch. The section without preemption is an RCU reader.
  */
-notrace u32 remap_helper_gate_enter(const u32 *state, u64 __percpu *entered, u32 kind)
+notrace u32 remap_helper_gate_enter(const u32 *state, u64 __percpu *entered, u64 kind)
 {
 	u32 now;
 
 	preempt_disable();
 	now = smp_load_acquire(state);
-	count(&entered[((now & 1) << 1) + kind]);
+	count(&entered[(now & 2) + kind]);
 	preempt_enable();
 	return now;
 }
