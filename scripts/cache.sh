@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
 # Sourced by the scripts beside it: where things lie, who makes them, and how far they are.
 #
 # An artefact is made under a lock, in a place of its own, and gets its final name or its

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
 # What scenarios of the stress manager use, on top of devices.sh.
 
 stress=/sys/kernel/dm_remap_stress_test

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
