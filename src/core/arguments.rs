@@ -102,7 +102,9 @@ impl Error {
                 _ => c"Number of optional arguments is not an unsigned decimal number",
             },
             Error::SpareRange => c"spare_start and spare_len reach beyond the last possible sector",
-            Error::OptionCount => c"Wrong argument count: optional arguments differ from their number",
+            Error::OptionCount => {
+                c"Wrong argument count: optional arguments differ from their number"
+            }
             Error::UnknownOption => c"Unknown optional argument",
             Error::RepeatedOption => c"Optional argument given twice",
             Error::OptionValue => c"Optional argument lacks its value",
@@ -229,9 +231,10 @@ mod tests {
 
     #[test]
     fn takes_every_option_in_any_order() {
-        let parsed =
-            parse("7:0 7:1 8 64 8 error_policy record format block_size 16 volatile main_start 2048")
-                .unwrap();
+        let parsed = parse(
+            "7:0 7:1 8 64 8 error_policy record format block_size 16 volatile main_start 2048",
+        )
+        .unwrap();
         assert_eq!(parsed.main_start, 2048);
         assert_eq!(parsed.block_size, BlockSize::from_sectors(16));
         assert!(parsed.volatile && parsed.format);
@@ -243,8 +246,14 @@ mod tests {
     fn refuses_with_the_reason() {
         let cases = [
             ("a b 0", Error::Missing),
-            ("a b x 8", Error::Number("spare_start", decimal::Error::NotDecimal)),
-            ("a b 0 -8", Error::Number("spare_len", decimal::Error::NotDecimal)),
+            (
+                "a b x 8",
+                Error::Number("spare_start", decimal::Error::NotDecimal),
+            ),
+            (
+                "a b 0 -8",
+                Error::Number("spare_len", decimal::Error::NotDecimal),
+            ),
             ("a b 18446744073709551615 1", Error::SpareRange),
             ("a b 0 8 1", Error::OptionCount),
             ("a b 0 8 0 volatile", Error::OptionCount),

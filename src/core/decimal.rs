@@ -57,7 +57,16 @@ mod tests {
         assert_eq!(parse(b"18446744073709551616"), Err(Error::TooLarge));
         assert_eq!(parse(b"99999999999999999999999"), Err(Error::TooLarge));
         assert_eq!(parse(b""), Err(Error::Empty));
-        for text in [&b"+1"[..], b"-1", b" 1", b"1 ", b"0x10", b"1\n", b"1.0", b"\xff"] {
+        for text in [
+            &b"+1"[..],
+            b"-1",
+            b" 1",
+            b"1 ",
+            b"0x10",
+            b"1\n",
+            b"1.0",
+            b"\xff",
+        ] {
             assert_eq!(parse(text), Err(Error::NotDecimal));
         }
     }

@@ -106,7 +106,8 @@ impl Size {
             .max(MIN_CELLS)
             .checked_next_power_of_two()?;
         let groups = blocks.div_ceil(64).max(1).checked_next_power_of_two()?;
-        let filter = (cells << FILTER_SHIFT >> 6).min(usize::try_from(groups).unwrap_or(usize::MAX));
+        let filter =
+            (cells << FILTER_SHIFT >> 6).min(usize::try_from(groups).unwrap_or(usize::MAX));
         Some(Self { filter, cells })
     }
 }
@@ -242,7 +243,12 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
                 let mut next = slot;
                 while end <= last {
                     next = next.saturating_add(1);
-                    if self.route(end) != (Route::Spare { slot: next, lost: false }) {
+                    if self.route(end)
+                        != (Route::Spare {
+                            slot: next,
+                            lost: false,
+                        })
+                    {
                         break;
                     }
                     end = end.saturating_add(1);
@@ -393,7 +399,10 @@ mod tests {
                 let goes_on = match route {
                     Route::Main => next == Route::Main,
                     Route::Spare { slot, lost: false } => {
-                        next == Route::Spare { slot: slot + n as u32, lost: false }
+                        next == Route::Spare {
+                            slot: slot + n as u32,
+                            lost: false,
+                        }
                     }
                     _ => false,
                 };
@@ -417,7 +426,11 @@ mod tests {
 
     /// Blocks that collide: few groups, and far ones that share their filter words.
     fn block() -> impl Strategy<Value = u64> {
-        prop_oneof![0..200_u64, (0..BLOCKS / 512).prop_map(|n| n * 512 + 5), 0..BLOCKS]
+        prop_oneof![
+            0..200_u64,
+            (0..BLOCKS / 512).prop_map(|n| n * 512 + 5),
+            0..BLOCKS
+        ]
     }
 
     proptest! {
@@ -470,7 +483,10 @@ mod tests {
     fn empty_index_sends_everything_to_main() {
         let index = index(0, 1 << 30);
         assert!(index.all_on_main(0, 63));
-        assert!(!index.all_on_main(63, 64), "two words are not asked at once");
+        assert!(
+            !index.all_on_main(63, 64),
+            "two words are not asked at once"
+        );
         assert_eq!(index.run(5, 100_000), (Route::Main, 99_996));
     }
 
@@ -492,10 +508,16 @@ mod tests {
         let index = index(0, 1 << 50);
         let mut occupancy = Occupancy::default();
         assert!(!index.set(MAX_BLOCKS, Route::Held, &mut occupancy));
-        let spare = Route::Spare { slot: MAX_SLOTS, lost: false };
+        let spare = Route::Spare {
+            slot: MAX_SLOTS,
+            lost: false,
+        };
         assert!(!index.set(0, spare, &mut occupancy));
         assert_eq!(occupancy, Occupancy::default());
-        let last = Route::Spare { slot: MAX_SLOTS - 1, lost: true };
+        let last = Route::Spare {
+            slot: MAX_SLOTS - 1,
+            lost: true,
+        };
         assert!(index.set(MAX_BLOCKS - 1, last, &mut occupancy));
         assert_eq!(index.route(MAX_BLOCKS - 1), last);
     }

@@ -169,7 +169,13 @@ mod tests {
         assert_eq!(parse("remap 0 1000"), Ok(Message::Remap(range(0, 1000))));
         assert_eq!(parse("unremap 8 1"), Ok(Message::Unremap(range(8, 1))));
         assert_eq!(parse("verify 5"), Ok(Message::Verify(5)));
-        assert_eq!(parse("list"), Ok(Message::List { from: 0, max: u64::MAX }));
+        assert_eq!(
+            parse("list"),
+            Ok(Message::List {
+                from: 0,
+                max: u64::MAX
+            })
+        );
         assert_eq!(parse("list 7 3"), Ok(Message::List { from: 7, max: 3 }));
         assert_eq!(parse("clear"), Ok(Message::Clear));
         assert_eq!(parse("stats"), Ok(Message::Stats));
@@ -187,7 +193,10 @@ mod tests {
             ("stats all", Error::ArgumentCount),
             ("remap x", Error::Number(decimal::Error::NotDecimal)),
             ("remap -1", Error::Number(decimal::Error::NotDecimal)),
-            ("remap 99999999999999999999", Error::Number(decimal::Error::TooLarge)),
+            (
+                "remap 99999999999999999999",
+                Error::Number(decimal::Error::TooLarge),
+            ),
             ("remap 1000", Error::OutsideTarget),
             ("remap 0 0", Error::OutsideTarget),
             ("remap 999 2", Error::OutsideTarget),

@@ -238,7 +238,9 @@ mod tests {
         }
 
         fn at_or_after(&self, block: u64) -> Option<(u64, u32)> {
-            self.range(block..).next().map(|(block, slot)| (*block, *slot))
+            self.range(block..)
+                .next()
+                .map(|(block, slot)| (*block, *slot))
         }
     }
 

@@ -43,7 +43,11 @@ unsafe impl AlwaysRefCounted for BlockDevice {
 
     unsafe fn dec_ref(this: NonNull<Self>) {
         // SAFETY: The caller owns a reference.
-        unsafe { bindings::put_device(&raw mut (*this.cast::<bindings::block_device>().as_ptr()).bd_device) };
+        unsafe {
+            bindings::put_device(
+                &raw mut (*this.cast::<bindings::block_device>().as_ptr()).bd_device,
+            )
+        };
     }
 }
 

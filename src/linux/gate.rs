@@ -249,7 +249,9 @@ impl<T> Gate<T> {
         let old = self.guarded.load(Ordering::Acquire);
         self.guarded.store(KBox::into_raw(new), Ordering::Release);
         // SAFETY: By the type invariant the old pointer was an owned box.
-        drain.retired.push(unsafe { KBox::from_raw(old) }, GFP_KERNEL)?;
+        drain
+            .retired
+            .push(unsafe { KBox::from_raw(old) }, GFP_KERNEL)?;
         Ok(())
     }
 

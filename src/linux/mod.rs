@@ -48,10 +48,7 @@ mod bindings {
 
     mod helpers {
         use super::*;
-        include!(concat!(
-            env!("DM_REMAP_GENERATED"),
-            "/helpers_generated.rs"
-        ));
+        include!(concat!(env!("DM_REMAP_GENERATED"), "/helpers_generated.rs"));
     }
     pub use helpers::*;
     pub use kernel::bindings::*;

@@ -114,9 +114,7 @@ pub(crate) struct LiveTable {
 }
 
 fn blocks(sectors: u64, block: BlockSize) -> u64 {
-    block
-        .block_of(sectors.saturating_sub(1))
-        .saturating_add(1)
+    block.block_of(sectors.saturating_sub(1)).saturating_add(1)
 }
 
 /// What a new [`LiveTable`] is made of.

@@ -113,11 +113,7 @@ impl LiveTable {
     /// The same while a test measures what we add to a bio.
     #[cold]
     #[inline(never)]
-    fn map_timed(
-        &self,
-        bio: MapBio<'_, RemapTarget>,
-        inside: Inside<'_, ReaderIndex>,
-    ) -> Mapping {
+    fn map_timed(&self, bio: MapBio<'_, RemapTarget>, inside: Inside<'_, ReaderIndex>) -> Mapping {
         let start = Instant::<Monotonic>::now();
         let sector = bio.sector().wrapping_sub(self.begin);
         let last = sector
@@ -304,11 +300,7 @@ impl LiveTable {
 
     /// A bio that was sent out comes back.
     #[inline(always)]
-    pub(super) fn end_io(
-        &self,
-        bio: EndedBio<'_, RemapTarget>,
-        status: BlockStatus,
-    ) {
+    pub(super) fn end_io(&self, bio: EndedBio<'_, RemapTarget>, status: BlockStatus) {
         if !status.is_ok() || bio.has_note() {
             return self.end_io_slowly(bio, status);
         }
@@ -319,11 +311,7 @@ impl LiveTable {
 
     #[cold]
     #[inline(never)]
-    fn end_io_slowly(
-        &self,
-        bio: EndedBio<'_, RemapTarget>,
-        status: BlockStatus,
-    ) {
+    fn end_io_slowly(&self, bio: EndedBio<'_, RemapTarget>, status: BlockStatus) {
         let start = Instant::<Monotonic>::now();
         let direction = bio.direction();
         let (tag, note) = bio.open();

@@ -86,7 +86,12 @@ fn is_one_block(table: &LiveTable, range: SectorRange) -> bool {
     end.saturating_sub(first) == 1
 }
 
-fn write_place(table: &LiveTable, block: u64, slot: u32, reply: &mut Text<'_>) -> core::fmt::Result {
+fn write_place(
+    table: &LiveTable,
+    block: u64,
+    slot: u32,
+    reply: &mut Text<'_>,
+) -> core::fmt::Result {
     write!(
         reply,
         "sector {} -> spare {}",

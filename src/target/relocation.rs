@@ -206,12 +206,7 @@ impl LiveTable {
         pass(&mut mover, first..end, progress)
     }
 
-    fn remap_pass(
-        &self,
-        mover: &mut Mover,
-        blocks: Range<u64>,
-        progress: &mut Progress,
-    ) -> Result {
+    fn remap_pass(&self, mover: &mut Mover, blocks: Range<u64>, progress: &mut Progress) -> Result {
         let end = blocks
             .end
             .min(blocks.start.saturating_add(mover.batch as u64));
@@ -435,7 +430,8 @@ impl LiveTable {
         for slots in run.chunk_by_mut(|a, b| a.slot.wrapping_add(1) == b.slot) {
             let sectors = slots.len() << self.block.shift();
             let Some(first) = slots.first() else { continue };
-            let to = SectorRange::new(self.slot_sector(first.slot), sectors as u64).ok_or(EINVAL)?;
+            let to =
+                SectorRange::new(self.slot_sector(first.slot), sectors as u64).ok_or(EINVAL)?;
             let written = io.write(&self.spare, to, buffer, at);
             if written.is_err() {
                 self.statistics.count(Count::SpareError);
@@ -527,8 +523,9 @@ impl LiveTable {
     fn copy_home(&self, mover: &mut Mover, moves: &mut KVec<Homeward>) -> Result {
         let Mover { io, buffer, .. } = mover;
         let mut error = Ok(());
-        let follows =
-            |a: &Homeward, b: &Homeward| a.block.wrapping_add(1) == b.block && a.slot.wrapping_add(1) == b.slot;
+        let follows = |a: &Homeward, b: &Homeward| {
+            a.block.wrapping_add(1) == b.block && a.slot.wrapping_add(1) == b.slot
+        };
         for run in moves.chunk_by_mut(|a, b| follows(a, b)) {
             let Some(first) = run.first() else { continue };
             let home = self.main_range(first.block, run.len() as u64)?;

@@ -57,10 +57,7 @@ fn refuse(setup: &mut Setup<'_>, argument: &[u8], text: &'static CStr, error: Er
 }
 
 /// Makes a target of the arguments of a table line. May sleep.
-pub(super) fn construct(
-    setup: &mut Setup<'_>,
-    words: &[&[u8]],
-) -> Result<KBox<RemapTarget>> {
+pub(super) fn construct(setup: &mut Setup<'_>, words: &[&[u8]]) -> Result<KBox<RemapTarget>> {
     let arguments = match Arguments::parse(words) {
         Ok(arguments) => arguments,
         Err(refusal) => {
@@ -154,7 +151,12 @@ fn open(setup: &mut Setup<'_>, path: &[u8], text: &'static CStr) -> Result<Devic
         .map_err(|error| refuse(setup, path, text, error))
         .and_then(|device| {
             if device.is_zoned() {
-                return Err(refuse(setup, path, c"Zoned devices are not supported", EINVAL));
+                return Err(refuse(
+                    setup,
+                    path,
+                    c"Zoned devices are not supported",
+                    EINVAL,
+                ));
             }
             Ok(device)
         })

@@ -7,11 +7,21 @@ MACHINES=uml-smp
 TIMEOUT=150
 DESCRIPTION='Whichever allocation fails when a test starts, nothing is left of it and the next one runs.'
 
+faults=/sys/kernel/debug
+
 requires() {
-	[[ -e /proc/self/fail-nth ]] || {
+	[[ -e /proc/self/fail-nth && -e $faults/failslab && -e $faults/fail_page_alloc ]] || {
 		echo 'the kernel has no fault injection'
 		return 1
 	}
+}
+
+# The failures are for allocations that may wait, and for single pages, too.
+set_fault() {
+	local file=$faults/$1
+	# shellcheck disable=SC2016 # for later
+	defer bash -c 'echo "$1" >"$2"' - "$(<"$file")" "$file"
+	echo "$2" >"$file"
 }
 
 # start_without <n>: the n-th allocation in the write fails. Prints whether there was an n-th one.
@@ -19,13 +29,16 @@ start_without() (
 	exec 3>$stress/stress_test_start
 	echo "$1" >/proc/self/fail-nth
 	echo '5 2 20' >&3 || :
-	read -r left </proc/self/fail-nth
+	read -r left </proc/self/fail-nth || left=0
 	echo 0 >/proc/self/fail-nth
 	if ((left == 0)); then echo failed; else echo enough; fi
 )
 
 test() {
 	local n before
+	set_fault failslab/ignore-gfp-wait N
+	set_fault fail_page_alloc/ignore-gfp-wait N
+	set_fault fail_page_alloc/min-order 0
 	make_stress_device
 	run_stress 5 2 20
 	before=$(report_value comprehensive_report 'Memory After')
