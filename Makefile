@@ -25,7 +25,7 @@ help:
 	@echo '  make shell    a shell in a guest, $$DM_REMAP_KO is the module (MACHINE=debian|uml|uml-smp)'
 	@echo
 	@echo '  make module   dm_remap.ko here, for the running kernel or KDIR=/path/to/kernel/build'
-	@echo '  make clean    removes what `module`, `doc` and cargo have built; the cache stays'
+	@echo '  make clean    removes what `module`, `bench`, `doc` and cargo have left here; the cache stays'
 	@echo
 	@echo '  make fmt      formats the Rust sources as the kernel does'
 	@echo '  make lint     formatting, clippy, shellcheck, checkpatch and the rules of the house'
@@ -44,6 +44,8 @@ test:
 bench:
 	@tests/bench/run $(ARGS)
 
+# In a directory of its own: the kernel's build does not take a source tree with objects in it, which
+# is what the guests' modules are built from.
 module:
 	@if [ ! -e "$(KDIR)/Makefile" ]; then \
 		echo "There is no kernel build directory $(KDIR)."; \
@@ -54,7 +56,9 @@ module:
 		echo "is a header package, which leaves it out. The build directory of the kernel itself has it."; \
 		exit 1; \
 	fi >&2
-	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+	@mkdir -p target/module
+	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/target/module modules
+	cp target/module/dm_remap.ko .
 
 fmt:
 	@scripts/lint --fix format
@@ -65,7 +69,5 @@ lint:
 doc:
 	@scripts/document
 
-# Kbuild's own `clean` needs a kernel build directory; without one there was no `module` either.
 clean:
-	@if [ -e "$(KDIR)/Makefile" ]; then $(MAKE) -C $(KDIR) M=$(CURDIR) clean; fi
-	rm -rf target
+	rm -rf target dm_remap.ko
