@@ -8,11 +8,11 @@ DESCRIPTION='A reading test next to a writer does not take the writes of others 
 test() {
 	local i
 	make_stress_device
-	head -c 4M /dev/urandom >$work/noise
+	head -c 4M /dev/urandom >"$work/noise"
 	stress_write stress_test_start '0 4 600000'
 	sleep 1
 	for ((i = 0; i < 8; i++)); do
-		dd if=$work/noise of=/dev/mapper/stress bs=1M count=4 seek=$((i * 4)) oflag=direct status=none
+		dd if="$work/noise" of=/dev/mapper/stress bs=1M count=4 seek=$((i * 4)) oflag=direct status=none
 	done
 	stress_write stress_test_stop 1
 	expect_match "$(report_value stress_test_results Mismatches)" \
