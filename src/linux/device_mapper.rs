@@ -22,10 +22,7 @@
 
 use core::{
     marker::PhantomData,
-    mem::{
-        size_of,
-        ManuallyDrop, //
-    },
+    mem::size_of,
     ops::Deref,
     ptr::NonNull, //
 };
@@ -54,11 +51,19 @@ use remap_core::{
 use super::{
     bindings,
     block_device::BlockDevice,
-    gate::{
-        Direction,
-        Ticket, //
-    },
     text::Text, //
+};
+
+mod bio;
+pub(crate) use bio::{
+    BioTag,
+    BlockStatus,
+    EndedBio,
+    HeldBio,
+    HeldBios,
+    MapBio,
+    Mapping,
+    TargetBio, //
 };
 
 /// A device-mapper target. All methods are called by device-mapper; the table says where.
@@ -118,61 +123,6 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     /// The device that ioctls other than the block layer's go to, and whether the target is all
     /// of that device unchanged.
     fn ioctl_device(&self) -> (&BlockDevice, bool);
-}
-
-/// How a bio ended (`blk_status_t`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BlockStatus(u8);
-
-impl BlockStatus {
-    /// Success.
-    pub(crate) const OK: Self = Self(bindings::BLK_STS_OK);
-
-    /// Whether this is success.
-    #[inline(always)]
-    pub(crate) fn is_ok(self) -> bool {
-        self.0 == Self::OK.0
-    }
-}
-
-/// What goes along with every bio of a target: one word.
-pub(crate) struct BioTag {
-    /// The bio's ticket, where it has entered a gate of the target's.
-    pub(crate) ticket: Option<Ticket>,
-    /// For the target to use.
-    pub(crate) mark: bool,
-}
-
-/// Bit of a tag's word: a note goes along, too.
-const NOTED: usize = 1;
-/// Bit of a tag's word: the mark.
-const MARKED: usize = 2;
-
-impl BioTag {
-    /// Of a bio that is in no gate.
-    pub(crate) const NONE: Self = Self {
-        ticket: None,
-        mark: false,
-    };
-
-    #[inline(always)]
-    fn into_word(self, noted: bool) -> usize {
-        const { assert!((NOTED | MARKED) & !Ticket::FREE_BITS == 0) };
-        let ticket = self.ticket.map_or(0, Ticket::into_word);
-        ticket | if self.mark { MARKED } else { 0 } | if noted { NOTED } else { 0 }
-    }
-
-    /// # Safety
-    ///
-    /// The word is what `into_word` returned, and is used for this only once.
-    #[inline(always)]
-    unsafe fn from_word(word: usize) -> Self {
-        Self {
-            // SAFETY: The bits of the ticket are its own.
-            ticket: unsafe { Ticket::from_word(word & !(NOTED | MARKED)) },
-            mark: word & MARKED != 0,
-        }
-    }
 }
 
 /// What `construct` may ask and set.
@@ -337,306 +287,6 @@ impl Drop for Device {
     }
 }
 
-/// A clone that device-mapper made for a target of type `T`.
-#[repr(transparent)]
-pub(crate) struct TargetBio<T: Target> {
-    bio: Opaque<bindings::bio>,
-    _target: PhantomData<T>,
-}
-
-impl<T: Target> TargetBio<T> {
-    #[inline(always)]
-    fn as_ptr(&self) -> *mut bindings::bio {
-        self.bio.get()
-    }
-
-    #[inline(always)]
-    fn raw(&self) -> &bindings::bio {
-        // SAFETY: The bio is valid and its owner lends it to us.
-        unsafe { &*self.bio.get() }
-    }
-
-    /// First sector: of the mapped device before the bio is redirected, of the device that it was
-    /// redirected to afterwards.
-    #[inline(always)]
-    pub(crate) fn sector(&self) -> u64 {
-        self.raw().bi_iter.bi_sector
-    }
-
-    /// Number of sectors that are left.
-    #[inline(always)]
-    pub(crate) fn sectors(&self) -> u32 {
-        self.raw().bi_iter.bi_size >> 9
-    }
-
-    /// Whether it reads or changes the medium.
-    #[inline(always)]
-    pub(crate) fn direction(&self) -> Direction {
-        // As op_is_write() of include/linux/blk_types.h has it.
-        if self.raw().bi_opf & 1 == 0 {
-            Direction::Read
-        } else {
-            Direction::Write
-        }
-    }
-
-    /// Whether it gives its sectors contents: a write or write-zeroes, not a discard.
-    #[inline]
-    pub(crate) fn fills_sectors(&self) -> bool {
-        let op = self.raw().bi_opf & bindings::REQ_OP_MASK;
-        op == bindings::REQ_OP_WRITE || op == bindings::REQ_OP_WRITE_ZEROES
-    }
-
-    /// Which of the copies of an empty flush it is.
-    pub(crate) fn flush_number(&self) -> u32 {
-        // SAFETY: The bio is a clone of device-mapper's.
-        unsafe { bindings::dm_bio_get_target_bio_nr(self.as_ptr()) }
-    }
-
-    fn note_ptr(&self) -> *mut T::Note {
-        // SAFETY: The bio is a clone of device-mapper's, with room for the note.
-        unsafe { bindings::dm_per_bio_data(self.as_ptr(), size_of::<T::Note>()).cast() }
-    }
-
-    /// Sends tag and note along.
-    ///
-    /// `bi_private` belongs to whoever set `bi_end_io`, which is device-mapper for its clones. It
-    /// leaves the word alone, and unlike [`Self::note_ptr`] that costs no call.
-    #[inline(always)]
-    fn attach(&self, tag: BioTag, note: Option<T::Note>) {
-        // SAFETY: The bio is owned by the caller and not in flight, and has room for the note.
-        unsafe {
-            (*self.as_ptr()).bi_private = tag.into_word(note.is_some()) as *mut ffi::c_void;
-            if let Some(note) = note {
-                self.note_ptr().write(note);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn redirect_to(&self, device: &BlockDevice, sector: u64) {
-        // SAFETY: The bio is owned by the caller and not in flight.
-        unsafe {
-            (*self.as_ptr()).bi_iter.bi_sector = sector;
-            bindings::bio_set_dev(self.as_ptr(), device.as_ptr());
-        }
-    }
-}
-
-/// A bio that is on its way back.
-pub(crate) struct EndedBio<'a, T: Target> {
-    bio: &'a TargetBio<T>,
-}
-
-impl<T: Target> EndedBio<'_, T> {
-    /// Whether it read or changed the medium.
-    #[inline(always)]
-    pub(crate) fn direction(&self) -> Direction {
-        self.bio.direction()
-    }
-
-    /// Whether there is a note.
-    #[inline(always)]
-    pub(crate) fn has_note(&self) -> bool {
-        self.bio.raw().bi_private as usize & NOTED != 0
-    }
-
-    /// The tag, for a bio that has no note or whose note is of no interest.
-    #[inline(always)]
-    pub(crate) fn tag(self) -> BioTag {
-        // SAFETY: A bio that comes back was redirected or held, both of which attached a tag, and
-        // it comes back once: `self` is consumed.
-        unsafe { BioTag::from_word(self.bio.raw().bi_private as usize) }
-    }
-
-    /// What the target sent along.
-    pub(crate) fn open(self) -> (BioTag, Option<T::Note>) {
-        // SAFETY: The bit says that a note was written.
-        let note = self
-            .has_note()
-            .then(|| unsafe { self.bio.note_ptr().read() });
-        (self.tag(), note)
-    }
-}
-
-/// What becomes of a bio. Only a [`MapBio`] can be turned into one.
-pub(crate) struct Mapping(i32);
-
-/// A bio that is being mapped.
-pub(crate) struct MapBio<'a, T: Target> {
-    bio: &'a TargetBio<T>,
-}
-
-impl<T: Target> Deref for MapBio<'_, T> {
-    type Target = TargetBio<T>;
-
-    #[inline(always)]
-    fn deref(&self) -> &TargetBio<T> {
-        self.bio
-    }
-}
-
-impl<T: Target> MapBio<'_, T> {
-    /// Lets device-mapper send everything behind the first `sectors` sectors in another bio.
-    /// Nothing happens where the bio has no more than that.
-    #[inline(always)]
-    pub(crate) fn accept(&mut self, sectors: u32) {
-        if sectors > 0 && sectors < self.sectors() {
-            // SAFETY: We are in `map`, the bio has more sectors, it is no duplicate (only empty
-            // flushes have those), and a target without DM_TARGET_ATOMIC_WRITES gets no atomic
-            // writes, one without DM_TARGET_ZONED_HM no zoned devices.
-            unsafe { bindings::dm_accept_partial_bio(self.as_ptr(), sectors) };
-        }
-    }
-
-    /// Sends the bio to `sector` of `device`, with a tag and perhaps a note for its way back.
-    #[inline(always)]
-    pub(crate) fn redirect(
-        self,
-        device: &BlockDevice,
-        sector: u64,
-        tag: BioTag,
-        note: Option<T::Note>,
-    ) -> Mapping {
-        self.attach(tag, note);
-        self.redirect_to(device, sector);
-        Mapping(bindings::DM_MAPIO_REMAPPED as i32)
-    }
-
-    /// Ends the bio with an I/O error. [`Target::end_io`] does not see it.
-    pub(crate) fn refuse(self) -> Mapping {
-        Mapping(bindings::DM_MAPIO_KILL as i32)
-    }
-
-    /// Takes the bio over, to be submitted later. Where it is ended instead it comes back without
-    /// a ticket.
-    pub(crate) fn hold(self) -> (HeldBio<T>, Mapping) {
-        // SAFETY: The bio is valid; nobody polls for it while it is held.
-        unsafe {
-            (*self.as_ptr()).bi_opf &= !bindings::REQ_POLLED;
-        }
-        self.attach(BioTag::NONE, None);
-        // INVARIANT: DM_MAPIO_SUBMITTED makes the bio ours.
-        let held = HeldBio {
-            bio: NonNull::from(self.bio),
-        };
-        (held, Mapping(bindings::DM_MAPIO_SUBMITTED as i32))
-    }
-}
-
-/// A bio that the target has taken over. Dropped, it ends with an I/O error.
-///
-/// # Invariants
-///
-/// The bio is valid, not in flight, and owned by this object.
-pub(crate) struct HeldBio<T: Target> {
-    bio: NonNull<TargetBio<T>>,
-}
-
-// SAFETY: A bio may be submitted and ended by any thread.
-unsafe impl<T: Target> Send for HeldBio<T> {}
-
-impl<T: Target> Deref for HeldBio<T> {
-    type Target = TargetBio<T>;
-
-    fn deref(&self) -> &TargetBio<T> {
-        // SAFETY: By the type invariant.
-        unsafe { self.bio.as_ref() }
-    }
-}
-
-impl<T: Target> HeldBio<T> {
-    /// Sends the bio to `sector` of `device`, with a tag and perhaps a note for its way back.
-    ///
-    /// Process context; must not be called where the bio's end would have to be waited for.
-    pub(crate) fn submit(
-        self,
-        device: &BlockDevice,
-        sector: u64,
-        tag: BioTag,
-        note: Option<T::Note>,
-    ) {
-        self.attach(tag, note);
-        self.redirect_to(device, sector);
-        let bio = ManuallyDrop::new(self).as_ptr();
-        // SAFETY: By the type invariant the bio is ours to give away.
-        unsafe { bindings::dm_submit_bio_remap(bio, core::ptr::null_mut()) };
-    }
-}
-
-impl<T: Target> Drop for HeldBio<T> {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant the bio is ours to end.
-        unsafe {
-            (*self.as_ptr()).bi_status = bindings::BLK_STS_IOERR;
-            bindings::bio_endio(self.as_ptr());
-        }
-    }
-}
-
-/// Held bios in the order in which they came, linked through `bi_next`.
-pub(crate) struct HeldBios<T: Target> {
-    first: *mut TargetBio<T>,
-    last: *mut TargetBio<T>,
-}
-
-// SAFETY: The list owns its bios, which may go to any thread.
-unsafe impl<T: Target> Send for HeldBios<T> {}
-
-impl<T: Target> HeldBios<T> {
-    /// No bios.
-    pub(crate) const fn new() -> Self {
-        Self {
-            first: core::ptr::null_mut(),
-            last: core::ptr::null_mut(),
-        }
-    }
-
-    /// Adds one at the end.
-    pub(crate) fn push(&mut self, bio: HeldBio<T>) {
-        let bio = ManuallyDrop::new(bio).bio.as_ptr();
-        // SAFETY: The list owns its bios, and now this one; their links are its own.
-        unsafe {
-            (*(*bio).as_ptr()).bi_next = core::ptr::null_mut();
-            if self.last.is_null() {
-                self.first = bio;
-            } else {
-                (*(*self.last).as_ptr()).bi_next = bio.cast();
-            }
-        }
-        self.last = bio;
-    }
-
-    /// Takes the first one.
-    pub(crate) fn pop(&mut self) -> Option<HeldBio<T>> {
-        let bio = NonNull::new(self.first)?;
-        // SAFETY: The list owns its bios.
-        unsafe {
-            let raw = bio.as_ref().as_ptr();
-            self.first = (*raw).bi_next.cast();
-            (*raw).bi_next = core::ptr::null_mut();
-        }
-        if self.first.is_null() {
-            self.last = core::ptr::null_mut();
-        }
-        // INVARIANT: The list owned the bio and has given it up.
-        Some(HeldBio { bio })
-    }
-
-    /// Takes all of them.
-    pub(crate) fn take(&mut self) -> Self {
-        core::mem::replace(self, Self::new())
-    }
-}
-
-impl<T: Target> Drop for HeldBios<T> {
-    fn drop(&mut self) {
-        while let Some(bio) = self.pop() {
-            drop(bio);
-        }
-    }
-}
-
 /// A registered target type.
 ///
 /// # Invariants
@@ -724,6 +374,11 @@ impl<T: Target> Callbacks<T> {
         unsafe { <KBox<T> as ForeignOwnable>::borrow((*ti).private) }
     }
 
+    /// Makes the target.
+    ///
+    /// # Safety
+    ///
+    /// Called by device-mapper with a `ti` that is being set up and `argc` arguments.
     unsafe extern "C" fn ctr(
         ti: *mut bindings::dm_target,
         argc: ffi::c_uint,
@@ -747,20 +402,33 @@ impl<T: Target> Callbacks<T> {
         })
     }
 
+    /// Ends the target.
+    ///
+    /// # Safety
+    ///
+    /// Called by device-mapper, once, when nothing else of the target is called any more.
     unsafe extern "C" fn dtr(ti: *mut bindings::dm_target) {
         // SAFETY: `private` is what `ctr` put there, and nobody uses it any more.
         drop(unsafe { <KBox<T> as ForeignOwnable>::from_foreign((*ti).private) });
     }
 
+    /// Maps a clone.
+    ///
+    /// # Safety
+    ///
+    /// Called by device-mapper with a clone of its own, which is ours until the call returns.
     unsafe extern "C" fn map(ti: *mut bindings::dm_target, bio: *mut bindings::bio) -> ffi::c_int {
         // SAFETY: The bio is a clone that device-mapper lends us for the call.
-        let bio = MapBio {
-            bio: unsafe { &*bio.cast::<TargetBio<T>>() },
-        };
+        let bio = unsafe { MapBio::from_raw(bio) };
         // SAFETY: A table that maps is set up.
-        unsafe { Self::target(ti) }.map(bio).0
+        unsafe { Self::target(ti) }.map(bio).into_raw()
     }
 
+    /// A clone comes back.
+    ///
+    /// # Safety
+    ///
+    /// Called by device-mapper, once, for a clone that was mapped, with its status.
     unsafe extern "C" fn end_io(
         ti: *mut bindings::dm_target,
         bio: *mut bindings::bio,
@@ -768,41 +436,66 @@ impl<T: Target> Callbacks<T> {
     ) -> ffi::c_int {
         // SAFETY: A bio of a table that is set up; `error` is its status.
         unsafe {
-            Self::target(ti).end_io(
-                EndedBio {
-                    bio: &*bio.cast::<TargetBio<T>>(),
-                },
-                BlockStatus(*error),
-            );
+            Self::target(ti).end_io(EndedBio::from_raw(bio), BlockStatus::from_raw(*error));
         }
         bindings::DM_ENDIO_DONE as ffi::c_int
     }
 
+    /// Suspends.
+    ///
+    /// # Safety
+    ///
+    /// Called by device-mapper with a target that is set up.
     unsafe extern "C" fn presuspend(ti: *mut bindings::dm_target) {
         // SAFETY: The table is set up.
         unsafe { Self::target(ti) }.presuspend();
     }
 
+    /// Suspends after all not.
+    ///
+    /// # Safety
+    ///
+    /// Called by device-mapper with a target that is set up.
     unsafe extern "C" fn presuspend_undo(ti: *mut bindings::dm_target) {
         // SAFETY: The table is set up.
         unsafe { Self::target(ti) }.presuspend_undo();
     }
 
+    /// Is suspended.
+    ///
+    /// # Safety
+    ///
+    /// Called by device-mapper with a target that is set up.
     unsafe extern "C" fn postsuspend(ti: *mut bindings::dm_target) {
         // SAFETY: The table is set up.
         unsafe { Self::target(ti) }.postsuspend();
     }
 
+    /// Resumes, if it can.
+    ///
+    /// # Safety
+    ///
+    /// Called by device-mapper with a target that is set up.
     unsafe extern "C" fn preresume(ti: *mut bindings::dm_target) -> ffi::c_int {
         // SAFETY: The table is set up.
         from_result(|| unsafe { Self::target(ti) }.preresume().map(|()| 0))
     }
 
+    /// Is resumed.
+    ///
+    /// # Safety
+    ///
+    /// Called by device-mapper with a target that is set up.
     unsafe extern "C" fn resume(ti: *mut bindings::dm_target) {
         // SAFETY: The table is set up.
         unsafe { Self::target(ti) }.resume();
     }
 
+    /// Prints.
+    ///
+    /// # Safety
+    ///
+    /// Called by device-mapper with a target that is set up and a buffer of `maxlen` bytes.
     unsafe extern "C" fn status(
         ti: *mut bindings::dm_target,
         kind: bindings::status_type_t,
@@ -823,6 +516,12 @@ impl<T: Target> Callbacks<T> {
         };
     }
 
+    /// Takes a message.
+    ///
+    /// # Safety
+    ///
+    /// Called by device-mapper with a target that is set up, `argc` words and a buffer of `maxlen`
+    /// bytes.
     unsafe extern "C" fn message(
         ti: *mut bindings::dm_target,
         argc: ffi::c_uint,
@@ -841,6 +540,11 @@ impl<T: Target> Callbacks<T> {
         })
     }
 
+    /// Tells where ioctls go.
+    ///
+    /// # Safety
+    ///
+    /// Called by device-mapper with a target that is set up and a place for the answer.
     unsafe extern "C" fn prepare_ioctl(
         ti: *mut bindings::dm_target,
         bdev: *mut *mut bindings::block_device,
@@ -855,6 +559,11 @@ impl<T: Target> Callbacks<T> {
         ffi::c_int::from(!identical)
     }
 
+    /// Goes through the devices.
+    ///
+    /// # Safety
+    ///
+    /// Called by device-mapper with a target that is set up, and `data` for `visit`.
     unsafe extern "C" fn iterate_devices(
         ti: *mut bindings::dm_target,
         visit: bindings::iterate_devices_callout_fn,

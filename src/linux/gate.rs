@@ -249,9 +249,11 @@ impl<T> Gate<T> {
         let old = self.guarded.load(Ordering::Acquire);
         self.guarded.store(KBox::into_raw(new), Ordering::Release);
         // SAFETY: By the type invariant the old pointer was an owned box.
-        drain
-            .retired
-            .push(unsafe { KBox::from_raw(old) }, GFP_KERNEL)?;
+        let old = unsafe { KBox::from_raw(old) };
+        if let Err(kept) = drain.retired.push_within_capacity(old) {
+            // Never, as there is room for it; but if so, it must not be freed now.
+            core::mem::forget(kept);
+        }
         Ok(())
     }
 
@@ -311,7 +313,7 @@ impl<T> Gate<T> {
             }
             fsleep(pause);
             if pause < Delta::from_millis(1) {
-                pause = pause * 2;
+                pause *= 2;
             }
         }
         // Pairs with the barrier in gate_leave(): what we do from here on comes after what they

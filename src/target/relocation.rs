@@ -526,7 +526,7 @@ impl LiveTable {
         let follows = |a: &Homeward, b: &Homeward| {
             a.block.wrapping_add(1) == b.block && a.slot.wrapping_add(1) == b.slot
         };
-        for run in moves.chunk_by_mut(|a, b| follows(a, b)) {
+        for run in moves.chunk_by_mut(follows) {
             let Some(first) = run.first() else { continue };
             let home = self.main_range(first.block, run.len() as u64)?;
             let from = SectorRange::new(self.slot_sector(first.slot), home.len()).ok_or(EINVAL)?;
