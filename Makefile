@@ -13,27 +13,32 @@ MACHINE ?= $(shell if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo shell test bench module fmt lint doc clean
+.PHONY: help demo examples shell test bench module fmt lint doc clean
 
 help:
 	@echo 'Everything but `module` runs in guests and in a Debian root of its own, made by the first'
 	@echo 'run and kept in a cache (8 GB). It needs root.'
 	@echo
-	@echo '  make demo     a kernel boots, blocks move under I/O, a stress run is judged (MACHINE=debian|uml)'
-	@echo '  make test     every test, with what they found (ARGS=... for tests/all)'
-	@echo '  make bench    what dm-remap costs, next to dm-linear (ARGS=... for tests/bench/run)'
-	@echo '  make shell    a shell in a guest, $$DM_REMAP_KO is the module (MACHINE=debian|uml|uml-smp)'
+	@echo '  make demo      a kernel boots, blocks move under I/O, a stress run is judged (MACHINE=debian|uml)'
+	@echo '  make test      every test, with what they found (ARGS=... for tests/all)'
+	@echo '  make examples  runs the sessions in README.md and docs/, and compares their output'
+	@echo '  make bench     what dm-remap costs, next to dm-linear (ARGS=... for tests/bench/run)'
+	@echo '  make shell     a shell in a guest, $$DM_REMAP_KO is the module (MACHINE=debian|uml|uml-smp)'
 	@echo
-	@echo '  make module   dm_remap.ko here, for the running kernel or KDIR=/path/to/kernel/build'
-	@echo '  make clean    removes what `module`, `bench`, `doc` and cargo have left here; the cache stays'
+	@echo '  make module    dm_remap.ko here, for the running kernel or KDIR=/path/to/kernel/build'
+	@echo '  make clean     removes what `module`, `bench`, `doc` and cargo have left here; the cache stays'
 	@echo
-	@echo '  make fmt      formats the Rust sources as the kernel does'
-	@echo '  make lint     formatting, clippy, shellcheck, checkpatch and the rules of the house'
-	@echo '  make doc      target/doc/dm_remap/index.html'
+	@echo '  make fmt       formats the Rust sources as the kernel does'
+	@echo '  make lint      formatting, clippy, shellcheck, checkpatch and the rules of the house'
+	@echo '  make doc       target/doc/dm_remap/index.html'
 
-# -M: the demo keeps the two disks in memory.
+# -M 3G: the disks lie in memory.
 demo:
 	@scripts/vm -m $(MACHINE) -M 3G -t 300 -- scripts/demo
+
+# What documents show is what happens.
+examples:
+	@scripts/vm -M 3G -- scripts/run-examples -q README.md docs/interface.md
 
 shell:
 	@scripts/vm -m $(MACHINE) -- bash
