@@ -41,7 +41,7 @@ examples:
 	@scripts/vm -M 3G -- scripts/run-examples -q README.md docs/interface.md
 
 shell:
-	@scripts/vm -m $(MACHINE) -- bash
+	@scripts/vm -m $(MACHINE) -- bash || [ $$? -lt 124 ] # of the last command in the shell
 
 test:
 	@tests/all $(ARGS)
