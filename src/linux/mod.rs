@@ -17,6 +17,7 @@ pub(crate) mod open_device;
 pub(crate) mod percpu;
 pub(crate) mod random;
 pub(crate) mod registry;
+pub(crate) mod stopwatch;
 pub(crate) mod sysfs;
 pub(crate) mod text;
 pub(crate) mod wait;

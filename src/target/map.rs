@@ -5,10 +5,6 @@
 //! A bio that touches no remapped block costs an entry of the gate, one word of the filter and a
 //! redirection; on its way back, an exit. Everything else is in functions of its own, out of line.
 
-use kernel::time::{
-    Instant,
-    Monotonic, //
-};
 use remap_core::index::Route;
 
 use super::{
@@ -34,13 +30,14 @@ use crate::linux::{
         Direction,
         Inside,
         Ticket, //
-    }, //
+    },
+    stopwatch::Stopwatch, //
 };
 
 /// What a bio carries along besides its tag, if anything.
 #[derive(Clone, Copy)]
 pub(crate) struct Note {
-    /// Nanoseconds that `map` took, while a test measures.
+    /// Nanoseconds that `map` took, while a test measures and the submitter kept its CPU.
     mapped_in: Option<u32>,
     /// Lost sectors that it gives contents again.
     fills: Option<LostPart>,
@@ -78,15 +75,11 @@ enum Way {
 }
 
 /// The note of a bio, where it needs one.
-fn note(start: Option<Instant<Monotonic>>, fills: Option<LostPart>) -> Option<Note> {
+fn note(start: Option<Stopwatch>, fills: Option<LostPart>) -> Option<Note> {
     (start.is_some() || fills.is_some()).then(|| Note {
-        mapped_in: start.map(nanoseconds_since),
+        mapped_in: start.and_then(|start| start.read()),
         fills,
     })
-}
-
-fn nanoseconds_since(start: Instant<Monotonic>) -> u32 {
-    u32::try_from(start.elapsed().as_nanos()).unwrap_or(u32::MAX)
 }
 
 impl LiveTable {
@@ -114,7 +107,7 @@ impl LiveTable {
     #[cold]
     #[inline(never)]
     fn map_timed(&self, bio: MapBio<'_, RemapTarget>, inside: Inside<'_, ReaderIndex>) -> Mapping {
-        let start = Instant::<Monotonic>::now();
+        let start = Stopwatch::start();
         let sector = bio.sector().wrapping_sub(self.begin);
         let last = sector
             .wrapping_add(u64::from(bio.sectors()))
@@ -122,7 +115,7 @@ impl LiveTable {
         if inside.all_on_main(self.block.block_of(sector), self.block.block_of(last)) {
             let to = self.main_start.wrapping_add(sector);
             let note = Note {
-                mapped_in: Some(nanoseconds_since(start)),
+                mapped_in: start.read(),
                 fills: None,
             };
             return bio.redirect(&self.main, to, tag(inside.stay(), false), Some(note));
@@ -150,7 +143,7 @@ impl LiveTable {
         &self,
         bio: MapBio<'_, RemapTarget>,
         inside: Inside<'_, ReaderIndex>,
-        start: Option<Instant<Monotonic>>,
+        start: Option<Stopwatch>,
     ) -> Mapping {
         let sector = bio.sector().wrapping_sub(self.begin);
         let first = self.block.block_of(sector);
@@ -175,7 +168,7 @@ impl LiveTable {
         &self,
         mut bio: MapBio<'_, RemapTarget>,
         inside: Inside<'_, ReaderIndex>,
-        start: Option<Instant<Monotonic>>,
+        start: Option<Stopwatch>,
     ) -> Mapping {
         loop {
             let sector = bio.sector().wrapping_sub(self.begin);
@@ -312,7 +305,7 @@ impl LiveTable {
     #[cold]
     #[inline(never)]
     fn end_io_slowly(&self, bio: EndedBio<'_, RemapTarget>, status: BlockStatus) {
-        let start = Instant::<Monotonic>::now();
+        let start = Stopwatch::start();
         let direction = bio.direction();
         let (tag, note) = bio.open();
         // A bio that was never sent is ended by whoever held it, who has counted it.
@@ -328,8 +321,8 @@ impl LiveTable {
             self.lost.lock().written(part.block, part.first, part.len);
         }
         self.gate.leave(ticket);
-        if let Some(mapped_in) = note.and_then(|note| note.mapped_in) {
-            let ended_in = nanoseconds_since(start);
+        let mapped_in = note.and_then(|note| note.mapped_in);
+        if let (Some(mapped_in), Some(ended_in)) = (mapped_in, start.read()) {
             self.statistics
                 .add_latency(u64::from(mapped_in).saturating_add(u64::from(ended_in)));
         }
