@@ -27,7 +27,7 @@ def _iowr(number):
 
 
 _CREATE, _REMOVE, _SUSPENDED, _LOAD = _iowr(3), _iowr(4), _iowr(6), _iowr(9)
-_TABLE_STATUS, _MESSAGE = _iowr(12), _iowr(14)
+_STATUS, _CLEAR, _TABLE_STATUS, _MESSAGE = _iowr(7), _iowr(11), _iowr(12), _iowr(14)
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -48,13 +48,16 @@ class Control:
                 buffer, 0, 4, 0, 0, len(buffer), _HEADER.size, targets, 0, flags, 0, 0, 0, name.encode(), b""
             )
             buffer[_HEADER.size : _HEADER.size + len(payload)] = payload
-            # Not fcntl.ioctl, which stops all other threads for so large a buffer.
-            if _libc.ioctl(self._fd, request, (ctypes.c_char * len(buffer)).from_buffer(buffer)) < 0:
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            self._ioctl(request, buffer)
             answer = _HEADER.unpack_from(buffer)
             if not answer[7] & _BUFFER_FULL:
                 return answer[7], answer[5], bytes(buffer[answer[4] :])
             room *= 4
+
+    def _ioctl(self, request, buffer):
+        # Not fcntl.ioctl, which stops all other threads for so large a buffer.
+        if _libc.ioctl(self._fd, request, (ctypes.c_char * len(buffer)).from_buffer(buffer)) < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
     def create(self, name):
         self._call(_CREATE, name)
@@ -66,8 +69,8 @@ class Control:
         """`table`: lines "<start> <length> <target> <arguments>"."""
         payload, lines = b"", table.split("\n")
         for line in lines:
-            start, length, target, arguments = line.split(" ", 3)
-            text = arguments.encode() + b"\0"
+            start, length, target, *arguments = line.split(" ", 3)
+            text = "".join(arguments).encode() + b"\0"
             text += bytes(-len(text) % 8)
             size = _SPEC.size + len(text)
             payload += _SPEC.pack(int(start), int(length), 0, size, target.encode()) + text
@@ -78,6 +81,19 @@ class Control:
 
     def resume(self, name):
         self._call(_SUSPENDED, name)
+
+    def number(self, name):
+        """The device number of a mapped device."""
+        header = bytearray(_HEADER.size)
+        _HEADER.pack_into(header, 0, 4, 0, 0, len(header), len(header), 0, 0, 0, 0, 0, 0, name.encode(), b"")
+        self._ioctl(_STATUS, header)
+        number = _HEADER.unpack_from(header)[10]
+        # The kernel's own encoding: minor 0-7, major, minor 8 and up.
+        return os.makedev(number >> 8 & 0xFFF, number & 0xFF | number >> 12 & ~0xFF)
+
+    def clear(self, name):
+        """Drops the table that was loaded and is not active."""
+        self._call(_CLEAR, name)
 
     def status(self, name):
         """The status of the first target, without the target's name."""

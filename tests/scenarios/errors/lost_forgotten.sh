@@ -5,19 +5,19 @@ DESCRIPTION="what was lost of a block does not stick to it when it moves back an
 test() {
 	make_null_blk main 2
 	make_null_blk spare 1
-	python3 "$tests/block_io.py" fill "$main" 1
+	block_io fill "$main" 1
 	make_remap r0 4096 "$main" "$spare" 0 8
 	null_blk_set main badblocks=+82-83
 	message r0 remap 80
 	null_blk_set main badblocks=-82-83
-	python3 "$tests/block_io.py" fill /dev/mapper/r0 2 80 8
+	block_io fill /dev/mapper/r0 2 80 8
 	message r0 unremap 80
 	message r0 remap 80
 	expect_equal "$(status_word r0 2)" 0 "lost sectors"
-	python3 "$tests/block_io.py" check /dev/mapper/r0 2 80 8
+	block_io check /dev/mapper/r0 2 80 8
 	message r0 unremap 80
 	# Another block in the same spare.
 	message r0 remap 160
-	python3 "$tests/block_io.py" check /dev/mapper/r0 1 160 8
+	block_io check /dev/mapper/r0 1 160 8
 	expect_equal "$(message r0 list)" $'160 0 -\nend' list
 }

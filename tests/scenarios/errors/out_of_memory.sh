@@ -18,8 +18,9 @@ test() {
 	echo 0 >/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait
 	echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
 	make_remap r0 4096 "$main" "$spare" 0 1024
-	python3 - "$main" "$spare" <<'END'
+	python3 -S - "$main" "$spare" <<'END'
 import errno
+import os
 import sys
 import threading
 
@@ -37,18 +38,16 @@ def failing(what, call, undo, limit=300):
     refused = 0
     for nth in range(1, limit):
         path = f"/proc/self/task/{threading.get_native_id()}/fail-nth"
-        file = open(path, "r+b", buffering=0)
-        file.write(str(nth).encode())
+        fd = os.open(path, os.O_RDWR)
+        os.pwrite(fd, str(nth).encode(), 0)
         try:
             call()
             end = "ok"
         except OSError as error:
             end = errno.errorcode[error.errno]
-        file.seek(0)
-        left = int(file.read(20).strip(b"\0\n") or b"0")
-        file.seek(0)
-        file.write(b"0")
-        file.close()
+        left = int(os.pread(fd, 20, 0))
+        os.pwrite(fd, b"0", 0)
+        os.close(fd)
         assert end in ("ok", "ENOMEM"), f"{what}, allocation {nth}: {end}"
         refused += end == "ENOMEM"
         model.check_all(f"after {what} with allocation {nth} failing")
@@ -66,9 +65,7 @@ def load():
 
 def unload(end):
     if end == "ok":
-        import subprocess
-
-        subprocess.run(["dmsetup", "clear", "r0"], check=True)
+        control.clear("r0")
 
 
 failing("load", load, unload)

@@ -7,7 +7,7 @@ test() {
 	make_null_blk main 2
 	make_null_blk spare 1
 	make_remap r0 4096 "$main" "$spare" 0 1024
-	python3 "$tests/block_io.py" fill /dev/mapper/r0 1
+	block_io fill /dev/mapper/r0 1
 	null_blk_set spare badblocks=+0-2047
 	log_mark
 	expect_errno EIO message r0 remap 80
@@ -17,32 +17,32 @@ test() {
 	expect_equal "$(message r0 list)" end list
 	expect_equal "$(status_word r0 1)" 0/128 "remapped blocks"
 	expect_match "$(counter r0 spare_errors)" '^[1-9]' spare_errors
-	python3 "$tests/block_io.py" check /dev/mapper/r0 1
-	python3 "$tests/block_io.py" fill /dev/mapper/r0 2
-	python3 "$tests/block_io.py" check /dev/mapper/r0 2
+	block_io check /dev/mapper/r0 1
+	block_io fill /dev/mapper/r0 2
+	block_io check /dev/mapper/r0 2
 	null_blk_set spare badblocks=-0-2047
 
 	# One bad sector in the middle: what is before and behind it may move, nothing is harmed.
 	null_blk_set spare badblocks=+500-500
 	expect_errno EIO message r0 remap 0 4096
-	python3 "$tests/block_io.py" check /dev/mapper/r0 2
+	block_io check /dev/mapper/r0 2
 	null_blk_set spare badblocks=-500-500
 	message r0 clear
-	python3 "$tests/block_io.py" check /dev/mapper/r0 2
+	block_io check /dev/mapper/r0 2
 	expect_reply 'remapped 128 already 0' r0 remap 0 1024
-	python3 "$tests/block_io.py" check /dev/mapper/r0 2
+	block_io check /dev/mapper/r0 2
 
 	# A spare that fails under a remapped block: the error goes to the caller, other blocks work.
 	local place
 	place=$(message r0 verify 80 | awk '{ print $NF }')
 	null_blk_set spare badblocks=+"$place-$((place + 7))"
-	expect_equal "$(python3 "$tests/block_io.py" read /dev/mapper/r0 80 8)" EIO "read of a bad spare"
+	expect_equal "$(block_io read /dev/mapper/r0 80 8)" EIO "read of a bad spare"
 	expect_errno EIO message r0 unremap 80
 	expect_match "$(message r0 verify 80)" "-> spare $place" "where the block is"
-	python3 "$tests/block_io.py" check /dev/mapper/r0 2 0 80
-	python3 "$tests/block_io.py" check /dev/mapper/r0 2 88 4008
+	block_io check /dev/mapper/r0 2 0 80
+	block_io check /dev/mapper/r0 2 88 4008
 	null_blk_set spare badblocks=-"$place-$((place + 7))"
-	python3 "$tests/block_io.py" check /dev/mapper/r0 2
+	block_io check /dev/mapper/r0 2
 	expect_reply 'unremapped 1' r0 unremap 80
-	python3 "$tests/block_io.py" check /dev/mapper/r0 2
+	block_io check /dev/mapper/r0 2
 }

@@ -6,7 +6,7 @@ MACHINES="uml uml-smp debian"
 test() {
 	make_null_blk main 2
 	make_null_blk spare 1
-	python3 "$tests/block_io.py" fill "$main" 1
+	block_io fill "$main" 1
 	null_blk_set main badblocks=+83-84
 	null_blk_set main badblocks=+800-815
 	make_remap r0 4096 "$main" "$spare" 0 1024
@@ -18,7 +18,7 @@ test() {
 	# Two whole blocks and one that is in order.
 	expect_reply 'remapped 3 already 0' r0 remap 800 24
 	expect_equal "$(status_word r0 2)" 18 "lost sectors"
-	python3 - <<'END'
+	python3 -S - <<'END'
 from block_io import Disk, Model, expect, outcome, pattern
 from device_mapper import Control
 
@@ -78,6 +78,6 @@ END
 	# 816 moved back with the clear that failed, or now.
 	message r0 clear
 	expect_equal "$(message r0 list)" end list
-	python3 "$tests/block_io.py" check /dev/mapper/r0 1 0 80
-	python3 "$tests/block_io.py" check /dev/mapper/r0 4 812 4
+	block_io check /dev/mapper/r0 1 0 80
+	block_io check /dev/mapper/r0 4 812 4
 }

@@ -8,7 +8,7 @@ test() {
 	make_null_blk main 4 discard=1
 	make_null_blk spare 2 discard=1
 	make_remap r0 8192 "$main" "$spare" 8 1024
-	python3 - "$main" "$spare" "$SEED" <<'END'
+	python3 -S - "$main" "$spare" "$SEED" <<'END'
 import random
 import sys
 

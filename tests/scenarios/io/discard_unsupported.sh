@@ -6,7 +6,7 @@ test() {
 	make_null_blk main 2 discard=1
 	make_null_blk spare 2
 	make_remap r0 4096 "$main" "$spare" 0 1024
-	python3 - <<'END'
+	python3 -S - <<'END'
 from block_io import Disk, Model, outcome
 from device_mapper import Control
 

@@ -8,21 +8,21 @@ edges() {
 	local last=$((sectors - 1))
 	last_block=$((last / block * block))
 	make_remap r0 "$sectors" "$main" "$spare" 8 $((4 * block)) main_start 5 block_size "$block"
-	python3 "$tests/block_io.py" fill "$main" behind $((5 + sectors)) 64
-	python3 "$tests/block_io.py" fill /dev/mapper/r0 first
+	block_io fill "$main" behind $((5 + sectors)) 64
+	block_io fill /dev/mapper/r0 first
 	expect_reply "sector 0 -> spare 8" r0 remap 0
 	expect_reply "sector $last_block -> spare $((8 + block))" r0 remap "$last"
-	python3 "$tests/block_io.py" check /dev/mapper/r0 first
-	python3 "$tests/block_io.py" fill /dev/mapper/r0 second
-	python3 "$tests/block_io.py" check /dev/mapper/r0 second
-	python3 "$tests/block_io.py" check "$main" behind $((5 + sectors)) 64
+	block_io check /dev/mapper/r0 first
+	block_io fill /dev/mapper/r0 second
+	block_io check /dev/mapper/r0 second
+	block_io check "$main" behind $((5 + sectors)) 64
 	expect_reply "unremapped 1" r0 unremap 0
 	expect_reply "unremapped 1" r0 unremap "$last"
-	python3 "$tests/block_io.py" check /dev/mapper/r0 second
+	block_io check /dev/mapper/r0 second
 	# What lies behind the target on main belongs to somebody else.
-	python3 "$tests/block_io.py" check "$main" behind $((5 + sectors)) 64
-	expect_equal "$(python3 "$tests/block_io.py" read /dev/mapper/r0 "$last" 1)" ok "read of the last sector"
-	expect_equal "$(python3 "$tests/block_io.py" write /dev/mapper/r0 "$sectors" 1 x)" ENOSPC "write behind the end"
+	block_io check "$main" behind $((5 + sectors)) 64
+	expect_equal "$(block_io read /dev/mapper/r0 "$last" 1)" ok "read of the last sector"
+	expect_equal "$(block_io write /dev/mapper/r0 "$sectors" 1 x)" ENOSPC "write behind the end"
 	remove_mapped r0
 }
 

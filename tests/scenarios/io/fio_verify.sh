@@ -9,7 +9,7 @@ test() {
 	make_remap r0 32768 "$main" "$spare" 0 4096
 	verifying_fio /dev/mapper/r0 "$(scaled 4)" &
 	local fio=$!
-	python3 "$tests/random_moves.py" r0 32768 "$SEED" "$fio"
+	python3 -S "$tests/random_moves.py" r0 32768 "$SEED" "$fio"
 	wait "$fio" || fail "fio: $(cat "$work/fio")"
 	expect_match "$(cat "$work/fio")" 'err= 0' "what fio says"
 }

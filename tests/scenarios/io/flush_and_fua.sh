@@ -22,7 +22,7 @@ test() {
 	make_logged spare
 	make_remap r0 8192 /dev/mapper/logged_main /dev/mapper/logged_spare 0 1024
 	expect_equal "$(cat "$(sysfs_of /dev/mapper/r0)/queue/fua")" 1 "FUA of the device"
-	python3 - "$log_main" "$log_spare" <<'END'
+	python3 -S - "$log_main" "$log_spare" <<'END'
 import os
 import struct
 import sys

@@ -12,7 +12,7 @@ test() {
 	reads=$(disk_stat /dev/mapper/r0 1) writes=$(disk_stat /dev/mapper/r0 5)
 	main_reads=$(disk_stat "$main" 1) spare_reads=$(disk_stat "$spare" 1)
 	message r0 stats reset
-	python3 - <<'END'
+	python3 -S - <<'END'
 from block_io import Disk, pattern
 device = Disk("/dev/mapper/r0")
 for n in range(30):

@@ -7,7 +7,7 @@ test() {
 	# It answers after 200 ms.
 	make_null_blk spare 1 irqmode=2 completion_nsec=200000000
 	make_remap r0 4096 "$main" "$spare" 0 1024
-	python3 - <<'END'
+	python3 -S - <<'END'
 import errno
 import os
 import threading

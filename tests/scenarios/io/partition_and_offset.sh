@@ -12,17 +12,17 @@ test() {
 	local partition=${disk}1
 	[[ -b $partition ]] || partition=${disk}p1
 	[[ -b $partition ]] || fail "no partition of $disk: $(ls "$disk"*)"
-	python3 "$tests/block_io.py" fill "$disk" outside 2048 8192
+	block_io fill "$disk" outside 2048 8192
 	make_remap r0 4000 "$partition" "$spare" 16 1024 main_start 1003
-	python3 "$tests/block_io.py" check /dev/mapper/r0 none 2>/dev/null && fail "check finds no difference"
-	python3 "$tests/random_walk.py" r0 8 128 "$(scaled 300)" "$SEED" "$partition" 1003 "$spare"
+	block_io check /dev/mapper/r0 none 2>/dev/null && fail "check finds no difference"
+	python3 -S "$tests/random_walk.py" r0 8 128 "$(scaled 300)" "$SEED" "$partition" 1003 "$spare"
 	message r0 clear
 	# Sector 0 of the target is sector 2048 + 1003 of the disk, remapped or not.
-	python3 "$tests/block_io.py" fill /dev/mapper/r0 inside
+	block_io fill /dev/mapper/r0 inside
 	message r0 remap 0 64
-	python3 "$tests/block_io.py" fill /dev/mapper/r0 moved 0 64
+	block_io fill /dev/mapper/r0 moved 0 64
 	message r0 unremap 0 64
-	python3 - "$disk" <<'END'
+	python3 -S - "$disk" <<'END'
 import sys
 from block_io import Disk, expect, pattern
 disk = Disk(sys.argv[1])

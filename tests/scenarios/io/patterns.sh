@@ -7,7 +7,7 @@ test() {
 	make_null_blk main 16
 	make_null_blk spare 4
 	make_remap r0 32768 "$main" "$spare" 128 4096
-	python3 - "$main" "$spare" <<'END'
+	python3 -S - "$main" "$spare" <<'END'
 import sys
 from block_io import Disk, expect, pattern
 from device_mapper import Control

@@ -12,7 +12,7 @@ walk() {
 	make_remap r0 "$sectors" "$main" "$spare" 40 $((slots * block + block - 1)) \
 		main_start "$start" block_size "$block"
 	expect_equal "$(status_word r0 1)" "0/$slots" "spare blocks"
-	python3 "$tests/random_walk.py" r0 "$block" "$slots" "$5" "$SEED" "$main" "$start" "$spare"
+	python3 -S "$tests/random_walk.py" r0 "$block" "$slots" "$5" "$SEED" "$main" "$start" "$spare"
 	remove_mapped r0
 	remove_null_blk nb_main
 	remove_null_blk nb_spare

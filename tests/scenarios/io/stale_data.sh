@@ -6,9 +6,9 @@ MACHINES="uml uml-smp debian"
 test() {
 	make_null_blk main 2
 	make_null_blk spare 1
-	python3 "$tests/block_io.py" fill "$spare" foreign
+	block_io fill "$spare" foreign
 	make_remap r0 4096 "$main" "$spare" 0 64 # 8 blocks
-	python3 - <<'END'
+	python3 -S - <<'END'
 import random, os
 
 from block_io import Disk, Model, pattern

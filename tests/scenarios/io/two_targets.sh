@@ -9,9 +9,9 @@ test() {
 	make_null_blk spare 8
 	make_remap r0 16384 "$main_a" "$spare" 0 2048
 	make_remap r1 16384 "$main_b" "$spare" 2048 2048 block_size 16
-	python3 "$tests/random_walk.py" r0 8 256 "$(scaled 600)" "$SEED" "$main_a" 0 "$spare" &
+	python3 -S "$tests/random_walk.py" r0 8 256 "$(scaled 600)" "$SEED" "$main_a" 0 "$spare" &
 	local first=$!
-	python3 "$tests/random_walk.py" r1 16 128 "$(scaled 600)" "$((SEED + 1))" "$main_b" 0 "$spare" &
+	python3 -S "$tests/random_walk.py" r1 16 128 "$(scaled 600)" "$((SEED + 1))" "$main_b" 0 "$spare" &
 	wait "$first" || fail "the walk on r0"
 	wait $! || fail "the walk on r1"
 	remove_mapped r0
@@ -20,12 +20,12 @@ test() {
 	make_mapped both \
 		"0 8192 remap $main_a $spare 0 512" \
 		"8192 8192 remap $main_b $spare 512 512"
-	python3 "$tests/block_io.py" fill /dev/mapper/both one
+	block_io fill /dev/mapper/both one
 	dmsetup message both 0 remap 8184
 	dmsetup message both 8192 remap 0
-	python3 "$tests/block_io.py" check /dev/mapper/both one
-	python3 "$tests/block_io.py" check "$spare" one 8184 8 2>/dev/null && fail "the spare has another place"
-	python3 "$tests/block_io.py" fill /dev/mapper/both two 8176 32
-	python3 "$tests/block_io.py" check /dev/mapper/both two 8176 32
+	block_io check /dev/mapper/both one
+	block_io check "$spare" one 8184 8 2>/dev/null && fail "the spare has another place"
+	block_io fill /dev/mapper/both two 8176 32
+	block_io check /dev/mapper/both two 8176 32
 	expect_equal "$(dmsetup status both | awk '{ print $4 }' | tr '\n' ' ')" "1/64 1/64 " "remaps of the two targets"
 }

@@ -8,7 +8,7 @@ test() {
 	# The copy takes a moment, so that both are under way.
 	make_null_blk spare 1 irqmode=2 completion_nsec=3000000
 	make_remap r0 4096 "$main" "$spare" 0 1024
-	python3 - "$(scaled 150)" <<'END'
+	python3 -S - "$(scaled 150)" <<'END'
 import os
 import random
 import sys

@@ -13,7 +13,7 @@ test() {
 	uml) cycles=1000 ;;
 	*) cycles=60 ;;
 	esac
-	python3 - "$main" "$spare" "$cycles" <<'END'
+	python3 -S - "$main" "$spare" "$cycles" <<'END'
 import ctypes
 import os
 import sys

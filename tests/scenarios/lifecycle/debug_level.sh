@@ -22,8 +22,10 @@ test() {
 	log_mark
 	make_remap r0 4096 "$main" "$spare" 0 1024
 	message r0 remap 8
-	expect_match "$(log_lines)" '4096 sectors in blocks of 8' "log at level 1"
-	[[ $(log_lines) != *'spare sector'* ]] || fail "a relocation is logged at level 1: $(log_lines)"
+	local lines
+	lines=$(log_lines)
+	expect_match "$lines" '4096 sectors in blocks of 8' "log at level 1"
+	[[ $lines != *'spare sector'* ]] || fail "a relocation is logged at level 1: $lines"
 	set_level 2
 	log_mark
 	message r0 remap 16

@@ -14,7 +14,7 @@ test() {
 		local fio=$!
 		until [[ $(dmsetup info -c --noheadings -o open r0) != 0 ]]; do sleep 0.05; done
 		expect_errno EBUSY dmsetup remove r0
-		message r0 remap 0 8192 >"$work/message" 2>&1 &
+		dmsetup message r0 0 remap 0 8192 >"$work/message" 2>&1 &
 		local mover=$!
 		sleep 0.1
 		# The table becomes one of errors; the device stays while it is open.

@@ -7,9 +7,9 @@ test() {
 	make_null_blk main 2
 	make_null_blk spare 1
 	make_remap r0 4096 "$main" "$spare" 0 1024
-	python3 "$tests/block_io.py" fill /dev/mapper/r0 1
+	block_io fill /dev/mapper/r0 1
 	message r0 remap 100 500
-	python3 "$tests/block_io.py" fill /dev/mapper/r0 2
+	block_io fill /dev/mapper/r0 2
 	local before
 	before=$(message r0 list)
 	dmsetup suspend r0
@@ -20,7 +20,7 @@ test() {
 	expect_errno EAGAIN message r0 unremap 104
 	dmsetup resume r0
 	expect_equal "$(message r0 list)" "$before" "list after resume"
-	python3 "$tests/block_io.py" check /dev/mapper/r0 2
+	block_io check /dev/mapper/r0 2
 	expect_reply "unremapped 63" r0 unremap 0 4096
-	python3 "$tests/block_io.py" check /dev/mapper/r0 2
+	block_io check /dev/mapper/r0 2
 }

@@ -7,8 +7,8 @@ test() {
 	# A pass takes a while.
 	make_null_blk spare 16 irqmode=2 completion_nsec=100000000
 	make_remap r0 32768 "$main" "$spare" 0 32768
-	python3 "$tests/block_io.py" fill "$main" 1
-	python3 - <<'END'
+	block_io fill "$main" 1
+	python3 -S - <<'END'
 import threading
 import time
 
@@ -46,5 +46,5 @@ remaps = during("clear")
 assert 0 < len(remaps) < 4096, len(remaps)
 assert control.message("r0", "clear") == f"cleared {len(remaps)}"
 END
-	python3 "$tests/block_io.py" check /dev/mapper/r0 1
+	block_io check /dev/mapper/r0 1
 }

@@ -9,7 +9,7 @@ test() {
 	make_remap r0 32768 "$main" "$spare" 0 4096
 	verifying_fio /dev/mapper/r0 "$(scaled 6)" &
 	local fio=$!
-	python3 - "$fio" <<'END'
+	python3 -S - "$fio" <<'END'
 import os
 import random
 import sys

@@ -7,8 +7,8 @@ test() {
 	make_null_blk main 2
 	make_null_blk spare 1 irqmode=2 completion_nsec=1000000000
 	make_remap r0 4096 "$main" "$spare" 0 1024
-	python3 "$tests/block_io.py" fill "$main" 1
-	python3 - <<'END'
+	block_io fill "$main" 1
+	python3 -S - <<'END'
 import threading
 import time
 
@@ -44,5 +44,5 @@ for turn, flush in enumerate((True, False)):
     for n in range(8):
         expect(ends[n], pattern(1, sector, 8), sector, "a read that was held")
 END
-	python3 "$tests/block_io.py" check /dev/mapper/r0 1
+	block_io check /dev/mapper/r0 1
 }

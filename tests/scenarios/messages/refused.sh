@@ -6,11 +6,11 @@ MACHINES="uml uml-smp debian"
 # refuse <argument> <reason> <message>...
 refuse() {
 	local before after
-	before=$(dmsetup status r0; message r0 list)
+	before=$(ask status r0; message r0 list)
 	log_mark
 	expect_errno EINVAL message r0 "${@:3}"
 	expect_log "'$1'" "$2"
-	after=$(dmsetup status r0; message r0 list)
+	after=$(ask status r0; message r0 list)
 	expect_equal "$after" "$before" "what is remapped after '${*:3}'"
 }
 

@@ -33,4 +33,10 @@ test() {
 	expect_reply 'remapped 4 already 0' r0 remap 16352 32
 	expect_reply 'cleared 4' r0 clear
 	expect_reply 'cleared 0' r0 clear
+
+	# And as a user sees it.
+	expect_match "$(dmsetup message r0 0 remap 8)" '^sector 8 -> spare [0-9]+$' "what dmsetup prints"
+	expect_errno EEXIST dmsetup message r0 0 remap 8
+	expect_errno EINVAL dmsetup message r0 0 remap x
+	expect_match "$(dmsetup status r0)" '^0 16384 remap 1/32 0 0 8 ok none reads=' "dmsetup status"
 }

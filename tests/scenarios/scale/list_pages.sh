@@ -7,7 +7,7 @@ test() {
 	make_null_blk main 16
 	make_null_blk spare 8
 	make_remap r0 32768 "$main" "$spare" 0 16384 block_size 1
-	python3 - "$(scaled 6000)" "$SEED" <<'END'
+	python3 -S - "$(scaled 6000)" "$SEED" <<'END'
 import random
 import sys
 

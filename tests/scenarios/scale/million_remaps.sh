@@ -8,7 +8,7 @@ test() {
 	make_null_blk main 2048 memory_backed=0
 	make_null_blk spare 1024 memory_backed=0
 	make_remap r0 4194304 "$main" "$spare" 0 2097152 block_size 2
-	python3 - "$SEED" <<'END'
+	python3 -S - "$SEED" <<'END'
 import random
 import sys
 import time

@@ -7,7 +7,7 @@ test() {
 	make_null_blk main 2
 	make_null_blk spare 1
 	make_remap r0 4096 "$main" "$spare" 0 160 # 20 blocks
-	python3 "$tests/block_io.py" fill /dev/mapper/r0 1
+	block_io fill /dev/mapper/r0 1
 	expect_equal "$(health r0)" ok "health of an empty table"
 	expect_reply 'remapped 18 already 0' r0 remap 0 144
 	expect_equal "$(health r0)" ok "health with a tenth free"
@@ -24,9 +24,9 @@ test() {
 	expect_errno ENOSPC message r0 remap 152 16
 	expect_equal "$(status_word r0 1)" 20/20 "remapped blocks after refused remaps"
 	expect_reply 'sector 160 not remapped' r0 verify 160
-	python3 "$tests/block_io.py" check /dev/mapper/r0 1
-	python3 "$tests/block_io.py" fill /dev/mapper/r0 2
-	python3 "$tests/block_io.py" check /dev/mapper/r0 2
+	block_io check /dev/mapper/r0 1
+	block_io fill /dev/mapper/r0 2
+	block_io check /dev/mapper/r0 2
 
 	# What is freed is used again; a range takes what there is, and says how far it came.
 	expect_reply 'unremapped 2' r0 unremap 0 16
@@ -37,8 +37,8 @@ test() {
 	expect_match "$(message r0 verify 408)" '^sector 408 -> spare [0-9]+$' "what was done"
 	expect_reply 'sector 416 not remapped' r0 verify 416
 	expect_equal "$(health r0)" spare_full health
-	python3 "$tests/block_io.py" check /dev/mapper/r0 2
+	block_io check /dev/mapper/r0 2
 	expect_reply 'cleared 20' r0 clear
 	expect_equal "$(health r0)" ok "health after clear"
-	python3 "$tests/block_io.py" check /dev/mapper/r0 2
+	block_io check /dev/mapper/r0 2
 }

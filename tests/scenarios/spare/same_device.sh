@@ -6,10 +6,10 @@ MACHINES="uml uml-smp debian"
 test() {
 	make_null_blk disk 4
 	make_remap r0 6144 "$disk" "$disk" 6144 2048
-	python3 "$tests/random_walk.py" r0 8 256 "$(scaled 300)" "$SEED" "$disk" 0 "$disk"
+	python3 -S "$tests/random_walk.py" r0 8 256 "$(scaled 300)" "$SEED" "$disk" 0 "$disk"
 	remove_mapped r0
 	make_remap r0 4096 "$disk" "$disk" 0 1024 main_start 1024
-	python3 "$tests/random_walk.py" r0 8 128 "$(scaled 300)" "$SEED" "$disk" 1024 "$disk"
+	python3 -S "$tests/random_walk.py" r0 8 128 "$(scaled 300)" "$SEED" "$disk" 1024 "$disk"
 	remove_mapped r0
 	log_mark
 	expect_errno EINVAL make_remap r0 6145 "$disk" "$disk" 6144 2048

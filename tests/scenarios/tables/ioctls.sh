@@ -13,14 +13,14 @@ test() {
 	expect_equal "$(cat "$(sysfs_of /dev/mapper/r0)/slaves"/*/dev | sort)" \
 		"$(cat "$(sysfs_of "$main")/dev" "$(sysfs_of "$spare")/dev" | sort)" "devices below"
 	# 512-byte sectors in the middle of a logical block cannot be read.
-	expect_equal "$(python3 "$tests/block_io.py" read /dev/mapper/r0 1 1)" EINVAL "a read of half a block"
+	expect_equal "$(block_io read /dev/mapper/r0 1 1)" EINVAL "a read of half a block"
 	remove_mapped r0
 
 	make_null_blk other 2
 	make_null_blk large 1 blocksize=4096
 	make_remap r0 4096 "$other" "$large" 0 1024
 	expect_equal "$(blockdev --getss /dev/mapper/r0)" 4096 "logical block size with a larger one on the spare"
-	python3 "$tests/block_io.py" fill /dev/mapper/r0 1
+	block_io fill /dev/mapper/r0 1
 	message r0 remap 0 64
-	python3 "$tests/block_io.py" check /dev/mapper/r0 1
+	block_io check /dev/mapper/r0 1
 }

@@ -6,7 +6,7 @@ MACHINES="uml uml-smp debian"
 test() {
 	make_null_blk main 2
 	make_null_blk spare 1
-	python3 "$tests/block_io.py" fill "$main" 1
+	block_io fill "$main" 1
 	defer remove_mapped r0
 	remap_line 4096 "$main" "$spare" 0 1024 | dmsetup create --readonly r0
 	expect_equal "$(health r0)" read_only health
@@ -20,7 +20,7 @@ test() {
 	done
 	expect_reply 'sector 8 not remapped' r0 verify 8
 	expect_equal "$(message r0 list)" end list
-	python3 - <<'END'
+	python3 -S - <<'END'
 import errno
 import os
 from block_io import pattern

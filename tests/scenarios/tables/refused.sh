@@ -8,9 +8,12 @@ MACHINES="uml uml-smp debian"
 refuse() {
 	log_mark
 	expect_errno "$1" make_mapped r0 "0 ${5:-4096} remap $4"
-	expect_log "'$2'" "$3"
-	expect_match "$(dmesg | grep 'device-mapper: table: ' | tail -n 1)" ": remap: $3" "ti->error"
-	expect_equal "$(dmsetup ls)" "No devices found" "devices"
+	local lines
+	lines=$(log_lines '')
+	expect_match "$lines" "dm_remap: table refused: '$2': $3" "the kernel's log"
+	expect_match "$lines" "device-mapper: table: [0-9:]+: remap: $3" "ti->error"
+	expect_equal "$(grep -c 'dm_remap: ' <<<"$lines")" 1 "lines in the log"
+	[[ ! -e /sys/block/dm-0 ]] || fail "a device is left"
 }
 
 test() {

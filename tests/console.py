@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Carries out commands from standard input, so that a scenario need not start a process for each:
+where everything is checked, that takes a second.
+
+A command is a line of words between unit separators. Its output is followed by a line that begins
+with an end-of-transmission character and has the exit status.
+"""
+
+import errno
+import os
+import signal
+import stat
+import sys
+import time
+
+import block_io
+from device_mapper import Control
+
+control = Control()
+log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+
+
+def node(name):
+    return "/dev/mapper/" + name
+
+
+def create(name, *lines):
+    """A mapped device with these table lines, and its node."""
+    control.create(name)
+    try:
+        control.load(name, "\n".join(lines))
+        control.resume(name)
+    except OSError:
+        control.remove(name)
+        raise
+    if os.path.lexists(node(name)):
+        os.unlink(node(name))
+    os.mknod(node(name), stat.S_IFBLK | 0o600, control.number(name))
+
+
+def remove(name):
+    """Removes a mapped device, if there is one."""
+    try:
+        # What is suspended would keep its I/O, and whoever waits for it, for ever.
+        control.resume(name)
+    except OSError:
+        pass
+    for left in reversed(range(50)):
+        try:
+            control.remove(name)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                break
+            if left == 0:
+                raise
+            # Somebody who is about to close it.
+            time.sleep(0.1)
+        else:
+            break
+    if os.path.lexists(node(name)):
+        os.unlink(node(name))
+
+
+def log_mark():
+    os.lseek(log, 0, os.SEEK_END)
+
+
+def log_lines():
+    """What the kernel has logged since log_mark."""
+    while True:
+        try:
+            record = os.read(log, 8192).decode(errors="replace")
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            print("(lines were lost)")
+            continue
+        print(record.split(";", 1)[1].split("\n")[0])
+
+
+def message(name, *words):
+    reply = control.message(name, " ".join(words))
+    if reply is not None:
+        print(reply)
+
+
+COMMANDS = {
+    "create": create,
+    "remove": remove,
+    "message": message,
+    "status": lambda name: print(control.status(name)),
+    "log_mark": log_mark,
+    "log_lines": log_lines,
+    "block_io": lambda *words: block_io.carry_out(list(words)),
+}
+
+
+def carry_out(words):
+    try:
+        COMMANDS[words[0]](*words[1:])
+    except SystemExit as end:
+        print(end)
+    except Exception as error:  # whatever it is belongs to the scenario that asked
+        print(f"{' '.join(words)}: {type(error).__name__}: {error}")
+    else:
+        return 0
+    return 1
+
+
+def main():
+    # A scenario that takes too long still needs it to tidy up.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for line in sys.stdin:
+        status = carry_out(line.rstrip("\n").split("\x1f"))
+        print(f"\x04{status}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
