@@ -4,6 +4,7 @@
 # Everything that is made here is removed by tidy_up, the newest first.
 
 work=/tmp/scenario
+tests=${tests:?is the directory that this file is in}
 
 # --- the verdict --------------------------------------------------------------------------------
 
@@ -294,12 +295,12 @@ counter() {
 
 log_mark() { ask log_mark; }
 
-# log_lines [<text>]: lines of the module since the last log_mark or log_lines.
+# Lines of the module since the last log_mark.
 log_lines() {
 	local line lines
 	lines=$(ask log_lines)
 	while IFS= read -r line; do
-		[[ $line != *"${1-dm_remap: }"* ]] || printf '%s\n' "$line"
+		[[ $line != *'dm_remap: '* ]] || printf '%s\n' "$line"
 	done <<<"$lines"
 }
 

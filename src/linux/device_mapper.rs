@@ -161,6 +161,11 @@ impl Setup<'_> {
         MappedDevice(md)
     }
 
+    /// The table that the target is part of.
+    pub(crate) fn table(&self) -> Table {
+        Table(self.target().table)
+    }
+
     /// Number of the mapped device, which it has before it is there for user space.
     pub(crate) fn mapped_device_number(&self) -> DeviceNumber {
         // SAFETY: The mapped device of a table exists and has a disk.
@@ -221,6 +226,15 @@ pub(crate) struct MappedDevice(*mut bindings::mapped_device);
 unsafe impl Send for MappedDevice {}
 // SAFETY: As above.
 unsafe impl Sync for MappedDevice {}
+
+/// Identity of a table. Two targets of one table have the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Table(*mut bindings::dm_table);
+
+// SAFETY: Only compared.
+unsafe impl Send for Table {}
+// SAFETY: As above.
+unsafe impl Sync for Table {}
 
 impl MappedDevice {
     /// Calls `with` with the name of the mapped device.

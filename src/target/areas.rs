@@ -11,7 +11,10 @@ use remap_core::geometry::SectorRange;
 
 use crate::linux::{
     block_device::BlockDevice,
-    device_mapper::MappedDevice,
+    device_mapper::{
+        MappedDevice,
+        Table, //
+    },
     registry::registry, //
 };
 
@@ -25,6 +28,7 @@ enum Use {
 struct Area {
     id: u64,
     owner: MappedDevice,
+    table: Table,
     device: ARef<BlockDevice>,
     /// Counted on the whole disk.
     range: SectorRange,
@@ -50,13 +54,14 @@ pub(super) fn init() {
     claimed::init();
 }
 
-/// Claims the areas of a table of `owner`.
+/// Claims the areas of a target in `table` of `owner`.
 ///
-/// `EBUSY` where the spare area of another mapped device is touched, or the spare area touches
-/// another's main one. Tables of one device may share their areas: one of them replaces the
-/// other. `EINVAL` where a range ends beyond what a disk can have. May sleep.
+/// `EBUSY` where the spare area of another target is touched, or the spare area touches another's
+/// main one. Targets in different tables of one device may share their areas: one of the tables
+/// replaces the other. `EINVAL` where a range ends beyond what a disk can have. May sleep.
 pub(super) fn claim(
     owner: MappedDevice,
+    table: Table,
     main: (&BlockDevice, SectorRange),
     spare: (&BlockDevice, SectorRange),
 ) -> Result<Claim> {
@@ -64,6 +69,7 @@ pub(super) fn claim(
         Ok(Area {
             id,
             owner,
+            table,
             range: device.on_disk(range).ok_or(EINVAL)?,
             device: device.into(),
             purpose,
@@ -91,7 +97,7 @@ pub(super) fn claim(
 
 impl Area {
     fn conflicts_with(&self, other: &Area) -> bool {
-        self.owner != other.owner
+        (self.owner != other.owner || self.table == other.table)
             && (self.purpose == Use::Spare || other.purpose == Use::Spare)
             && self.device.same_disk(&other.device)
             && self.range.overlaps(&other.range)

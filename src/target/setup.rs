@@ -85,6 +85,7 @@ pub(super) fn construct(setup: &mut Setup<'_>, words: &[&[u8]]) -> Result<KBox<R
     let slots = slots(&arguments, block);
     let area = areas::claim(
         setup.mapped_device(),
+        setup.table(),
         (&main, main_range),
         (&spare, arguments.spare),
     )

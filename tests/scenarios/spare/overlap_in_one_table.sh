@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="two targets of one table cannot share a spare area"
+DESCRIPTION="two targets of one table cannot share a spare area, and may lie side by side"
 
 test() {
 	make_null_blk main 4
@@ -8,4 +8,14 @@ test() {
 	expect_errno EBUSY make_mapped both \
 		"0 2048 remap $main $spare 0 512" \
 		"2048 2048 remap $main $spare 256 512 2 main_start 2048"
+	expect_errno EBUSY make_mapped both \
+		"0 2048 remap $main $spare 0 512" \
+		"2048 2048 remap $spare $main 4096 512"
+	make_mapped both \
+		"0 2048 remap $main $spare 0 512" \
+		"2048 2048 remap $main $spare 512 512 2 main_start 2048"
+	# And again, while that table is active.
+	dmsetup table both | dmsetup load both
+	dmsetup suspend both
+	dmsetup resume both
 }

@@ -9,7 +9,7 @@ refuse() {
 	log_mark
 	expect_errno "$1" make_mapped r0 "0 ${5:-4096} remap $4"
 	local lines
-	lines=$(log_lines '')
+	lines=$(ask log_lines)
 	expect_match "$lines" "dm_remap: table refused: '$2': $3" "the kernel's log"
 	expect_match "$lines" "device-mapper: table: [0-9:]+: remap: $3" "ti->error"
 	expect_equal "$(grep -c 'dm_remap: ' <<<"$lines")" 1 "lines in the log"
