@@ -12,8 +12,9 @@ requires() {
 }
 
 test() {
-	make_null_blk main 2
-	make_null_blk spare 1
+	# null_blk would inject faults of its own.
+	make_brd 2 2048
+	main=/dev/ram0 spare=/dev/ram1
 	echo 0 >/sys/kernel/debug/failslab/ignore-gfp-wait
 	echo 0 >/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait
 	echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
