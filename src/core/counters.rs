@@ -77,9 +77,9 @@ impl Counters {
         }
     }
 
-    /// What was counted since `earlier`.
+    /// What was counted since `earlier`. A bio that was about to wait then may be missing.
     pub fn since(&self, earlier: &Self) -> Self {
-        self.zip(earlier, u64::wrapping_sub)
+        self.zip(earlier, u64::saturating_sub)
     }
 
     /// Both together.

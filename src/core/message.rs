@@ -68,24 +68,25 @@ pub struct Refusal<'a> {
 }
 
 impl Message {
-    /// Parses the words of a message to a target of `sectors` sectors.
-    pub fn parse<'a>(words: &[&'a [u8]], sectors: u64) -> Result<Self, Refusal<'a>> {
+    /// Parses the words of a message to a target that has these sectors of its mapped device. Users
+    /// count from the start of the device, the message that is returned from that of the target.
+    pub fn parse<'a>(words: &[&'a [u8]], target: SectorRange) -> Result<Self, Refusal<'a>> {
         let command = words.first().copied().unwrap_or(b"");
         match words {
             [b"ping"] => Ok(Message::Ping),
-            [b"remap", range @ ..] => select(command, range, sectors).map(Message::Remap),
-            [b"unremap", range @ ..] => select(command, range, sectors).map(Message::Unremap),
-            [b"verify", sector] => on_target(sector, sectors).map(Message::Verify),
+            [b"remap", range @ ..] => select(command, range, target).map(Message::Remap),
+            [b"unremap", range @ ..] => select(command, range, target).map(Message::Unremap),
+            [b"verify", sector] => on_target(sector, target).map(Message::Verify),
             [b"list"] => Ok(Message::List {
                 from: 0,
                 max: u64::MAX,
             }),
             [b"list", from] => Ok(Message::List {
-                from: on_target(from, sectors)?,
+                from: on_target(from, target)?,
                 max: u64::MAX,
             }),
             [b"list", from, max] => Ok(Message::List {
-                from: on_target(from, sectors)?,
+                from: on_target(from, target)?,
                 max: number(max)?,
             }),
             [b"clear"] => Ok(Message::Clear),
@@ -110,22 +111,20 @@ fn number(text: &[u8]) -> Result<u64, Refusal<'_>> {
     })
 }
 
-fn on_target(text: &[u8], sectors: u64) -> Result<u64, Refusal<'_>> {
-    let sector = number(text)?;
-    if sector < sectors {
-        Ok(sector)
-    } else {
-        Err(Refusal {
+fn on_target(text: &[u8], target: SectorRange) -> Result<u64, Refusal<'_>> {
+    match number(text)?.checked_sub(target.start()) {
+        Some(sector) if sector < target.len() => Ok(sector),
+        _ => Err(Refusal {
             argument: text,
             error: Error::OutsideTarget,
-        })
+        }),
     }
 }
 
 fn select<'a>(
     command: &'a [u8],
     words: &[&'a [u8]],
-    sectors: u64,
+    target: SectorRange,
 ) -> Result<SectorRange, Refusal<'a>> {
     let (first, count) = match *words {
         [first] => (first, None),
@@ -137,10 +136,10 @@ fn select<'a>(
             })
         }
     };
-    let start = on_target(first, sectors)?;
+    let start = on_target(first, target)?;
     let len = count.map_or(Ok(1), number)?;
     match SectorRange::new(start, len) {
-        Some(range) if len > 0 && range.fits(sectors) => Ok(range),
+        Some(range) if len > 0 && range.fits(target.len()) => Ok(range),
         _ => Err(Refusal {
             argument: count.unwrap_or(first),
             error: Error::OutsideTarget,
@@ -153,13 +152,13 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    fn parse(text: &str) -> Result<Message, Error> {
-        let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
-        Message::parse(&words, 1000).map_err(|refusal| refusal.error)
-    }
-
     fn range(start: u64, len: u64) -> SectorRange {
         SectorRange::new(start, len).unwrap()
+    }
+
+    fn parse(text: &str) -> Result<Message, Error> {
+        let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
+        Message::parse(&words, range(0, 1000)).map_err(|refusal| refusal.error)
     }
 
     #[test]
@@ -180,6 +179,20 @@ mod tests {
         assert_eq!(parse("clear"), Ok(Message::Clear));
         assert_eq!(parse("stats"), Ok(Message::Stats));
         assert_eq!(parse("stats reset"), Ok(Message::ResetStats));
+    }
+
+    #[test]
+    fn sectors_count_from_the_start_of_the_device() {
+        let second = range(5000, 100);
+        let parse = |text: &'static str| {
+            let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
+            Message::parse(&words, second).map_err(|refusal| refusal.error)
+        };
+        assert_eq!(parse("remap 5000 100"), Ok(Message::Remap(range(0, 100))));
+        assert_eq!(parse("verify 5099"), Ok(Message::Verify(99)));
+        assert_eq!(parse("verify 4999"), Err(Error::OutsideTarget));
+        assert_eq!(parse("verify 5100"), Err(Error::OutsideTarget));
+        assert_eq!(parse("remap 5000 101"), Err(Error::OutsideTarget));
     }
 
     #[test]

@@ -73,11 +73,6 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         self.entries
     }
 
-    /// Number of slots, free or not.
-    pub fn slots(&self) -> u32 {
-        self.spares.slots()
-    }
-
     /// Number of free slots.
     pub fn free_slots(&self) -> u32 {
         self.spares.free()
@@ -194,13 +189,14 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         }
     }
 
-    /// `block` stays in its slot.
-    pub fn cancel_unremap<W>(&mut self, index: &Index<W>, block: u64, lost: bool)
+    /// `block`, which has no lost sectors, stays in its slot.
+    pub fn cancel_unremap<W>(&mut self, index: &Index<W>, block: u64)
     where
         W: AsRef<[AtomicU64]>,
     {
         if let Some(slot) = self.tree.get(block) {
-            index.set(block, Route::Spare { slot, lost }, &mut self.occupancy);
+            let route = Route::Spare { slot, lost: false };
+            index.set(block, route, &mut self.occupancy);
         }
     }
 }
@@ -321,7 +317,7 @@ mod tests {
                             table.finish_unremap(&readers, block);
                             model.remove(&block);
                         } else {
-                            table.cancel_unremap(&readers, block, false);
+                            table.cancel_unremap(&readers, block);
                         }
                     }
                 }

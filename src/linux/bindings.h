@@ -18,6 +18,9 @@
 #include <linux/sysfs.h>
 
 static const u8 REMAP_CONST_BLK_STS_OK = (__force u8)BLK_STS_OK;
+static const u8 REMAP_CONST_BLK_STS_AGAIN = (__force u8)BLK_STS_AGAIN;
+static const u8 REMAP_CONST_BLK_STS_NOTSUPP = (__force u8)BLK_STS_NOTSUPP;
+static const u8 REMAP_CONST_BLK_STS_TARGET = (__force u8)BLK_STS_TARGET;
 static const u8 REMAP_CONST_BLK_STS_IOERR = (__force u8)BLK_STS_IOERR;
 static const u8 REMAP_CONST_BLK_STS_MEDIUM = (__force u8)BLK_STS_MEDIUM;
 static const u8 REMAP_CONST_BLK_STS_RESOURCE = (__force u8)BLK_STS_RESOURCE;

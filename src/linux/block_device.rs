@@ -98,6 +98,12 @@ impl BlockDevice {
         (unsafe { bindings::bdev_physical_block_size(self.as_ptr()) }) >> 9
     }
 
+    /// Whether the device has been taken away from under its users.
+    pub(crate) fn is_gone(&self) -> bool {
+        // SAFETY: The device is valid.
+        unsafe { bindings::bdev_is_gone(self.as_ptr()) }
+    }
+
     /// Whether the device is zoned.
     pub(crate) fn is_zoned(&self) -> bool {
         // SAFETY: The device is valid.

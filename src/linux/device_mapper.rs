@@ -14,9 +14,8 @@
 //!   [`Target::end_io`] on the way back. A [`HeldBio`] belongs to the target, which must submit
 //!   it or end it; it is ended with an error when dropped.
 //!
-//! Suspending: `presuspend` (bios still flow), then device-mapper waits for every clone, then
-//! `postsuspend`. Resuming: `preresume`, which may fail, then `resume`. At the swap of tables the
-//! order is: old `postsuspend`, new `preresume` and `resume`, old destroyed.
+//! Suspending: `presuspend` (bios still flow), then device-mapper waits for every clone. Resuming: `preresume`, which may fail, then `resume`. At the swap of tables the
+//! order is: new `preresume` and `resume`, old destroyed.
 //!
 //! C header: [`include/linux/device-mapper.h`](srctree/include/linux/device-mapper.h).
 
@@ -84,7 +83,7 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     type Note: Copy + Send;
 
     /// Makes the target of a table line. On an error nothing else is called.
-    fn construct(setup: &mut Setup<'_>, arguments: &[&[u8]]) -> Result<KBox<Self>>;
+    fn construct(setup: &mut Setup<'_>, arguments: &[&CStr]) -> Result<KBox<Self>>;
 
     /// Decides where a bio goes.
     fn map(&self, bio: MapBio<'_, Self>) -> Mapping;
@@ -97,9 +96,6 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
 
     /// The suspension was called off.
     fn presuspend_undo(&self);
-
-    /// No bio is in flight any more.
-    fn postsuspend(&self);
 
     /// The table is about to become the active one.
     fn preresume(&self) -> Result;
@@ -114,7 +110,7 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     fn arguments(&self, text: &mut Text<'_>) -> core::fmt::Result;
 
     /// Carries out a message. `true` where `reply` has something for the user.
-    fn message(&self, words: &[&[u8]], reply: &mut Text<'_>) -> Result<bool>;
+    fn message(&self, words: &[&CStr], reply: &mut Text<'_>) -> Result<bool>;
 
     /// The device and range behind every data sector, for limits and checks of device-mapper.
     /// Stops when `visit` returns something else than 0, and returns that.
@@ -168,11 +164,15 @@ impl Setup<'_> {
 
     /// Number of the mapped device, which it has before it is there for user space.
     pub(crate) fn mapped_device_number(&self) -> DeviceNumber {
-        // SAFETY: The mapped device of a table exists and has a disk.
-        let disk = unsafe { &*bindings::dm_disk(self.mapped_device().0) };
+        // SAFETY: The mapped device of a table exists and has a disk, whose numbers stay as they
+        // are.
+        let (major, minor) = unsafe {
+            let disk = bindings::dm_disk(self.mapped_device().0);
+            ((*disk).major, (*disk).first_minor)
+        };
         DeviceNumber {
-            major: disk.major as u32,
-            minor: disk.first_minor as u32,
+            major: major as u32,
+            minor: minor as u32,
         }
     }
 
@@ -337,7 +337,6 @@ impl<T: Target> Registration<T> {
                     (*slot).end_io = Some(Callbacks::<T>::end_io);
                     (*slot).presuspend = Some(Callbacks::<T>::presuspend);
                     (*slot).presuspend_undo = Some(Callbacks::<T>::presuspend_undo);
-                    (*slot).postsuspend = Some(Callbacks::<T>::postsuspend);
                     (*slot).preresume = Some(Callbacks::<T>::preresume);
                     (*slot).resume = Some(Callbacks::<T>::resume);
                     (*slot).status = Some(Callbacks::<T>::status);
@@ -368,12 +367,12 @@ struct Callbacks<T: Target>(PhantomData<T>);
 /// # Safety
 ///
 /// `argv` has `argc` terminated strings that live as long as the result.
-unsafe fn words<'a>(argc: u32, argv: *mut *mut ffi::c_char) -> Result<KVec<&'a [u8]>> {
+unsafe fn words<'a>(argc: u32, argv: *mut *mut ffi::c_char) -> Result<KVec<&'a CStr>> {
     let mut words = KVec::with_capacity(argc as usize, GFP_KERNEL)?;
     for n in 0..argc as usize {
         // SAFETY: The caller promises `argc` strings.
         let word = unsafe { CStr::from_char_ptr((*argv.add(n)).cast_const()) };
-        words.push(word.to_bytes(), GFP_KERNEL)?;
+        words.push(word, GFP_KERNEL)?;
     }
     Ok(words)
 }
@@ -473,16 +472,6 @@ impl<T: Target> Callbacks<T> {
     unsafe extern "C" fn presuspend_undo(ti: *mut bindings::dm_target) {
         // SAFETY: The table is set up.
         unsafe { Self::target(ti) }.presuspend_undo();
-    }
-
-    /// Is suspended.
-    ///
-    /// # Safety
-    ///
-    /// Called by device-mapper with a target that is set up.
-    unsafe extern "C" fn postsuspend(ti: *mut bindings::dm_target) {
-        // SAFETY: The table is set up.
-        unsafe { Self::target(ti) }.postsuspend();
     }
 
     /// Resumes, if it can.

@@ -30,13 +30,12 @@ impl IoBuffer {
         Ok(Self(VVec::zeroed(bytes, GFP_KERNEL)?))
     }
 
-    /// Copies `data` into the buffer from its sector `at` on, as far as the buffer goes.
+    /// Copies `data` into the buffer from its sector `at` on, where there is room for it.
     pub(crate) fn put(&mut self, at: usize, data: &[u8]) {
         let first = at.saturating_mul(512).min(self.0.len());
-        if let Some(room) = self.0.get_mut(first..) {
-            for (to, from) in room.iter_mut().zip(data) {
-                *to = *from;
-            }
+        let end = first.saturating_add(data.len());
+        if let Some(room) = self.0.get_mut(first..end) {
+            room.copy_from_slice(data);
         }
     }
 

@@ -126,16 +126,6 @@ pub(crate) struct Drain<T> {
     retired: KVec<KBox<T>>,
 }
 
-impl<T> Drain<T> {
-    /// The token of a new gate.
-    pub(crate) const fn new() -> Self {
-        Self {
-            unfinished: None,
-            retired: KVec::new(),
-        }
-    }
-}
-
 /// A gate that guards a `T`; see the module's documentation.
 ///
 /// # Invariants
@@ -195,15 +185,20 @@ impl<T> Drop for Inside<'_, T> {
 }
 
 impl<T> Gate<T> {
-    /// A gate around `guarded` that nobody has entered. May sleep.
-    pub(crate) fn new(guarded: KBox<T>) -> Result<Self> {
+    /// A gate around `guarded` that nobody has entered, and the right to drain it. May sleep.
+    pub(crate) fn new(guarded: KBox<T>) -> Result<(Self, Drain<T>)> {
         let counters = PerCpuCounters::new()?;
         // INVARIANT: The box is ours.
-        Ok(Self {
+        let gate = Self {
             state: Atomic::new(0),
             guarded: AtomicPtr::new(KBox::into_raw(guarded)),
             counters,
-        })
+        };
+        let drain = Drain {
+            unfinished: None,
+            retired: KVec::new(),
+        };
+        Ok((gate, drain))
     }
 
     /// Enters. Any context but NMI.
@@ -240,21 +235,22 @@ impl<T> Gate<T> {
         unsafe { &*self.guarded.load(Ordering::Acquire) }
     }
 
-    /// Replaces what is guarded. The old one is freed by the next drain that succeeds.
-    ///
-    /// May sleep. `ENOMEM` with nothing changed.
-    pub(crate) fn replace(&self, drain: &mut Drain<T>, new: KBox<T>) -> Result {
-        drain.retired.reserve(1, GFP_KERNEL)?;
+    /// Makes sure that [`Gate::replace`] has room for what it replaces. May sleep.
+    pub(crate) fn make_room(&self, drain: &mut Drain<T>) -> Result {
+        Ok(drain.retired.reserve(1, GFP_KERNEL)?)
+    }
+
+    /// Replaces what is guarded. The old one is freed by the next drain that succeeds, or never
+    /// where [`Gate::make_room`] was not called before.
+    pub(crate) fn replace(&self, drain: &mut Drain<T>, new: KBox<T>) {
         // INVARIANT: The gate owns the new box instead of the old one.
         let old = self.guarded.load(Ordering::Acquire);
         self.guarded.store(KBox::into_raw(new), Ordering::Release);
         // SAFETY: By the type invariant the old pointer was an owned box.
         let old = unsafe { KBox::from_raw(old) };
         if let Err(kept) = drain.retired.push_within_capacity(old) {
-            // Never, as there is room for it; but if so, it must not be freed now.
             core::mem::forget(kept);
         }
-        Ok(())
     }
 
     /// How many have entered so far.
@@ -283,16 +279,24 @@ impl<T> Gate<T> {
         entered.wrapping_sub(left)
     }
 
+    /// Ends a drain that gave up before: waits until those have left whom it waited for.
+    ///
+    /// Sleeps; not interruptible. `ETIMEDOUT` after `patience`.
+    pub(crate) fn settle(&self, drain: &mut Drain<T>, patience: Delta) -> Result {
+        if let Some(epoch) = drain.unfinished {
+            self.wait(epoch, Instant::now(), patience)?;
+            drain.unfinished = None;
+        }
+        Ok(())
+    }
+
     /// Waits until everybody who entered before the call has left, and frees what was replaced
     /// before it.
     ///
     /// Sleeps; not interruptible. `ETIMEDOUT` after `patience`: some may still be inside then.
     pub(crate) fn drain(&self, drain: &mut Drain<T>, patience: Delta) -> Result {
         let started = Instant::<Monotonic>::now();
-        if let Some(epoch) = drain.unfinished {
-            self.wait(epoch, started, patience)?;
-            drain.unfinished = None;
-        }
+        self.settle(drain, patience)?;
         let state = self.state.load(Acquire);
         let epoch = state & EPOCH;
         self.state.store(state ^ EPOCH, Release);

@@ -358,6 +358,11 @@ fn choose(file: &str, target: Option<Name>) -> Result<Arc<LiveTable>> {
             .ok_or_else(|| refuse(file, format_args!("set_target: the device is gone"), ENODEV));
     }
     let mut all = live::all()?;
+    // Targets of one device are one device to us.
+    all.retain({
+        let mut seen = None;
+        move |table| seen.replace(table.device_number()) != Some(table.device_number())
+    });
     match (all.pop(), all.is_empty()) {
         (Some(only), true) => Ok(only),
         (Some(_), false) => {

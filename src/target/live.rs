@@ -49,6 +49,7 @@ use crate::linux::{
         MappedDevice, //
     },
     gate::Gate,
+    noio::NoIo,
     registry::registry, //
 };
 
@@ -113,8 +114,9 @@ pub(crate) struct LiveTable {
     pub(super) lost: SpinLockIrq<LostBlocks>,
 }
 
-fn blocks(sectors: u64, block: BlockSize) -> u64 {
-    block.block_of(sectors.saturating_sub(1)).saturating_add(1)
+/// Number of blocks in `sectors` sectors, one at the end that may be cut short included.
+pub(super) fn blocks(sectors: u64, block: BlockSize) -> u64 {
+    SectorRange::new(0, sectors).map_or(0, |all| all.blocks(block).1)
 }
 
 /// What a new [`LiveTable`] is made of.
@@ -135,8 +137,8 @@ impl LiveTable {
     /// An empty table. May sleep.
     pub(super) fn new(parts: Parts) -> Result<Arc<Self>> {
         let remaps = Remaps::new(parts.slots)?;
-        let gate = Gate::new(Remaps::index(0, blocks(parts.sectors, parts.block))?)?;
-        let mover = Mover::new(parts.block)?;
+        let (gate, drain) = Gate::new(Remaps::index(0, blocks(parts.sectors, parts.block))?)?;
+        let mover = Mover::new(parts.block, drain)?;
         let statistics = Statistics::new()?;
         Arc::pin_init(
             pin_init!(Self {
@@ -167,6 +169,11 @@ impl LiveTable {
     /// Number of blocks, the one at the end that may be cut short included.
     pub(super) fn blocks(&self) -> u64 {
         blocks(self.sectors, self.block)
+    }
+
+    /// First sector of `block` as users count: from the start of the mapped device.
+    pub(super) fn shown_sector(&self, block: u64) -> u64 {
+        self.begin.wrapping_add(self.block.first_sector(block))
     }
 
     /// Number of the mapped device.
@@ -221,6 +228,8 @@ impl LiveTable {
     /// May sleep. `ENOMEM` where there is no room for the histograms.
     pub(crate) fn set_timing(&self, on: bool) -> Result {
         let mut mover = self.mover.lock();
+        // A resume may wait for the mover, and the memory for the resume.
+        let _noio = NoIo::enter();
         self.statistics.prepare_timing(on)?;
         self.gate.set_timed(&mut mover.drain, on);
         Ok(())
@@ -288,6 +297,8 @@ pub(super) fn init() {
 
 /// Makes a table known. May sleep.
 pub(super) fn publish(table: &Arc<LiveTable>) -> Result {
+    // The device is suspended: memory must not wait for it, here or in `all`.
+    let _noio = NoIo::enter();
     tables::with(|tables| {
         if !tables.iter().any(|other| Arc::ptr_eq(other, table)) {
             tables.push(table.clone(), GFP_KERNEL)?;
@@ -306,13 +317,17 @@ pub(super) fn retract(table: &Arc<LiveTable>) {
     });
 }
 
-/// Every live table, one for each mapped device. May sleep.
+/// Every live table. May sleep.
 pub(crate) fn all() -> Result<KVec<Arc<LiveTable>>> {
+    let _noio = NoIo::enter();
     tables::with(|tables| {
         let mut all: KVec<Arc<LiveTable>> = KVec::with_capacity(tables.len(), GFP_KERNEL)?;
         for table in tables.iter() {
             // While a table replaces another, both are there: the newer one counts.
-            match all.iter_mut().find(|other| other.number == table.number) {
+            let same = |other: &&mut Arc<LiveTable>| {
+                other.number == table.number && other.begin == table.begin
+            };
+            match all.iter_mut().find(same) {
                 Some(older) => *older = table.clone(),
                 None => all.push(table.clone(), GFP_KERNEL)?,
             }
@@ -321,13 +336,15 @@ pub(crate) fn all() -> Result<KVec<Arc<LiveTable>>> {
     })
 }
 
-/// The live table of the mapped device with that number. May sleep.
+/// The live table of the mapped device with that number, the first one where it has several
+/// targets. May sleep.
 pub(crate) fn find(number: DeviceNumber) -> Option<Arc<LiveTable>> {
     tables::with(|tables| {
         tables
             .iter()
             .rev()
-            .find(|table| table.number == number)
+            .filter(|table| table.number == number)
+            .min_by_key(|table| table.begin)
             .cloned()
     })
 }

@@ -128,12 +128,17 @@ impl LiveTable {
     #[cold]
     #[inline(never)]
     fn map_flush(&self, bio: MapBio<'_, RemapTarget>) -> Mapping {
-        let device = if bio.flush_number() == 0 {
-            &self.main
-        } else {
-            &self.spare
-        };
-        bio.redirect(device, 0, BioTag::NONE, None)
+        let spare = bio.flush_number() != 0;
+        let device = self.device(spare);
+        bio.redirect(
+            device,
+            0,
+            BioTag {
+                ticket: None,
+                mark: spare,
+            },
+            None,
+        )
     }
 
     /// A bio for which the filter is not enough.
@@ -191,6 +196,7 @@ impl LiveTable {
                     }
                 }
                 Way::Lost => {
+                    self.statistics.count(Count::SlowElsewhere);
                     self.statistics.count(Count::ReadError);
                     return bio.refuse();
                 }
@@ -223,8 +229,8 @@ impl LiveTable {
                     }
                 }
                 Way::Lost => {
-                    self.statistics.count(Count::ReadError);
-                    // Dropped, it ends with an error.
+                    self.statistics.count(Count::SlowElsewhere);
+                    // Dropped, it ends with an error, which end_io() counts.
                     return;
                 }
                 Way::To {
@@ -251,7 +257,7 @@ impl LiveTable {
     fn count_way(&self, direction: Direction, spare: bool) {
         self.statistics.count(match spare {
             true => Count::remapped(direction),
-            false => Count::SlowToMain,
+            false => Count::SlowElsewhere,
         });
     }
 
@@ -307,20 +313,20 @@ impl LiveTable {
     fn end_io_slowly(&self, bio: EndedBio<'_, RemapTarget>, status: BlockStatus) {
         let start = Stopwatch::start();
         let direction = bio.direction();
+        let moves_data = bio.moves_data();
         let (tag, note) = bio.open();
-        // A bio that was never sent is ended by whoever held it, who has counted it.
-        let Some(ticket) = tag.ticket else {
-            return;
-        };
-        if !status.is_ok() {
+        if status.is_device_error(moves_data) {
             self.statistics.count(match tag.mark {
                 true => Count::SpareError,
                 false => Count::error(direction),
             });
-        } else if let Some(part) = note.and_then(|note| note.fills) {
+        }
+        if let (true, Some(part)) = (status.is_ok(), note.and_then(|note| note.fills)) {
             self.lost.lock().written(part.block, part.first, part.len);
         }
-        self.gate.leave(ticket);
+        if let Some(ticket) = tag.ticket {
+            self.gate.leave(ticket);
+        }
         let mapped_in = note.and_then(|note| note.mapped_in);
         if let (Some(mapped_in), Some(ended_in)) = (mapped_in, start.read()) {
             self.statistics

@@ -7,7 +7,10 @@ use core::fmt::Write;
 use kernel::{
     error::code::ENODATA,
     prelude::*,
-    str::BStr, //
+    str::{
+        BStr,
+        CStr, //
+    }, //
 };
 use remap_core::{
     geometry::SectorRange,
@@ -26,8 +29,13 @@ const LIST_LINE: usize = 64;
 /// Carries out a message. `true` where there is a reply. May sleep.
 ///
 /// An error has left one line in the log that names the argument and the reason.
-pub(super) fn carry_out(table: &LiveTable, words: &[&[u8]], reply: &mut Text<'_>) -> Result<bool> {
-    let message = Message::parse(words, table.sectors).map_err(|refusal| {
+pub(super) fn carry_out(table: &LiveTable, words: &[&CStr], reply: &mut Text<'_>) -> Result<bool> {
+    let mut bytes: KVec<&[u8]> = KVec::with_capacity(words.len(), GFP_KERNEL)?;
+    for word in words {
+        bytes.push(word.to_bytes(), GFP_KERNEL)?;
+    }
+    let target = SectorRange::new(table.begin, table.sectors).ok_or(EINVAL)?;
+    let message = Message::parse(&bytes, target).map_err(|refusal| {
         pr_err!(
             "{}: message refused: '{}': {}\n",
             format_args!("{}", table.number),
@@ -74,7 +82,7 @@ fn stopped(table: &LiveTable, what: &str, progress: &Progress, error: Error) -> 
         "{}: {} stopped at sector {}: {}; {} blocks were moved\n",
         format_args!("{}", table.number),
         what,
-        table.block.first_sector(progress.next),
+        table.shown_sector(progress.next),
         reason,
         progress.moved
     );
@@ -95,7 +103,7 @@ fn write_place(
     write!(
         reply,
         "sector {} -> spare {}",
-        table.block.first_sector(block),
+        table.shown_sector(block),
         table.slot_sector(slot)
     )
 }
@@ -115,7 +123,7 @@ fn remap(table: &LiveTable, range: SectorRange, reply: &mut Text<'_>) -> Result<
         pr_err!(
             "{}: remap of sector {}: its block is remapped already\n",
             format_args!("{}", table.number),
-            range.start()
+            table.begin.wrapping_add(range.start())
         );
         return Err(EEXIST);
     }
@@ -134,7 +142,7 @@ fn unremap(table: &LiveTable, range: SectorRange, reply: &mut Text<'_>) -> Resul
         pr_err!(
             "{}: unremap of sector {}: its block is not remapped\n",
             format_args!("{}", table.number),
-            range.start()
+            table.begin.wrapping_add(range.start())
         );
         return Err(ENODATA);
     }
@@ -153,7 +161,11 @@ fn verify(table: &LiveTable, sector: u64, reply: &mut Text<'_>) -> core::fmt::Re
     let slot = table.remaps.lock().table.get(block);
     match slot {
         Some(slot) => write_place(table, block, slot, reply),
-        None => write!(reply, "sector {sector} not remapped"),
+        None => write!(
+            reply,
+            "sector {} not remapped",
+            table.begin.wrapping_add(sector)
+        ),
     }
 }
 
@@ -162,7 +174,7 @@ fn list(table: &LiveTable, from: u64, max: u64, reply: &mut Text<'_>) -> core::f
     let mut next = remaps.table.at_or_after(table.block.block_of(from));
     let mut listed: u64 = 0;
     while let Some((block, slot)) = next {
-        let sector = table.block.first_sector(block);
+        let sector = table.shown_sector(block);
         // The line that tells where to go on has to fit behind this one.
         if listed >= max || reply.remaining() < 2 * LIST_LINE {
             return write!(reply, "more {sector}");

@@ -78,7 +78,7 @@ impl Target for RemapTarget {
     const VERSION: [u32; 3] = [1, 0, 0];
     type Note = map::Note;
 
-    fn construct(setup: &mut Setup<'_>, arguments: &[&[u8]]) -> Result<KBox<Self>> {
+    fn construct(setup: &mut Setup<'_>, arguments: &[&CStr]) -> Result<KBox<Self>> {
         setup::construct(setup, arguments)
     }
 
@@ -100,8 +100,6 @@ impl Target for RemapTarget {
         self.table.activate();
     }
 
-    fn postsuspend(&self) {}
-
     fn preresume(&self) -> Result {
         live::publish(&self.table)
     }
@@ -118,7 +116,7 @@ impl Target for RemapTarget {
         status::print_arguments(self, text)
     }
 
-    fn message(&self, words: &[&[u8]], reply: &mut Text<'_>) -> Result<bool> {
+    fn message(&self, words: &[&CStr], reply: &mut Text<'_>) -> Result<bool> {
         message::carry_out(&self.table, words, reply)
     }
 

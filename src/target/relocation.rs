@@ -98,11 +98,11 @@ pub(super) struct Mover {
 
 impl Mover {
     /// The mover of a new table. May sleep.
-    pub(super) fn new(block: BlockSize) -> Result<Self> {
+    pub(super) fn new(block: BlockSize, drain: Drain<ReaderIndex>) -> Result<Self> {
         let batch = (BUFFER_SECTORS >> block.shift()) as usize;
         Ok(Self {
             state: State::Loaded,
-            drain: Drain::new(),
+            drain,
             io: IoClient::new()?,
             buffer: IoBuffer::new(BUFFER_SECTORS as usize)?,
             batch: batch.clamp(1, MAX_BATCH),
@@ -121,20 +121,59 @@ pub(super) struct Progress {
     pub(super) next: u64,
 }
 
+/// What became of a block in a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Not tried: the next pass begins with it.
+    PutOff,
+    /// It could not be copied.
+    Failed,
+    /// Its contents are durable in the new place.
+    Copied,
+}
+
 /// A block on its way to the spare.
 struct Outward {
     block: u64,
     slot: u32,
     node: Option<Node>,
     lost: Option<NewLost>,
-    copied: bool,
+    fate: Fate,
 }
 
 /// A block on its way back.
 struct Homeward {
     block: u64,
     slot: u32,
-    copied: bool,
+    fate: Fate,
+}
+
+/// The first blocks that stayed where they were, if any.
+#[derive(Clone, Copy, Debug, Default)]
+struct Left {
+    failed: Option<u64>,
+    put_off: Option<u64>,
+}
+
+impl Left {
+    fn note(&mut self, block: u64, fate: Fate) {
+        match fate {
+            Fate::Failed => self.failed.get_or_insert(block),
+            Fate::PutOff => self.put_off.get_or_insert(block),
+            Fate::Copied => return,
+        };
+    }
+
+    /// Where the range goes on, and whether it does.
+    fn end_pass(self, copied: Result, progress: &mut Progress) -> Result {
+        if let Some(block) = self.failed.or(self.put_off) {
+            progress.next = block;
+        }
+        match self.failed {
+            Some(_) => Err(copied.err().unwrap_or(EIO)),
+            None => copied,
+        }
+    }
 }
 
 impl LiveTable {
@@ -180,6 +219,17 @@ impl LiveTable {
         (progress, Ok(()))
     }
 
+    /// Whether nobody wants a range to end here.
+    fn may_go_on(&self) -> Result {
+        if kernel::current!().signal_pending() {
+            Err(EINTR)
+        } else if self.impatient.load(Relaxed) != 0 {
+            Err(EAGAIN)
+        } else {
+            Ok(())
+        }
+    }
+
     fn one_pass(
         &self,
         progress: &mut Progress,
@@ -189,12 +239,7 @@ impl LiveTable {
         if self.read_only {
             return Err(EROFS);
         }
-        if kernel::current!().signal_pending() {
-            return Err(EINTR);
-        }
-        if self.impatient.load(Relaxed) != 0 {
-            return Err(EAGAIN);
-        }
+        self.may_go_on()?;
         let mut mover = self.mover.lock();
         match mover.state {
             State::Active => {}
@@ -202,6 +247,8 @@ impl LiveTable {
             State::Gone => return Err(ENODEV),
         }
         let _noio = NoIo::enter();
+        // Before anything is held.
+        self.gate.settle(&mut mover.drain, PATIENCE)?;
         let first = progress.next;
         pass(&mut mover, first..end, progress)
     }
@@ -219,9 +266,12 @@ impl LiveTable {
             .gate
             .drain(&mut mover.drain, PATIENCE)
             .and_then(|()| self.copy_out(mover, &mut moves));
-        let failed = self.finish_remap(mover, moves, progress);
+        let left = self.finish_remap(mover, moves, progress);
         self.release_held();
-        self.end_pass(failed, copied, progress)?;
+        left.end_pass(copied, progress)?;
+        if left.put_off.is_some() {
+            return Ok(());
+        }
         reserved
     }
 
@@ -240,21 +290,10 @@ impl LiveTable {
             .gate
             .drain(&mut mover.drain, PATIENCE)
             .and_then(|()| self.copy_home(mover, &mut moves));
-        let failed = self.finish_unremap(mover, moves, progress);
+        let left = self.finish_unremap(mover, moves, progress);
         self.release_held();
-        self.end_pass(failed, copied, progress)?;
+        left.end_pass(copied, progress)?;
         begun
-    }
-
-    /// The result of a pass in which `failed` is the first block that stays where it was.
-    fn end_pass(&self, failed: Option<u64>, copied: Result, progress: &mut Progress) -> Result {
-        match failed {
-            Some(block) => {
-                progress.next = block;
-                Err(copied.err().unwrap_or(EIO))
-            }
-            None => Ok(()),
-        }
     }
 
     /// Sends on the bios that waited. Process context.
@@ -275,8 +314,8 @@ impl LiveTable {
         SectorRange::new(self.main_start.saturating_add(start), len).ok_or(EINVAL)
     }
 
-    /// Step 1 outward. Blocks that are remapped already are passed over. What was reserved before
-    /// an error is in `moves`, and is to be moved.
+    /// Step 1 outward. Takes the next run of blocks that are not remapped; those before it are
+    /// passed over. What was reserved before an error is in `moves`, and is to be moved.
     fn reserve(
         &self,
         mover: &mut Mover,
@@ -300,13 +339,14 @@ impl LiveTable {
                         slot,
                         node: nodes.pop(),
                         lost: None,
-                        copied: false,
+                        fate: Fate::PutOff,
                     },
                     GFP_KERNEL,
                 )?,
-                Err(Refusal::Remapped) => {
+                Err(Refusal::Remapped) if moves.is_empty() => {
                     progress.already = progress.already.saturating_add(1);
                 }
+                Err(Refusal::Remapped) => break,
                 Err(Refusal::NoSpare) => return Err(ENOSPC),
                 Err(_) => return Err(ENOMEM),
             }
@@ -323,69 +363,87 @@ impl LiveTable {
             return Ok(());
         }
         let entries = remaps.table.indexed().saturating_add(more);
-        let replaced = Remaps::index(entries, self.blocks()).and_then(|new| {
-            if !remaps.table.move_index(index, &new) {
-                return Err(ENOMEM);
-            }
-            Ok(new)
-        });
-        match replaced {
-            Ok(new) => self.gate.replace(&mut mover.drain, new),
-            Err(error) if full => Err(error),
+        let new = self
+            .gate
+            .make_room(&mut mover.drain)
+            .and_then(|()| Remaps::index(entries, self.blocks()));
+        let new = match new {
+            Ok(new) => new,
+            Err(error) if full => return Err(error),
             // A worn index is only slower.
-            Err(_) => Ok(()),
+            Err(_) => return Ok(()),
+        };
+        let index = self.gate.current(&mover.drain);
+        if !remaps.table.move_index(index, &new) {
+            return Err(ENOMEM);
         }
+        self.gate.replace(&mut mover.drain, new);
+        Ok(())
     }
 
-    /// Step 3 outward.
-    fn copy_out(&self, mover: &mut Mover, moves: &mut KVec<Outward>) -> Result {
+    /// Step 3 outward. A damaged block is the last one that is tried: what comes behind it should
+    /// not wait while the device struggles.
+    fn copy_out(&self, mover: &mut Mover, moves: &mut [Outward]) -> Result {
         let Mover { io, buffer, .. } = mover;
-        // What is behind the end of the target in a last block that is cut short.
-        buffer.zero(0, BUFFER_SECTORS as usize);
-        let mut at = 0;
-        let mut error = Ok(());
-        for run in moves.chunk_by_mut(|a, b| a.block.wrapping_add(1) == b.block) {
-            let copied = self
-                .read_main(io, buffer, at, run)
-                .and_then(|()| self.write_slots(io, buffer, at, run));
-            error = error.and(copied);
-            at = at.saturating_add(run.len() << self.block.shift());
+        let mut copied = match self.read_main(io, buffer, moves) {
+            Ok(read) => match moves.get_mut(..read) {
+                Some(read) => self.write_slots(io, buffer, read),
+                None => Err(EINVAL),
+            },
+            Err(error) => Err(error),
+        };
+        if copied.is_err() {
+            if let Some(first) = moves.iter_mut().find(|moved| moved.fate != Fate::Copied) {
+                first.fate = Fate::Failed;
+            }
         }
         // What was acknowledged after a flush of main has to stay durable.
         if let Err(unflushed) = self.spare.flush() {
             self.statistics.count(Count::SpareError);
             for moved in moves.iter_mut() {
-                moved.copied = false;
+                moved.fate = Fate::Failed;
             }
-            return Err(unflushed);
+            copied = Err(unflushed);
         }
-        error
+        copied
     }
 
-    /// Reads a run of blocks from main into the buffer; where that fails, block by block, and a
-    /// block that fails in its parts.
+    /// Reads blocks from main into the buffer: all of them at once, or where that fails one by
+    /// one up to a damaged one. Tells how many it has read, at least one.
     fn read_main(
         &self,
         io: &IoClient,
         buffer: &mut IoBuffer,
-        at: usize,
-        run: &mut [Outward],
-    ) -> Result {
-        let Some(first) = run.first() else {
-            return Ok(());
+        moves: &mut [Outward],
+    ) -> Result<usize> {
+        let Some(first) = moves.first().map(|moved| moved.block) else {
+            return Ok(0);
         };
-        let whole = self.main_range(first.block, run.len() as u64)?;
-        if io.read(&self.main, whole, buffer, at).is_ok() {
-            return Ok(());
+        let whole = self.main_range(first, moves.len() as u64)?;
+        // Of a last block that is cut short, the slot has the rest, too.
+        let end = moves.len() << self.block.shift();
+        let read = usize::try_from(whole.len())?;
+        buffer.zero(read, end.saturating_sub(read));
+        if io.read(&self.main, whole, buffer, 0).is_ok() {
+            return Ok(moves.len());
         }
-        for (n, moved) in run.iter_mut().enumerate() {
-            let at = at.saturating_add(n << self.block.shift());
+        for (n, moved) in moves.iter_mut().enumerate() {
+            let at = n << self.block.shift();
             let block = self.main_range(moved.block, 1)?;
-            if io.read(&self.main, block, buffer, at).is_err() {
-                moved.lost = self.salvage(block, buffer, at)?;
+            if io.read(&self.main, block, buffer, at).is_ok() {
+                continue;
             }
+            return match self.salvage(block, buffer, at) {
+                Ok(lost) => {
+                    moved.lost = lost;
+                    Ok(n.saturating_add(1))
+                }
+                // The next pass begins with this block, and meets its error first.
+                Err(_) if n > 0 => Ok(n),
+                Err(error) => Err(error),
+            };
         }
-        Ok(())
+        Ok(moves.len())
     }
 
     /// Reads what can be read of a block, one logical block at a time. The rest is lost, which is
@@ -401,10 +459,13 @@ impl LiveTable {
         let mut lost = NewLost::new()?;
         let mut offset = 0;
         while u64::from(offset) < block.len() {
+            self.may_go_on()?;
             let to = at.saturating_add(offset as usize);
             let sector = block.start().saturating_add(u64::from(offset));
             match self.main.read(sector, &mut part) {
                 Ok(()) => buffer.put(to, &part),
+                // A device that is gone says EIO as well.
+                Err(_) if self.main.is_gone() => return Err(ENODEV),
                 Err(error) if error == ENODATA || error == EILSEQ || error == EIO => {
                     self.statistics.count(Count::ReadError);
                     buffer.zero(to, step as usize);
@@ -417,42 +478,27 @@ impl LiveTable {
         Ok((lost.sectors.count() > 0).then_some(lost))
     }
 
-    /// Writes a run of blocks from the buffer to their slots, neighbouring slots together.
-    fn write_slots(
-        &self,
-        io: &IoClient,
-        buffer: &mut IoBuffer,
-        at: usize,
-        run: &mut [Outward],
-    ) -> Result {
-        let mut at = at;
-        let mut error = Ok(());
-        for slots in run.chunk_by_mut(|a, b| a.slot.wrapping_add(1) == b.slot) {
+    /// Writes blocks from the buffer to their slots, neighbouring slots together.
+    fn write_slots(&self, io: &IoClient, buffer: &mut IoBuffer, moves: &mut [Outward]) -> Result {
+        let mut at = 0;
+        for slots in moves.chunk_by_mut(|a, b| a.slot.wrapping_add(1) == b.slot) {
             let sectors = slots.len() << self.block.shift();
             let Some(first) = slots.first() else { continue };
             let to =
                 SectorRange::new(self.slot_sector(first.slot), sectors as u64).ok_or(EINVAL)?;
-            let written = io.write(&self.spare, to, buffer, at);
-            if written.is_err() {
-                self.statistics.count(Count::SpareError);
-            }
+            io.write(&self.spare, to, buffer, at)
+                .inspect_err(|_| self.statistics.count(Count::SpareError))?;
             for moved in slots.iter_mut() {
-                moved.copied = written.is_ok();
+                moved.fate = Fate::Copied;
             }
-            error = error.and(written);
             at = at.saturating_add(sectors);
         }
-        error
+        Ok(())
     }
 
-    /// Step 4 outward. Returns the first block that stays on main.
-    fn finish_remap(
-        &self,
-        mover: &Mover,
-        moves: KVec<Outward>,
-        progress: &mut Progress,
-    ) -> Option<u64> {
-        let mut first_failed = None;
+    /// Step 4 outward.
+    fn finish_remap(&self, mover: &Mover, moves: KVec<Outward>, progress: &mut Progress) -> Left {
+        let mut left = Left::default();
         let index = self.gate.current(&mover.drain);
         let mut remaps = self.remaps.lock();
         for moved in moves {
@@ -461,11 +507,11 @@ impl LiveTable {
                 slot,
                 node,
                 lost,
-                copied,
+                fate,
             } = moved;
-            let Some(node) = node.filter(|_| copied) else {
+            left.note(block, fate);
+            let Some(node) = node.filter(|_| fate == Fate::Copied) else {
                 remaps.table.cancel_remap(index, block, slot);
-                first_failed.get_or_insert(block);
                 continue;
             };
             let has_lost = lost.is_some();
@@ -480,7 +526,7 @@ impl LiveTable {
             self.log_move(block, slot, "moved to");
         }
         self.entries.store(remaps.table.entries(), Relaxed);
-        first_failed
+        left
     }
 
     /// Step 1 homeward: takes the next remapped blocks, as many as a pass has room for.
@@ -509,7 +555,7 @@ impl LiveTable {
                     Homeward {
                         block,
                         slot,
-                        copied: false,
+                        fate: Fate::PutOff,
                     },
                     GFP_KERNEL,
                 )?;
@@ -519,53 +565,64 @@ impl LiveTable {
         Ok(())
     }
 
-    /// Step 3 homeward.
-    fn copy_home(&self, mover: &mut Mover, moves: &mut KVec<Homeward>) -> Result {
+    /// Step 3 homeward, up to the first error.
+    fn copy_home(&self, mover: &mut Mover, moves: &mut [Homeward]) -> Result {
         let Mover { io, buffer, .. } = mover;
-        let mut error = Ok(());
         let follows = |a: &Homeward, b: &Homeward| {
             a.block.wrapping_add(1) == b.block && a.slot.wrapping_add(1) == b.slot
         };
+        let mut copied = Ok(());
         for run in moves.chunk_by_mut(follows) {
-            let Some(first) = run.first() else { continue };
-            let home = self.main_range(first.block, run.len() as u64)?;
-            let from = SectorRange::new(self.slot_sector(first.slot), home.len()).ok_or(EINVAL)?;
-            let copied = io
-                .read(&self.spare, from, buffer, 0)
-                .inspect_err(|_| self.statistics.count(Count::SpareError))
-                .and_then(|()| {
-                    io.write(&self.main, home, buffer, 0)
-                        .inspect_err(|_| self.statistics.count(Count::WriteError))
-                });
+            copied = self.copy_run_home(io, buffer, run);
+            let fate = if copied.is_ok() {
+                Fate::Copied
+            } else {
+                Fate::Failed
+            };
             for moved in run.iter_mut() {
-                moved.copied = copied.is_ok();
+                moved.fate = fate;
             }
-            error = error.and(copied);
+            if copied.is_err() {
+                break;
+            }
         }
         if let Err(unflushed) = self.main.flush() {
             self.statistics.count(Count::WriteError);
             for moved in moves.iter_mut() {
-                moved.copied = false;
+                moved.fate = Fate::Failed;
             }
-            return Err(unflushed);
+            copied = Err(unflushed);
         }
-        error
+        copied
     }
 
-    /// Step 4 homeward. Returns the first block that stays on the spare.
+    /// Copies blocks whose slots are neighbours as they are.
+    fn copy_run_home(&self, io: &IoClient, buffer: &mut IoBuffer, run: &[Homeward]) -> Result {
+        let Some(first) = run.first() else {
+            return Ok(());
+        };
+        let home = self.main_range(first.block, run.len() as u64)?;
+        let from = SectorRange::new(self.slot_sector(first.slot), home.len()).ok_or(EINVAL)?;
+        io.read(&self.spare, from, buffer, 0)
+            .inspect_err(|_| self.statistics.count(Count::SpareError))?;
+        io.write(&self.main, home, buffer, 0)
+            .inspect_err(|_| self.statistics.count(Count::WriteError))
+    }
+
+    /// Step 4 homeward.
     fn finish_unremap(
         &self,
         mover: &Mover,
         moves: KVec<Homeward>,
         progress: &mut Progress,
-    ) -> Option<u64> {
-        let mut first_failed = None;
+    ) -> Left {
+        let mut left = Left::default();
         let index = self.gate.current(&mover.drain);
         let mut remaps = self.remaps.lock();
         for moved in moves {
-            if !moved.copied {
-                remaps.table.cancel_unremap(index, moved.block, false);
-                first_failed.get_or_insert(moved.block);
+            left.note(moved.block, moved.fate);
+            if moved.fate != Fate::Copied {
+                remaps.table.cancel_unremap(index, moved.block);
                 continue;
             }
             remaps.table.finish_unremap(index, moved.block);
@@ -576,7 +633,7 @@ impl LiveTable {
             self.log_move(moved.block, moved.slot, "moved back from");
         }
         self.entries.store(remaps.table.entries(), Relaxed);
-        first_failed
+        left
     }
 
     fn log_move(&self, block: u64, slot: u32, what: &str) {
@@ -584,7 +641,7 @@ impl LiveTable {
             pr_info!(
                 "{}: sector {} {} spare sector {}\n",
                 format_args!("{}", self.number),
-                self.block.first_sector(block),
+                self.shown_sector(block),
                 what,
                 self.slot_sector(slot)
             );

@@ -5,10 +5,7 @@
 use kernel::{
     pr_info_once,
     prelude::*,
-    str::{
-        CStr,
-        CString, //
-    },
+    str::CStr,
     sync::aref::ARef, //
 };
 use remap_core::{
@@ -27,6 +24,7 @@ use remap_core::{
 use super::{
     areas,
     live::{
+        blocks,
         LiveTable,
         Parts, //
     },
@@ -57,8 +55,12 @@ fn refuse(setup: &mut Setup<'_>, argument: &[u8], text: &'static CStr, error: Er
 }
 
 /// Makes a target of the arguments of a table line. May sleep.
-pub(super) fn construct(setup: &mut Setup<'_>, words: &[&[u8]]) -> Result<KBox<RemapTarget>> {
-    let arguments = match Arguments::parse(words) {
+pub(super) fn construct(setup: &mut Setup<'_>, words: &[&CStr]) -> Result<KBox<RemapTarget>> {
+    let mut bytes: KVec<&[u8]> = KVec::with_capacity(words.len(), GFP_KERNEL)?;
+    for word in words {
+        bytes.push(word.to_bytes(), GFP_KERNEL)?;
+    }
+    let arguments = match Arguments::parse(&bytes) {
         Ok(arguments) => arguments,
         Err(refusal) => {
             return Err(refuse(
@@ -69,12 +71,15 @@ pub(super) fn construct(setup: &mut Setup<'_>, words: &[&[u8]]) -> Result<KBox<R
             ))
         }
     };
-    let main = open(setup, arguments.main_dev, c"main_dev cannot be opened")?;
-    let spare = open(setup, arguments.spare_dev, c"spare_dev cannot be opened")?;
+    let &[main, spare, ..] = words else {
+        return Err(EINVAL);
+    };
+    let main = open(setup, main, c"main_dev cannot be opened")?;
+    let spare = open(setup, spare, c"spare_dev cannot be opened")?;
     let block = block_size(setup, &arguments, &main, &spare)?;
     let main_range = main_range(setup, &arguments, &main)?;
     check_spare(setup, &arguments, block, &main, main_range, &spare)?;
-    if block.block_of(setup.sectors()) >= MAX_BLOCKS {
+    if blocks(setup.sectors(), block) > MAX_BLOCKS {
         return Err(refuse(
             setup,
             b"length",
@@ -146,21 +151,15 @@ fn announce(target: &RemapTarget) {
     }
 }
 
-fn open(setup: &mut Setup<'_>, path: &[u8], text: &'static CStr) -> Result<Device> {
-    CString::try_from_fmt(fmt!("{}", kernel::str::BStr::from_bytes(path)))
-        .and_then(|path| setup.device(&path))
-        .map_err(|error| refuse(setup, path, text, error))
-        .and_then(|device| {
-            if device.is_zoned() {
-                return Err(refuse(
-                    setup,
-                    path,
-                    c"Zoned devices are not supported",
-                    EINVAL,
-                ));
-            }
-            Ok(device)
-        })
+fn open(setup: &mut Setup<'_>, path: &CStr, text: &'static CStr) -> Result<Device> {
+    let device = setup
+        .device(path)
+        .map_err(|error| refuse(setup, path.to_bytes(), text, error))?;
+    if device.is_zoned() {
+        let text = c"Zoned devices are not supported";
+        return Err(refuse(setup, path.to_bytes(), text, EINVAL));
+    }
+    Ok(device)
 }
 
 /// The block size that is asked for, or the one that suits both devices.

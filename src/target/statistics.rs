@@ -37,8 +37,8 @@ use crate::linux::{
 #[derive(Clone, Copy)]
 #[repr(usize)]
 pub(super) enum Count {
-    /// The filter was not enough for a bio that went to main.
-    SlowToMain,
+    /// The filter was not enough for a bio that went to main, or nowhere.
+    SlowElsewhere,
     /// A read went to the spare; the write that follows is the next counter.
     RemappedRead,
     /// A write went to the spare.
@@ -112,15 +112,14 @@ impl Statistics {
     /// The counters, together with what `gate` has counted.
     pub(super) fn counters<T>(&self, gate: &Gate<T>) -> Counters {
         let sum = |what: Count| self.counts.sum(what as usize);
+        // Before the entries, which are counted before: so there are never more of them.
+        let held_reads = sum(Count::HeldRead);
+        let held_writes = sum(Count::HeldWrite);
         let remapped_reads = sum(Count::RemappedRead);
         let remapped_writes = sum(Count::RemappedWrite);
         Counters {
-            reads: gate
-                .entered(Direction::Read)
-                .saturating_sub(sum(Count::HeldRead)),
-            writes: gate
-                .entered(Direction::Write)
-                .saturating_sub(sum(Count::HeldWrite)),
+            reads: gate.entered(Direction::Read).saturating_sub(held_reads),
+            writes: gate.entered(Direction::Write).saturating_sub(held_writes),
             remapped_reads,
             remapped_writes,
             read_errors: sum(Count::ReadError),
@@ -132,7 +131,7 @@ impl Statistics {
             // Nothing goes to the spare without an exact lookup.
             slow_path: remapped_reads
                 .wrapping_add(remapped_writes)
-                .wrapping_add(sum(Count::SlowToMain)),
+                .wrapping_add(sum(Count::SlowElsewhere)),
         }
     }
 

@@ -5,6 +5,7 @@
 use core::{
     marker::PhantomData,
     mem::{
+        align_of,
         size_of,
         ManuallyDrop, //
     },
@@ -38,6 +39,17 @@ impl BlockStatus {
     #[inline(always)]
     pub(super) fn from_raw(status: bindings::blk_status_t) -> Self {
         Self(status)
+    }
+
+    /// Whether this is an error that a device has had: not the wish to be asked again, and not
+    /// the refusal of an operation that a device need not know. `moves_data` tells whether the bio
+    /// read or wrote, which every device can.
+    pub(crate) fn is_device_error(self, moves_data: bool) -> bool {
+        match self.0 {
+            bindings::BLK_STS_OK | bindings::BLK_STS_AGAIN => false,
+            bindings::BLK_STS_NOTSUPP | bindings::BLK_STS_TARGET => moves_data,
+            _ => true,
+        }
     }
 
     /// Whether this is success.
@@ -144,6 +156,8 @@ impl<T: Target> TargetBio<T> {
     }
 
     fn note_ptr(&self) -> *mut T::Note {
+        // Per-bio data lie directly before structures of device-mapper's with pointers in them.
+        const { assert!(align_of::<T::Note>() <= align_of::<usize>()) };
         // SAFETY: The bio is a clone of device-mapper's, with room for the note.
         unsafe { bindings::dm_per_bio_data(self.as_ptr(), size_of::<T::Note>()).cast() }
     }
@@ -197,6 +211,11 @@ impl<T: Target> EndedBio<'_, T> {
     #[inline(always)]
     pub(crate) fn direction(&self) -> Direction {
         self.bio.direction()
+    }
+
+    /// Whether it was an ordinary read or write, or a flush.
+    pub(crate) fn moves_data(&self) -> bool {
+        self.bio.raw().bi_opf & bindings::REQ_OP_MASK <= bindings::REQ_OP_WRITE
     }
 
     /// Whether there is a note.

@@ -26,3 +26,8 @@ bool remap_helper_bdev_is_zoned(struct block_device *bdev)
 {
 	return bdev_is_zoned(bdev);
 }
+
+bool remap_helper_bdev_is_gone(struct block_device *bdev)
+{
+	return test_bit(GD_DEAD, &bdev->bd_disk->state) || !get_capacity(bdev->bd_disk);
+}

@@ -22,7 +22,9 @@ test() {
 		"8192 8192 remap $main_b $spare 512 512"
 	block_io fill /dev/mapper/both one
 	dmsetup message both 0 remap 8184
-	dmsetup message both 8192 remap 0
+	# Sectors count from the start of the device, whichever target they are on.
+	expect_equal "$(dmsetup message both 8192 remap 8192)" "sector 8192 -> spare 512" "the second target's answer"
+	expect_errno EINVAL dmsetup message both 8192 remap 0
 	block_io check /dev/mapper/both one
 	block_io check "$spare" one 8184 8 2>/dev/null && fail "the spare has another place"
 	block_io fill /dev/mapper/both two 8176 32

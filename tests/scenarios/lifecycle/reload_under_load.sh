@@ -14,6 +14,7 @@ test() {
 import os
 import random
 import sys
+import time
 
 from device_mapper import Control
 from random_moves import lives
@@ -32,6 +33,8 @@ while lives(fio):
     assert control.table("r0").endswith(f"block_size {block}"), control.table("r0")
     assert control.status("r0").split()[3] == str(block), control.status("r0")
     loads += 1
+    # Else the load has hardly a chance between two suspensions.
+    time.sleep(0.1)
 assert loads >= 3, loads
 print(f"{loads} tables")
 END
