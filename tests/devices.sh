@@ -165,8 +165,8 @@ unload_module() {
 scaled() {
 	local divisor=1
 	case $DM_REMAP_MACHINE in
-	uml-smp) divisor=3 ;;
-	debian) divisor=6 ;;
+	uml-smp) divisor=8 ;;
+	debian) divisor=8 ;;
 	esac
 	echo $((($1 + divisor - 1) / divisor))
 }
