@@ -75,6 +75,7 @@ fn stopped(table: &LiveTable, what: &str, progress: &Progress, error: Error) -> 
         _ if error == EAGAIN => "the device is suspended",
         _ if error == EINTR => "interrupted by a signal",
         _ if error == ETIMEDOUT => "bios in flight do not end",
+        _ if error == ENODEV => "main_dev is gone",
         _ if error == ENOMEM => "no memory",
         _ => "failed",
     };

@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="a range over scattered damage moves whole, a lost read is a slow one, and a device that is gone loses nothing"
+
+test() {
+	make_null_blk main 2
+	make_null_blk spare 4
+	block_io fill "$main" 1
+	local bad
+	for bad in 83 84 160 801 2047 4095; do
+		null_blk_set main badblocks="+$bad-$bad"
+	done
+	make_remap r0 4096 "$main" "$spare" 0 8192
+	# Every damaged block ends a pass; those that are remapped before begin none.
+	expect_reply 'remapped 2 already 0' r0 remap 1200 16
+	expect_reply 'remapped 510 already 2' r0 remap 0 4096
+	expect_equal "$(status_word r0 2)" 6 "lost sectors"
+	block_io check /dev/mapper/r0 1 0 83
+	block_io check /dev/mapper/r0 1 85 75
+	block_io check /dev/mapper/r0 1 161 640
+	block_io check /dev/mapper/r0 1 802 1245
+	block_io check /dev/mapper/r0 1 2048 2047
+
+	message r0 stats reset
+	expect_equal "$(block_io read /dev/mapper/r0 160 1)" EIO "a lost sector"
+	expect_match "$(message r0 stats)" '^reads=1 writes=0 remapped_reads=0 .* read_errors=1 .* slow_path=1$' stats
+	remove_mapped r0
+
+	make_remap r0 4096 "$main" "$spare" 0 8192
+	null_blk_set main power=0
+	log_mark
+	expect_errno ENODEV message r0 remap 160
+	expect_equal "$(status_word r0 1) $(status_word r0 2)" "0/1024 0" "what has moved and what is lost"
+	expect_log 'remap stopped at sector 160: main_dev is gone'
+}
