@@ -13,7 +13,7 @@ MACHINE ?= $(shell if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo examples shell test bench module fmt lint doc clean
+.PHONY: help demo examples shell test test-long bench module fmt lint doc clean
 
 help:
 	@echo 'Everything but `module` runs in guests and in a Debian root of its own, made by the first'
@@ -21,6 +21,7 @@ help:
 	@echo
 	@echo '  make demo      a kernel boots, blocks move under I/O, a stress run is judged (MACHINE=debian|uml)'
 	@echo '  make test      every test, with what they found (ARGS=... for tests/all)'
+	@echo '  make test-long the same and what takes minutes each'
 	@echo '  make examples  runs the sessions in README.md and docs/, and compares their output'
 	@echo '  make bench     what dm-remap costs, next to dm-linear (ARGS=... for tests/bench/run)'
 	@echo '  make shell     a shell in a guest, $$DM_REMAP_KO is the module (MACHINE=debian|uml|uml-smp)'
@@ -45,6 +46,9 @@ shell:
 
 test:
 	@tests/all $(ARGS)
+
+test-long:
+	@tests/all -l $(ARGS)
 
 bench:
 	@tests/bench/run $(ARGS)
