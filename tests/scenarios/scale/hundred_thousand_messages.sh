@@ -1,13 +1,16 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a hundred thousand messages one after the other: every reply is right, and memory does not grow"
+DESCRIPTION="a hundred thousand messages (fewer where memory is watched) one after the other: every reply is right, and memory does not grow"
 TIMEOUT=170
 
 test() {
 	make_null_blk main 16
 	make_null_blk spare 8
 	make_remap r0 32768 "$main" "$spare" 0 16384
-	python3 -S - "$(scaled 100000)" "$SEED" <<'END'
+	local count=100000
+	# Where every allocation is watched, a relocation takes milliseconds.
+	[[ $DM_REMAP_MACHINE == uml ]] || count=3000
+	python3 -S - "$count" "$SEED" <<'END'
 import random
 import sys
 
