@@ -89,7 +89,9 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     fn map(&self, bio: MapBio<'_, Self>) -> Mapping;
 
     /// A bio that was redirected, or held and then ended, comes back with `status`.
-    fn end_io(&self, bio: EndedBio<'_, Self>, status: BlockStatus);
+    ///
+    /// `target` costs a few loads when it is looked at, which not every bio's end has to do.
+    fn end_io(target: TargetRef<'_, Self>, bio: EndedBio<'_, Self>, status: BlockStatus);
 
     /// The device is about to be suspended; held bios must end in bounded time from now on.
     fn presuspend(&self);
@@ -119,6 +121,26 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     /// The device that ioctls other than the block layer's go to, and whether the target is all
     /// of that device unchanged.
     fn ioctl_device(&self) -> (&BlockDevice, bool);
+}
+
+/// A target that is there, to be looked at when it is needed.
+///
+/// # Invariants
+///
+/// `ti` was set up by `construct` and outlives `'a`.
+pub(crate) struct TargetRef<'a, T: Target> {
+    ti: *mut bindings::dm_target,
+    _target: PhantomData<&'a T>,
+}
+
+impl<T: Target> Deref for TargetRef<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: By the type invariant.
+        unsafe { Callbacks::<T>::target(self.ti) }
+    }
 }
 
 /// What `construct` may ask and set.
@@ -449,7 +471,16 @@ impl<T: Target> Callbacks<T> {
     ) -> ffi::c_int {
         // SAFETY: A bio of a table that is set up; `error` is its status.
         unsafe {
-            Self::target(ti).end_io(EndedBio::from_raw(bio), BlockStatus::from_raw(*error));
+            // INVARIANT: The target is set up as long as one of its bios is on its way.
+            let target = TargetRef {
+                ti,
+                _target: PhantomData,
+            };
+            T::end_io(
+                target,
+                EndedBio::from_raw(bio),
+                BlockStatus::from_raw(*error),
+            );
         }
         bindings::DM_ENDIO_DONE as ffi::c_int
     }

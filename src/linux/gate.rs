@@ -97,6 +97,13 @@ pub(crate) struct Ticket(NonNull<u64>);
 unsafe impl Send for Ticket {}
 
 impl Ticket {
+    /// Leaves the gate, which is still there: it has to outlive its tickets. Any context but NMI.
+    #[inline(always)]
+    pub(crate) fn leave(self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::gate_leave(self.0.as_ptr()) };
+    }
+
     /// Bits of [`Ticket::into_word`] that are zero.
     pub(super) const FREE_BITS: usize = core::mem::align_of::<u64>() - 1;
 
@@ -157,7 +164,7 @@ impl<T> Inside<'_, T> {
         self.now & TIMED != 0
     }
 
-    /// Stays inside until [`Gate::leave`] is called with the ticket.
+    /// Stays inside until [`Ticket::leave`].
     #[inline(always)]
     pub(crate) fn stay(self) -> Ticket {
         let ticket = self.gate.ticket(self.now);
@@ -180,7 +187,7 @@ impl<T> core::ops::Deref for Inside<'_, T> {
 impl<T> Drop for Inside<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.gate.leave(self.gate.ticket(self.now));
+        self.gate.ticket(self.now).leave();
     }
 }
 
@@ -219,13 +226,6 @@ impl<T> Gate<T> {
     fn ticket(&self, now: u32) -> Ticket {
         // INVARIANT: Of the caller's entry, which saw `now`.
         Ticket(self.counters.address(LEFT + (now & EPOCH) as usize))
-    }
-
-    /// Leaves. Any context but NMI. The ticket is one of this gate.
-    #[inline(always)]
-    pub(crate) fn leave(&self, ticket: Ticket) {
-        // SAFETY: By the type invariant of the ticket, and the gate is still there.
-        unsafe { bindings::gate_leave(ticket.0.as_ptr()) };
     }
 
     /// What is guarded, for the owner of the token: nobody else replaces it.

@@ -24,7 +24,8 @@ use crate::linux::{
         HeldBio,
         MapBio,
         Mapping,
-        TargetBio, //
+        TargetBio,
+        TargetRef, //
     },
     gate::{
         Direction,
@@ -82,6 +83,31 @@ fn note(start: Option<Stopwatch>, fills: Option<LostPart>) -> Option<Note> {
     })
 }
 
+/// A bio that was sent out comes back.
+#[inline(always)]
+pub(super) fn end_io(
+    target: TargetRef<'_, RemapTarget>,
+    bio: EndedBio<'_, RemapTarget>,
+    status: BlockStatus,
+) {
+    if !status.is_ok() || bio.has_note() {
+        return end_io_slowly(target, bio, status);
+    }
+    if let Some(ticket) = bio.tag().ticket {
+        ticket.leave();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn end_io_slowly(
+    target: TargetRef<'_, RemapTarget>,
+    bio: EndedBio<'_, RemapTarget>,
+    status: BlockStatus,
+) {
+    target.table.end_io_slowly(bio, status);
+}
+
 impl LiveTable {
     /// Sends a bio on its way.
     #[inline(always)]
@@ -100,7 +126,7 @@ impl LiveTable {
             let to = self.main_start.wrapping_add(sector);
             return bio.redirect(&self.main, to, tag(inside.stay(), false), None);
         }
-        self.map_slowly(bio, inside, None)
+        self.map_slowly(bio, inside)
     }
 
     /// The same while a test measures what we add to a bio.
@@ -120,7 +146,7 @@ impl LiveTable {
             };
             return bio.redirect(&self.main, to, tag(inside.stay(), false), Some(note));
         }
-        self.map_slowly(bio, inside, Some(start))
+        self.map_parts(bio, inside, Some(start))
     }
 
     /// An empty flush: one copy for each device. It makes durable what has completed, wherever
@@ -144,18 +170,13 @@ impl LiveTable {
     /// A bio for which the filter is not enough.
     #[cold]
     #[inline(never)]
-    fn map_slowly(
-        &self,
-        bio: MapBio<'_, RemapTarget>,
-        inside: Inside<'_, ReaderIndex>,
-        start: Option<Stopwatch>,
-    ) -> Mapping {
+    fn map_slowly(&self, bio: MapBio<'_, RemapTarget>, inside: Inside<'_, ReaderIndex>) -> Mapping {
         let sector = bio.sector().wrapping_sub(self.begin);
         let first = self.block.block_of(sector);
         let last = sector
             .wrapping_add(u64::from(bio.sectors()))
             .wrapping_sub(1);
-        if start.is_none() && first == self.block.block_of(last) {
+        if first == self.block.block_of(last) {
             // What most bios are that come here.
             if let Route::Spare { slot, lost: false } = inside.exact_route(first) {
                 self.statistics.count(Count::remapped(bio.direction()));
@@ -164,7 +185,7 @@ impl LiveTable {
                 return bio.redirect(&self.spare, to, tag(inside.stay(), true), None);
             }
         }
-        self.map_parts(bio, inside, start)
+        self.map_parts(bio, inside, None)
     }
 
     /// A bio of which perhaps only a part goes one way.
@@ -297,19 +318,6 @@ impl LiveTable {
         }
     }
 
-    /// A bio that was sent out comes back.
-    #[inline(always)]
-    pub(super) fn end_io(&self, bio: EndedBio<'_, RemapTarget>, status: BlockStatus) {
-        if !status.is_ok() || bio.has_note() {
-            return self.end_io_slowly(bio, status);
-        }
-        if let Some(ticket) = bio.tag().ticket {
-            self.gate.leave(ticket);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
     fn end_io_slowly(&self, bio: EndedBio<'_, RemapTarget>, status: BlockStatus) {
         let start = Stopwatch::start();
         let direction = bio.direction();
@@ -325,7 +333,7 @@ impl LiveTable {
             self.lost.lock().written(part.block, part.first, part.len);
         }
         if let Some(ticket) = tag.ticket {
-            self.gate.leave(ticket);
+            ticket.leave();
         }
         let mapped_in = note.and_then(|note| note.mapped_in);
         if let (Some(mapped_in), Some(ended_in)) = (mapped_in, start.read()) {

@@ -40,7 +40,8 @@ use crate::linux::{
         MapBio,
         Mapping,
         Setup,
-        Target, //
+        Target,
+        TargetRef, //
     },
     text::Text, //
 };
@@ -88,8 +89,8 @@ impl Target for RemapTarget {
     }
 
     #[inline(always)]
-    fn end_io(&self, bio: EndedBio<'_, Self>, status: BlockStatus) {
-        self.table.end_io(bio, status);
+    fn end_io(target: TargetRef<'_, Self>, bio: EndedBio<'_, Self>, status: BlockStatus) {
+        map::end_io(target, bio, status);
     }
 
     fn presuspend(&self) {
