@@ -7,6 +7,7 @@
 use core::ptr::NonNull;
 
 use kernel::{
+    alloc::flags::__GFP_NOWARN,
     error::{
         from_err_ptr,
         to_result, //
@@ -27,7 +28,8 @@ impl IoBuffer {
     /// A zeroed buffer of `sectors` sectors. May sleep.
     pub(crate) fn new(sectors: usize) -> Result<Self> {
         let bytes = sectors.checked_mul(512).ok_or(EINVAL)?;
-        Ok(Self(VVec::zeroed(bytes, GFP_KERNEL)?))
+        // Whoever asks says so where there is none; no need for a backtrace of vmalloc's.
+        Ok(Self(VVec::zeroed(bytes, GFP_KERNEL | __GFP_NOWARN)?))
     }
 
     /// Copies `data` into the buffer from its sector `at` on, where there is room for it.

@@ -5,6 +5,7 @@
 use core::sync::atomic::AtomicU64;
 
 use kernel::{
+    alloc::flags::__GFP_NOWARN,
     prelude::*,
     rbtree::{
         RBTree,
@@ -82,7 +83,7 @@ pub(super) struct Remaps {
 impl Remaps {
     /// No remaps, with `slots` spare blocks. May sleep.
     pub(super) fn new(slots: u32) -> Result<Self> {
-        let words = SlotWords(KVVec::zeroed(words_for(slots), GFP_KERNEL)?);
+        let words = SlotWords(KVVec::zeroed(words_for(slots), GFP_KERNEL | __GFP_NOWARN)?);
         let spares = SpareMap::new(words, slots).ok_or(EINVAL)?;
         Ok(Self {
             table: RemapTable::new(RemapTree(RBTree::new()), spares),
@@ -99,7 +100,8 @@ impl Remaps {
 }
 
 fn zeroed(len: usize) -> Result<Words> {
-    let mut words = KVVec::with_capacity(len, GFP_KERNEL)?;
+    // The message or the log says where there is no memory: vmalloc need not.
+    let mut words = KVVec::with_capacity(len, GFP_KERNEL | __GFP_NOWARN)?;
     for _ in 0..len {
         words.push(AtomicU64::new(0), GFP_KERNEL)?;
     }

@@ -5,6 +5,7 @@
 //! Bios as such are counted by the gate that they pass; this adds what is rarer.
 
 use kernel::{
+    alloc::flags::__GFP_NOWARN,
     new_spinlock_irq,
     prelude::*,
     sync::{
@@ -144,7 +145,10 @@ impl Statistics {
             let mut histograms = KVec::new();
             for _ in 0..kernel::cpu::nr_cpu_ids() {
                 let lock = new_spinlock_irq!(Histogram::in_place(), "dm_remap::added_latency");
-                histograms.push(KVBox::pin_init(lock, GFP_KERNEL)?, GFP_KERNEL)?;
+                histograms.push(
+                    KVBox::pin_init(lock, GFP_KERNEL | __GFP_NOWARN)?,
+                    GFP_KERNEL,
+                )?;
             }
             self.added.populate(histograms);
         }
