@@ -76,16 +76,21 @@ def used():
 
 for _ in range(max(5, cycles // 10)):
     cycle()
-before = used()
-for _ in range(cycles):
-    cycle()
-after = used()
-growth = {name: after[name] - before[name] for name in before}
-print(f"{cycles} cycles; KiB before {before}, after {after}, growth {growth}")
 # A leak of one page in each cycle would be 4 KiB times the cycles.
 allowed = 1024 + 2 * cycles
-for name, grown in growth.items():
-    assert grown < allowed, f"{name} grew by {grown} KiB in {cycles} cycles"
+# A leak grows with every round; what other parts of the machine take or keep
+# meanwhile (pages that are freed later, lists of free pages) does not.
+for _ in range(3):
+    before = used()
+    for _ in range(cycles):
+        cycle()
+    after = used()
+    growth = {name: after[name] - before[name] for name in before}
+    print(f"{cycles} cycles; KiB before {before}, after {after}, growth {growth}")
+    leaked = {name: grown for name, grown in growth.items() if grown >= allowed}
+    if not leaked:
+        break
+assert not leaked, f"grew in each of three rounds of {cycles} cycles, KiB: {leaked}"
 END
 	load_module
 }
