@@ -45,6 +45,7 @@ error_text() {
 	EBUSY) echo 'Device or resource busy' ;;
 	ENXIO) echo 'No such device or address' ;;
 	ENODEV) echo 'No such device' ;;
+	ENOMEM) echo 'Cannot allocate memory' ;;
 	ENOENT) echo 'No such file or directory' ;;
 	EPERM) echo 'Operation not permitted' ;;
 	EACCES) echo 'Permission denied' ;;

@@ -3,6 +3,8 @@
 # What scenarios of the stress manager use, on top of devices.sh.
 
 stress=/sys/kernel/dm_remap_stress_test
+# shellcheck disable=SC2034 # for the scenarios
+debug_stress=/sys/kernel/debug/dm_remap/stress
 
 # stress_write <file> <text>
 stress_write() {

@@ -114,6 +114,12 @@ impl Histogram {
         }
     }
 
+    /// Becomes what `other` is.
+    pub fn copy_from(&mut self, other: &Histogram) {
+        self.clear();
+        self.merge(other);
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.count = 0;
@@ -181,6 +187,17 @@ impl Histogram {
             }
         }
         self.max
+    }
+
+    /// The buckets in which something was counted, in order: the longest time of each in
+    /// nanoseconds, and how many there were.
+    pub fn counted(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let all = self.buckets.iter().enumerate();
+        all.filter(|(_, &count)| count > 0)
+            .map(|(bucket, &count)| match bucket + 1 {
+                BUCKETS => (self.max, count),
+                _ => (longest_in(bucket), count),
+            })
     }
 
     /// The figures that a report prints.

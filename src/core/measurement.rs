@@ -3,14 +3,25 @@
 //! What is known of a stress test, running or ended: the plain figures that verdict and reports
 //! are made of.
 
+use core::fmt::{
+    self,
+    Write, //
+};
+
 use crate::{
     device_number::DeviceNumber,
-    histogram::Summary,
+    histogram::{
+        Histogram,
+        Summary, //
+    },
+    regression::Regression,
     request::MAX_NAME,
+    stress_test::Limit,
     trend::{
         per_second,
         BasisPoints,
-        Quarters, //
+        Quarters,
+        Trend, //
     },
 };
 
@@ -35,6 +46,22 @@ impl Name {
     /// The name.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
+}
+
+/// A name with everything that could break a line or a field written as `\xNN`, as udev does.
+pub struct Printable<'a>(pub &'a Name);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for &byte in self.0.as_bytes() {
+            if byte.is_ascii_graphic() && byte != b'\\' {
+                f.write_char(char::from(byte))?;
+            } else {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -109,6 +136,23 @@ pub struct Resources {
     pub memory_after: u64,
     /// CPU time of all workers.
     pub cpu_ns: u64,
+    /// Memory that the test holds to put the machine under pressure.
+    pub pressure_bytes: u64,
+}
+
+/// What is kept of a test's course: histograms and trend, 76 KiB, so never a local variable in the
+/// kernel. All bytes zero is a test of which nothing is known.
+#[derive(Clone, Debug, Default)]
+#[repr(C)]
+pub struct Charts {
+    /// What dm-remap added to a bio.
+    pub added: Histogram,
+    /// Submission to completion of the reads.
+    pub read: Histogram,
+    /// Submission to completion of the writes, and of what else changes the device.
+    pub write: Histogram,
+    /// How the figures moved.
+    pub trend: Trend,
 }
 
 /// Everything that is known of one test.
@@ -118,12 +162,12 @@ pub struct Measurement {
     pub name: Name,
     /// Its number.
     pub device: DeviceNumber,
-    /// Number of the test type.
+    /// Number of the test.
     pub test: u8,
     /// Its name.
     pub test_name: &'static str,
-    /// How long the test was to run, in milliseconds.
-    pub duration_ms: u64,
+    /// When the test was to end.
+    pub limit: Limit,
     /// Number of worker threads.
     pub workers: u32,
     /// Bios that all workers keep in flight together.
@@ -138,6 +182,10 @@ pub struct Measurement {
     pub ops: u64,
     /// Bytes that they moved.
     pub bytes: u64,
+    /// Flushes among the operations.
+    pub flushes: u64,
+    /// Operations that gave a range of zeros back to the device.
+    pub zeroed: u64,
     /// Operations that failed.
     pub errors: u64,
     /// Bios in flight at present.
@@ -157,6 +205,10 @@ pub struct Measurement {
     pub quarters: Option<Quarters>,
     /// How much the added latency varied over the run.
     pub variation: Option<BasisPoints>,
+    /// By how much the throughput rose or fell over the later half of the run.
+    pub slope: Option<BasisPoints>,
+    /// The run in comparison with the baseline.
+    pub regression: Regression,
     /// What reading again has shown; `None` while the test runs.
     pub integrity: Option<Integrity>,
     /// What the target did; `None` when its table is gone.
@@ -187,20 +239,25 @@ impl Measurement {
         per_second(self.bytes, self.elapsed_ns) / 1_000_000
     }
 
-    /// How much of the time has passed, in percent.
+    /// How long the test was to run, in milliseconds; for one that ends by volume how long it
+    /// has run so far.
+    pub const fn duration_ms(&self) -> u64 {
+        match self.limit {
+            Limit::Time(ms) => ms,
+            Limit::Volume(_) => self.elapsed_ms(),
+        }
+    }
+
+    /// How much of the test is done, in percent.
     pub const fn percent_done(&self) -> u64 {
-        let percent = match self
-            .elapsed_ms()
-            .saturating_mul(100)
-            .checked_div(self.duration_ms)
-        {
-            Some(percent) => percent,
-            None => 100,
+        let (done, of) = match self.limit {
+            Limit::Time(ms) => (self.elapsed_ms(), ms),
+            // In MB, so that there is room for the factor.
+            Limit::Volume(bytes) => (self.bytes / 1_000_000, bytes / 1_000_000),
         };
-        if percent > 100 {
-            100
-        } else {
-            percent
+        match done.saturating_mul(100).checked_div(of) {
+            Some(percent) if percent < 100 => percent,
+            _ => 100,
         }
     }
 
@@ -235,6 +292,7 @@ impl Measurement {
             bytes: 409_600_000,
             added_count: 100_000,
             added_ns: 12_000_000,
+            memory: 0,
         };
         Self {
             name: Name::new(b"test_device"),
@@ -244,7 +302,7 @@ impl Measurement {
             },
             test: 4,
             test_name: "Mixed Workload",
-            duration_ms: 30_000,
+            limit: Limit::Time(30_000),
             workers: 4,
             queue_depth: 128,
             seed: 42,
@@ -252,6 +310,8 @@ impl Measurement {
             elapsed_ns: 30_000_000_000,
             ops: 3_000_000,
             bytes: 12_288_000_000,
+            flushes: 0,
+            zeroed: 0,
             errors: 0,
             in_flight: 0,
             peak_in_flight: 128,
@@ -264,6 +324,8 @@ impl Measurement {
                 last: quarter,
             }),
             variation: Some(200),
+            slope: Some(0),
+            regression: Regression::NotAsked,
             integrity: Some(Integrity {
                 verified: 256,
                 ..Integrity::default()

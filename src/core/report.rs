@@ -14,9 +14,14 @@ use crate::{
     histogram::Summary,
     measurement::{
         Measurement,
-        Name,
+        Printable,
         Progress, //
     },
+    regression::{
+        Comparison,
+        Regression, //
+    },
+    stress_test::Limit,
     trend::{
         BasisPoints,
         Quarters,
@@ -33,22 +38,6 @@ use crate::{
 pub const MAX_BYTES: usize = 4096;
 
 const MEGABYTE: u64 = 1_000_000;
-
-/// A name with everything that could break a line or a field written as `\xNN`, as udev does.
-struct Printable<'a>(&'a Name);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for &byte in self.0.as_bytes() {
-            if byte.is_ascii_graphic() && byte != b'\\' {
-                f.write_char(char::from(byte))?;
-            } else {
-                write!(f, "\\x{byte:02x}")?;
-            }
-        }
-        Ok(())
-    }
-}
 
 /// A value, or why there is none.
 enum Value<T> {
@@ -140,7 +129,7 @@ pub fn status(run: Option<&Measurement>, out: &mut dyn Write) -> fmt::Result {
         run.workers,
         run.in_flight,
         run.elapsed_ms(),
-        run.duration_ms,
+        run.duration_ms(),
         run.percent_done(),
         run.ops,
         run.iops(),
@@ -197,11 +186,81 @@ pub fn results(run: Option<&Measurement>, out: &mut dyn Write) -> fmt::Result {
     line(out, "Mismatches", format_args!("{mismatches}{note}"))?;
 
     out.write_str("\nRegression Analysis:\n")?;
-    for key in REGRESSION {
-        line(out, key, format_args!("N/A (no baseline)"))?;
-    }
+    regression(&run.regression, out)?;
     writeln!(out, "\nTest Result:      {}", verdict.result().word())?;
     writeln!(out, "Failure Reason:   {}", Reasons(&verdict))
+}
+
+fn regression(regression: &Regression, out: &mut dyn Write) -> fmt::Result {
+    let why = match regression {
+        Regression::Compared(comparison) => return compared(comparison, out),
+        Regression::First(baseline) => {
+            let (latency, rate) = (baseline.added_ns, baseline.bytes_per_second);
+            line(out, REGRESSION[0], format_args!("{latency} ns"))?;
+            line(out, REGRESSION[1], format_args!("N/A ({FIRST})"))?;
+            line(out, REGRESSION[2], format_args!("{} MB/s", rate / MEGABYTE))?;
+            return line(out, REGRESSION[3], format_args!("N/A ({FIRST})"));
+        }
+        Regression::NotAsked => "not a regression test",
+        Regression::Pending => "running",
+        Regression::NotJudged(why) => why,
+    };
+    for key in REGRESSION {
+        line(out, key, format_args!("N/A ({why})"))?;
+    }
+    Ok(())
+}
+
+const FIRST: &str = "this run is the baseline";
+
+fn compared(comparison: &Comparison, out: &mut dyn Write) -> fmt::Result {
+    let (baseline, run) = (&comparison.baseline, &comparison.run);
+    let latency = Change(baseline.added_ns, run.added_ns);
+    let rates = (
+        baseline.bytes_per_second / MEGABYTE,
+        run.bytes_per_second / MEGABYTE,
+    );
+    let throughput = Change(rates.0, rates.1);
+    let percent = |change: Option<BasisPoints>| known(change.map(Percent), "");
+    line(out, REGRESSION[0], format_args!("{} ns", latency.0))?;
+    line(
+        out,
+        REGRESSION[1],
+        format_args!("{latency} ns ({})", percent(comparison.latency_change())),
+    )?;
+    line(out, REGRESSION[2], format_args!("{} MB/s", throughput.0))?;
+    line(
+        out,
+        REGRESSION[3],
+        format_args!(
+            "{throughput} MB/s ({})",
+            percent(comparison.throughput_change())
+        ),
+    )
+}
+
+/// The change from one figure to another, with its sign.
+struct Change(u64, u64);
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.1 < self.0 { '-' } else { '+' };
+        write!(f, "{sign}{}", self.1.abs_diff(self.0))
+    }
+}
+
+/// A change in whole percent, with its sign.
+struct Percent(BasisPoints);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { '-' } else { '+' };
+        write!(
+            f,
+            "{sign}{}%",
+            self.0.unsigned_abs().saturating_add(50) / 100
+        )
+    }
 }
 
 const REGRESSION: [&str; 4] = [
@@ -223,7 +282,7 @@ fn configuration(run: &Measurement, out: &mut dyn Write) -> fmt::Result {
         "Test Type",
         format_args!("{} ({})", run.test_name, run.test),
     )?;
-    line(out, "Duration", format_args!("{} ms", run.duration_ms))?;
+    line(out, "Duration", format_args!("{} ms", run.duration_ms()))?;
     line(out, "Worker Threads", format_args!("{}", run.workers))?;
     line(out, "Queue Depth", format_args!("{}", run.queue_depth))?;
     line(out, "Seed", format_args!("{}", run.seed))
@@ -302,8 +361,18 @@ pub fn comprehensive(run: Option<&Measurement>, out: &mut dyn Write) -> fmt::Res
 fn outcome(run: &Measurement, out: &mut dyn Write) -> fmt::Result {
     out.write_str("STRESS TEST RESULTS:\n")?;
     line(out, "Test Status", format_args!("{}", run.progress.word()))?;
-    let (elapsed, duration) = (run.elapsed_ms(), run.duration_ms);
-    line(out, "Duration", format_args!("{elapsed} of {duration} ms"))?;
+    let elapsed = run.elapsed_ms();
+    match run.limit {
+        Limit::Time(ms) => line(out, "Duration", format_args!("{elapsed} of {ms} ms"))?,
+        Limit::Volume(bytes) => {
+            let megabytes = bytes / MEGABYTE;
+            line(
+                out,
+                "Duration",
+                format_args!("{elapsed} ms, until {megabytes} MB"),
+            )?;
+        }
+    }
     line(out, "Workers", format_args!("{}", run.workers))?;
     line(out, "Operations", format_args!("{}", run.ops))?;
     line(
@@ -388,7 +457,12 @@ fn resources(run: &Measurement, out: &mut dyn Write) -> fmt::Result {
         out,
         "Worker CPU Time",
         format_args!("{} ms", used.cpu_ns / 1_000_000),
-    )
+    )?;
+    if used.pressure_bytes > 0 {
+        let held = used.pressure_bytes >> 20;
+        line(out, "Memory Pressure", format_args!("{held} MiB held"))?;
+    }
+    Ok(())
 }
 
 fn trend(run: &Measurement, out: &mut dyn Write) -> fmt::Result {
@@ -421,6 +495,12 @@ fn trend(run: &Measurement, out: &mut dyn Write) -> fmt::Result {
         out,
         "Drift",
         format_args!("IOPS {iops}, added latency {added}"),
+    )?;
+    let slope = known(run.slope.map(Figure::BasisPoints), "");
+    line(
+        out,
+        "Steady State",
+        format_args!("throughput {slope} over the later half"),
     )
 }
 
@@ -503,6 +583,7 @@ const COMPREHENSIVE: &[Blank] = &[
     Key("First Quarter"),
     Key("Last Quarter"),
     Key("Drift"),
+    Key("Steady State"),
     Heading("\nVALIDATION TARGETS:\n  N/A"),
     Heading("\nOVERALL ASSESSMENT:"),
     Key("Test Result"),
@@ -519,8 +600,11 @@ mod tests {
         measurement::{
             Engine,
             Integrity,
+            Name,
             Resources, //
         },
+        regression::Thresholds,
+        trend::Typical,
     };
     use std::{
         format,
@@ -554,6 +638,7 @@ mod tests {
             bytes: ops,
             added_count: 1,
             added_ns: u64::MAX - ops,
+            memory: ops,
         };
         Measurement {
             name: Name::new(&[0xff; 127]),
@@ -563,7 +648,7 @@ mod tests {
             },
             test: u8::MAX,
             test_name: "Sequential Write",
-            duration_ms: u64::MAX,
+            limit: Limit::Time(u64::MAX),
             workers: u32::MAX,
             queue_depth: u32::MAX,
             seed: u64::MAX,
@@ -571,6 +656,8 @@ mod tests {
             elapsed_ns: u64::MAX,
             ops: u64::MAX,
             bytes: u64::MAX,
+            flushes: u64::MAX,
+            zeroed: u64::MAX,
             errors: u64::MAX,
             in_flight: u64::MAX,
             peak_in_flight: 999,
@@ -583,6 +670,21 @@ mod tests {
                 last: quarter(1),
             }),
             variation: Some(i64::MAX),
+            slope: Some(i64::MIN),
+            regression: Regression::Compared(Comparison {
+                baseline: Typical {
+                    added_ns: 1,
+                    bytes_per_second: u64::MAX,
+                },
+                run: Typical {
+                    added_ns: u64::MAX,
+                    bytes_per_second: 1,
+                },
+                thresholds: Thresholds {
+                    latency: 1000,
+                    throughput: 99,
+                },
+            }),
             integrity: Some(Integrity {
                 verified: u64::MAX,
                 mismatches: u64::MAX,
@@ -604,6 +706,7 @@ mod tests {
                 memory_peak: u64::MAX,
                 memory_after: u64::MAX,
                 cpu_ns: u64::MAX,
+                pressure_bytes: u64::MAX,
             },
             failed_workers: u32::MAX,
             left_remapped: u64::MAX,
@@ -698,7 +801,7 @@ mod tests {
             "  Average Latency:  120 ns",
             "  Throughput:       409 MB/s",
             "Added Latency (ns):  min=50 avg=120 p50=110 p90=200 p99=400 p99.9=900 max=5000",
-            "  Baseline Throughput: N/A (no baseline)",
+            "  Baseline Throughput: N/A (not a regression test)",
             "Test Result:      PASSED",
             "Failure Reason:   None",
         ] {
@@ -735,6 +838,7 @@ mod tests {
             "  First Quarter",
             "  Last Quarter",
             "  Drift",
+            "  Steady State",
             "VALIDATION TARGETS",
         ];
         assert_eq!(keys(&full)[1..=wanted.len()], wanted);
@@ -775,6 +879,53 @@ mod tests {
         assert!(long.contains("  Remap Entries:    N/A (the table is gone)\n"));
         assert!(long.contains("  Memory After:     N/A (running)\n"));
         assert!(long.contains("  First Quarter:    N/A (run shorter than 4 samples)\n"));
+    }
+
+    #[test]
+    fn a_comparison_has_changes_with_their_signs() {
+        let typical = |added_ns, bytes_per_second| Typical {
+            added_ns,
+            bytes_per_second,
+        };
+        let mut run = Measurement::example();
+        run.regression = Regression::Compared(Comparison {
+            baseline: typical(100, 200_000_000),
+            run: typical(104, 150_000_000),
+            thresholds: Thresholds::DEFAULT,
+        });
+        let compared = text(results, Some(&run));
+        for line in [
+            "  Baseline Latency: 100 ns",
+            "  Latency Change:   +4 ns (+4%)",
+            "  Baseline Throughput: 200 MB/s",
+            "  Throughput Change: -50 MB/s (-25%)",
+            "Test Result:      FAILED",
+        ] {
+            assert!(
+                compared.lines().any(|got| got == line),
+                "{line}\n{compared}"
+            );
+        }
+        run.regression = Regression::First(typical(100, 200_000_000));
+        let first = text(results, Some(&run));
+        assert!(first.contains("  Baseline Latency: 100 ns\n"));
+        assert!(first.contains("  Latency Change:   N/A (this run is the baseline)\n"));
+    }
+
+    #[test]
+    fn a_test_by_volume_counts_what_was_moved() {
+        let mut run = Measurement::example();
+        run.limit = Limit::Volume(24_576_000_000);
+        let line = text(status, Some(&run));
+        assert!(line.contains(" duration_ms=30000 progress=50% "), "{line}");
+        let long = text(comprehensive, Some(&run));
+        assert!(
+            long.contains("  Duration:         30000 ms, until 24576 MB\n"),
+            "{long}"
+        );
+        run.resources.pressure_bytes = 5 << 20;
+        let long = text(comprehensive, Some(&run));
+        assert!(long.contains("  Memory Pressure:  5 MiB held\n"), "{long}");
     }
 
     #[test]

@@ -10,14 +10,14 @@ use core::fmt;
 use crate::{
     decimal,
     device_number::DeviceNumber,
-    workload::{
-        TestType,
-        MAX_WORKERS, //
-    },
+    workload::MAX_WORKERS, //
 };
 
-/// Longest test, in milliseconds: a day.
-pub const MAX_DURATION_MS: u64 = 86_400_000;
+/// Most operations that one worker keeps in flight.
+pub const MAX_QUEUE_DEPTH: u32 = 4096;
+
+/// Highest limit of operations a second.
+pub const MAX_RATE_IOPS: u32 = 100_000_000;
 
 /// Longest name of a device (`DM_NAME_LEN` in `include/uapi/linux/dm-ioctl.h`, less its NUL).
 pub const MAX_NAME: usize = 127;
@@ -35,6 +35,14 @@ pub enum Reason {
     Range(u64, u64),
     /// Longer than any name of a device.
     TooLong,
+    /// Not a pair of a key and a value.
+    NoPair,
+    /// A key that the attribute does not know.
+    UnknownKey,
+    /// A key that was there before.
+    Twice,
+    /// More of them than there may be.
+    TooMany,
 }
 
 impl fmt::Display for Reason {
@@ -46,6 +54,10 @@ impl fmt::Display for Reason {
             Reason::Range(least, most) if least == most => write!(f, "not {least}"),
             Reason::Range(least, most) => write!(f, "not within {least} to {most}"),
             Reason::TooLong => write!(f, "longer than {MAX_NAME} bytes"),
+            Reason::NoPair => f.write_str("a field without \"=\""),
+            Reason::UnknownKey => f.write_str("an unknown key"),
+            Reason::Twice => f.write_str("given twice"),
+            Reason::TooMany => f.write_str("too many"),
         }
     }
 }
@@ -65,13 +77,28 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// Parses the decimal number `text`, the value of `field`, within these limits.
+pub(crate) fn number(
+    field: &'static str,
+    text: &[u8],
+    least: u64,
+    most: u64,
+) -> Result<u64, Refusal> {
+    let refuse = |reason| Refusal { field, reason };
+    let value = decimal::parse(text).map_err(|why| refuse(Reason::Number(why)))?;
+    if value < least || value > most {
+        return Err(refuse(Reason::Range(least, most)));
+    }
+    Ok(value)
+}
+
 /// The fields of a request, one after the other.
-struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    fn new(text: &'a [u8]) -> Self {
+    pub(crate) fn new(text: &'a [u8]) -> Self {
         Self {
             rest: text.strip_suffix(b"\n").unwrap_or(text),
         }
@@ -87,31 +114,33 @@ impl<'a> Fields<'a> {
         Some(field)
     }
 
-    fn number(&mut self, field: &'static str, least: u64, most: u64) -> Result<u64, Refusal> {
+    /// The next field, a number within these limits.
+    pub(crate) fn number(
+        &mut self,
+        field: &'static str,
+        least: u64,
+        most: u64,
+    ) -> Result<u64, Refusal> {
         self.optional_number(field, least, most)?.ok_or(Refusal {
             field,
             reason: Reason::Missing,
         })
     }
 
-    fn optional_number(
+    /// The same, where there is one.
+    pub(crate) fn optional_number(
         &mut self,
         field: &'static str,
         least: u64,
         most: u64,
     ) -> Result<Option<u64>, Refusal> {
-        let Some(text) = self.next() else {
-            return Ok(None);
-        };
-        let refuse = |reason| Refusal { field, reason };
-        let value = decimal::parse(text).map_err(|why| refuse(Reason::Number(why)))?;
-        if value < least || value > most {
-            return Err(refuse(Reason::Range(least, most)));
-        }
-        Ok(Some(value))
+        let text = self.next();
+        text.map(|text| number(field, text, least, most))
+            .transpose()
     }
 
-    fn end(mut self, last: &'static str) -> Result<(), Refusal> {
+    /// Nothing may be left.
+    pub(crate) fn end(mut self, last: &'static str) -> Result<(), Refusal> {
         match self.next() {
             None => Ok(()),
             Some(_) => Err(Refusal {
@@ -122,38 +151,6 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A test that somebody asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Start {
-    /// What it does.
-    pub test: TestType,
-    /// Number of worker threads.
-    pub workers: u32,
-    /// How long it runs, in milliseconds.
-    pub duration_ms: u64,
-}
-
-impl Start {
-    /// Parses `<test_type> <num_workers> <duration_ms>`.
-    pub fn parse(text: &[u8]) -> Result<Self, Refusal> {
-        let mut fields = Fields::new(text);
-        let most = TestType::ALL.len() as u64 - 1;
-        let number = fields.number("test_type", 0, most)?;
-        let workers = fields.number("num_workers", 1, u64::from(MAX_WORKERS))?;
-        let duration_ms = fields.number("duration_ms", 1, MAX_DURATION_MS)?;
-        fields.end("end of line")?;
-        let test = TestType::from_number(number).ok_or(Refusal {
-            field: "test_type",
-            reason: Reason::Range(0, most),
-        })?;
-        Ok(Self {
-            test,
-            workers: u32::try_from(workers).unwrap_or(MAX_WORKERS),
-            duration_ms,
-        })
-    }
-}
-
 /// Parses `1`.
 pub fn parse_trigger(text: &[u8]) -> Result<(), Refusal> {
     let mut fields = Fields::new(text);
@@ -161,13 +158,125 @@ pub fn parse_trigger(text: &[u8]) -> Result<(), Refusal> {
     fields.end("end of line")
 }
 
-/// Parses `1 [<duration_ms>]` for a test that otherwise takes `default_ms`.
-pub fn parse_timed_trigger(text: &[u8], default_ms: u64) -> Result<u64, Refusal> {
-    let mut fields = Fields::new(text);
-    fields.number("value", 1, 1)?;
-    let duration = fields.optional_number("duration_ms", 1, MAX_DURATION_MS)?;
-    fields.end("end of line")?;
-    Ok(duration.unwrap_or(default_ms))
+/// The pairs `<key>=<value>` of a request, each key at most once.
+pub(crate) struct Pairs<'a, const N: usize> {
+    keys: [&'static str; N],
+    values: [Option<&'a [u8]>; N],
+}
+
+impl<'a, const N: usize> Pairs<'a, N> {
+    /// Sorts the pairs of `text` by `keys`.
+    pub(crate) fn parse(text: &'a [u8], keys: [&'static str; N]) -> Result<Self, Refusal> {
+        let mut values = [None; N];
+        let mut fields = Fields::new(text);
+        while let Some(field) = fields.next() {
+            let equals = field.iter().position(|&byte| byte == b'=');
+            let pair = equals.and_then(|at| field.split_at_checked(at));
+            let Some((name, value)) = pair else {
+                return Err(Refusal {
+                    field: "key=value",
+                    reason: Reason::NoPair,
+                });
+            };
+            let place = keys.iter().position(|key| key.as_bytes() == name);
+            let slot = place.and_then(|place| Some((values.get_mut(place)?, keys.get(place)?)));
+            let Some((slot, key)) = slot else {
+                return Err(Refusal {
+                    field: "key=value",
+                    reason: Reason::UnknownKey,
+                });
+            };
+            // The value stands behind the `=`.
+            if slot.replace(value.get(1..).unwrap_or(&[])).is_some() {
+                return Err(Refusal {
+                    field: key,
+                    reason: Reason::Twice,
+                });
+            }
+        }
+        Ok(Self { keys, values })
+    }
+
+    /// The value of `key` as it was written.
+    pub(crate) fn text(&self, key: &'static str) -> Option<&'a [u8]> {
+        let place = self.keys.iter().position(|known| *known == key)?;
+        self.values.get(place).copied().flatten()
+    }
+
+    /// The value of `key` as a number within these limits.
+    pub(crate) fn number(
+        &self,
+        key: &'static str,
+        least: u64,
+        most: u64,
+    ) -> Result<Option<u64>, Refusal> {
+        let text = self.text(key);
+        text.map(|text| number(key, text, least, most)).transpose()
+    }
+
+    /// As [`Pairs::number`], where the pair must be there.
+    pub(crate) fn required(
+        &self,
+        key: &'static str,
+        least: u64,
+        most: u64,
+    ) -> Result<u64, Refusal> {
+        self.number(key, least, most)?.ok_or(Refusal {
+            field: key,
+            reason: Reason::Missing,
+        })
+    }
+}
+
+/// What is to be changed of a test.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Adjustment {
+    /// Number of workers.
+    pub workers: Option<u32>,
+    /// Operations that each of them keeps in flight.
+    pub queue_depth: Option<u32>,
+    /// Most operations a second, over all workers; 0 for no limit.
+    pub rate_iops: Option<u32>,
+    /// How many of 100 operations write.
+    pub write_percent: Option<u8>,
+}
+
+impl Adjustment {
+    /// Parses `<key>=<value>...` of workers, queue_depth, rate_iops and write_percent, at least
+    /// one of them.
+    pub fn parse(text: &[u8]) -> Result<Self, Refusal> {
+        let pairs = Pairs::parse(
+            text,
+            ["workers", "queue_depth", "rate_iops", "write_percent"],
+        )?;
+        let number = |key, least, most: u32| -> Result<Option<u32>, Refusal> {
+            let value = pairs.number(key, least, u64::from(most))?;
+            Ok(value.map(|value| u32::try_from(value).unwrap_or(most)))
+        };
+        let adjustment = Self {
+            workers: number("workers", 1, MAX_WORKERS)?,
+            queue_depth: number("queue_depth", 1, MAX_QUEUE_DEPTH)?,
+            rate_iops: number("rate_iops", 0, MAX_RATE_IOPS)?,
+            write_percent: number("write_percent", 0, 100)?.map(|percent| percent.min(100) as u8),
+        };
+        if adjustment == Self::default() {
+            return Err(Refusal {
+                field: "key=value",
+                reason: Reason::Missing,
+            });
+        }
+        Ok(adjustment)
+    }
+
+    /// This and then `next`, which goes before it.
+    pub fn then(self, next: Self) -> Self {
+        Self {
+            workers: next.workers.or(self.workers),
+            queue_depth: next.queue_depth.or(self.queue_depth),
+            rate_iops: next.rate_iops.or(self.rate_iops),
+            write_percent: next.write_percent.or(self.write_percent),
+        }
+    }
 }
 
 /// How a user names a device.
@@ -221,71 +330,65 @@ mod tests {
     use proptest::prelude::*;
     use std::format;
 
-    fn refused(text: &str) -> (&'static str, Reason) {
-        let refusal = Start::parse(text.as_bytes()).unwrap_err();
-        (refusal.field, refusal.reason)
-    }
-
-    #[test]
-    fn takes_a_start_with_and_without_newline() {
-        let wanted = Start {
-            test: TestType::Mixed,
-            workers: 16,
-            duration_ms: 120_000,
-        };
-        for text in ["4 16 120000", "4 16 120000\n", " 4\t16  120000 \n"] {
-            assert_eq!(Start::parse(text.as_bytes()), Ok(wanted));
-        }
-        assert!(Start::parse(b"0 1 1").is_ok());
-        assert!(Start::parse(b"5 32 86400000").is_ok());
-    }
-
-    #[test]
-    fn names_the_field_and_the_reason() {
-        let not_decimal = Reason::Number(decimal::Error::NotDecimal);
-        assert_eq!(refused(""), ("test_type", Reason::Missing));
-        assert_eq!(refused("\n"), ("test_type", Reason::Missing));
-        assert_eq!(refused("4"), ("num_workers", Reason::Missing));
-        assert_eq!(refused("4 16"), ("duration_ms", Reason::Missing));
-        assert_eq!(refused("4 16 1 1"), ("end of line", Reason::Surplus));
-        assert_eq!(refused("6 16 1"), ("test_type", Reason::Range(0, 5)));
-        assert_eq!(refused("4 0 1"), ("num_workers", Reason::Range(1, 32)));
-        assert_eq!(refused("4 33 1"), ("num_workers", Reason::Range(1, 32)));
-        assert_eq!(
-            refused("4 1 0"),
-            ("duration_ms", Reason::Range(1, MAX_DURATION_MS))
-        );
-        assert_eq!(
-            refused("4 1 86400001"),
-            ("duration_ms", Reason::Range(1, MAX_DURATION_MS))
-        );
-        assert_eq!(refused("-4 1 1"), ("test_type", not_decimal));
-        assert_eq!(refused("4 +1 1"), ("num_workers", not_decimal));
-        assert_eq!(refused("4 1 0x10"), ("duration_ms", not_decimal));
-        assert_eq!(refused("4 1 1\n\n"), ("duration_ms", not_decimal));
-        assert_eq!(refused("4 1 1\0"), ("duration_ms", not_decimal));
-        let huge = Reason::Number(decimal::Error::TooLarge);
-        assert_eq!(refused("4 1 99999999999999999999"), ("duration_ms", huge));
-    }
-
-    #[test]
-    fn says_it_in_words() {
-        let refusal = Start::parse(b"4 33 1").unwrap_err();
-        assert_eq!(format!("{refusal}"), "num_workers: not within 1 to 32");
-        let refusal = parse_trigger(b"2").unwrap_err();
-        assert_eq!(format!("{refusal}"), "value: not 1");
-    }
-
     #[test]
     fn triggers_take_a_one() {
         assert_eq!(parse_trigger(b"1\n"), Ok(()));
         assert!(parse_trigger(b"").is_err());
         assert!(parse_trigger(b"0").is_err());
         assert!(parse_trigger(b"1 1").is_err());
-        assert_eq!(parse_timed_trigger(b"1", 30_000), Ok(30_000));
-        assert_eq!(parse_timed_trigger(b"1 5\n", 30_000), Ok(5));
-        assert!(parse_timed_trigger(b"1 0", 30_000).is_err());
-        assert!(parse_timed_trigger(b"1 5 5", 30_000).is_err());
+    }
+
+    #[test]
+    fn adjustments_are_pairs_in_any_order() {
+        let wanted = Adjustment {
+            workers: Some(8),
+            write_percent: Some(0),
+            ..Adjustment::default()
+        };
+        assert_eq!(
+            Adjustment::parse(b"write_percent=0 workers=8\n"),
+            Ok(wanted)
+        );
+        let refused = |text: &str| format!("{}", Adjustment::parse(text.as_bytes()).unwrap_err());
+        for (text, why) in [
+            ("", "key=value: missing"),
+            ("8", "key=value: a field without \"=\""),
+            ("worker=8", "key=value: an unknown key"),
+            ("=8", "key=value: an unknown key"),
+            ("workers=", "workers: number missing"),
+            ("workers=0", "workers: not within 1 to 32"),
+            ("workers=1 workers=1", "workers: given twice"),
+            ("workers=1=1", "workers: not an unsigned decimal number"),
+            ("queue_depth=4097", "queue_depth: not within 1 to 4096"),
+            (
+                "rate_iops=100000001",
+                "rate_iops: not within 0 to 100000000",
+            ),
+            ("write_percent=101", "write_percent: not within 0 to 100"),
+        ] {
+            assert_eq!(refused(text), why);
+        }
+    }
+
+    #[test]
+    fn the_later_adjustment_goes_before() {
+        let first = Adjustment {
+            workers: Some(1),
+            rate_iops: Some(5),
+            ..Adjustment::default()
+        };
+        let second = Adjustment {
+            workers: Some(2),
+            queue_depth: Some(3),
+            ..Adjustment::default()
+        };
+        let both = Adjustment {
+            workers: Some(2),
+            queue_depth: Some(3),
+            rate_iops: Some(5),
+            write_percent: None,
+        };
+        assert_eq!(first.then(second), both);
     }
 
     #[test]
@@ -309,17 +412,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_taken_or_refused(text in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let _ = Start::parse(&text);
             let _ = parse_trigger(&text);
-            let _ = parse_timed_trigger(&text, 1);
+            let _ = Adjustment::parse(&text);
             let _ = DeviceName::parse(&text);
-        }
-
-        #[test]
-        fn what_is_taken_is_within_limits(test: u8, workers: u8, ms: u32) {
-            let text = format!("{test} {workers} {ms}\n");
-            let valid = test < 6 && (1..=32).contains(&workers) && (1..=86_400_000).contains(&ms);
-            prop_assert_eq!(Start::parse(text.as_bytes()).is_ok(), valid);
         }
     }
 }

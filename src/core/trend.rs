@@ -11,6 +11,13 @@ pub const SAMPLES: usize = 512;
 /// A change in hundredths of a percent.
 pub type BasisPoints = i64;
 
+/// The most by which the throughput of a steady run rises or falls over its window, beyond what its
+/// scatter may have made of it.
+const STEADY: BasisPoints = 500;
+
+/// The largest standard error of the throughput that still says something.
+const PRECISE: BasisPoints = 250;
+
 /// Fewest samples that can be cut into quarters.
 const FEWEST: usize = 4;
 
@@ -27,6 +34,8 @@ pub struct Sample {
     pub added_count: u64,
     /// The sum of those, in nanoseconds.
     pub added_ns: u64,
+    /// Most bytes of memory that the stress manager had at the end of a part of it.
+    pub memory: u64,
 }
 
 impl Sample {
@@ -36,6 +45,7 @@ impl Sample {
         bytes: 0,
         added_count: 0,
         added_ns: 0,
+        memory: 0,
     };
 
     fn plus(self, other: Sample) -> Sample {
@@ -45,6 +55,7 @@ impl Sample {
             bytes: self.bytes.saturating_add(other.bytes),
             added_count: self.added_count.saturating_add(other.added_count),
             added_ns: self.added_ns.saturating_add(other.added_ns),
+            memory: self.memory.max(other.memory),
         }
     }
 
@@ -76,7 +87,7 @@ pub fn per_second(amount: u64, ns: u64) -> u64 {
     }
 }
 
-/// The samples of a run: 20 KiB, so never a local variable in the kernel. All bytes zero is the
+/// The samples of a run: 24 KiB, so never a local variable in the kernel. All bytes zero is the
 /// empty trend.
 #[derive(Clone, Debug)]
 #[repr(C)]
@@ -93,6 +104,42 @@ pub struct Trend {
 impl Default for Trend {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// What is typical of a steady run: medians over the samples of its window, which a single
+/// disturbed second does not move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Typical {
+    /// Average added latency of a sample, in nanoseconds.
+    pub added_ns: u64,
+    /// Bytes a second.
+    pub bytes_per_second: u64,
+}
+
+/// How the throughput moved over a window, in hundredths of a percent of its mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Course {
+    /// By how much it rose or fell, along a straight line.
+    pub slope: BasisPoints,
+    /// Standard deviation of the samples from that line.
+    pub scatter: BasisPoints,
+    /// Number of samples.
+    pub samples: i64,
+}
+
+impl Course {
+    /// Whether nothing says that it rose or fell: the slope is small, or no larger than scatter
+    /// alone makes it in one of twenty windows.
+    pub fn is_steady(&self) -> bool {
+        // The change along a fitted line has a standard error of scatter * sqrt(12 / samples).
+        let error = self.scatter * (12 * 10_000 / self.samples.max(1)).isqrt() / 100;
+        self.slope.abs() <= STEADY + 2 * error
+    }
+
+    /// Whether there are samples enough for their scatter.
+    pub fn is_precise(&self) -> bool {
+        self.scatter * 100 / (self.samples * 10_000).isqrt().max(1) <= PRECISE
     }
 }
 
@@ -141,6 +188,17 @@ fn relative(part: u64, whole: u64) -> BasisPoints {
     scaled.min(MOST) as BasisPoints
 }
 
+/// The median of some hundred values; the lower one of two. Without memory for sorting them.
+fn median<I: Iterator<Item = u64>>(values: impl Fn() -> I) -> Option<u64> {
+    let count = values().count();
+    values().find(|one| {
+        let below = values().filter(|other| other < one).count();
+        let equal = values().filter(|other| other == one).count();
+        let rank = count.saturating_sub(1) / 2;
+        below <= rank && rank < below + equal
+    })
+}
+
 impl Trend {
     /// The empty trend.
     pub const fn new() -> Self {
@@ -151,6 +209,15 @@ impl Trend {
             gathering: Sample::EMPTY,
             samples: [Sample::EMPTY; SAMPLES],
         }
+    }
+
+    /// Becomes what `other` is.
+    pub fn copy_from(&mut self, other: &Trend) {
+        self.len = other.len;
+        self.merge_shift = other.merge_shift;
+        self.gathered = other.gathered;
+        self.gathering = other.gathering;
+        self.samples.copy_from_slice(&other.samples);
     }
 
     /// Adds the next span of time.
@@ -204,6 +271,65 @@ impl Trend {
         })
     }
 
+    /// The window that has to be steady: the later half of the samples; `None` before it has four.
+    fn window(&self) -> Option<&[Sample]> {
+        let samples = self.samples();
+        let window = samples.get(samples.len() / 2..)?;
+        (window.len() >= FEWEST).then_some(window)
+    }
+
+    /// How the throughput moved over the window; `None` before there are samples enough, or where
+    /// nothing moved.
+    ///
+    /// The slope is that of the line of least squares, as in fio's `steadystate=bw_slope`.
+    pub fn course(&self) -> Option<Course> {
+        let window = self.window()?;
+        let count = window.len() as i64;
+        let rate = |sample: &Sample| sample.bytes_per_second().min(1 << 50);
+        let mean = window.iter().map(rate).sum::<u64>() / window.len() as u64;
+        if mean == 0 {
+            return None;
+        }
+        // Twice the distance from the middle, so that it is whole. No sum overflows: there are 2^8
+        // samples, and no rate is more than 2^24 basis points off the mean.
+        let (mut products, mut squares, mut deviations) = (0_i64, 0_i64, 0_i64);
+        for (index, sample) in window.iter().enumerate() {
+            let x = 2 * index as i64 - (count - 1);
+            let y = change(mean, rate(sample))?;
+            products += x * y;
+            squares += x * x;
+            deviations += y * y;
+        }
+        // What the line does not explain. Then products / squares is the slope for half a sample,
+        // and the window is count - 1 samples long.
+        let explained = products.checked_mul(products.checked_div(squares)?)?;
+        let rest = deviations.checked_sub(explained)?.max(0) / count;
+        let length = 2 * (count - 1);
+        Some(Course {
+            slope: products.checked_mul(length)?.checked_div(squares)?,
+            scatter: rest.isqrt(),
+            samples: count,
+        })
+    }
+
+    /// What is typical of the run, or why that cannot be said.
+    pub fn typical(&self) -> Result<Typical, &'static str> {
+        let window = self.window().ok_or("the run is too short")?;
+        let course = self.course().ok_or("nothing was moved")?;
+        if !course.is_precise() {
+            return Err("the throughput varied too much");
+        }
+        if !course.is_steady() {
+            return Err("the throughput was not steady");
+        }
+        let added = || window.iter().filter_map(Sample::added);
+        Ok(Typical {
+            added_ns: median(added).ok_or("the target took no times")?,
+            bytes_per_second: median(|| window.iter().map(Sample::bytes_per_second))
+                .ok_or("nothing was moved")?,
+        })
+    }
+
     /// How much the average added latency varies from sample to sample: the standard deviation
     /// of the samples' averages in hundredths of a percent of their mean. `None` before there
     /// are four samples with a latency.
@@ -237,6 +363,7 @@ mod tests {
             bytes: ops * 4096,
             added_count: ops,
             added_ns: ops * added,
+            memory: ops,
         }
     }
 
@@ -284,10 +411,77 @@ mod tests {
     }
 
     #[test]
+    fn medians_are_in_the_middle() {
+        let of = |values: &'static [u64]| median(|| values.iter().copied());
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[5]), Some(5));
+        assert_eq!(of(&[9, 1]), Some(1));
+        assert_eq!(of(&[9, 1, 5]), Some(5));
+        assert_eq!(of(&[2, 2, 2, 1, 9, 9]), Some(2));
+    }
+
+    #[test]
+    fn the_slope_is_that_of_the_later_half() {
+        // A start that is not steady, then 1000, 1010, ..., 1090.
+        let rising = trend((0..20).map(|i| second(if i < 10 { 1 } else { 900 + 10 * i }, 1)));
+        // 90 of 1045.
+        let slope = rising.course().unwrap().slope;
+        assert!((855..=866).contains(&slope), "{slope}");
+        assert_eq!(rising.typical(), Err("the throughput was not steady"));
+        let falling = trend((0..20).map(|i| second(2000 - 10 * i, 1)));
+        let slope = falling.course().unwrap().slope;
+        assert!((-490..=-480).contains(&slope), "{slope}");
+        assert!(falling.typical().is_ok());
+    }
+
+    #[test]
+    fn what_is_typical_is_not_moved_by_a_disturbed_second() {
+        let run = trend((0..20).map(|i| match i {
+            14 => second(900, 9999),
+            _ => second(1000, 120),
+        }));
+        let typical = Typical {
+            added_ns: 120,
+            bytes_per_second: 4_096_000,
+        };
+        assert_eq!(run.typical(), Ok(typical));
+    }
+
+    #[test]
+    fn scatter_is_no_slope() {
+        // A device that works in batches: 4, 5 or 6 of them in a sample.
+        let batches = [5, 4, 5, 6, 5, 5, 4, 6, 5, 5, 4, 5, 6, 5, 4, 6, 5, 5, 5, 4];
+        let run = trend((0..40).map(|i| second(1000 * batches[i % 20], 1)));
+        let course = run.course().unwrap();
+        assert_eq!(course.samples, 20);
+        assert!((1000..1500).contains(&course.scatter), "{course:?}");
+        assert_eq!(run.typical(), Err("the throughput varied too much"));
+        let run = trend((0..200).map(|i| second(1000 * batches[i % 20], 1)));
+        assert_eq!(run.typical().map(|it| it.bytes_per_second), Ok(5000 * 4096));
+        let falling = trend((0..200).map(|i| second(1000 * batches[i % 20] * (400 - i as u64), 1)));
+        assert_eq!(falling.typical(), Err("the throughput was not steady"));
+    }
+
+    #[test]
+    fn a_run_that_says_too_little_is_not_typical() {
+        let short = trend((0..6).map(|_| second(1000, 1)));
+        assert_eq!(short.typical(), Err("the run is too short"));
+        let idle = trend((0..20).map(|_| second(0, 0)));
+        assert_eq!(idle.typical(), Err("nothing was moved"));
+        let untimed = trend((0..20).map(|_| Sample {
+            added_count: 0,
+            ..second(1000, 0)
+        }));
+        assert_eq!(untimed.typical(), Err("the target took no times"));
+    }
+
+    #[test]
     fn a_day_of_seconds_is_kept_whole() {
         let day = trend((0..86_400).map(|i| second(i, 1)));
         assert!(day.samples().len() >= SAMPLES / 2);
         let ops: u64 = day.samples().iter().map(|sample| sample.ops).sum();
+        let memory = day.samples().last().map(|sample| sample.memory);
+        assert!(memory.is_some_and(|memory| memory > 86_000));
         let expected: u64 = (0..86_400).sum::<u64>() - day.gathering.ops;
         assert_eq!(ops, expected);
         let quarters = day.quarters().unwrap();
@@ -306,15 +500,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_overflows(spans in proptest::collection::vec(any::<[u64; 5]>(), 0..1200)) {
+        fn nothing_overflows(spans in proptest::collection::vec(any::<[u64; 6]>(), 0..1200)) {
             let all: Vec<Sample> = spans
                 .iter()
-                .map(|&[ns, ops, bytes, added_count, added_ns]| {
-                    Sample { ns, ops, bytes, added_count, added_ns }
+                .map(|&[ns, ops, bytes, added_count, added_ns, memory]| {
+                    Sample { ns, ops, bytes, added_count, added_ns, memory }
                 })
                 .collect();
             let trend = trend(all);
             let _ = trend.latency_variation();
+            let _ = (trend.course(), trend.typical());
             if let Some(quarters) = trend.quarters() {
                 let _ = (quarters.iops_drift(), quarters.throughput_drift(), quarters.added_drift());
             }

@@ -6,9 +6,13 @@
 
 use core::fmt;
 
-use crate::measurement::{
-    Measurement,
-    Progress, //
+use crate::{
+    measurement::{
+        Measurement,
+        Progress, //
+    },
+    regression::Regression,
+    stress_test::Limit,
 };
 
 /// Bios that have to be in flight at once in a test that asks for that many.
@@ -381,17 +385,16 @@ impl<'a> Verdict<'a> {
     pub fn reasons(&self) -> impl Iterator<Item = Reason> + '_ {
         let run = self.run;
         let count = |count: u64, reason: fn(u64) -> Reason| (count > 0).then(|| reason(count));
-        let stopped = (run.progress == Progress::StoppedEarly).then(|| Reason::StoppedEarly {
-            after_ms: run.elapsed_ms(),
-            of_ms: run.duration_ms,
-        });
         let unreadable = run.integrity.map_or(0, |integrity| integrity.unreadable);
+        let [latency, throughput] = regressions(&run.regression);
         [
-            stopped,
+            stopped_early(run),
             count(u64::from(run.failed_workers), Reason::FailedWorkers),
             count(run.left_remapped, Reason::LeftRemapped),
             count(run.remap_errors, Reason::RemapErrors),
             count(unreadable, Reason::Unreadable),
+            latency,
+            throughput,
         ]
         .into_iter()
         .flatten()
@@ -404,15 +407,50 @@ impl<'a> Verdict<'a> {
     }
 }
 
+fn stopped_early(run: &Measurement) -> Option<Reason> {
+    let (done, of, unit) = match run.limit {
+        Limit::Time(ms) => (run.elapsed_ms(), ms, "ms"),
+        Limit::Volume(bytes) => (run.bytes / 1_000_000, bytes / 1_000_000, "MB"),
+    };
+    (run.progress == Progress::StoppedEarly).then_some(Reason::StoppedEarly { done, of, unit })
+}
+
+/// What speaks against a run in comparison with the baseline: its latency, or that it could not be
+/// compared, and its throughput.
+fn regressions(regression: &Regression) -> [Option<Reason>; 2] {
+    match regression {
+        Regression::NotAsked | Regression::Pending | Regression::First(_) => [None, None],
+        Regression::NotJudged(why) => [Some(Reason::NotCompared(why)), None],
+        Regression::Compared(comparison) => {
+            let regressed = |name, change: Option<i64>, threshold| Reason::Regressed {
+                name,
+                change: Figure::BasisPoints(change.unwrap_or(0)),
+                threshold,
+            };
+            let latency = comparison.latency_regressed().then(|| {
+                let change = comparison.latency_change();
+                regressed("added latency", change, comparison.thresholds.latency)
+            });
+            let throughput = comparison.throughput_regressed().then(|| {
+                let change = comparison.throughput_change();
+                regressed("throughput", change, comparison.thresholds.throughput)
+            });
+            [latency, throughput]
+        }
+    }
+}
+
 /// A reason to call a run failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// Somebody stopped it.
     StoppedEarly {
-        /// After so many milliseconds.
-        after_ms: u64,
-        /// Of so many.
-        of_ms: u64,
+        /// When so much was done.
+        done: u64,
+        /// Of so much.
+        of: u64,
+        /// In this unit.
+        unit: &'static str,
     },
     /// So many workers gave up.
     FailedWorkers(u64),
@@ -422,6 +460,17 @@ pub enum Reason {
     RemapErrors(u64),
     /// So many ranges could not be read again.
     Unreadable(u64),
+    /// It was to be compared with the baseline and could not be.
+    NotCompared(&'static str),
+    /// It is worse than the baseline by more than may be.
+    Regressed {
+        /// What is worse.
+        name: &'static str,
+        /// By so much.
+        change: Figure,
+        /// More than so many percent.
+        threshold: u32,
+    },
     /// A target was missed.
     Missed(Row),
 }
@@ -429,8 +478,8 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::StoppedEarly { after_ms, of_ms } => {
-                write!(f, "stopped early after {after_ms} of {of_ms} ms")
+            Reason::StoppedEarly { done, of, unit } => {
+                write!(f, "stopped early after {done} of {of} {unit}")
             }
             Reason::FailedWorkers(count) => {
                 write!(f, "{count} workers gave up after too many errors in a row")
@@ -442,6 +491,12 @@ impl fmt::Display for Reason {
             Reason::Unreadable(count) => {
                 write!(f, "{count} ranges could not be read again")
             }
+            Reason::NotCompared(why) => write!(f, "not compared with the baseline: {why}"),
+            Reason::Regressed {
+                name,
+                change,
+                threshold,
+            } => write!(f, "{name} changed by {change} (threshold {threshold} %)"),
             Reason::Missed(row) => {
                 write!(f, "{} {} (target {})", row.name, row.measured, row.asks)
             }
@@ -458,9 +513,14 @@ mod tests {
             Integrity,
             Resources, //
         },
+        regression::{
+            Comparison,
+            Thresholds, //
+        },
         trend::{
             Quarters,
-            Sample, //
+            Sample,
+            Typical, //
         },
     };
     use std::{
@@ -670,6 +730,47 @@ mod tests {
         });
         assert_eq!(result, TestResult::Failed);
         assert_eq!(reasons.len(), 3);
+    }
+
+    #[test]
+    fn a_test_by_volume_says_how_much_was_moved() {
+        let (_, reasons) = judged(|run| {
+            run.progress = Progress::StoppedEarly;
+            run.limit = Limit::Volume(1_000_000_000_000);
+        });
+        assert_eq!(reasons, ["stopped early after 12288 of 1000000 MB"]);
+    }
+
+    #[test]
+    fn a_regression_fails_and_so_does_none_that_could_be_judged() {
+        let typical = |added_ns, bytes_per_second| Typical {
+            added_ns,
+            bytes_per_second,
+        };
+        let compared = |added_ns, bytes_per_second| {
+            move |run: &mut Measurement| {
+                run.regression = Regression::Compared(Comparison {
+                    baseline: typical(100, 1_000_000),
+                    run: typical(added_ns, bytes_per_second),
+                    thresholds: Thresholds::DEFAULT,
+                })
+            }
+        };
+        assert_eq!(judged(compared(109, 910_000)).0, TestResult::Passed);
+        let (result, reasons) = judged(compared(125, 800_000));
+        assert_eq!(result, TestResult::Failed);
+        assert_eq!(
+            reasons,
+            [
+                "added latency changed by 25.00 % (threshold 10 %)",
+                "throughput changed by -20.00 % (threshold 10 %)"
+            ]
+        );
+        let (result, reasons) = judged(|run| run.regression = Regression::NotJudged("why"));
+        assert_eq!(result, TestResult::Failed);
+        assert_eq!(reasons, ["not compared with the baseline: why"]);
+        let first = judged(|run| run.regression = Regression::First(typical(1, 1)));
+        assert_eq!(first.0, TestResult::Passed);
     }
 
     #[test]

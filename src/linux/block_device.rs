@@ -80,6 +80,12 @@ impl BlockDevice {
         range.shifted(unsafe { bindings::bdev_start_sector(self.as_ptr()) })
     }
 
+    /// Whether a range can be given back to the device so that it reads as zeros.
+    pub(crate) fn takes_write_zeroes(&self) -> bool {
+        // SAFETY: The device is open.
+        unsafe { bindings::bdev_write_zeroes_sectors(self.as_ptr()) > 0 }
+    }
+
     /// Whether both are the same disk or partitions of it.
     pub(crate) fn same_disk(&self, other: &BlockDevice) -> bool {
         // SAFETY: Both devices are valid, and their disks never change.

@@ -15,4 +15,5 @@
 #include "helpers/noio.c"
 #include "helpers/stopwatch.c"
 #include "helpers/sysfs.c"
+#include "helpers/system_memory.c"
 #include "helpers/wait.c"

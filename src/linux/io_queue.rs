@@ -40,15 +40,13 @@ use kernel::{
         rcu,
         Arc, //
     },
-    task::MAX_SCHEDULE_TIMEOUT,
     time::{
         Instant,
-        Jiffies,
         Monotonic, //
     },
     types::Opaque, //
 };
-use remap_core::workload::Direction;
+use remap_core::generator::Action;
 
 use super::{
     bindings,
@@ -196,25 +194,55 @@ impl<T: Send> Transfer<T> {
         &mut self.inner_mut().value
     }
 
-    /// CRC32C of the first `bytes` bytes in the buffer, as far as it goes.
-    pub(crate) fn checksum(&self, bytes: usize) -> u32 {
-        let mut left = bytes;
+    /// CRC32C of `bytes` bytes of the buffer from `offset` on, as far as it goes.
+    pub(crate) fn checksum(&self, offset: usize, bytes: usize) -> u32 {
         let mut sum = 0;
-        for page in &self.inner().pages {
-            let part = left.min(PAGE_SIZE);
-            // SAFETY: The page is ours, and unmapped again below, in reverse order.
-            let mapped = unsafe { bindings::kmap_local_page(page.as_ptr()) };
-            // SAFETY: `part` bytes of the page are mapped there, and nobody writes them: the bio
-            // is not in flight. What they hold has no meaning to us, initialised or not.
-            sum = unsafe { bindings::crc32c(sum, mapped, part) };
-            // SAFETY: Mapped above.
-            unsafe { bindings::kunmap_local(mapped) };
-            left -= part;
-            if left == 0 {
+        self.each_part(offset, bytes, |data, len| {
+            // SAFETY: There are `len` bytes, and nobody writes them. What they hold has no meaning
+            // to us, initialised or not.
+            sum = unsafe { bindings::crc32c(sum, data, len) };
+            true
+        });
+        sum
+    }
+
+    /// Whether the first `bytes` bytes in the buffer are zero, as far as it goes.
+    pub(crate) fn is_zero(&self, bytes: usize) -> bool {
+        self.each_part(0, bytes, |data, len| {
+            // SAFETY: As above.
+            unsafe { bindings::memchr_inv(data, 0, len) }.is_null()
+        })
+    }
+
+    /// Calls `look` with the address and length of each page's part of `bytes` bytes of the buffer
+    /// from `offset` on, until it returns false; whether it never did.
+    fn each_part(
+        &self,
+        offset: usize,
+        bytes: usize,
+        mut look: impl FnMut(*const c_void, usize) -> bool,
+    ) -> bool {
+        let mut left = bytes;
+        let mut start = offset % PAGE_SIZE;
+        for page in self.inner().pages.iter().skip(offset / PAGE_SIZE) {
+            let part = left.min(PAGE_SIZE - start);
+            if part == 0 {
                 break;
             }
+            // SAFETY: The page is ours, and unmapped again below, in reverse order. Nobody writes
+            // it: the bio is not in flight.
+            let mapped = unsafe { bindings::kmap_local_page(page.as_ptr()) };
+            // SAFETY: `start` lies within the page.
+            let go_on = look(unsafe { mapped.byte_add(start) }, part);
+            // SAFETY: Mapped above.
+            unsafe { bindings::kunmap_local(mapped) };
+            if !go_on {
+                return false;
+            }
+            left -= part;
+            start = 0;
         }
-        sum
+        true
     }
 }
 
@@ -281,22 +309,26 @@ impl<T: Send> IoQueue<T> {
         self.in_flight
     }
 
-    /// Starts moving `sectors` sectors from `sector` of the device on, between the device and the
-    /// start of the transfer's buffer; no more than the buffer holds.
+    /// Starts `action` on `sectors` sectors from `sector` of the device on. What is read or written
+    /// is the start of the transfer's buffer, and no more than that holds; a flush is of no sectors.
     ///
     /// May sleep: in the driver, for memory or a place in its queue.
     pub(crate) fn submit(
         &mut self,
         mut transfer: Transfer<T>,
-        direction: Direction,
+        action: Action,
         sector: u64,
         sectors: u32,
     ) {
         let returns = &raw const *self.returns;
         let inner = transfer.inner_mut();
-        let operation = match direction {
-            Direction::Read => bindings::req_op_REQ_OP_READ,
-            Direction::Write => bindings::req_op_REQ_OP_WRITE | bindings::REQ_SYNC,
+        let write = bindings::req_op_REQ_OP_WRITE | bindings::REQ_SYNC;
+        let (operation, has_data) = match action {
+            Action::Read => (bindings::req_op_REQ_OP_READ, true),
+            Action::Write => (write, true),
+            Action::DurableWrite => (write | bindings::REQ_FUA, true),
+            Action::Zero => (bindings::REQ_OP_WRITE_ZEROES | bindings::REQ_SYNC, false),
+            Action::Flush => (write | bindings::REQ_PREFLUSH, false),
         };
         let bio = inner.bio.get();
         // SAFETY: The bio is not in flight, and the vector has room for every page. The device is
@@ -310,7 +342,8 @@ impl<T: Send> IoQueue<T> {
                 inner.pages.len() as u16,
                 operation,
             );
-            let mut left = sectors as usize * 512;
+            let bytes = sectors as usize * 512;
+            let mut left = if has_data { bytes } else { 0 };
             for page in &inner.pages {
                 let part = left.min(PAGE_SIZE);
                 if part == 0 {
@@ -318,6 +351,9 @@ impl<T: Send> IoQueue<T> {
                 }
                 bindings::__bio_add_page(bio, page.as_ptr(), part as u32, 0);
                 left -= part;
+            }
+            if !has_data {
+                (*bio).bi_iter.bi_size = bytes as u32;
             }
             (*bio).bi_iter.bi_sector = sector;
             (*bio).bi_end_io = Some(Inner::<T>::end_io);
@@ -366,23 +402,23 @@ impl<T: Send> IoQueue<T> {
         Some((transfer, completion))
     }
 
-    /// Sleeps until a transfer has completed, if any is in flight. The sleep counts neither as
-    /// load nor as a hang.
-    pub(crate) fn wait(&self) {
+    /// Sleeps until a transfer has completed, if any is in flight, or `timeout_ns` nanoseconds have
+    /// passed. The sleep counts neither as load nor as a hang.
+    pub(crate) fn wait(&self, timeout_ns: Option<u64>) {
         if self.in_flight == 0 || !self.ready.is_null() {
             return;
         }
         let returns = &self.returns;
-        returns.wait.wait_idle(MAX_SCHEDULE_TIMEOUT as Jiffies, || {
-            !returns.completed.load(Acquire).is_null()
-        });
+        returns
+            .wait
+            .wait_idle(timeout_ns, || !returns.completed.load(Acquire).is_null());
     }
 }
 
 impl<T: Send> Drop for IoQueue<T> {
     fn drop(&mut self) {
         while self.in_flight > 0 {
-            self.wait();
+            self.wait(None);
             while self.completed().is_some() {}
         }
         // The last end_io() may still be waking us up; it is a reader of RCU while it does.

@@ -6,6 +6,7 @@
 //! remapping.
 
 pub(crate) mod block_device;
+pub(crate) mod debugfs;
 pub(crate) mod device_mapper;
 pub(crate) mod dm_io;
 pub(crate) mod gate;
@@ -19,6 +20,7 @@ pub(crate) mod random;
 pub(crate) mod registry;
 pub(crate) mod stopwatch;
 pub(crate) mod sysfs;
+pub(crate) mod system_memory;
 pub(crate) mod text;
 pub(crate) mod wait;
 pub(crate) mod zeroed;

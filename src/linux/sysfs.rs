@@ -55,6 +55,16 @@ impl<T> Attribute<T> {
         }
     }
 
+    /// A file that everybody can read and root can write (0644).
+    pub(crate) const fn setting(name: &'static CStr, show: Show<T>, store: Store<T>) -> Self {
+        Self {
+            name,
+            mode: 0o644,
+            show: Some(show),
+            store: Some(store),
+        }
+    }
+
     /// A file that can only be written, by root (0200).
     pub(crate) const fn control(name: &'static CStr, store: Store<T>) -> Self {
         Self {

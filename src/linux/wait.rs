@@ -10,11 +10,23 @@ use kernel::{
     prelude::*,
     str::CStr,
     sync::LockClassKey,
-    time::Jiffies,
+    task::MAX_SCHEDULE_TIMEOUT,
+    time::{
+        msecs_to_jiffies,
+        Msecs, //
+    },
     types::Opaque, //
 };
 
 use super::bindings;
+
+/// Jiffies that are at least `ns` nanoseconds: one more than they make, because the present one
+/// is part over.
+fn jiffies(ns: u64) -> c_long {
+    let ms = ns.div_ceil(1_000_000);
+    let jiffies = msecs_to_jiffies(Msecs::try_from(ms).unwrap_or(Msecs::MAX)).saturating_add(1);
+    c_long::try_from(jiffies).unwrap_or(MAX_SCHEDULE_TIMEOUT)
+}
 
 /// A wait queue.
 #[pin_data]
@@ -47,16 +59,21 @@ impl WaitQueue {
         unsafe { bindings::wake_up_sleepers(self.head.get()) };
     }
 
-    /// Sleeps until `ready` holds or `timeout` jiffies have passed, and returns whether it holds.
+    /// Sleeps until `ready` holds, or `timeout_ns` nanoseconds have passed if there is a time-out,
+    /// and returns whether it holds.
     ///
     /// The sleep counts neither as load nor as a hang. `ready` is called in between, must not
     /// sleep, and must read what a waker writes atomically. Needs process context.
-    pub(crate) fn wait_idle(&self, timeout: Jiffies, mut ready: impl FnMut() -> bool) -> bool {
+    pub(crate) fn wait_idle(
+        &self,
+        timeout_ns: Option<u64>,
+        mut ready: impl FnMut() -> bool,
+    ) -> bool {
         if ready() {
             return true;
         }
         let entry = Opaque::<bindings::wait_queue_entry>::uninit();
-        let mut left = c_long::try_from(timeout).unwrap_or(c_long::MAX);
+        let mut left = timeout_ns.map_or(MAX_SCHEDULE_TIMEOUT, jiffies);
         // SAFETY: The entry stays where it is until finish_wait() below takes it off the queue.
         unsafe { bindings::init_wait(entry.get()) };
         let woken = loop {

@@ -8,6 +8,7 @@ use kernel::{
 };
 use remap_core::{
     histogram::Histogram,
+    measurement::Charts,
     trend::Trend, //
 };
 
@@ -18,8 +19,8 @@ use remap_core::{
 /// That must be so.
 pub(crate) unsafe trait EmptyIsZero: Sized {
     /// The empty value in a box, never on the stack. May sleep.
-    fn boxed() -> Result<KBox<Self>> {
-        let memory = KBox::<Self>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;
+    fn boxed() -> Result<KVBox<Self>> {
+        let memory = KVBox::<Self>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;
         // SAFETY: The memory is zero, which is a valid value.
         Ok(unsafe { memory.assume_init() })
     }
@@ -40,3 +41,5 @@ pub(crate) unsafe trait EmptyIsZero: Sized {
 unsafe impl EmptyIsZero for Histogram {}
 // SAFETY: As above.
 unsafe impl EmptyIsZero for Trend {}
+// SAFETY: As above.
+unsafe impl EmptyIsZero for Charts {}

@@ -16,17 +16,25 @@ use kernel::{
 };
 use remap_core::{
     device_number::DeviceNumber,
+    generator::Plan,
     measurement::{
+        Charts,
         Measurement,
         Name,
         Progress, //
     },
-    request::DeviceName,
-    verdict::Verdict,
-    workload::{
-        Plan,
-        Workload, //
+    regression::{
+        Baselines,
+        Regression,
+        Thresholds, //
     },
+    request::{
+        Adjustment,
+        DeviceName, //
+    },
+    stress_test::StressTest,
+    verdict::Verdict,
+    workload::MAX_IN_FLIGHT,
 };
 
 use crate::{
@@ -37,6 +45,7 @@ use crate::{
             Access,
             OpenDevice, //
         },
+        zeroed::EmptyIsZero, //
     },
     target::live::{
         self,
@@ -50,14 +59,15 @@ use super::{
         Charge, //
     },
     monitor,
+    pressure::Pressure,
     remapper::Remapper,
     run::{
-        Crew,
         End,
+        EndOfRun,
         Request,
         Run, //
     },
-    worker::Worker,
+    worker,
 };
 
 /// Logs why a write to `file` is refused, and returns the error for it.
@@ -91,8 +101,13 @@ struct State {
     monitor: Option<Kthread>,
     /// What the user has set.
     target: Option<Name>,
-    /// The last test.
+    thresholds: Thresholds,
+    /// What the user wants the next test to have different.
+    adjustment: Adjustment,
+    baselines: KBox<Baselines>,
+    /// The last test, and what is kept of its course.
     last: Option<KBox<Measurement>>,
+    charts: KVBox<Charts>,
     /// The module goes: no test is started any more.
     closed: bool,
 }
@@ -110,13 +125,21 @@ pub(super) struct Manager {
 }
 
 impl Manager {
+    // Not merged with its caller, whose frame it would make large.
+    #[inline(never)]
     pub(super) fn new() -> Result<Arc<Self>> {
         let account = Account::new()?;
         // What is known of the last test stays, so it is charged from the start.
         let memory = Account::charge(
             &account,
-            size_of::<Self>() + size_of::<Account>() + size_of::<Measurement>(),
+            size_of::<Self>()
+                + size_of::<Account>()
+                + size_of::<Measurement>()
+                + size_of::<Charts>()
+                + size_of::<Baselines>(),
         );
+        let charts = Charts::boxed()?;
+        let baselines = KBox::new(Baselines::new(), GFP_KERNEL)?;
         Arc::pin_init(
             pin_init!(Self {
                 state <- new_mutex!(
@@ -124,7 +147,11 @@ impl Manager {
                         phase: Phase::Idle,
                         monitor: None,
                         target: None,
+                        thresholds: Thresholds::DEFAULT,
+                        adjustment: Adjustment::default(),
+                        baselines,
                         last: None,
+                        charts,
                         closed: false,
                     },
                     "Manager::state"
@@ -150,14 +177,60 @@ impl Manager {
         Ok(())
     }
 
+    /// How much worse than its baseline a test may be.
+    pub(super) fn thresholds(&self) -> Thresholds {
+        self.state.lock().thresholds
+    }
+
+    /// Changes that by `change`.
+    pub(super) fn set_thresholds<E>(
+        &self,
+        change: impl FnOnce(Thresholds) -> Result<Thresholds, E>,
+    ) -> Result<(), E> {
+        let mut state = self.state.lock();
+        state.thresholds = change(state.thresholds)?;
+        Ok(())
+    }
+
+    /// Calls `change` with the baselines, to look at them or to change them.
+    pub(super) fn change_baselines<R>(&self, change: impl FnOnce(&mut Baselines) -> R) -> R {
+        change(&mut self.state.lock().baselines)
+    }
+
+    /// Changes the running test, or else the next one. May sleep.
+    pub(super) fn adjust(&self, file: &str, adjustment: &Adjustment) -> Result {
+        let mut state = self.state.lock();
+        let run = match &state.phase {
+            Phase::Running(run) => run,
+            Phase::Starting => return Err(busy(file)),
+            Phase::Idle | Phase::Ending => {
+                state.adjustment = state.adjustment.then(*adjustment);
+                return Ok(());
+            }
+        };
+        if adjustment.write_percent.is_some_and(|percent| percent > 0) && !run.may_write() {
+            let why = format_args!("write_percent: the test only reads and has claimed no device");
+            return Err(refuse(file, why, EINVAL));
+        }
+        let in_flight = run.controls.in_flight(run.plan.workload(), adjustment);
+        check_in_flight(file, in_flight)?;
+        if let Some(workers) = adjustment.workers {
+            worker::hire(run, workers).map_err(|error| {
+                let why = if error == ESRCH {
+                    "the test is ending"
+                } else {
+                    "not enough memory"
+                };
+                refuse(file, format_args!("workers: {why}"), error)
+            })?;
+        }
+        run.controls.set(adjustment);
+        Ok(())
+    }
+
     /// Starts a test on behalf of `file`. Returns when it runs. May sleep.
-    pub(super) fn start(
-        this: ArcBorrow<'_, Self>,
-        file: &str,
-        request: Request,
-        workload: Workload,
-    ) -> Result {
-        let target = {
+    pub(super) fn start(this: ArcBorrow<'_, Self>, file: &str, test: &StressTest) -> Result {
+        let (target, adjustment) = {
             let mut state = this.state.lock();
             if state.closed {
                 return Err(ENODEV);
@@ -167,18 +240,16 @@ impl Manager {
             }
             state.phase = Phase::Starting;
             let (monitor, target) = (state.monitor.take(), state.target);
+            let adjustment = state.adjustment;
             drop(state);
             // It has handed its test back, so this is the end of the thread only.
             drop(monitor);
-            target
+            (target, adjustment)
         };
         let started = this
-            .prepare(file, target, request, workload)
-            .and_then(|(run, crew)| Self::watch(this, run, crew));
-        if let Err(error) = started {
-            if error == ENOMEM {
-                pr_err!("{file}: not enough memory for the test\n");
-            }
+            .prepare(file, target, test, &adjustment)
+            .and_then(|(run, end)| Self::watch(this, file, run, end));
+        if started.is_err() {
             this.state.lock().phase = Phase::Idle;
             this.idle.notify_all();
         }
@@ -186,11 +257,14 @@ impl Manager {
     }
 
     /// Leaves a test to its monitor, and lets it begin.
-    fn watch(this: ArcBorrow<'_, Self>, run: Arc<Run>, crew: Crew) -> Result {
+    fn watch(this: ArcBorrow<'_, Self>, file: &str, run: Arc<Run>, end: EndOfRun) -> Result {
         // Held while the monitor starts: it may be done at once, but needs the lock to say so.
         let mut state = this.state.lock();
-        state.monitor = Some(monitor::spawn(this.into(), run.clone(), crew)?);
+        let monitor = monitor::spawn(this.into(), run.clone(), end);
+        state.monitor = Some(monitor.map_err(|error| no_memory(file, error))?);
         state.phase = Phase::Running(run.clone());
+        // It was for this test.
+        state.adjustment = Adjustment::default();
         drop(state);
         run.begin();
         Ok(())
@@ -203,37 +277,80 @@ impl Manager {
         &self,
         file: &str,
         target: Option<Name>,
-        request: Request,
-        workload: Workload,
-    ) -> Result<(Arc<Run>, Crew)> {
-        let table = choose(file, target)?;
+        test: &StressTest,
+        adjustment: &Adjustment,
+    ) -> Result<(Arc<Run>, EndOfRun)> {
+        let table = choose(file, target).map_err(|error| no_memory(file, error))?;
         let number = table.device_number();
         let name = table.with_name(Name::new).ok_or(ENODEV)?;
         drop(table);
-        let (plan, device) = open(file, number, workload)?;
-        let run = Run::new(request, plan, (name, number), device, &self.account)?;
+        let run = self.new_run(file, (name, number), test, adjustment)?;
+        let workload = run.plan.workload();
+        check_in_flight(
+            file,
+            run.controls.in_flight(workload, &Adjustment::default()),
+        )?;
 
-        let mut workers = KVec::with_capacity(workload.workers as usize, GFP_KERNEL)?;
-        for number in 0..workload.workers {
-            workers.push(Worker::new(&run, number)?, GFP_KERNEL)?;
-        }
-        let remapper = workload.remaps.then(|| Remapper::new(&run)).transpose()?;
-        let mut crew = Crew::new(&run);
-        run.prepare_target();
-        for worker in workers {
-            crew.join(worker.start()?)?;
-        }
-        if let Some(remapper) = remapper {
-            crew.join(remapper.start()?)?;
-        }
+        let end = EndOfRun::of(&run);
+        let pressure = match test.pressure_bytes {
+            0 => None,
+            bytes => Some(Pressure::new(file, bytes, &self.account)?),
+        };
+        Self::staff(&run, pressure).map_err(|error| no_memory(file, error))?;
+        run.look_at_target();
         if log::admits(log::Level::State) {
-            let (test, workers, seed) = (request.test, workload.workers, workload.seed);
+            let (workers, seed) = (run.controls.workers(), workload.seed);
             pr_info!(
-                "{file}: test {test} on {}, {workers} workers, seed {seed}\n",
+                "{file}: test {} on {}, {workers} workers, seed {seed}\n",
+                test.number,
                 format_args!("{number}")
             );
         }
-        Ok((run, crew))
+        Ok((run, end))
+    }
+
+    /// Starts the threads of a test.
+    fn staff(run: &Arc<Run>, pressure: Option<Pressure>) -> Result {
+        if let Some(pressure) = pressure {
+            run.join_crew(pressure.start(run)?)?;
+        }
+        worker::hire(run, run.controls.workers())?;
+        if run.plan.workload().remaps {
+            run.join_crew(Remapper::new(run)?.start()?)?;
+        }
+        Ok(())
+    }
+
+    /// A test of the device, fitted to it, without threads.
+    #[inline(never)]
+    fn new_run(
+        &self,
+        file: &str,
+        (name, number): (Name, DeviceNumber),
+        test: &StressTest,
+        adjustment: &Adjustment,
+    ) -> Result<Arc<Run>> {
+        let writes =
+            test.workload.writes() || adjustment.write_percent.is_some_and(|percent| percent > 0);
+        let device = open(file, number, writes)?;
+        let bytes = device.device().logical_block_sectors().saturating_mul(512);
+        let plan =
+            Plan::new(&test.workload, device.device().sectors(), bytes).map_err(|error| {
+                refuse(
+                    file,
+                    format_args!("device {number}: {}", error.reason()),
+                    EINVAL,
+                )
+            })?;
+        Run::new(
+            Request::new(test),
+            plan,
+            adjustment,
+            (name, number),
+            (device, writes),
+            &self.account,
+        )
+        .map_err(|error| no_memory(file, error))
     }
 
     /// Stops the running test, if there is one, and waits until all its threads have ended.
@@ -273,16 +390,21 @@ impl Manager {
 
     /// A test has ended, and all its threads but the monitor, which calls this.
     pub(super) fn ended(&self, run: Arc<Run>) {
-        let measured = run.measure(true);
         let mut state = self.state.lock();
-        // Without memory for it, the results are those of the test before.
+        let measured = run.measure(true, &mut state.charts);
         let progress = measured.as_ref().map(|measured| measured.progress).ok();
-        if let Ok(mut measured) = measured {
+        state.last = measured.ok();
+        if let Some((kind, typical)) = run.comparable() {
+            let thresholds = state.thresholds;
+            let judged = Regression::judge(typical, &kind, &mut state.baselines, thresholds);
+            if let Some(last) = &mut state.last {
+                last.regression = judged;
+            }
+        }
+        match &mut state.last {
             // Not ended in the eyes of the readers before everything is given back.
-            measured.progress = Progress::Running;
-            state.last = Some(measured);
-        } else {
-            pr_err!("no memory for the results of the test\n");
+            Some(last) => last.progress = Progress::Running,
+            None => pr_err!("no memory for the results of the test\n"),
         }
         // The monitor is the last one that uses the run.
         let shared = core::mem::replace(&mut state.phase, Phase::Ending);
@@ -313,19 +435,42 @@ impl Manager {
     /// Calls `report` with what is known of the running or last test. May sleep.
     pub(super) fn report(
         &self,
-        report: impl FnOnce(Option<&Measurement>) -> core::fmt::Result,
+        report: impl FnOnce(Option<&Measurement>, &Charts) -> core::fmt::Result,
     ) -> Result {
         let state = self.state.lock();
         let written = match &state.phase {
             Phase::Running(run) => {
-                run.look_at_target_only();
-                let measured = run.measure(false)?;
-                report(Some(&measured))
+                run.look_at_target();
+                let mut charts = Charts::boxed()?;
+                let measured = run.measure(false, &mut charts)?;
+                report(Some(&measured), &charts)
             }
-            Phase::Idle | Phase::Starting | Phase::Ending => report(state.last.as_deref()),
+            Phase::Idle | Phase::Starting | Phase::Ending => {
+                report(state.last.as_deref(), &state.charts)
+            }
         };
         written.map_err(|_| EOVERFLOW)
     }
+}
+
+/// A test may keep only so much in flight.
+fn check_in_flight(file: &str, in_flight: u32) -> Result {
+    if in_flight > MAX_IN_FLIGHT {
+        return Err(refuse(
+            file,
+            format_args!("queue_depth: {in_flight} in flight are more than {MAX_IN_FLIGHT}"),
+            EINVAL,
+        ));
+    }
+    Ok(())
+}
+
+/// Logs that there is no memory for what `file` starts, where that is the error.
+fn no_memory(file: &str, error: Error) -> Error {
+    if error == ENOMEM {
+        pr_err!("{file}: not enough memory for the test\n");
+    }
+    error
 }
 
 fn busy(file: &str) -> Error {
@@ -377,28 +522,19 @@ fn choose(file: &str, target: Option<Name>) -> Result<Arc<LiveTable>> {
     }
 }
 
-/// Opens the device and fits the workload to it.
-fn open(file: &str, number: DeviceNumber, workload: Workload) -> Result<(Plan, OpenDevice)> {
-    let access = if workload.read_percent < 100 {
+/// Opens the device, and claims it for a test that writes.
+fn open(file: &str, number: DeviceNumber, writes: bool) -> Result<OpenDevice> {
+    let access = if writes {
         Access::ExclusiveWrite
     } else {
         Access::SharedRead
     };
-    let device = OpenDevice::open(number, access).map_err(|error| {
+    OpenDevice::open(number, access).map_err(|error| {
         let why = if error == EBUSY {
             "is in use by someone else"
         } else {
             "cannot be opened"
         };
         refuse(file, format_args!("device {number}: {why}"), error)
-    })?;
-    let bytes = device.device().logical_block_sectors().saturating_mul(512);
-    let plan = Plan::new(workload, device.device().sectors(), bytes).map_err(|why| {
-        refuse(
-            file,
-            format_args!("device {number}: {}", why.reason()),
-            EINVAL,
-        )
-    })?;
-    Ok((plan, device))
+    })
 }

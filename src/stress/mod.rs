@@ -2,26 +2,34 @@
 
 //! The stress manager: tests that submit real bios to a remap device, as any user of it would.
 //!
-//! * [`attributes`] is what users see: a table of files in `/sys/kernel/dm_remap_stress_test/`.
+//! * [`attributes`] is what users see: the tables of files in `/sys/kernel/dm_remap_stress_test/`
+//!   and in debugfs.
 //! * [`manager`] is the state machine: which test runs, who may start one, and the one door
 //!   through which every test ends.
-//! * [`run`] is one test: its device, plan, workers, and what they have counted.
+//! * [`run`] is one test: its device, plan and threads; [`controls`] is what can be changed of it
+//!   while it runs.
 //! * [`worker`] is a thread that keeps its share of bios in flight; [`integrity`] is what it
-//!   remembers to read again at the end; [`remapper`] is the thread of remap-heavy tests.
-//! * [`monitor`] is the thread that watches a test and ends it.
+//!   remembers to read again at the end; [`remapper`] is the thread of remap-heavy tests, and
+//!   [`pressure`] the one that holds memory.
+//! * [`tally`] is what threads count, [`watch`] what is seen of a test from outside them, and
+//!   [`monitor`] the thread that watches a test and ends it.
 //! * [`optimization`] is the other directory, of counters over all live tables.
 //!
 //! It drives a device from outside, through the block layer, and knows the target only as
 //! [`crate::target::live`].
 
 mod attributes;
+mod controls;
 mod integrity;
 mod manager;
 mod memory;
 mod monitor;
 mod optimization;
+mod pressure;
 mod remapper;
 mod run;
+mod tally;
+mod watch;
 mod worker;
 
 use kernel::{
@@ -29,9 +37,12 @@ use kernel::{
     sync::Arc, //
 };
 
-use crate::linux::sysfs::{
-    Directory,
-    Parent, //
+use crate::linux::{
+    debugfs,
+    sysfs::{
+        Directory,
+        Parent, //
+    }, //
 };
 
 use self::{
@@ -51,6 +62,7 @@ pub(crate) struct Stress {
 struct Files {
     _control: Directory<Manager>,
     _optimization: Directory<Optimization>,
+    _records: debugfs::Directory<Manager>,
 }
 
 /// Ends the test when the files are gone.
@@ -73,13 +85,19 @@ impl Stress {
                     Parent::Kernel,
                     c"dm_remap_stress_test",
                     attributes::TABLE,
-                    manager,
+                    manager.clone(),
                 )?,
                 _optimization: Directory::new(
                     Parent::Module(module),
                     c"optimization",
                     optimization::TABLE,
                     Arc::new(Optimization, GFP_KERNEL)?,
+                )?,
+                _records: debugfs::Directory::new(
+                    module,
+                    (c"dm_remap", c"stress"),
+                    attributes::RECORDS,
+                    manager,
                 )?,
             },
             _end: end,

@@ -12,7 +12,7 @@ use crate::linux::kthread::Kthread;
 use super::{
     manager::Manager,
     run::{
-        Crew,
+        EndOfRun,
         Run, //
     },
 };
@@ -20,35 +20,42 @@ use super::{
 /// Time from one sample to the next, in nanoseconds.
 const INTERVAL_NS: u64 = 1_000_000_000;
 
-/// Shortest span that makes a sample: less says little about a second.
-const SHORTEST_NS: u64 = INTERVAL_NS / 2;
+/// Samples that a shorter test is cut into, where they are not too short to say anything.
+const SAMPLES: u64 = 16;
 
-/// Starts the monitor of `run`, whose threads are `crew`. It hands the run back to the manager
-/// when all of them have ended. May sleep.
-pub(super) fn spawn(manager: Arc<Manager>, run: Arc<Run>, crew: Crew) -> Result<Kthread> {
+/// The shortest span that says something, in nanoseconds.
+const SHORTEST_NS: u64 = 100_000_000;
+
+/// Starts the monitor of `run`, which `end` ends. It hands the run back to the manager when all its
+/// threads have ended. May sleep.
+pub(super) fn spawn(manager: Arc<Manager>, run: Arc<Run>, end: EndOfRun) -> Result<Kthread> {
     Kthread::spawn(c"dm_remap_stress/monitor", move |_| {
         watch(&run);
-        drop(crew);
+        drop(end);
         manager.ended(run);
     })
 }
 
-/// Samples once a second until the test is to end, and sees to it that it does.
+/// Samples at intervals until the test is to end, and sees to it that it does.
 fn watch(run: &Run) {
-    let duration = run.duration_ns();
-    let mut sampled: u64 = 0;
     run.wait_for_begin();
+    let interval = run.time_left_ns().map_or(INTERVAL_NS, |duration| {
+        (duration / SAMPLES).clamp(SHORTEST_NS, INTERVAL_NS)
+    });
+    let mut sampled: u64 = 0;
     while !run.is_over() {
         let age = run.age_ns();
-        let next = sampled.saturating_add(INTERVAL_NS);
+        let next = sampled.saturating_add(interval);
         if age >= next {
-            run.look();
+            run.sample();
             sampled = age;
             continue;
         }
-        run.sleep_until_end(duration.min(next).saturating_sub(age));
+        let left = run.time_left_ns().unwrap_or(u64::MAX);
+        run.sleep_until_end(left.min(next.saturating_sub(age)));
     }
-    if run.age_ns().saturating_sub(sampled) >= SHORTEST_NS {
-        run.look();
+    // Less than half says little.
+    if run.age_ns().saturating_sub(sampled) >= interval / 2 {
+        run.sample();
     }
 }

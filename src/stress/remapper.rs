@@ -12,7 +12,7 @@ use kernel::{
         Arc, //
     },
 };
-use remap_core::workload::Random;
+use remap_core::random::Random;
 
 use crate::{
     linux::kthread::{

@@ -16,32 +16,32 @@ use kernel::{
         Arc,
         Mutex, //
     },
-    task::MAX_SCHEDULE_TIMEOUT,
     time::{
-        msecs_to_jiffies,
         Instant,
-        Jiffies,
-        Monotonic,
-        Msecs, //
+        Monotonic, //
     },
 };
 use remap_core::{
-    counters::Counters,
     device_number::DeviceNumber,
-    histogram::Histogram,
+    generator::Plan,
     measurement::{
-        Engine,
+        Charts,
         Integrity,
         Measurement,
         Name,
         Progress,
         Resources, //
     },
-    trend::{
-        Sample,
-        Trend, //
+    regression::{
+        Kind,
+        Regression, //
     },
-    workload::Plan, //
+    request::Adjustment,
+    stress_test::{
+        Limit,
+        StressTest, //
+    },
+    trend::Typical,
 };
 
 use crate::{
@@ -52,22 +52,29 @@ use crate::{
         wait::{
             new_wait_queue,
             WaitQueue, //
-        },
-        zeroed::EmptyIsZero, //
+        }, //
     },
     target::live, //
 };
 
-use super::memory::{
-    Account,
-    Charge, //
+use super::{
+    controls::Controls,
+    memory::{
+        Account,
+        Charge, //
+    },
+    tally::{
+        RemapTally,
+        Tally, //
+    },
+    watch::Watch,
 };
 
 /// Why a test ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum End {
-    /// Its time is over.
+    /// Its time is over, or its work done.
     Completed = 1,
     /// Somebody stopped it, or the module goes.
     Stopped = 2,
@@ -75,49 +82,56 @@ pub(super) enum End {
     GaveUp = 3,
 }
 
-/// What is asked for.
+/// What is asked for, but for the workload, which is in the plan.
 #[derive(Clone, Copy)]
 pub(super) struct Request {
-    /// Number and name of the test type.
-    pub(super) test: u8,
-    pub(super) test_name: &'static str,
-    pub(super) duration_ms: u64,
+    number: u8,
+    name: &'static str,
+    limit: Limit,
+    compared: bool,
+    pressure_bytes: u64,
 }
 
-/// Jiffies that are at least `ns` nanoseconds: one more than they make, because the present one
-/// is part over.
-fn jiffies(ns: u64) -> Jiffies {
-    let ms = ns.div_ceil(1_000_000);
-    msecs_to_jiffies(Msecs::try_from(ms).unwrap_or(Msecs::MAX)).saturating_add(1)
-}
-
-/// The threads of a run. Dropping it ends the run, if nothing has yet, and waits for them.
-pub(super) struct Crew {
-    run: Arc<Run>,
-    threads: KVec<Kthread>,
-}
-
-impl Crew {
-    pub(super) fn new(run: &Arc<Run>) -> Self {
+impl Request {
+    pub(super) const fn new(test: &StressTest) -> Self {
         Self {
-            run: run.clone(),
-            threads: KVec::new(),
+            number: test.number,
+            name: test.name,
+            limit: test.limit,
+            compared: test.compared,
+            pressure_bytes: test.pressure_bytes,
         }
     }
+}
 
-    pub(super) fn join(&mut self, thread: Kthread) -> Result {
-        self.threads.push(thread, GFP_KERNEL)?;
-        Ok(())
+/// The threads of a test.
+struct Crew {
+    threads: KVec<Kthread>,
+    /// Number of workers among them.
+    workers: u32,
+    /// Nobody joins any more.
+    closed: bool,
+}
+
+/// Ends the run when dropped, if nothing has yet, and waits for its threads.
+pub(super) struct EndOfRun(Arc<Run>);
+
+impl EndOfRun {
+    pub(super) fn of(run: &Arc<Run>) -> Self {
+        Self(run.clone())
     }
 }
 
-impl Drop for Crew {
+impl Drop for EndOfRun {
     fn drop(&mut self) {
-        self.run.end(End::GaveUp);
-        self.run.wait_for_threads();
+        let run = &self.0;
+        run.end(End::GaveUp);
+        run.crew.lock().closed = true;
+        run.wait_for_threads();
         // They have nothing more to do, so this waits for the end of the threads only.
-        self.threads.clear();
-        self.run.finish();
+        let threads = core::mem::take(&mut run.crew.lock().threads);
+        drop(threads);
+        run.finish();
     }
 }
 
@@ -138,72 +152,38 @@ impl Drop for Attendance {
     }
 }
 
-/// What a worker has counted. Written by the worker, in batches.
-pub(super) struct Tally {
-    /// Operations that ended well.
-    pub(super) ops: u64,
-    pub(super) bytes: u64,
-    pub(super) errors: u64,
-    /// Bios that had completed when their submission returned, and all bios.
-    pub(super) synchronous: u64,
-    pub(super) bios: u64,
-    pub(super) read: KBox<Histogram>,
-    pub(super) write: KBox<Histogram>,
-    pub(super) verified: u64,
-    pub(super) mismatches: u64,
-    pub(super) unreadable: u64,
-    pub(super) cpu_ns: u64,
-}
-
-/// What the remapping thread has counted.
-pub(super) struct RemapTally {
-    pub(super) errors: Atomic<u64>,
-    pub(super) left_remapped: Atomic<u64>,
-    pub(super) cpu_ns: Atomic<u64>,
-}
-
-/// What the monitor knows.
-struct Watch {
-    trend: KBox<Trend>,
-    /// What the target added, as last asked for.
-    added: KBox<Histogram>,
-    /// Whether it was there to be asked.
-    timed: bool,
-    /// Where the table was when it was last found; only ever compared.
-    table: usize,
-    /// Its counters when the test first saw it.
-    counters: Counters,
-    engine: Option<Engine>,
-    /// Whether somebody else may have changed the device.
-    foreign_writes: bool,
-    last: Sample,
-    last_at: Instant<Monotonic>,
-}
-
 /// One test.
 #[pin_data]
 pub(super) struct Run {
-    pub(super) request: Request,
+    request: Request,
     pub(super) plan: Plan,
-    pub(super) name: Name,
+    pub(super) controls: Controls,
+    name: Name,
     pub(super) number: DeviceNumber,
     pub(super) device: Arc<OpenDevice>,
+    /// Whether the device is claimed, so that it may be written to.
+    claimed: bool,
     pub(super) gauge: Arc<Gauge>,
     /// One for each worker.
-    pub(super) tallies: KVec<Arc<Mutex<Tally>>>,
+    #[pin]
+    tallies: Mutex<KVec<Arc<Mutex<Tally>>>>,
     pub(super) remaps: RemapTally,
     pub(super) failed_workers: Atomic<u64>,
+    #[pin]
+    crew: Mutex<Crew>,
     made: Instant<Monotonic>,
     /// When the workers began, in nanoseconds from when this was made; 0 before.
     began_ns: Atomic<u64>,
     /// Threads that have not done yet.
     present: Atomic<u64>,
+    /// Bytes moved by all workers.
+    moved: Atomic<u64>,
     /// When the last worker had its operations back, in nanoseconds from the start; 0 before.
     drained_ns: Atomic<u64>,
     /// An [`End`], or 0 as long as the test is to run.
     end: Atomic<u32>,
     #[pin]
-    pub(super) ending: WaitQueue,
+    ending: WaitQueue,
     #[pin]
     watch: Mutex<Watch>,
     memory_before: u64,
@@ -212,73 +192,48 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// A test of `device`. May sleep.
+    /// A test of `device`, which is `claimed` or only read. May sleep.
     #[inline(never)]
     pub(super) fn new(
         request: Request,
         plan: Plan,
+        adjustment: &Adjustment,
         (name, number): (Name, DeviceNumber),
-        device: OpenDevice,
+        (device, claimed): (OpenDevice, bool),
         account: &Arc<Account>,
     ) -> Result<Arc<Self>> {
         let memory_before = account.now();
         account.start_peak();
-        let workers = plan.workload().workers as usize;
-        let mut tallies = KVec::with_capacity(workers, GFP_KERNEL)?;
-        for _ in 0..workers {
-            let tally = Tally {
-                ops: 0,
-                bytes: 0,
-                errors: 0,
-                synchronous: 0,
-                bios: 0,
-                read: Histogram::boxed()?,
-                write: Histogram::boxed()?,
-                verified: 0,
-                mismatches: 0,
-                unreadable: 0,
-                cpu_ns: 0,
-            };
-            tallies.push(
-                Arc::pin_init(new_mutex!(tally, "Run::tallies"), GFP_KERNEL)?,
-                GFP_KERNEL,
-            )?;
-        }
-        let each = size_of::<Mutex<Tally>>() + 2 * size_of::<Histogram>();
-        let own = size_of::<Self>() + size_of::<Histogram>() + size_of::<Trend>();
-        let now = Instant::now();
-        let watch = Watch {
-            trend: Trend::boxed()?,
-            added: Histogram::boxed()?,
-            timed: false,
-            table: 0,
-            counters: Counters::default(),
-            engine: None,
-            foreign_writes: false,
-            last: Sample::default(),
-            last_at: now,
-        };
+        let controls = Controls::new(plan.workload(), adjustment);
+        let watch = Watch::new(number, claimed)?;
         let device = Arc::new(device, GFP_KERNEL)?;
         let gauge = Arc::new(Gauge::new(), GFP_KERNEL)?;
-        let memory = Account::charge(account, own + workers * each);
+        let memory = Account::charge(account, size_of::<Self>() + Watch::FOOTPRINT);
         Arc::pin_init(
             pin_init!(Self {
                 request,
                 plan,
+                controls,
                 name,
                 number,
                 device,
+                claimed,
                 gauge,
-                tallies,
-                remaps: RemapTally {
-                    errors: Atomic::new(0),
-                    left_remapped: Atomic::new(0),
-                    cpu_ns: Atomic::new(0),
-                },
+                tallies <- new_mutex!(KVec::new(), "Run::tallies"),
+                remaps: RemapTally::new(),
                 failed_workers: Atomic::new(0),
-                made: now,
+                crew <- new_mutex!(
+                    Crew {
+                        threads: KVec::new(),
+                        workers: 0,
+                        closed: false,
+                    },
+                    "Run::crew"
+                ),
+                made: Instant::now(),
                 began_ns: Atomic::new(0),
                 present: Atomic::new(0),
+                moved: Atomic::new(0),
                 drained_ns: Atomic::new(0),
                 end: Atomic::new(0),
                 ending <- new_wait_queue!("Run::ending"),
@@ -289,6 +244,44 @@ impl Run {
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Whether the test may write: whether it has claimed the device.
+    pub(super) fn may_write(&self) -> bool {
+        self.claimed
+    }
+
+    /// The tally of another worker. May sleep.
+    pub(super) fn new_tally(&self) -> Result<Arc<Mutex<Tally>>> {
+        let tally = Arc::pin_init(new_mutex!(Tally::new()?, "Run::tally"), GFP_KERNEL)?;
+        self.tallies.lock().push(tally.clone(), GFP_KERNEL)?;
+        Ok(tally)
+    }
+
+    /// Has `start` start workers, by number, until there are `count`. `ESRCH` when the test is
+    /// over. May sleep.
+    pub(super) fn grow_crew(
+        &self,
+        count: u32,
+        mut start: impl FnMut(u32) -> Result<Kthread>,
+    ) -> Result {
+        let mut crew = self.crew.lock();
+        while crew.workers < count {
+            if crew.closed {
+                return Err(ESRCH);
+            }
+            crew.threads.reserve(1, GFP_KERNEL)?;
+            let thread = start(crew.workers)?;
+            crew.threads.push(thread, GFP_KERNEL)?;
+            crew.workers += 1;
+        }
+        Ok(())
+    }
+
+    /// Adds a thread that is no worker. May sleep.
+    pub(super) fn join_crew(&self, thread: Kthread) -> Result {
+        self.crew.lock().threads.push(thread, GFP_KERNEL)?;
+        Ok(())
     }
 
     /// Ends the test for that reason, unless it is ending already. Any context.
@@ -308,16 +301,27 @@ impl Run {
         if self.is_ending() {
             return true;
         }
-        let over = self.age_ns() >= self.duration_ns();
+        let over = match self.request.limit {
+            Limit::Time(_) => self.time_left_ns() == Some(0),
+            Limit::Volume(bytes) => self.moved.load(Relaxed) >= bytes,
+        };
         if over {
             self.end(End::Completed);
         }
         over
     }
 
-    /// How long the test is to run, in nanoseconds.
-    pub(super) fn duration_ns(&self) -> u64 {
-        self.request.duration_ms.saturating_mul(1_000_000)
+    /// How long the test has still to run, in nanoseconds; `None` where that is no matter of time.
+    pub(super) fn time_left_ns(&self) -> Option<u64> {
+        match self.request.limit {
+            Limit::Time(ms) => Some(ms.saturating_mul(1_000_000).saturating_sub(self.age_ns())),
+            Limit::Volume(_) => None,
+        }
+    }
+
+    /// A worker has moved so many more bytes.
+    pub(super) fn moved(&self, bytes: u64) {
+        self.moved.fetch_add(bytes, Relaxed);
     }
 
     fn progress(&self) -> Progress {
@@ -332,15 +336,10 @@ impl Run {
         u64::try_from(self.made.elapsed().as_nanos()).unwrap_or(0)
     }
 
-    /// Finds the target and has it take times. May sleep.
-    pub(super) fn prepare_target(&self) {
-        self.look_at_target(&mut self.watch.lock());
-    }
-
     /// Lets all threads begin, and the time with them. May sleep.
     pub(super) fn begin(&self) {
         let mut watch = self.watch.lock();
-        watch.last_at = Instant::now();
+        watch.begin();
         self.began_ns.store(self.since_made().max(1), Release);
         drop(watch);
         self.ending.notify_all();
@@ -348,7 +347,7 @@ impl Run {
 
     /// Sleeps until the test begins, or is to end before.
     pub(super) fn wait_for_begin(&self) {
-        self.ending.wait_idle(MAX_SCHEDULE_TIMEOUT as Jiffies, || {
+        self.ending.wait_idle(None, || {
             self.began_ns.load(Acquire) != 0 || self.is_ending()
         });
     }
@@ -361,20 +360,19 @@ impl Run {
 
     /// Sleeps for `ns` nanoseconds, or until the test is to end.
     pub(super) fn sleep_until_end(&self, ns: u64) {
-        self.ending.wait_idle(jiffies(ns), || self.is_ending());
+        self.ending.wait_idle(Some(ns), || self.is_ending());
     }
 
     /// Sleeps for `ns` nanoseconds.
     pub(super) fn pause(&self, ns: u64) {
-        self.ending.wait_idle(jiffies(ns), || false);
+        self.ending.wait_idle(Some(ns), || false);
     }
 
     /// Sleeps until every thread of the test has done what it had to do. However long that is:
     /// bios that a suspended device holds come back when it is resumed.
-    pub(super) fn wait_for_threads(&self) {
-        self.ending.wait_idle(MAX_SCHEDULE_TIMEOUT as Jiffies, || {
-            self.present.load(Acquire) == 0
-        });
+    fn wait_for_threads(&self) {
+        self.ending
+            .wait_idle(None, || self.present.load(Acquire) == 0);
     }
 
     /// A worker has all its operations back.
@@ -390,104 +388,77 @@ impl Run {
     }
 
     /// Looks at the target for the last time, and has it take no more times. May sleep.
-    pub(super) fn finish(&self) {
-        self.look_at_target(&mut self.watch.lock());
+    fn finish(&self) {
+        self.look_at_target();
         if let Some(table) = live::find(self.number) {
             // Switching off needs no memory, so it does not fail.
             let _ = table.set_timing(false);
         }
     }
 
-    /// Looks at target and workers: for status, trend and reports. May sleep.
-    pub(super) fn look(&self) {
-        let mut watch = self.watch.lock();
-        self.look_at_target(&mut watch);
-        let now = Instant::now();
-        let (ops, bytes) = self
-            .tallies
-            .iter()
-            .fold((0_u64, 0_u64), |(ops, bytes), tally| {
-                let tally = tally.lock();
-                (
-                    ops.saturating_add(tally.ops),
-                    bytes.saturating_add(tally.bytes),
-                )
-            });
-        let total = Sample {
-            ns: 0,
-            ops,
-            bytes,
-            added_count: watch.added.count(),
-            added_ns: watch.added.sum(),
-        };
-        let span = Sample {
-            ns: u64::try_from((now - watch.last_at).as_nanos()).unwrap_or(0),
-            ops: total.ops.saturating_sub(watch.last.ops),
-            bytes: total.bytes.saturating_sub(watch.last.bytes),
-            added_count: total.added_count.saturating_sub(watch.last.added_count),
-            added_ns: total.added_ns.saturating_sub(watch.last.added_ns),
-        };
-        watch.last = total;
-        watch.last_at = now;
-        watch.trend.push(span);
-    }
-
-    /// Looks at the target only. May sleep.
-    pub(super) fn look_at_target_only(&self) {
-        self.look_at_target(&mut self.watch.lock());
-    }
-
-    fn look_at_target(&self, watch: &mut Watch) {
-        let Some(table) = live::find(self.number) else {
-            // Another target has taken its place: what the device holds is no longer ours to say.
-            watch.foreign_writes = true;
-            watch.engine = None;
-            return;
-        };
-        let place = Arc::as_ptr(&table) as usize;
-        if watch.table != place {
-            watch.foreign_writes |= watch.table != 0;
-            watch.table = place;
-            watch.counters = table.counters();
-            watch.last.added_count = 0;
-            watch.last.added_ns = 0;
-            watch.timed = table.set_timing(true).is_ok();
+    /// Looks at target and workers, and adds a sample to the trend. May sleep.
+    pub(super) fn sample(&self) {
+        let (mut ops, mut bytes) = (0_u64, 0_u64);
+        for tally in self.tallies.lock().iter() {
+            let tally = tally.lock();
+            ops = ops.saturating_add(tally.ops);
+            bytes = bytes.saturating_add(tally.bytes);
         }
-        watch.added.clear();
-        table.added_latency(&mut watch.added);
-        let counters = table.counters().since(&watch.counters);
-        // A test that only reads writes nothing, so all that is written is somebody else's.
-        watch.foreign_writes |= !self.plan.writes() && counters.writes > 0;
-        watch.engine = Some(Engine {
-            entries: table.remapped(),
-            spare_blocks: table.spare_blocks(),
-            fast: counters.fast_path(),
-            slow: counters.slow_path,
-            reads: counters.reads,
-            writes: counters.writes,
-            remapped_reads: counters.remapped_reads,
-            remapped_writes: counters.remapped_writes,
-        });
+        self.watch.lock().sample(ops, bytes, self.account.now());
     }
 
-    /// All that is known at present; `ended` when every worker has ended. May sleep.
-    pub(super) fn measure(&self, ended: bool) -> Result<KBox<Measurement>> {
-        let workload = self.plan.workload();
+    /// Looks at the target, and has it take times. May sleep.
+    pub(super) fn look_at_target(&self) {
+        self.watch.lock().look_at_target();
+    }
+
+    /// What later runs have to have in common with this one to be compared with it, and what is
+    /// typical of it or why that cannot be said. `None` for a test that is not compared.
+    pub(super) fn comparable(&self) -> Option<(Kind, Result<Typical, &'static str>)> {
+        let request = &self.request;
+        let kind = Kind {
+            device: self.name,
+            test: request.number,
+            workers: self.controls.workers(),
+            queue_depth: self.queue_depth(),
+        };
+        let typical = if self.progress() != Progress::Completed {
+            Err("the run was not completed")
+        } else if self.controls.adjusted() {
+            Err("the test was adjusted")
+        } else {
+            self.watch.lock().trend.typical()
+        };
+        request.compared.then_some((kind, typical))
+    }
+
+    /// Operations that all workers keep in flight together.
+    fn queue_depth(&self) -> u32 {
+        self.controls
+            .in_flight(self.plan.workload(), &Adjustment::default())
+    }
+
+    /// All that is known at present; `ended` when every worker has ended. `charts` is filled in
+    /// as well. May sleep.
+    pub(super) fn measure(&self, ended: bool, charts: &mut Charts) -> Result<KBox<Measurement>> {
         let elapsed_ns = match (ended, self.drained_ns.load(Relaxed)) {
             (false, _) | (true, 0) => self.age_ns(),
             (true, drained) => drained,
         };
+        let request = &self.request;
         let watch = self.watch.lock();
+        charts.trend.copy_from(&watch.trend);
+        charts.added.copy_from(&watch.added);
         let mut measured = KBox::new(
             Measurement {
                 name: self.name,
                 device: self.number,
-                test: self.request.test,
-                test_name: self.request.test_name,
-                duration_ms: self.request.duration_ms,
-                workers: workload.workers,
-                queue_depth: self.plan.in_flight(),
-                seed: workload.seed,
+                test: request.number,
+                test_name: request.name,
+                limit: request.limit,
+                workers: self.controls.workers(),
+                queue_depth: self.queue_depth(),
+                seed: self.plan.workload().seed,
                 progress: if ended {
                     self.progress()
                 } else {
@@ -496,6 +467,8 @@ impl Run {
                 elapsed_ns,
                 ops: 0,
                 bytes: 0,
+                flushes: 0,
+                zeroed: 0,
                 errors: 0,
                 in_flight: self.gauge.now(),
                 peak_in_flight: self.gauge.peak(),
@@ -505,6 +478,12 @@ impl Run {
                 write: Default::default(),
                 quarters: watch.trend.quarters(),
                 variation: watch.trend.latency_variation(),
+                slope: watch.trend.course().map(|course| course.slope),
+                regression: if request.compared {
+                    Regression::Pending
+                } else {
+                    Regression::NotAsked
+                },
                 integrity: None,
                 engine: watch.engine,
                 resources: Resources {
@@ -512,6 +491,7 @@ impl Run {
                     memory_peak: self.account.peak(),
                     memory_after: self.account.now(),
                     cpu_ns: self.remaps.cpu_ns.load(Relaxed),
+                    pressure_bytes: request.pressure_bytes,
                 },
                 failed_workers: u32::try_from(self.failed_workers.load(Relaxed))
                     .unwrap_or(u32::MAX),
@@ -522,37 +502,32 @@ impl Run {
         )?;
         let shared = watch.foreign_writes;
         drop(watch);
-        self.add_workers(&mut measured, ended, shared)?;
+        self.add_workers(&mut measured, charts, (ended, shared));
         Ok(measured)
     }
 
-    fn add_workers(&self, measured: &mut Measurement, ended: bool, shared: bool) -> Result {
-        let mut read = Histogram::boxed()?;
-        let mut write = Histogram::boxed()?;
+    fn add_workers(
+        &self,
+        measured: &mut Measurement,
+        charts: &mut Charts,
+        (ended, shared): (bool, bool),
+    ) {
         let mut integrity = Integrity {
             shared,
             ..Integrity::default()
         };
         let (mut synchronous, mut bios) = (0_u64, 0_u64);
-        for tally in &self.tallies {
+        charts.read.clear();
+        charts.write.clear();
+        for tally in self.tallies.lock().iter() {
             let tally = tally.lock();
-            measured.ops = measured.ops.saturating_add(tally.ops);
-            measured.bytes = measured.bytes.saturating_add(tally.bytes);
-            measured.errors = measured.errors.saturating_add(tally.errors);
             synchronous = synchronous.saturating_add(tally.synchronous);
             bios = bios.saturating_add(tally.bios);
-            read.merge(&tally.read);
-            write.merge(&tally.write);
-            integrity.verified = integrity.verified.saturating_add(tally.verified);
-            integrity.mismatches = integrity.mismatches.saturating_add(tally.mismatches);
-            integrity.unreadable = integrity.unreadable.saturating_add(tally.unreadable);
-            let cpu = &mut measured.resources.cpu_ns;
-            *cpu = cpu.saturating_add(tally.cpu_ns);
+            tally.add_to(measured, charts, &mut integrity);
         }
-        measured.read = read.summary();
-        measured.write = write.summary();
+        measured.read = charts.read.summary();
+        measured.write = charts.write.summary();
         measured.synchronous = synchronous > bios / 2;
         measured.integrity = ended.then_some(integrity);
-        Ok(())
     }
 }

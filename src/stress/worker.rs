@@ -15,10 +15,14 @@ use kernel::{
         Mutex, //
     },
 };
-use remap_core::workload::{
-    Direction,
-    Generator,
-    Operation, //
+use remap_core::{
+    generator::{
+        Action,
+        Generator,
+        Operation, //
+    },
+    pace::Pace,
+    workload::Seat, //
 };
 
 use crate::linux::{
@@ -31,6 +35,7 @@ use crate::linux::{
         Current,
         Kthread, //
     },
+    system_memory, //
 };
 
 use super::{
@@ -42,23 +47,26 @@ use super::{
     run::{
         Attendance,
         End,
-        Run,
-        Tally, //
+        Run, //
     },
+    tally::Tally,
 };
 
 /// A worker that sees this many operations fail in a row gives up: the device is gone or broken,
 /// and more of it says nothing new.
 const TOO_MANY_FAILURES: u32 = 1000;
 
+/// How often a worker that is not wanted at present looks whether it is, in nanoseconds.
+const PARKED_NS: u64 = 100_000_000;
+
 /// What a transfer is in flight for.
 #[derive(Clone, Copy)]
 enum Stage {
     /// Nothing.
     Idle,
-    /// A read operation.
-    Read(Operation),
-    /// The first half of a write operation: it reads what the second half writes.
+    /// An operation that is done in one go: a read or a flush.
+    Whole(Operation),
+    /// The first half of an operation that writes: it reads what the second half writes.
     Fetch(Operation),
     /// The second half.
     WriteBack(Operation),
@@ -76,42 +84,97 @@ pub(super) struct Worker {
     idle: KVec<Transfer<Stage>>,
     /// Those that have read what they are to write.
     second_halves: KVec<Transfer<Stage>>,
+    /// Bytes that each transfer moves at most, and how many there are.
+    bytes: usize,
+    transfers: usize,
+    /// No more than those can be had.
+    exhausted: bool,
+    /// Operations in flight that the workload asks for.
+    queue_depth: u32,
     generator: Generator,
+    pace: Pace,
+    /// Whether the device takes back ranges of zeros.
+    zeroes: bool,
     sample: Sample,
     failures_in_a_row: u32,
-    _memory: Charge,
+    memory: KVec<Charge>,
+}
+
+/// Sees to it that `run` has at least `count` workers. May sleep.
+pub(super) fn hire(run: &Arc<Run>, count: u32) -> Result {
+    run.grow_crew(count, |number| Worker::new(run, number)?.start())
 }
 
 impl Worker {
     /// Worker `number` of `run`. May sleep.
     #[inline(never)]
-    pub(super) fn new(run: &Arc<Run>, number: u32) -> Result<Self> {
-        let workload = run.plan.workload();
-        let depth = workload.queue_depth as usize;
-        let bytes = run.plan.largest_operation();
-        let tally = run.tallies.get(number as usize).ok_or(EINVAL)?.clone();
-        let mut idle = KVec::with_capacity(depth, GFP_KERNEL)?;
-        for _ in 0..depth {
-            idle.push(Transfer::new(bytes, Stage::Idle)?, GFP_KERNEL)?;
-        }
-        let each = Transfer::<Stage>::footprint(bytes) + 2 * size_of::<Transfer<Stage>>();
-        Ok(Self {
+    fn new(run: &Arc<Run>, number: u32) -> Result<Self> {
+        let seat = run.plan.workload().seat(number).ok_or(EINVAL)?;
+        let Seat {
+            stream,
+            queue_depth,
+            ..
+        } = seat;
+        let tally = run.new_tally()?;
+        let mut memory = KVec::new();
+        memory.push(
+            Account::charge(&run.account, size_of::<Self>() + Tally::FOOTPRINT),
+            GFP_KERNEL,
+        )?;
+        let mut worker = Self {
             number,
             run: run.clone(),
             tally,
             queue: IoQueue::new(run.device.clone(), run.gauge.clone())?,
-            idle,
-            second_halves: KVec::with_capacity(depth, GFP_KERNEL)?,
-            generator: Generator::new(&run.plan, number),
-            sample: Sample::new(workload.seed, number, &run.account)?,
+            idle: KVec::new(),
+            second_halves: KVec::new(),
+            bytes: run.plan.largest_operation(stream),
+            transfers: 0,
+            exhausted: false,
+            queue_depth,
+            generator: Generator::new(&run.plan, &seat, number),
+            pace: Pace::new(stream.burst),
+            zeroes: run.device.device().takes_write_zeroes(),
+            sample: Sample::new(
+                (run.plan.workload().seed, number),
+                run.device.device().logical_block_sectors(),
+                &run.account,
+            )?,
             failures_in_a_row: 0,
-            _memory: Account::charge(&run.account, size_of::<Self>() + depth * each),
-        })
+            memory,
+        };
+        worker.provide(run.controls.queue_depth().unwrap_or(queue_depth))?;
+        Ok(worker)
+    }
+
+    /// Makes transfers until there are `depth` of them. May sleep.
+    fn provide(&mut self, depth: u32) -> Result {
+        let missing = (depth as usize).saturating_sub(self.transfers);
+        if missing == 0 {
+            return Ok(());
+        }
+        let each = Transfer::<Stage>::footprint(self.bytes) + 2 * size_of::<Transfer<Stage>>();
+        let needed = missing.saturating_mul(each);
+        if needed as u64 > system_memory::to_spare() {
+            return Err(ENOMEM);
+        }
+        // Every transfer has a place in both lists, so that moving one never allocates.
+        for list in [&mut self.idle, &mut self.second_halves] {
+            list.reserve((depth as usize).saturating_sub(list.len()), GFP_KERNEL)?;
+        }
+        self.memory
+            .push(Account::charge(&self.run.account, needed), GFP_KERNEL)?;
+        for _ in 0..missing {
+            let transfer = Transfer::new(self.bytes, Stage::Idle)?;
+            self.idle.push(transfer, GFP_KERNEL)?;
+            self.transfers += 1;
+        }
+        Ok(())
     }
 
     /// Puts the worker to work in a thread of its own. May sleep.
     #[inline(never)]
-    pub(super) fn start(self) -> Result<Kthread> {
+    fn start(self) -> Result<Kthread> {
         let name = CString::try_from_fmt(fmt!("dm_remap_stress/{}", self.number))?;
         let attendance = Attendance::new(&self.run);
         Kthread::spawn(&name, move |current| {
@@ -123,8 +186,12 @@ impl Worker {
     fn work(mut self, current: &Current) {
         self.run.wait_for_begin();
         while !self.run.is_over() {
-            self.start_operations();
-            self.queue.wait();
+            let pause = self.start_operations();
+            if self.queue.in_flight() > 0 {
+                self.queue.wait(pause);
+            } else {
+                self.run.sleep_until_end(pause.unwrap_or(0));
+            }
             self.take_back(current);
             current.yield_now();
         }
@@ -133,28 +200,66 @@ impl Worker {
         self.verify(current);
     }
 
-    /// Puts everything idle to work.
-    fn start_operations(&mut self) {
-        while let Some(transfer) = self.idle.pop() {
-            let operation = self.generator.next_operation();
-            let stage = match operation.direction {
-                Direction::Read => Stage::Read(operation),
-                Direction::Write => Stage::Fetch(operation),
+    /// Starts operations, as many as are wanted at present; where time has to pass before the
+    /// next one, that time in nanoseconds.
+    fn start_operations(&mut self) -> Option<u64> {
+        let controls = &self.run.controls;
+        let workers = controls.workers();
+        if self.number >= workers {
+            return Some(PARKED_NS);
+        }
+        let depth = controls.queue_depth().unwrap_or(self.queue_depth);
+        let interval = Pace::interval_ns(controls.rate_iops(), workers);
+        let write_percent = controls.write_percent();
+        self.deepen(depth);
+        let mut now = self.run.age_ns();
+        while self.queue.in_flight() < depth as usize {
+            if let Err(wait) = self.pace.start(now, interval) {
+                // Where starting takes its time, it may be due by now.
+                let later = self.run.age_ns();
+                if later.saturating_sub(now) < wait {
+                    return Some(wait.saturating_sub(later.saturating_sub(now)));
+                }
+                now = later;
+                continue;
+            }
+            let Some(transfer) = self.idle.pop() else {
+                break;
+            };
+            let operation = self.generator.next_operation(write_percent);
+            let stage = match operation.action {
+                Action::Read | Action::Flush => Stage::Whole(operation),
+                Action::Write | Action::DurableWrite | Action::Zero => Stage::Fetch(operation),
             };
             self.submit(transfer, stage);
+        }
+        None
+    }
+
+    /// Makes the transfers for a queue depth that was raised, if the memory is there.
+    fn deepen(&mut self, depth: u32) {
+        if depth as usize <= self.transfers || self.exhausted {
+            return;
+        }
+        if self.provide(depth).is_err() {
+            self.exhausted = true;
+            pr_err!(
+                "stress_test_adjust: queue_depth: not enough memory, worker {} keeps {}\n",
+                self.number,
+                self.transfers
+            );
         }
     }
 
     fn submit(&mut self, mut transfer: Transfer<Stage>, stage: Stage) {
-        let (direction, sector, sectors) = match &stage {
-            Stage::Read(operation) | Stage::Fetch(operation) => {
-                (Direction::Read, operation.sector, operation.sectors)
-            }
-            Stage::WriteBack(operation) => (Direction::Write, operation.sector, operation.sectors),
+        let (action, operation) = match &stage {
+            Stage::Whole(operation) | Stage::WriteBack(operation) => (operation.action, operation),
+            Stage::Fetch(operation) => (Action::Read, operation),
             Stage::Idle | Stage::Verify { .. } => return self.rest(transfer),
         };
+        let (sector, sectors) = (operation.sector, operation.sectors);
         *transfer.value_mut() = stage;
-        self.queue.submit(transfer, direction, sector, sectors);
+        self.queue.submit(transfer, action, sector, sectors);
     }
 
     fn rest(&mut self, mut transfer: Transfer<Stage>) {
@@ -167,6 +272,7 @@ impl Worker {
     fn take_back(&mut self, current: &Current) {
         let tally = self.tally.clone();
         let mut tally = tally.lock();
+        let moved = tally.bytes;
         // At most once around, so that a device which completes at once cannot keep us here.
         for _ in 0..self.queue.in_flight() {
             let Some((transfer, completion)) = self.queue.completed() else {
@@ -175,6 +281,7 @@ impl Worker {
             self.account(&mut tally, transfer, completion);
         }
         tally.cpu_ns = current.cpu_time();
+        self.run.moved(tally.bytes.saturating_sub(moved));
         drop(tally);
         while let Some(transfer) = self.second_halves.pop() {
             let stage = *transfer.value();
@@ -194,7 +301,7 @@ impl Worker {
             .synchronous
             .saturating_add(u64::from(completion.synchronous));
         let stage = *transfer.value();
-        let (Stage::Read(operation) | Stage::Fetch(operation) | Stage::WriteBack(operation)) =
+        let (Stage::Whole(operation) | Stage::Fetch(operation) | Stage::WriteBack(operation)) =
             stage
         else {
             return self.rest(transfer);
@@ -203,23 +310,30 @@ impl Worker {
             self.failed(tally);
             return self.rest(transfer);
         }
-        if !matches!(stage, Stage::WriteBack(_)) {
+        if !matches!(stage, Stage::WriteBack(_)) && operation.sectors > 0 {
             self.sample
-                .offer(&operation, || transfer.checksum(operation.bytes()));
+                .offer(&operation, |offset, bytes| transfer.checksum(offset, bytes));
         }
         if let Stage::Fetch(_) = stage {
-            *transfer.value_mut() = Stage::WriteBack(operation);
+            *transfer.value_mut() = Stage::WriteBack(self.second_half(&transfer, operation));
             // There is capacity for every transfer, here as in `idle`.
             return drop(self.second_halves.push_within_capacity(transfer));
         }
         self.failures_in_a_row = 0;
-        tally.ops = tally.ops.saturating_add(1);
-        tally.bytes = tally.bytes.saturating_add(operation.bytes() as u64);
-        match operation.direction {
-            Direction::Read => tally.read.record(completion.latency),
-            Direction::Write => tally.write.record(completion.latency),
-        }
+        tally.count(&operation, completion.latency);
         self.rest(transfer);
+    }
+
+    /// What is to follow on what `operation` has read. Only what is zero anyway is given back to
+    /// the device.
+    fn second_half(&self, transfer: &Transfer<Stage>, operation: Operation) -> Operation {
+        if operation.action != Action::Zero || self.zeroes && transfer.is_zero(operation.bytes()) {
+            return operation;
+        }
+        Operation {
+            action: Action::Write,
+            ..operation
+        }
     }
 
     fn failed(&mut self, tally: &mut Tally) {
@@ -234,7 +348,7 @@ impl Worker {
     /// Waits for everything in flight, second halves included.
     fn drain(&mut self, current: &Current) {
         while self.queue.in_flight() > 0 {
-            self.queue.wait();
+            self.queue.wait(None);
             self.take_back(current);
             current.yield_now();
         }
@@ -253,12 +367,12 @@ impl Worker {
                     checksum: touched.checksum,
                 };
                 self.queue
-                    .submit(transfer, Direction::Read, touched.sector, touched.sectors);
+                    .submit(transfer, Action::Read, touched.sector, touched.sectors);
             }
             if self.queue.in_flight() == 0 {
                 break;
             }
-            self.queue.wait();
+            self.queue.wait(None);
             while let Some((transfer, completion)) = self.queue.completed() {
                 self.compare(transfer, completion);
             }
@@ -273,7 +387,7 @@ impl Worker {
                 tally.unreadable = tally.unreadable.saturating_add(1);
             } else {
                 tally.verified = tally.verified.saturating_add(1);
-                if transfer.checksum(sectors as usize * 512) != checksum {
+                if transfer.checksum(0, sectors as usize * 512) != checksum {
                     tally.mismatches = tally.mismatches.saturating_add(1);
                 }
             }

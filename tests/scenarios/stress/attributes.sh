@@ -7,12 +7,22 @@ DESCRIPTION='The files are there with their modes, say so when no test has run, 
 
 test() {
 	local file
-	for file in set_target stress_test_start stress_test_stop quick_validation; do
+	for file in set_target stress_test_start stress_test_stop stress_test_adjust quick_validation \
+		regression_test memory_pressure_test high_concurrency_stress tb_scale_validation \
+		endurance_test production_workload custom_workload; do
 		expect_equal "$(stat -c %a $stress/$file)" 200 "mode of $file"
 	done
 	for file in stress_test_status stress_test_results comprehensive_report; do
 		expect_equal "$(stat -c %a $stress/$file)" 444 "mode of $file"
 	done
+	for file in baseline regression_thresholds; do
+		expect_equal "$(stat -c %a $stress/$file)" 644 "mode of $file"
+	done
+	for file in results histograms trend; do
+		expect_equal "$(stat -c %a $debug_stress/$file.json)" 444 "mode of $file.json"
+	done
+	# Nothing that this page does not know.
+	expect_equal "$(find $stress -type f | wc -l)" 17 files
 	expect_equal "$(stress_status)" STOPPED
 	expect_equal "$(sed -n 1p $stress/stress_test_results)" '=== Phase 3.2C Stress Test Results ==='
 	expect_equal "$(sed -n 1p $stress/comprehensive_report)" \

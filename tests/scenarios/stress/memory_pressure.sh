@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck source=tests/stress.sh
+. "$tests/stress.sh"
+
+TIMEOUT=150
+DESCRIPTION='A test under memory pressure really holds the memory, the kernel reclaims, and all is given back.'
+
+# meminfo <field>: in MiB.
+meminfo() {
+	awk -v name="$1:" '$1 == name { print int($2 / 1024) }' /proc/meminfo
+}
+
+# Pages that the kernel has reclaimed so far.
+reclaimed() {
+	awk '/^pgsteal_(kswapd|direct) / { sum += $2 } END { print sum + 0 }' /proc/vmstat
+}
+
+test() {
+	local before free cached pressure steals
+	make_stress_device
+	before=$(checksum /dev/mapper/stress)
+	# What can be reclaimed: the page cache of a sparse file.
+	make_loop disk 200M
+	mkfs.ext4 -q "$disk"
+	mkdir -p "$work/mnt"
+	mount -t ext4 "$disk" "$work/mnt"
+	defer umount "$work/mnt"
+	truncate -s 160M "$work/mnt/file"
+	cat "$work/mnt/file" >/dev/null
+	cached=$(meminfo Cached)
+	((cached > 150)) || fail "only $cached MiB in the cache"
+
+	free=$(meminfo MemFree)
+	# Less than the machine says it can spare, and more than is free.
+	pressure=$(($(meminfo MemAvailable) - $(meminfo MemTotal) / 16 - 32))
+	((pressure > free)) || fail "$free MiB are free, and no more than $pressure can be had"
+	steals=$(reclaimed)
+	stress_write memory_pressure_test "$pressure 3000"
+	expect_match "$(stress_status)" '^RUNNING .* type=4 workers=8 '
+	sleep 1
+	(($(meminfo MemAvailable) < $(meminfo MemTotal) / 16 + 48)) || fail 'the memory is not held'
+	wait_for_stress 60
+	expect_sound
+	expect_equal "$(checksum /dev/mapper/stress)" "$before" contents
+	expect_equal "$(report_value comprehensive_report 'Memory Pressure')" "$pressure MiB held"
+	(($(reclaimed) > steals)) || fail 'the kernel did not have to reclaim'
+	expect_equal "$(report_value comprehensive_report 'Memory After')" \
+		"$(report_value comprehensive_report 'Memory Before')"
+	(($(meminfo MemFree) > free - 32)) || fail 'the memory is not given back'
+
+	# More than there is, and far more.
+	for pressure in $(($(meminfo MemTotal))) 1073741824; do
+		expect_refused ENOMEM memory_pressure_test "$pressure 1000" 'pressure_mb: the machine can spare'
+	done
+	run_stress 4 2 200
+	expect_sound
+}

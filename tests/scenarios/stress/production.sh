@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck source=tests/stress.sh
+. "$tests/stress.sh"
+
+TIMEOUT=200
+DESCRIPTION='The workloads of production show on the device as the documentation describes them.'
+
+requires() {
+	dmsetup targets | grep -q '^log-writes' || modprobe dm-log-writes 2>/dev/null || {
+		echo 'the kernel has no dm-log-writes'
+		return 1
+	}
+}
+
+# run_production <type> <seconds>: part of a run, below a log of all writes.
+run_production() {
+	stress_write stress_test_adjust rate_iops=4000
+	stress_write production_workload "$1 1 1"
+	sleep "$2"
+	stress_write stress_test_stop 1
+	expect_equal "$(report_value stress_test_results Mismatches)" 0
+	expect_equal "$(report_value stress_test_results 'Total Errors')" 0
+}
+
+test() {
+	local type before
+	# A disk, the spare of its target, and the log: 64 MiB of zeros and noise, and 600 MiB.
+	make_brd 3 614400
+	head -c 32M /dev/urandom >/dev/ram0
+	before=$(head -c 64M /dev/ram0 | sha256sum)
+	for type in 0 1 2 3; do
+		make_mapped logged '0 131072 log-writes /dev/ram0 /dev/ram2'
+		make_remap stress 131072 /dev/mapper/logged /dev/ram1 0 16384 volatile
+		defer stop_stress
+		run_production $type 4
+		remove_mapped stress
+		remove_mapped logged
+		expect_equal "$(head -c 64M /dev/ram0 | sha256sum)" "$before" 'contents of the device'
+		python3 -S "$tests/production_mix.py" /dev/ram2 131072 $type
+	done
+
+	# Where the device takes zeros back, the file server gives them.
+	make_remap stress 131072 /dev/ram0 /dev/ram1 0 16384 volatile
+	run_production 1 3
+	if (($(<"$(sysfs_of /dev/mapper/stress)/queue/write_zeroes_max_bytes") > 0)); then
+		python3 -c 'import json, sys; assert json.load(open(sys.argv[1]))["zeroed"] > 0' \
+			"$debug_stress/results.json"
+	fi
+	expect_equal "$(head -c 64M /dev/ram0 | sha256sum)" "$before" 'contents of the device'
+}

@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck source=tests/stress.sh
+. "$tests/stress.sh"
+
+TIMEOUT=200
+MACHINES=uml
+DESCRIPTION='10,000 remaps cost no throughput, 1,000,000 next to none, on a disk that takes no time itself.'
+
+# The middle one of some numbers.
+median() {
+	printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"
+}
+
+test() {
+	local main spare round name ratio
+	# A look at what the caches cannot hold of a million takes a tenth of a microsecond, in all nearly one.
+	declare -A least=([some]=90 [many]=70)
+	declare -A remaps=([none]=0 [some]=10000 [many]=1000000) iops=()
+	# Disks that take no time: all zeros.
+	main=/dev/mapper/main spare=/dev/mapper/spare
+	make_mapped main '0 6442450944 zero'
+	make_mapped spare '0 8650752 zero'
+	# A terabyte each.
+	make_remap none 2147483648 "$main" "$spare" 0 8192 volatile
+	make_remap some 2147483648 "$main" "$spare" 8192 131072 volatile main_start 2147483648
+	make_remap many 2147483648 "$main" "$spare" 262144 8388608 volatile main_start 4294967296
+	defer stop_stress
+	message some remap 0 80000 >/dev/null
+	message many remap 0 8000000 >/dev/null
+	for ((round = 0; round < 7; round++)); do
+		for name in none some many; do
+			stress_write set_target "$name"
+			stress_write custom_workload "read=100 random=100 bs=4096 queue_depth=32 workers=4 duration_ms=1000 seed=$round"
+			wait_for_stress 60
+			expect_sound
+			expect_equal "$(report_value comprehensive_report 'Remap Entries' | cut -d' ' -f1)" "${remaps[$name]}"
+			iops[$name]+=" $(stress_value iops)"
+		done
+	done
+	for name in some many; do
+		# shellcheck disable=SC2086 # words, on purpose
+		ratio=$((100 * $(median ${iops[$name]}) / $(median ${iops[none]})))
+		echo "$name: $ratio % of the operations without remaps; ${iops[$name]} to ${iops[none]}"
+		((ratio > ${least[$name]})) ||
+			fail "${remaps[$name]} remaps leave $ratio % of the operations"
+	done
+}
