@@ -73,19 +73,27 @@ def check_file_server(writes, size):
 
 def check_virtualization(writes, size):
     web, database, files, desktop = (within(writes, size, n, n + 25) for n in (0, 25, 50, 75))
-    assert min(map(len, (web, database, files, desktop))) > 30, list(map(len, (web, database, files, desktop)))
+    counts = [len(guest) for guest in (web, database, files, desktop)]
+    assert min(counts) > 30, counts
     check_sizes(database, {8: 100}, "database guest")
     check_sizes(files, {64: 100}, "file guest")
     check_sizes(desktop, {4: 70, 32: 20, 64: 10}, "desktop guest")
-    check_sizes(web, {4: 40, 16: 40, 64: 20}, "web guest", )
+    check_sizes(web, {4: 40, 16: 40, 64: 20}, "web guest")
+
+
+# Where every worker has the same rate: three of pages and the log; two of files and metadata; four
+# guests, the desktop of which rests more than it works; and all of those.
+READS = [(3 * 70 + 0) / 4, (2 * 65 + 30) / 3, (90 + 70 + 60 + 0.4 * 35) / 3.4, 59]
 
 
 def main():
-    path, size, kind = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    path, size, kind, reads, writes_seen = sys.argv[1], *map(int, sys.argv[2:])
     entries = list(read_log(path))
     writes = [w for w in entries if w.sectors > 0 and not w.flags & DISCARD]
     flushes = [w for w in entries if w.flags & FLUSH]
-    print(f"{len(writes)} writes, {len(flushes)} flushes")
+    share = 100 * reads / (reads + writes_seen)
+    print(f"{len(writes)} writes, {len(flushes)} flushes, {share:.0f} % reads")
+    near(share, READS[kind], "reads", margin=8)
     checks = [check_database, check_file_server, check_virtualization]
     if kind < 3:
         checks[kind](writes, size)

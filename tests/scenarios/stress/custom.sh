@@ -3,6 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
+MACHINES=uml
 TIMEOUT=120
 DESCRIPTION='A custom workload is what the device sees: mix, sizes, flushes, rate, and the seed repeats it.'
 

@@ -3,6 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
+MACHINES=uml
 TIMEOUT=150
 DESCRIPTION='32 workers keep 1,000, 10,000 and 50,000 bios in flight, exactly, and nothing is lost of them.'
 

@@ -3,6 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
+MACHINES=uml
 TIMEOUT=200
 DESCRIPTION='The workloads of production show on the device as the documentation describes them.'
 
@@ -24,7 +25,7 @@ run_production() {
 }
 
 test() {
-	local type before
+	local type before reads writes
 	# A disk, the spare of its target, and the log: 64 MiB of zeros and noise, and 600 MiB.
 	make_brd 3 614400
 	head -c 32M /dev/urandom >/dev/ram0
@@ -34,10 +35,13 @@ test() {
 		make_remap stress 131072 /dev/mapper/logged /dev/ram1 0 16384 volatile
 		defer stop_stress
 		run_production $type 4
+		writes=$(disk_stat /dev/mapper/logged 5)
+		# Each write has read before, and a sample was read again.
+		reads=$(($(disk_stat /dev/mapper/logged 1) - writes - $(report_value stress_test_results 'Blocks Verified')))
 		remove_mapped stress
 		remove_mapped logged
 		expect_equal "$(head -c 64M /dev/ram0 | sha256sum)" "$before" 'contents of the device'
-		python3 -S "$tests/production_mix.py" /dev/ram2 131072 $type
+		python3 -S "$tests/production_mix.py" /dev/ram2 131072 $type "$reads" "$writes"
 	done
 
 	# Where the device takes zeros back, the file server gives them.
