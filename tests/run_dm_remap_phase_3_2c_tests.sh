@@ -110,8 +110,9 @@ make_device() {
 	local sectors
 	directory=$(mktemp -d "$base/dm-remap.XXXXXX") || die "no directory in $base"
 	# Noise, so that a block in the wrong place shows.
-	head -c 256M /dev/urandom >"$directory/main" && truncate -s 128M "$directory/spare" ||
+	if ! head -c 256M /dev/urandom >"$directory/main" || ! truncate -s 128M "$directory/spare"; then
 		die "no room in $base"
+	fi
 	main=$(losetup -f --show "$directory/main") || die 'no loop device'
 	spare=$(losetup -f --show "$directory/spare") || die 'no loop device'
 	sectors=$(blockdev --getsz "$main")
@@ -169,11 +170,16 @@ $(report_value stress_test_results Throughput), added latency $(report_value str
 		*' PASS' | *' FAIL') judged[$target]=yes ;;
 		*) judged[$target]=${judged[$target]:-no} ;;
 		esac
-	done < <(sed -n '/^VALIDATION TARGETS:/,/^$/p' $stress/comprehensive_report | grep '^  ')
+	done <<<"$(sed -n '/^VALIDATION TARGETS:/,/^$/p' $stress/comprehensive_report | grep '^  ')"
+}
+
+# put <file> <text>: what a user does with echo.
+put() {
+	echo "$2" >"$stress/$1"
 }
 
 refused() {
-	! echo "$2" 2>/dev/null >"$stress/$1"
+	! put "$1" "$2" 2>/dev/null
 }
 
 stopped() {
@@ -193,9 +199,9 @@ framework() {
 	check 'no test runs' stopped
 	check 'a wrong test type is refused' refused stress_test_start '6 1 1000'
 	check 'too many workers are refused' refused stress_test_start '4 33 1000'
-	check 'a test starts' eval 'echo "4 2 60000" >$stress/stress_test_start'
+	check 'a test starts' put stress_test_start '4 2 60000'
 	check 'a second one is refused' refused quick_validation 1
-	check 'it stops at once' eval 'echo 1 >$stress/stress_test_stop'
+	check 'it stops at once' put stress_test_stop 1
 	check 'no test runs after that' stopped
 }
 
@@ -205,14 +211,11 @@ quick_validation() {
 }
 
 regression() {
-	local before
 	section 'Performance regression'
-	before=$(<$stress/baseline)
 	run 'a baseline is set' regression_test "1 $regression_ms"
-	check 'the baseline can be read' grep -q "device=$name " $stress/baseline
+	check 'the baseline can be read' baseline_known
 	run 'the same device compares with it' regression_test "1 $regression_ms"
 	note "latency $(report_value stress_test_results 'Latency Change'), throughput $(report_value stress_test_results 'Throughput Change')"
-	check 'the baselines of before are put back' eval 'echo "$before" >$stress/baseline'
 }
 
 concurrent() {
@@ -250,10 +253,27 @@ integration() {
 	check 'the remap table knows them' remaps_agree $((entries + 100))
 	remapped=$(<$optimization/remapped_ios)
 	run 'remap heavy, 4 workers' stress_test_start "5 4 $concurrent_ms"
-	check 'remapped blocks were used' eval '(($(<$optimization/remapped_ios) > remapped))'
+	check 'remapped blocks were used' test "$(<$optimization/remapped_ios)" -gt "$remapped"
 	check 'the per-CPU counters of fast and slow path add up' paths_add_up
 	check 'the test left the remaps as they were' remaps_agree $((entries + 100))
-	check 'they can be moved back' dmsetup message "$name" 0 clear
+	check 'more than ten thousand blocks are remapped' dmsetup message "$name" 0 remap 0 80800
+	run 'they cost nothing next to the baseline' regression_test "1 $regression_ms"
+	check 'the baselines of before are put back' put baseline "$baselines"
+	check 'all blocks can be moved back' dmsetup message "$name" 0 clear
+}
+
+was_judged() {
+	[[ ${judged[$1]} == yes ]] || {
+		echo "no test could judge it"
+		return 1
+	}
+}
+
+baseline_known() {
+	grep -q "device=$name " $stress/baseline || {
+		echo 'the baseline cannot be found'
+		return 1
+	}
 }
 
 report() {
@@ -264,7 +284,10 @@ report() {
 	done
 	while IFS= read -r heading; do note "$heading"; done <$stress/comprehensive_report
 	for target in "${!judged[@]}"; do
-		check "some test could judge: $target" test "${judged[$target]}" = yes
+		case $target in
+		'Peak throughput' | Stability) note "$target is for other tests: the hardware's own, and one of a day" ;;
+		*) check "$target could be judged" was_judged "$target" ;;
+		esac
 	done
 }
 
@@ -290,14 +313,14 @@ parse_options() {
 		shift
 	done
 	if [[ $quick == yes ]]; then
-		quick_ms=8000 regression_ms=10000 concurrent_ms=6000 pressure_mb=64 pressure_ms=6000
+		quick_ms=8000 regression_ms=8000 concurrent_ms=6000 pressure_mb=64 pressure_ms=6000
 	else
 		quick_ms=30000 regression_ms=60000 concurrent_ms=120000 pressure_mb=1024 pressure_ms=300000
 	fi
 }
 
 main() {
-	local before
+	local before baselines
 	parse_options "$@"
 	colours
 	((EUID == 0)) || die 'needs root'
@@ -306,6 +329,7 @@ main() {
 	load_module
 	[[ $(<$stress/stress_test_status) != RUNNING* ]] || die 'a test runs already'
 	make_device
+	baselines=$(<$stress/baseline)
 	[[ $tap == no ]] || echo 'TAP version 13'
 	before=$(contents)
 	framework

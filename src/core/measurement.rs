@@ -205,6 +205,8 @@ pub struct Measurement {
     pub quarters: Option<Quarters>,
     /// How much the added latency varied over the run.
     pub variation: Option<BasisPoints>,
+    /// The highest throughput of a sample, in bytes a second.
+    pub peak_bytes_per_second: Option<u64>,
     /// By how much the throughput rose or fell over the later half of the run.
     pub slope: Option<BasisPoints>,
     /// The run in comparison with the baseline.
@@ -324,6 +326,7 @@ impl Measurement {
                 last: quarter,
             }),
             variation: Some(200),
+            peak_bytes_per_second: Some(409_600_000),
             slope: Some(0),
             regression: Regression::NotAsked,
             integrity: Some(Integrity {

@@ -196,6 +196,7 @@ fn figures(run: &Measurement, json: &mut Members<'_>) -> fmt::Result {
             None => json.number(key, "null")?,
         }
     }
+    json.optional("peak_bytes_per_second", run.peak_bytes_per_second)?;
     json.optional("latency_variation_basis_points", run.variation)?;
     json.optional("throughput_slope_basis_points", run.slope)?;
     let drift = run
@@ -373,10 +374,15 @@ mod tests {
         assert_eq!(json["integrity"]["verified"], 256);
         assert_eq!(json["engine"]["fast_path"], 90);
         assert_eq!(json["regression"]["state"], "not_asked");
-        assert_eq!(json["targets"].as_array().unwrap().len(), 9);
-        assert_eq!(json["targets"][0]["outcome"], "PASS");
-        assert_eq!(json["targets"][5]["outcome"], "N/A");
-        assert_eq!(json["targets"][5]["reason"], "the test asks for fewer");
+        let targets = json["targets"].as_array().unwrap();
+        assert_eq!(targets.len(), crate::verdict::TARGETS);
+        assert_eq!(targets[0]["outcome"], "PASS");
+        let peak = targets
+            .iter()
+            .find(|row| row["name"] == "Peak in flight")
+            .unwrap();
+        assert_eq!(peak["outcome"], "N/A");
+        assert_eq!(peak["reason"], "the test asks for fewer");
         assert_eq!(json["result"], "PASSED");
         assert_eq!(json["reasons"].as_array().unwrap().len(), 0);
     }

@@ -670,6 +670,7 @@ mod tests {
                 last: quarter(1),
             }),
             variation: Some(i64::MAX),
+            peak_bytes_per_second: Some(u64::MAX),
             slope: Some(i64::MIN),
             regression: Regression::Compared(Comparison {
                 baseline: Typical {

@@ -257,6 +257,11 @@ impl Trend {
         self.samples.get(..self.len).unwrap_or(&self.samples)
     }
 
+    /// The highest throughput of a sample, in bytes a second; `None` before there is one.
+    pub fn peak(&self) -> Option<u64> {
+        self.samples().iter().map(Sample::bytes_per_second).max()
+    }
+
     /// First and last quarter; `None` before there are four samples.
     pub fn quarters(&self) -> Option<Quarters> {
         let samples = self.samples();
@@ -377,6 +382,8 @@ mod tests {
     fn steady_runs_neither_vary_nor_drift() {
         let steady = trend((0..30).map(|_| second(1000, 120)));
         assert_eq!(steady.latency_variation(), Some(0));
+        assert_eq!(steady.peak(), Some(4_096_000));
+        assert_eq!(Trend::new().peak(), None);
         let quarters = steady.quarters().unwrap();
         assert_eq!(quarters.first.iops(), 1000);
         assert_eq!(quarters.first.added(), Some(120));

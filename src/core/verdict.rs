@@ -13,10 +13,14 @@ use crate::{
     },
     regression::Regression,
     stress_test::Limit,
+    workload::MAX_WORKERS,
 };
 
 /// Bios that have to be in flight at once in a test that asks for that many.
 pub const PEAK_IN_FLIGHT: u64 = 1000;
+
+/// What the specification takes for many remaps.
+const MANY_ENTRIES: u64 = 10_000;
 
 /// Shortest run whose throughput means something, in milliseconds.
 const SHORTEST_MS: u64 = 1000;
@@ -59,6 +63,8 @@ pub enum Figure {
     Count(u64),
     /// A change in bytes.
     Bytes(i64),
+    /// A time in hours.
+    Hours(u64),
 }
 
 impl Figure {
@@ -77,6 +83,7 @@ impl Figure {
             }
             Figure::Count(count) => write!(f, "{count}"),
             Figure::Bytes(bytes) => write!(f, "{bytes} bytes"),
+            Figure::Hours(hours) => write!(f, "{hours} h"),
         }
     }
 }
@@ -122,7 +129,7 @@ struct Target {
 }
 
 /// Number of targets.
-pub const TARGETS: usize = 9;
+pub const TARGETS: usize = 13;
 
 const TABLE: [Target; TARGETS] = [
     Target {
@@ -150,6 +157,12 @@ const TABLE: [Target; TARGETS] = [
         judge: throughput,
     },
     Target {
+        name: "Peak throughput",
+        asks: "as hardware",
+        kind: Kind::Performance,
+        judge: peak_throughput,
+    },
+    Target {
         name: "Throughput drift",
         asks: "< 5 %",
         kind: Kind::Performance,
@@ -160,6 +173,24 @@ const TABLE: [Target; TARGETS] = [
         asks: ">= 1000",
         kind: Kind::Performance,
         judge: peak,
+    },
+    Target {
+        name: "Remap entries",
+        asks: "> 10000",
+        kind: Kind::Performance,
+        judge: entries,
+    },
+    Target {
+        name: "Worker threads",
+        asks: "32",
+        kind: Kind::Reliability,
+        judge: workers,
+    },
+    Target {
+        name: "Stability",
+        asks: ">= 24 h",
+        kind: Kind::Reliability,
+        judge: stability,
     },
     Target {
         name: "Error rate",
@@ -257,6 +288,48 @@ fn peak(run: &Measurement) -> (Figure, Outcome) {
         Outcome::Fail
     };
     (figure, outcome)
+}
+
+fn peak_throughput(run: &Measurement) -> (Figure, Outcome) {
+    let rate = run.peak_bytes_per_second.map(|rate| rate / 1_000_000);
+    (
+        rate.map_or(Figure::None, Figure::MegabytesPerSecond),
+        Outcome::NotJudged("a figure of the hardware"),
+    )
+}
+
+/// More than [`MANY_ENTRIES`] remaps without degradation, so it takes a comparison.
+fn entries(run: &Measurement) -> (Figure, Outcome) {
+    let Some(engine) = &run.engine else {
+        return (Figure::None, Outcome::NotJudged("the table is gone"));
+    };
+    let outcome = match &run.regression {
+        _ if engine.entries <= MANY_ENTRIES => Outcome::NotJudged("fewer remaps"),
+        Regression::Compared(comparison) => {
+            met(!comparison.latency_regressed() && !comparison.throughput_regressed())
+        }
+        _ => Outcome::NotJudged("compared with no baseline"),
+    };
+    (Figure::Count(engine.entries), outcome)
+}
+
+fn workers(run: &Measurement) -> (Figure, Outcome) {
+    let outcome = if run.workers < MAX_WORKERS {
+        Outcome::NotJudged("the test asks for fewer")
+    } else {
+        met(run.failed_workers == 0)
+    };
+    (Figure::Count(u64::from(run.workers)), outcome)
+}
+
+fn stability(run: &Measurement) -> (Figure, Outcome) {
+    let hours = run.elapsed_ms() / 3_600_000;
+    let outcome = if hours < 24 {
+        Outcome::NotJudged("the run is shorter")
+    } else {
+        met(run.failed_workers == 0)
+    };
+    (Figure::Hours(hours), outcome)
 }
 
 fn error_rate(run: &Measurement) -> (Figure, Outcome) {
@@ -510,6 +583,7 @@ mod tests {
     use crate::{
         histogram::Summary,
         measurement::{
+            Engine,
             Integrity,
             Resources, //
         },
@@ -651,7 +725,12 @@ mod tests {
     #[test]
     fn what_cannot_be_judged_never_passes() {
         type Change = fn(&mut Measurement);
-        let cases: [(&str, Change); 9] = [
+        let cases: [(&str, Change); 14] = [
+            ("Peak throughput", |_| {}),
+            ("Remap entries", |run| run.engine = None),
+            ("Remap entries", |_| {}),
+            ("Worker threads", |run| run.workers = 31),
+            ("Stability", |_| {}),
             ("Average added latency", |run| run.added = None),
             ("99.9 % added latency", |run| {
                 run.added = Some(Summary::default())
@@ -680,6 +759,47 @@ mod tests {
             outcome("Peak in flight", synchronous),
             Outcome::NotJudged(_)
         ));
+    }
+
+    #[test]
+    fn many_remaps_are_judged_by_comparison() {
+        let with = |entries, last: u64| {
+            move |run: &mut Measurement| {
+                run.engine = run.engine.map(|engine| Engine { entries, ..engine });
+                let typical = |bytes_per_second| Typical {
+                    added_ns: 100,
+                    bytes_per_second,
+                };
+                run.regression = Regression::Compared(Comparison {
+                    baseline: typical(1_000_000),
+                    run: typical(last),
+                    thresholds: Thresholds::DEFAULT,
+                });
+            }
+        };
+        assert_eq!(
+            outcome("Remap entries", with(10_001, 1_000_000)),
+            Outcome::Pass
+        );
+        assert_eq!(
+            outcome("Remap entries", with(10_001, 800_000)),
+            Outcome::Fail
+        );
+        let few = outcome("Remap entries", with(10_000, 1_000_000));
+        assert!(matches!(few, Outcome::NotJudged(_)));
+    }
+
+    #[test]
+    fn a_day_and_all_workers_are_judged_where_they_are_asked_for() {
+        let all = |run: &mut Measurement| run.workers = 32;
+        assert_eq!(outcome("Worker threads", all), Outcome::Pass);
+        let day = |run: &mut Measurement| run.elapsed_ns = 86_400_000_000_000;
+        assert_eq!(outcome("Stability", day), Outcome::Pass);
+        let gave_up = |run: &mut Measurement| {
+            run.workers = 32;
+            run.failed_workers = 1;
+        };
+        assert_eq!(outcome("Worker threads", gave_up), Outcome::Fail);
     }
 
     #[test]

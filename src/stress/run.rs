@@ -478,6 +478,7 @@ impl Run {
                 write: Default::default(),
                 quarters: watch.trend.quarters(),
                 variation: watch.trend.latency_variation(),
+                peak_bytes_per_second: watch.trend.peak(),
                 slope: watch.trend.course().map(|course| course.slope),
                 regression: if request.compared {
                     Regression::Pending

@@ -35,6 +35,7 @@ test() {
 	wait_for_stress 600
 	expect_sound
 	expect_equal "$(stress_value elapsed_ms | cut -c 1-5)" 86400
+	expect_match "$(grep '^  Stability' $stress/comprehensive_report)" '24 h +PASS$'
 	(($(report_value stress_test_results 'Total Operations') > 1700000)) || fail 'too few operations for a day'
 	((last - first < 256)) || fail "$((last - first)) KiB more in a day"
 	expect_equal "$(report_value comprehensive_report 'Memory After')" \

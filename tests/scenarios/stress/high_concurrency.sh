@@ -24,6 +24,7 @@ test() {
 		expect_equal "$(report_value stress_test_results 'Queue Depth')" "$in_flight"
 		expect_equal "$(report_value stress_test_results 'Peak In Flight')" "$in_flight"
 		expect_match "$(grep 'Peak in flight' $stress/comprehensive_report)" 'PASS$'
+		expect_match "$(grep 'Worker threads' $stress/comprehensive_report)" 'PASS$'
 		expect_equal "$(report_value comprehensive_report 'Memory After')" \
 			"$(report_value comprehensive_report 'Memory Before')"
 	done

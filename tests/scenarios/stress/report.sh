@@ -75,5 +75,5 @@ test() {
 	expect_match "$(report_value comprehensive_report 'First Quarter')" '^[0-9]+ IOPS, added latency [0-9]+ ns$'
 	expect_match "$(report_value comprehensive_report Drift)" '^IOPS -?[0-9.]+ %'
 	expect_equal "$(sed -n '/^VALIDATION/,/^$/p' $stress/comprehensive_report |
-		grep -c -E '(PASS|FAIL|N/A \(.*\))$')" 9 targets
+		grep -c -E '(PASS|FAIL|N/A \(.*\))$')" 13 targets
 }

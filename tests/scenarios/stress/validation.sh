@@ -18,10 +18,13 @@ nothing_left() {
 # Speed says nothing here, so what a busy host may do to it is not held against the script.
 excused() {
 	local reason
+	local reasons
+	reasons=$(grep -A 1 '^not ok' "$work/tap" | sed -n 's/^# //p' | sed 's/; /\n/g')
+	[[ -n $reasons ]] || return 0
 	while IFS= read -r reason; do
-		[[ $reason =~ ^((Average|99\.9\ %)\ added\ latency|Latency\ variance|Throughput|Peak\ in\ flight|added\ latency\ changed|throughput\ changed|not\ compared\ with\ the\ baseline:\ the\ throughput) ]] ||
+		[[ $reason =~ ^((Average|99\.9\ %)\ added\ latency|Latency\ variance|Throughput|Peak\ in\ flight|added\ latency\ changed|throughput\ changed|not\ compared\ with\ the\ baseline:\ the\ throughput|the\ baseline\ cannot|no\ test\ could\ judge) ]] ||
 			fail "a check failed: $reason"
-	done < <(grep -A 1 '^not ok' "$work/tap" | sed -n 's/^# //p' | sed 's/; /\n/g')
+	done <<<"$reasons"
 }
 
 test() {
@@ -36,7 +39,7 @@ test() {
 	expect_equal "$(head -n 1 "$work/tap")" 'TAP version 13'
 	ok=$(grep -c '^ok ' "$work/tap" || :) not_ok=$(grep -c '^not ok ' "$work/tap" || :)
 	expect_equal "$(tail -n 1 "$work/tap")" "1..$((ok + not_ok))"
-	((ok > 35)) || fail "only $ok checks passed"
+	((ok + not_ok >= 44 && ok >= 30)) || fail "only $ok of $((ok + not_ok)) checks passed"
 	expect_equal "$status" "$((not_ok > 0))" 'exit status'
 	excused
 
