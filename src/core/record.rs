@@ -280,7 +280,7 @@ fn compared(regression: &Regression, json: &mut Members<'_>) -> fmt::Result {
 fn verdict(run: &Measurement, json: &mut Members<'_>) -> fmt::Result {
     let verdict = Verdict::new(run);
     json.array("targets", |json| {
-        verdict.rows().iter().try_for_each(|row| {
+        verdict.rows().try_for_each(|row| {
             json.item(|json| {
                 json.text("name", row.name)?;
                 json.text("target", row.asks)?;

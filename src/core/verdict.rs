@@ -131,7 +131,7 @@ struct Target {
 /// Number of targets.
 pub const TARGETS: usize = 13;
 
-const TABLE: [Target; TARGETS] = [
+static TABLE: [Target; TARGETS] = [
     Target {
         name: "Average added latency",
         asks: "< 500 ns",
@@ -405,35 +405,32 @@ impl TestResult {
 #[derive(Clone, Copy, Debug)]
 pub struct Verdict<'a> {
     run: &'a Measurement,
-    rows: [Row; TARGETS],
 }
 
 impl<'a> Verdict<'a> {
     /// Judges `run`. While it is running, the targets are judged by what is known so far.
-    pub fn new(run: &'a Measurement) -> Self {
-        Self {
-            run,
-            rows: TABLE.map(|target| {
-                let (measured, outcome) = (target.judge)(run);
-                Row {
-                    name: target.name,
-                    asks: target.asks,
-                    kind: target.kind,
-                    measured,
-                    outcome,
-                }
-            }),
-        }
+    pub const fn new(run: &'a Measurement) -> Self {
+        Self { run }
     }
 
-    /// A row for each target.
-    pub fn rows(&self) -> &[Row] {
-        &self.rows
+    /// A row for each target. Made one by one: a kernel stack has no room for all.
+    pub fn rows(&self) -> impl Iterator<Item = Row> + 'a {
+        let run = self.run;
+        TABLE.iter().map(move |target| {
+            let (measured, outcome) = (target.judge)(run);
+            Row {
+                name: target.name,
+                asks: target.asks,
+                kind: target.kind,
+                measured,
+                outcome,
+            }
+        })
     }
 
     /// All targets of one kind together.
     pub fn overall(&self, kind: Kind) -> Outcome {
-        let of_kind = || self.rows.iter().filter(|row| row.kind == kind);
+        let of_kind = || self.rows().filter(|row| row.kind == kind);
         if of_kind().any(|row| row.outcome == Outcome::Fail) {
             Outcome::Fail
         } else if of_kind().any(|row| row.outcome == Outcome::Pass) {
@@ -455,7 +452,7 @@ impl<'a> Verdict<'a> {
     }
 
     /// Every reason to call the run failed.
-    pub fn reasons(&self) -> impl Iterator<Item = Reason> + '_ {
+    pub fn reasons(&self) -> impl Iterator<Item = Reason> + 'a {
         let run = self.run;
         let count = |count: u64, reason: fn(u64) -> Reason| (count > 0).then(|| reason(count));
         let unreadable = run.integrity.map_or(0, |integrity| integrity.unreadable);
@@ -472,10 +469,9 @@ impl<'a> Verdict<'a> {
         .into_iter()
         .flatten()
         .chain(
-            self.rows
-                .iter()
+            self.rows()
                 .filter(|row| row.outcome == Outcome::Fail)
-                .map(|row| Reason::Missed(*row)),
+                .map(Reason::Missed),
         )
     }
 }
@@ -620,7 +616,7 @@ mod tests {
         let mut run = Measurement::example();
         change(&mut run);
         let verdict = Verdict::new(&run);
-        let row = verdict.rows().iter().find(|row| row.name == name);
+        let row = verdict.rows().find(|row| row.name == name);
         row.unwrap().outcome
     }
 
