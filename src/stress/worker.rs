@@ -307,6 +307,10 @@ impl Worker {
             return self.rest(transfer);
         };
         if completion.result.is_err() {
+            if let Some(instead) = self.instead_of(&stage) {
+                *transfer.value_mut() = Stage::WriteBack(instead);
+                return drop(self.second_halves.push_within_capacity(transfer));
+            }
             self.failed(tally);
             return self.rest(transfer);
         }
@@ -322,6 +326,21 @@ impl Worker {
         self.failures_in_a_row = 0;
         tally.count(&operation, completion.latency);
         self.rest(transfer);
+    }
+
+    /// What is to be done instead of what has failed: a device may find out late that it does not
+    /// take zeros back.
+    fn instead_of(&mut self, stage: &Stage) -> Option<Operation> {
+        match stage {
+            Stage::WriteBack(operation) if operation.action == Action::Zero => {
+                self.zeroes = false;
+                Some(Operation {
+                    action: Action::Write,
+                    ..*operation
+                })
+            }
+            _ => None,
+        }
     }
 
     /// What is to follow on what `operation` has read. Only what is zero anyway is given back to

@@ -52,4 +52,11 @@ test() {
 			"$debug_stress/results.json"
 	fi
 	expect_equal "$(head -c 64M /dev/ram0 | sha256sum)" "$before" 'contents of the device'
+	remove_mapped stress
+
+	# A device that finds out late that it does not take them: a loop over tmpfs.
+	make_loop disk 64M
+	# shellcheck disable=SC2154 # make_loop sets it
+	make_remap stress 131072 "$disk" /dev/ram1 0 16384 volatile
+	run_production 1 2
 }
