@@ -3,6 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
+MACHINES=uml
 TIMEOUT=120
 DESCRIPTION='A test can be changed while it runs and before it starts: workers, queue depth, rate, writes.'
 

@@ -7,11 +7,13 @@ TIMEOUT=300
 DESCRIPTION='Ten thousand tests can be started and stopped (fewer where it is slow), and no memory goes.'
 
 test() {
-	local before
+	local before count=10000
+	# Where every allocation is watched, a start takes a tenth of a second.
+	[[ $DM_REMAP_MACHINE == uml ]] || count=250
 	make_stress_device
 	run_stress 4 1 50
 	before=$(report_value comprehensive_report 'Memory After')
-	python3 -S - $stress "$(($(scaled 10000) / 5))" "$SEED" <<'END'
+	python3 -S - $stress "$((count / 5))" "$SEED" <<'END'
 import random
 import sys
 import time

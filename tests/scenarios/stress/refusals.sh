@@ -3,6 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
+MACHINES=uml
 TIMEOUT=120
 DESCRIPTION='Bad input gets an errno and one line in the log that names it, and starts nothing.'
 
