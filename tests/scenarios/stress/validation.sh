@@ -15,20 +15,8 @@ nothing_left() {
 	expect_equal "$(find "$work" -name 'dm-remap.*')" '' files
 }
 
-# Speed says nothing here, so what a busy host may do to it is not held against the script.
-excused() {
-	local reason
-	local reasons
-	reasons=$(grep -A 1 '^not ok' "$work/tap" | sed -n 's/^# //p' | sed 's/; /\n/g')
-	[[ -n $reasons ]] || return 0
-	while IFS= read -r reason; do
-		[[ $reason =~ ^((Average|99\.9\ %)\ added\ latency|Latency\ variance|Throughput|Peak\ in\ flight|added\ latency\ changed|throughput\ changed|not\ compared\ with\ the\ baseline:\ the\ throughput|the\ baseline\ cannot|no\ test\ could\ judge) ]] ||
-			fail "a check failed: $reason"
-	done <<<"$reasons"
-}
-
 test() {
-	local status=0 began=$SECONDS ok not_ok
+	local status=0 began=$SECONDS
 	# It loads the module itself, and takes it away again.
 	unload_module
 	"$script" --quick --tap --directory "$work" >"$work/tap" 2>&1 || status=$?
@@ -36,12 +24,7 @@ test() {
 	[[ ! -e $stress ]] || fail 'the module is left behind'
 	nothing_left
 	cat "$work/tap"
-	expect_equal "$(head -n 1 "$work/tap")" 'TAP version 13'
-	ok=$(grep -c '^ok ' "$work/tap" || :) not_ok=$(grep -c '^not ok ' "$work/tap" || :)
-	expect_equal "$(tail -n 1 "$work/tap")" "1..$((ok + not_ok))"
-	((ok + not_ok >= 44 && ok >= 30)) || fail "only $ok of $((ok + not_ok)) checks passed"
-	expect_equal "$status" "$((not_ok > 0))" 'exit status'
-	excused
+	expect_true_tap "$status" 44 "$work/tap"
 
 	# Interrupted at any time it cleans up; the module stays where it was before.
 	load_module
@@ -60,6 +43,8 @@ test() {
 	unload_module
 	DM_REMAP_KO='' PATH=$work:$PATH "$script" --quick --directory /nonexistent >"$work/out" 2>&1 || status=$?
 	expect_equal "$status" 2 'status without a place for its files'
-	expect_equal "$("$script" --fast 2>&1 | head -n 1)" \
-		'usage: tests/run_dm_remap_phase_3_2c_tests.sh [--quick] [--tap] [--directory DIR]'
+	status=0
+	"$script" --fast >"$work/out" 2>&1 || status=$?
+	expect_equal "$status" 2 'status of wrong usage'
+	expect_match "$(<"$work/out")" '^usage: tests/run_dm_remap_phase_3_2c_tests.sh '
 }

@@ -1,0 +1,17 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck source=tests/stress.sh
+. "$tests/stress.sh"
+
+TIMEOUT=1800
+LONG=1
+MACHINES=uml
+DESCRIPTION='The validation script makes every check for as long as the specification says.'
+
+test() {
+	local status=0 began=$SECONDS
+	"$tests/run_dm_remap_phase_3_2c_tests.sh" --tap --directory "$work" >"$work/tap" 2>&1 || status=$?
+	cat "$work/tap"
+	((SECONDS - began > 900)) || fail "it took $((SECONDS - began)) s only"
+	expect_true_tap "$status" 44 "$work/tap"
+}
