@@ -13,7 +13,7 @@ MACHINE ?= $(shell if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo examples shell test test-long bench module fmt lint doc clean
+.PHONY: help demo examples shell test test-long bench module tools fmt lint doc clean
 
 help:
 	@echo 'Everything but `module` runs in guests and in a Debian root of its own, made by the first'
@@ -27,7 +27,8 @@ help:
 	@echo '  make shell     a shell in a guest, $$DM_REMAP_KO is the module (MACHINE=debian|uml|uml-smp)'
 	@echo
 	@echo '  make module    dm_remap.ko here, for the running kernel or KDIR=/path/to/kernel/build'
-	@echo '  make clean     removes what `module`, `bench`, `doc` and cargo have left here; the cache stays'
+	@echo '  make tools     target/release/remapctl, its manual in target/man, completions in target/completions'
+	@echo '  make clean     removes what `module`, `tools`, `bench`, `doc` and cargo have left here; the cache stays'
 	@echo
 	@echo '  make fmt       formats the Rust sources as the kernel does'
 	@echo '  make lint      formatting, clippy, shellcheck, checkpatch and the rules of the house'
@@ -68,6 +69,17 @@ module:
 	@mkdir -p target/module
 	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/target/module modules
 	cp target/module/dm_remap.ko .
+
+# All of it in the toolchain's root: the host may have an older C library.
+tools:
+	@scripts/toolchain cargo build --release --package remapctl
+	@mkdir -p target/completions
+	@scripts/toolchain sh -ec ' \
+		rm -rf target/man; \
+		target/release/remapctl man --output target/man; \
+		target/release/remapctl completions bash >target/completions/remapctl.bash; \
+		target/release/remapctl completions zsh >target/completions/_remapctl; \
+		target/release/remapctl completions fish >target/completions/remapctl.fish'
 
 fmt:
 	@scripts/lint --fix format

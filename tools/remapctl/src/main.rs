@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `remapctl`: looks after remap devices, and runs and reports their stress tests.
+//!
+//! It reads what the kernel shows in sysfs and debugfs, asks device-mapper by its ioctls, and keeps
+//! nothing of its own.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod baseline;
+mod charts;
+mod device;
+mod device_mapper;
+mod duration;
+mod failure;
+mod figures;
+mod interrupt;
+mod manual;
+mod metrics;
+mod output;
+mod page;
+mod progress;
+mod record;
+mod remaps;
+mod report;
+mod request;
+mod size;
+mod status;
+mod stress;
+mod stress_status;
+mod sysfs;
+mod table;
+mod watch;
+
+use std::{
+    io::{
+        self,
+        BufWriter,
+        Write, //
+    },
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+use crate::{
+    arguments::{
+        Arguments,
+        BaselineCommand,
+        Command,
+        StressCommand, //
+    },
+    device_mapper::{
+        DeviceMapper,
+        Kernel,
+        Recording, //
+    },
+    failure::Failure,
+    sysfs::Sysfs,
+};
+
+/// How it is with what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// As it should be.
+    Good,
+    /// Not so: a test has failed, a device is not well.
+    Bad,
+}
+
+impl Answer {
+    const fn exit_status(self) -> u8 {
+        match self {
+            Answer::Good => 0,
+            Answer::Bad => 1,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut out = BufWriter::new(io::stdout().lock());
+    let answer = carry_out(&arguments, &mut out).and_then(|answer| {
+        out.flush()?;
+        Ok(answer)
+    });
+    ExitCode::from(match answer {
+        Ok(answer) => answer.exit_status(),
+        Err(failure) => {
+            if failure != Failure::Closed {
+                eprintln!("remapctl: {failure}");
+            }
+            failure.exit_status()
+        }
+    })
+}
+
+fn carry_out(arguments: &Arguments, out: &mut dyn Write) -> Result<Answer, Failure> {
+    let sysfs = Sysfs::new(&arguments.sys);
+    let mapper = || -> Result<Box<dyn DeviceMapper>, Failure> {
+        Ok(match &arguments.mapper {
+            Some(directory) => Box::new(Recording::new(directory)),
+            None => Box::new(Kernel::open()?),
+        })
+    };
+    match &arguments.command {
+        Command::Completions { shell } => manual::completions(*shell, out),
+        Command::Man { output } => manual::pages(output),
+        Command::Metrics { output } => metrics::run(&sysfs, mapper, output.as_deref(), out),
+        command => {
+            sysfs.require_module()?;
+            match command {
+                Command::Status(asked) => status::run(&sysfs, &*mapper()?, asked, out),
+                Command::List(asked) => remaps::run(&sysfs, &*mapper()?, asked, out),
+                Command::Watch(asked) => watch::run(&sysfs, &*mapper()?, asked, out),
+                Command::Stress(command) => stress(&sysfs, command, out),
+                Command::Baseline(command) => baselines(&sysfs, command, out),
+                _ => Ok(Answer::Good),
+            }
+        }
+    }
+}
+
+fn stress(sysfs: &Sysfs, command: &StressCommand, out: &mut dyn Write) -> Result<Answer, Failure> {
+    match command {
+        StressCommand::Run(asked) => stress::run(sysfs, asked, out),
+        StressCommand::Stop => stress::stop(sysfs),
+        StressCommand::Adjust(asked) => stress::adjust(sysfs, asked),
+        StressCommand::Report(asked) => report::run(sysfs, asked, out),
+    }
+}
+
+fn baselines(
+    sysfs: &Sysfs,
+    command: &BaselineCommand,
+    out: &mut dyn Write,
+) -> Result<Answer, Failure> {
+    match command {
+        BaselineCommand::Save { file } => baseline::save(sysfs, file, out),
+        BaselineCommand::Load { file } => baseline::load(sysfs, file),
+        BaselineCommand::Show { json } => baseline::show(sysfs, *json, out),
+    }
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Metrics in Prometheus' text format, for node-exporter's textfile collector.
+
+use std::{
+    fmt::Display,
+    io::Write,
+    path::Path, //
+};
+
+use crate::{
+    device_mapper::DeviceMapper,
+    failure::Failure,
+    output,
+    status::{
+        self,
+        Status,
+        SECTOR, //
+    },
+    stress,
+    stress_status::{
+        StressStatus,
+        TestResult, //
+    },
+    sysfs::Sysfs,
+    Answer, //
+};
+
+/// The words of health and metadata that are known; others are shown where a device has them.
+const HEALTH: [&str; 6] = [
+    "ok",
+    "degraded",
+    "spare_low",
+    "spare_full",
+    "failing",
+    "read_only",
+];
+const METADATA: [&str; 4] = ["none", "ok", "degraded", "failed"];
+
+/// Counters of the status, and what they count.
+const COUNTERS: [(&str, &str); 10] = [
+    ("reads", "Bios that read."),
+    ("writes", "Bios that change the medium."),
+    ("remapped_reads", "Reads that went to the spare."),
+    ("remapped_writes", "Writes that went to the spare."),
+    (
+        "read_errors",
+        "Reads that failed on main, and reads of lost sectors.",
+    ),
+    ("write_errors", "Writes that failed on main."),
+    (
+        "auto_remaps",
+        "Blocks moved to the spare because of an error.",
+    ),
+    ("manual_remaps", "Blocks moved to the spare by message."),
+    ("unremaps", "Blocks moved back to main."),
+    ("spare_errors", "I/O that failed on the spare."),
+];
+
+/// Counters over all tables: the file, the name as a metric, and what is counted.
+const OPTIMIZATION: [(&str, &str, &str); 5] = [
+    (
+        "fast_path_hits",
+        "fast_path_hits_total",
+        "Bios that went to main on the word of the filter alone.",
+    ),
+    (
+        "slow_path_hits",
+        "slow_path_hits_total",
+        "Bios that needed a look into the index of remaps.",
+    ),
+    ("total_lookups", "lookups_total", "Look-ups for a bio."),
+    ("total_ios", "ios_total", "Bios."),
+    (
+        "remapped_ios",
+        "remapped_ios_total",
+        "Bios that went to the spare.",
+    ),
+];
+
+/// Metrics as they are written, a family after the other.
+#[derive(Default)]
+struct Exposition {
+    text: String,
+}
+
+impl Exposition {
+    /// Begins a family. `name` and `help` are plain.
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        self.text.push_str(&format!(
+            "# HELP dm_remap_{name} {help}\n# TYPE dm_remap_{name} {kind}\n"
+        ));
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+            .collect();
+        let labels = match labels.is_empty() {
+            true => String::new(),
+            false => format!("{{{}}}", labels.join(",")),
+        };
+        self.text
+            .push_str(&format!("dm_remap_{name}{labels} {value}\n"));
+    }
+
+    /// A family without labels.
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.family(name, kind, help);
+        self.sample(name, &[], value);
+    }
+
+    /// A family with a sample for each target.
+    fn of_targets(
+        &mut self,
+        (name, kind, help): (&str, &str, &str),
+        targets: &[Status],
+        value: impl Fn(&Status) -> u64,
+    ) {
+        self.family(name, kind, help);
+        for target in targets {
+            let start = target.start.to_string();
+            let labels = [("device", target.device.as_str()), ("start", &start)];
+            self.sample(name, &labels, value(target));
+        }
+    }
+
+    /// A state set: 1 for the word that holds, 0 for the others.
+    fn states(
+        &mut self,
+        (name, help, words): (&str, &str, &[&str]),
+        targets: &[Status],
+        word: impl Fn(&Status) -> &str,
+    ) {
+        self.family(name, "gauge", help);
+        for target in targets {
+            let now = word(target);
+            let start = target.start.to_string();
+            let other = Some(now).filter(|now| !words.contains(now));
+            for state in words.iter().copied().chain(other) {
+                let labels = [
+                    ("device", target.device.as_str()),
+                    ("start", &start),
+                    ("state", state),
+                ];
+                self.sample(name, &labels, u8::from(state == now));
+            }
+        }
+    }
+}
+
+/// The value of a label.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+/// `remapctl metrics`. Without the module there is that to tell.
+pub(crate) fn run(
+    sysfs: &Sysfs,
+    mapper: impl Fn() -> Result<Box<dyn DeviceMapper>, Failure>,
+    path: Option<&Path>,
+    out: &mut dyn Write,
+) -> Result<Answer, Failure> {
+    let mut exposition = Exposition::default();
+    let loaded = sysfs.has_module();
+    let help = "Whether the module dm_remap is loaded.";
+    exposition.single("module_loaded", "gauge", help, u8::from(loaded));
+    if loaded {
+        targets(&mut exposition, &status::all(sysfs, &*mapper()?)?);
+        optimization(&mut exposition, sysfs)?;
+        stress_test(&mut exposition, &stress::status(sysfs)?);
+    }
+    output::write(path, &exposition.text, out)?;
+    Ok(Answer::Good)
+}
+
+fn targets(exposition: &mut Exposition, targets: &[Status]) {
+    let gauge = |name, help| (name, "gauge", help);
+    let family = gauge("size_bytes", "Length of the target.");
+    exposition.of_targets(family, targets, |target| {
+        target.length.saturating_mul(SECTOR)
+    });
+    let family = gauge("block_size_bytes", "Size of a block, the unit that moves.");
+    exposition.of_targets(family, targets, |target| {
+        target.block_size.saturating_mul(SECTOR)
+    });
+    let family = gauge("remapped_blocks", "Blocks that lie on the spare.");
+    exposition.of_targets(family, targets, |target| target.remapped);
+    let family = gauge(
+        "spare_blocks",
+        "Blocks of the spare area, free ones included.",
+    );
+    exposition.of_targets(family, targets, |target| target.spare_blocks);
+    let family = gauge("lost_sectors", "Sectors whose contents are lost.");
+    exposition.of_targets(family, targets, |target| target.lost_sectors);
+    let family = gauge("pending_blocks", "Blocks that wait to be remapped.");
+    exposition.of_targets(family, targets, |target| target.pending_blocks);
+    let family = ("health", "How the target is.", HEALTH.as_slice());
+    exposition.states(family, targets, |target| &target.health);
+    let family = (
+        "metadata",
+        "How the target's metadata is.",
+        METADATA.as_slice(),
+    );
+    exposition.states(family, targets, |target| &target.metadata);
+    for (name, help) in COUNTERS {
+        let family = (&*format!("{name}_total"), "counter", help);
+        exposition.of_targets(family, targets, |target| target.counter(name));
+    }
+}
+
+fn optimization(exposition: &mut Exposition, sysfs: &Sysfs) -> Result<(), Failure> {
+    for (file, name, help) in OPTIMIZATION {
+        if let Some(value) = sysfs.optimization(file)? {
+            let help = format!("{help} Over all tables, each from its loading on.");
+            exposition.single(name, "counter", &help, value);
+        }
+    }
+    if let Some(percent) = sysfs.optimization("fast_path_hit_rate")? {
+        let ratio = format!("{}.{:02}", percent / 100, percent % 100);
+        let help = "Bios that went to main on the word of the filter alone, of all.";
+        exposition.single("fast_path_hit_ratio", "gauge", help, ratio);
+    }
+    if let Some(entries) = sysfs.optimization("remap_entries")? {
+        let help = "Blocks that lie on a spare, over all tables.";
+        exposition.single("remap_entries", "gauge", help, entries);
+    }
+    Ok(())
+}
+
+fn stress_test(exposition: &mut Exposition, status: &StressStatus) {
+    let help = "Whether a stress test runs.";
+    exposition.single("stress_running", "gauge", help, u8::from(status.running));
+    let Some(run) = &status.run else {
+        return;
+    };
+    let test = run.test.to_string();
+    let labels = [("device", run.device.as_str()), ("type", test.as_str())];
+    for (name, help, value) in [
+        (
+            "stress_elapsed_milliseconds",
+            "For how long the test that runs, or the last one, has run.",
+            run.elapsed_ms,
+        ),
+        (
+            "stress_operations",
+            "Operations of that test.",
+            run.operations,
+        ),
+        (
+            "stress_errors",
+            "Operations of that test that failed.",
+            run.errors,
+        ),
+        ("stress_iops", "Operations a second of that test.", run.iops),
+        (
+            "stress_bytes_per_second",
+            "Throughput of that test.",
+            run.megabytes_per_second.saturating_mul(1_000_000),
+        ),
+    ] {
+        exposition.family(name, "gauge", help);
+        exposition.sample(name, &labels, value);
+    }
+    let name = "stress_result";
+    exposition.family(
+        name,
+        "gauge",
+        "How that test has ended; all 0 while it runs.",
+    );
+    for result in TestResult::ALL {
+        let [device, test] = labels;
+        let labels = [device, test, ("result", result.word())];
+        exposition.sample(name, &labels, u8::from(run.result == Some(result)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped() {
+        let mut exposition = Exposition::default();
+        exposition.sample("x", &[("a", "q\"b\\s\nn"), ("b", "é")], 1);
+        assert_eq!(
+            exposition.text,
+            "dm_remap_x{a=\"q\\\"b\\\\s\\nn\",b=\"é\"} 1\n"
+        );
+        exposition.text.clear();
+        exposition.sample("x", &[], 1);
+        assert_eq!(exposition.text, "dm_remap_x 1\n");
+    }
+
+    #[test]
+    fn one_state_holds_even_when_it_is_new() {
+        let target = |health: &str| Status {
+            device: String::from("bad"),
+            number: String::from("253:0"),
+            start: 0,
+            length: 8,
+            remapped: 0,
+            spare_blocks: 1,
+            lost_sectors: 0,
+            pending_blocks: 0,
+            block_size: 8,
+            health: String::from(health),
+            metadata: String::from("none"),
+            counters: Vec::new(),
+        };
+        for (health, words) in [("spare_low", 6), ("invented_later", 7)] {
+            let mut exposition = Exposition::default();
+            let family = ("health", "", HEALTH.as_slice());
+            exposition.states(family, &[target(health)], |target| &target.health);
+            let states: Vec<&str> = exposition
+                .text
+                .lines()
+                .filter(|line| !line.starts_with('#'))
+                .collect();
+            assert_eq!(states.len(), words);
+            let holding: Vec<&&str> = states.iter().filter(|line| line.ends_with(" 1")).collect();
+            assert_eq!(holding.len(), 1);
+            assert!(holding[0].contains(&format!("state=\"{health}\"")));
+        }
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How far a test has come, on standard error: a bar on a terminal, elsewhere a line now and then.
+
+use std::{
+    io::{
+        self,
+        IsTerminal, //
+    },
+    time::{
+        Duration,
+        Instant, //
+    },
+};
+
+use indicatif::{
+    ProgressBar,
+    ProgressStyle, //
+};
+
+use crate::{
+    figures::{
+        seconds,
+        short, //
+    },
+    stress_status::Run,
+};
+
+/// Time between two lines.
+const BETWEEN_LINES: Duration = Duration::from_secs(5);
+
+/// Where progress is shown.
+pub(crate) enum Progress {
+    /// On a terminal.
+    Bar(ProgressBar),
+    /// Elsewhere: when the last line was written.
+    Lines(Option<Instant>),
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        if !io::stderr().is_terminal() {
+            return Progress::Lines(None);
+        }
+        let bar = ProgressBar::new(100);
+        // A template that is none would give indicatif's own style.
+        let style = ProgressStyle::with_template("{bar:32} {pos:>3} %  {wide_msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        Progress::Bar(bar.with_style(style.progress_chars("━╸─")))
+    }
+
+    /// Shows how it is now.
+    pub(crate) fn show(&mut self, run: &Run) {
+        match self {
+            Progress::Bar(bar) => {
+                bar.set_message(figures(run));
+                bar.set_position(run.progress);
+            }
+            Progress::Lines(last) => {
+                let now = Instant::now();
+                if is_due(*last, now) {
+                    *last = Some(now);
+                    eprintln!("{:>3} %  {}", run.progress, figures(run));
+                }
+            }
+        }
+    }
+
+    /// Says something once.
+    pub(crate) fn say(&self, text: &str) {
+        match self {
+            Progress::Bar(bar) => bar.suspend(|| eprintln!("{text}")),
+            Progress::Lines(_) => eprintln!("{text}"),
+        }
+    }
+}
+
+/// Takes the bar away, whatever happens.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Progress::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Whether it is time for another line.
+fn is_due(last: Option<Instant>, now: Instant) -> bool {
+    last.is_none_or(|last| now.duration_since(last) >= BETWEEN_LINES)
+}
+
+/// The figures of a run in a line.
+fn figures(run: &Run) -> String {
+    let mut time = seconds(run.elapsed_ms);
+    // A test that ends by volume is as long as it is.
+    if run.duration_ms != run.elapsed_ms {
+        time = format!("{time} of {}", seconds(run.duration_ms));
+    }
+    format!(
+        "{time}, {} IOPS, {} MB/s, {} in flight, {} errors",
+        short(run.iops as f64),
+        run.megabytes_per_second,
+        run.in_flight,
+        run.errors
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_now_and_then() {
+        let start = Instant::now();
+        assert!(is_due(None, start));
+        assert!(!is_due(Some(start), start + BETWEEN_LINES / 2));
+        assert!(is_due(Some(start), start + BETWEEN_LINES));
+    }
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The remaps of a device, by the message `list`.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::{
+    arguments::ListArguments,
+    device,
+    device_mapper::DeviceMapper,
+    failure::Failure,
+    figures::printable,
+    sysfs::Sysfs,
+    Answer, //
+};
+
+/// A block that lies on the spare.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Remap {
+    /// Its first sector on the device.
+    pub(crate) sector: u64,
+    /// Its first sector on the spare device.
+    pub(crate) spare_sector: u64,
+    /// What else there is to say, such as `lost`.
+    pub(crate) flags: Vec<String>,
+}
+
+/// What a reply to `list` holds.
+#[derive(Debug, PartialEq, Eq)]
+struct Page {
+    remaps: Vec<Remap>,
+    /// Where the next page starts, if there is one.
+    next: Option<u64>,
+}
+
+impl Page {
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines: Vec<&str> = text.lines().collect();
+        let next = match lines.pop()?.split_once(' ') {
+            None => None,
+            Some(("more", next)) => Some(next.parse().ok()?),
+            Some(_) => return None,
+        };
+        if next.is_none() && text.lines().last() != Some("end") {
+            return None;
+        }
+        let remaps = lines.into_iter().map(remap).collect::<Option<_>>()?;
+        Some(Self { remaps, next })
+    }
+}
+
+fn remap(line: &str) -> Option<Remap> {
+    let mut words = line.split(' ');
+    let (sector, spare_sector) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let flags = words.next()?.split(',').filter(|flag| *flag != "-");
+    let flags = flags.map(String::from).collect();
+    words.next().is_none().then_some(Remap {
+        sector,
+        spare_sector,
+        flags,
+    })
+}
+
+/// Hands every remap of the target that starts at `start` to `each`, in order.
+fn for_each(
+    mapper: &dyn DeviceMapper,
+    device: &str,
+    start: u64,
+    each: &mut dyn FnMut(&Remap) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut asked = String::from("list");
+    let mut from = None;
+    loop {
+        let reply = mapper.message(device, start, &asked)?;
+        let page = Page::parse(&reply).ok_or_else(|| {
+            let name = printable(device);
+            Failure::Undone(format!(
+                "cannot make sense of the reply of {name} to '{asked}': {reply}"
+            ))
+        })?;
+        page.remaps.iter().try_for_each(&mut *each)?;
+        let Some(next) = page.next else {
+            return Ok(());
+        };
+        // Or it would never end.
+        if from.is_some_and(|from| next <= from) {
+            let name = printable(device);
+            return Err(Failure::Undone(format!(
+                "the list of {name} goes back to sector {next}"
+            )));
+        }
+        asked = format!("list {next}");
+        from = Some(next);
+    }
+}
+
+/// `remapctl list`.
+pub(crate) fn run(
+    sysfs: &Sysfs,
+    mapper: &dyn DeviceMapper,
+    asked: &ListArguments,
+    out: &mut dyn Write,
+) -> Result<Answer, Failure> {
+    let devices = sysfs.devices()?;
+    let name = &device::find(&devices, &asked.device)?.name;
+    let targets = mapper.targets(name)?.unwrap_or_default();
+    if targets.is_empty() {
+        let name = printable(name);
+        return Err(Failure::Undone(format!("{name} is no remap device")));
+    }
+    let json = asked.json;
+    let mut count = 0_u64;
+    if !json {
+        writeln!(out, "{:>15}  {:>15}  FLAGS", "SECTOR", "SPARE SECTOR")?;
+    }
+    for target in targets {
+        for_each(mapper, name, target.start, &mut |remap| {
+            if json {
+                let separator = if count == 0 { "[\n  " } else { ",\n  " };
+                let remap = serde_json::to_string(remap).unwrap_or_default();
+                write!(out, "{separator}{remap}")?;
+            } else {
+                let flags = remap.flags.join(",");
+                let (sector, spare) = (remap.sector, remap.spare_sector);
+                writeln!(
+                    out,
+                    "{}",
+                    format!("{sector:>15}  {spare:>15}  {flags}").trim_end()
+                )?;
+            }
+            count += 1;
+            Ok(())
+        })?;
+    }
+    match (json, count) {
+        (true, 0) => writeln!(out, "[]")?,
+        (true, _) => writeln!(out, "\n]")?,
+        (false, 1) => writeln!(out, "1 remapped block")?,
+        (false, _) => writeln!(out, "{count} remapped blocks")?,
+    }
+    Ok(Answer::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device_mapper::Target;
+
+    #[test]
+    fn pages_end_or_go_on() {
+        let page = Page::parse("80 24 -\n96 8 lost\nmore 112").unwrap();
+        assert_eq!(page.next, Some(112));
+        let sectors: Vec<_> = page
+            .remaps
+            .iter()
+            .map(|remap| (remap.sector, remap.spare_sector))
+            .collect();
+        assert_eq!(sectors, [(80, 24), (96, 8)]);
+        assert_eq!(page.remaps[0].flags, [""; 0]);
+        assert_eq!(page.remaps[1].flags, ["lost"]);
+        assert_eq!(Page::parse("end\n").unwrap().next, None);
+        for text in [
+            "",
+            "80 24 -",
+            "80 24\nend",
+            "80 24 - x\nend",
+            "x 24 -\nend",
+            "more",
+            "more x",
+            "end x",
+        ] {
+            assert_eq!(Page::parse(text), None, "{text}");
+        }
+    }
+
+    /// Answers every message with the same page.
+    struct Parrot(&'static str);
+
+    impl DeviceMapper for Parrot {
+        fn targets(&self, _: &str) -> Result<Option<Vec<Target>>, Failure> {
+            Ok(None)
+        }
+
+        fn message(&self, _: &str, _: u64, _: &str) -> Result<String, Failure> {
+            Ok(String::from(self.0))
+        }
+    }
+
+    #[test]
+    fn a_list_that_goes_round_ends() {
+        let mut count = 0;
+        let listed = for_each(&Parrot("0 0 -\nmore 8"), "r0", 0, &mut |_| {
+            count += 1;
+            if count > 2 {
+                return Err(Failure::Closed);
+            }
+            Ok(())
+        });
+        assert!(listed.is_err());
+        assert_eq!(count, 2);
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Stress tests: started, followed to their end, changed and stopped.
+
+use std::{
+    io::Write,
+    time::Duration, //
+};
+
+use crate::{
+    arguments::{
+        AdjustArguments,
+        RunArguments, //
+    },
+    failure::Failure,
+    figures::seconds,
+    interrupt::Interrupt,
+    progress::Progress,
+    stress_status::{
+        Run,
+        StressStatus,
+        TestResult, //
+    },
+    sysfs::Sysfs,
+    Answer, //
+};
+
+/// Time between two looks at a running test: seldom enough not to disturb it.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+
+/// What the stress manager is doing.
+pub(crate) fn status(sysfs: &Sysfs) -> Result<StressStatus, Failure> {
+    StressStatus::parse(&sysfs.report("stress_test_status")?)
+}
+
+/// `remapctl stress run`.
+pub(crate) fn run(
+    sysfs: &Sysfs,
+    asked: &RunArguments,
+    out: &mut dyn Write,
+) -> Result<Answer, Failure> {
+    let request = asked.kind.request()?;
+    // Before the start: from then on there is something to stop.
+    let interrupt = Interrupt::catch()?;
+    if let Some(device) = &asked.device {
+        sysfs.control("set_target", device)?;
+    }
+    sysfs.control(request.file, &request.text)?;
+    let ended = follow(sysfs, &interrupt)?;
+    // The results have more to say than the status; without them the status has to do.
+    let results = sysfs.report("stress_test_results").unwrap_or_default();
+    summary(&ended, &results, out)?;
+    Ok(match ended.result {
+        Some(TestResult::Passed) => Answer::Good,
+        _ => Answer::Bad,
+    })
+}
+
+/// Follows the test that runs to its end, and stops it when a signal comes.
+fn follow(sysfs: &Sysfs, interrupt: &Interrupt) -> Result<Run, Failure> {
+    let mut progress = Progress::new();
+    loop {
+        let StressStatus { running, run } = status(sysfs)?;
+        let run = run.ok_or_else(|| {
+            Failure::Undone(String::from(
+                "the test is gone: was the module loaded anew?",
+            ))
+        })?;
+        if !running {
+            return Ok(run);
+        }
+        progress.show(&run);
+        if interrupt.wait(BETWEEN_LOOKS) {
+            progress.say("stopping the test");
+            sysfs.control("stress_test_stop", "1")?;
+        }
+    }
+}
+
+/// What follows `key` in a report.
+fn value_of<'a>(report: &'a str, key: &str) -> Option<&'a str> {
+    report.lines().find_map(|line| {
+        let value = line.trim_start().strip_prefix(key)?.strip_prefix(':')?;
+        Some(value.trim())
+    })
+}
+
+fn summary(run: &Run, results: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    let result = run.result.map_or("", TestResult::word);
+    let name = match value_of(results, "Test Type") {
+        Some(name) => name.to_owned(),
+        None => format!("test type {}", run.test),
+    };
+    let time = seconds(run.elapsed_ms);
+    writeln!(out, "{result}  {name} on {}, {time}", run.device)?;
+    let (operations, iops, rate) = (run.operations, run.iops, run.megabytes_per_second);
+    writeln!(
+        out,
+        "  {operations} operations, {iops} IOPS, {rate} MB/s, {} errors",
+        run.errors
+    )?;
+    if let Some(latency) = value_of(results, "Added Latency (ns)") {
+        writeln!(out, "  added latency in ns: {latency}")?;
+    }
+    for line in results
+        .lines()
+        .filter_map(|line| line.strip_prefix("I/O Latency (ns):"))
+    {
+        writeln!(out, "  I/O latency in ns: {}", line.trim())?;
+    }
+    match value_of(results, "Failure Reason") {
+        None | Some("None") => {}
+        Some(reasons) => {
+            for reason in reasons.split("; ") {
+                writeln!(out, "  not met: {reason}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `remapctl stress stop`.
+pub(crate) fn stop(sysfs: &Sysfs) -> Result<Answer, Failure> {
+    sysfs.control("stress_test_stop", "1")?;
+    Ok(Answer::Good)
+}
+
+/// `remapctl stress adjust`.
+pub(crate) fn adjust(sysfs: &Sysfs, asked: &AdjustArguments) -> Result<Answer, Failure> {
+    let request = asked.request();
+    sysfs.control(request.file, &request.text)?;
+    Ok(Answer::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_follow_their_keys() {
+        let report = "Test Result:      FAILED\n  Total Errors:     0\nFailure Reason:   a; b\n";
+        assert_eq!(value_of(report, "Failure Reason"), Some("a; b"));
+        assert_eq!(value_of(report, "Total Errors"), Some("0"));
+        assert_eq!(value_of(report, "Total"), None);
+    }
+}

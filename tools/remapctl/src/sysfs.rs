@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the kernel shows in files: the stress manager, the counters over all tables, the records in
+//! debugfs, and which mapped devices there are.
+
+use std::{
+    fs::{
+        self,
+        OpenOptions, //
+    },
+    io::{
+        self,
+        Write, //
+    },
+    path::{
+        Path,
+        PathBuf, //
+    },
+};
+
+use crate::{
+    device::Device,
+    failure::Failure, //
+};
+
+/// The tree that sysfs is.
+pub(crate) struct Sysfs {
+    root: PathBuf,
+}
+
+impl Sysfs {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_path_buf(),
+        }
+    }
+
+    fn stress(&self, file: &str) -> PathBuf {
+        self.root.join("kernel/dm_remap_stress_test").join(file)
+    }
+
+    /// Whether the module is there.
+    pub(crate) fn has_module(&self) -> bool {
+        self.stress("").is_dir()
+    }
+
+    /// Nothing can be done without the module.
+    pub(crate) fn require_module(&self) -> Result<(), Failure> {
+        if self.has_module() {
+            return Ok(());
+        }
+        Err(Failure::Undone(format!(
+            "the module dm_remap is not loaded (there is no {}): insmod dm_remap.ko",
+            self.stress("").display()
+        )))
+    }
+
+    /// Writes one line into a file of the stress manager.
+    pub(crate) fn control(&self, file: &str, text: &str) -> Result<(), Failure> {
+        let opened = OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(self.stress(file));
+        opened
+            .and_then(|mut opened| opened.write_all(format!("{text}\n").as_bytes()))
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => Failure::Undone(format!(
+                    "the stress manager has no {file}: the module is gone, or older than remapctl"
+                )),
+                _ => Failure::refused(file, text, &error),
+            })
+    }
+
+    /// Reads a file of the stress manager.
+    pub(crate) fn report(&self, file: &str) -> Result<String, Failure> {
+        read(&self.stress(file))
+    }
+
+    /// Reads a record of the stress manager in debugfs.
+    pub(crate) fn record(&self, file: &str) -> Result<String, Failure> {
+        let directory = self.root.join("kernel/debug");
+        read(&directory.join("dm_remap/stress").join(file)).map_err(|failure| {
+            Failure::Undone(format!(
+                "{failure}\n  the records need debugfs, and root to read them: \
+                 mount -t debugfs debugfs {}",
+                directory.display()
+            ))
+        })
+    }
+
+    /// Reads a counter over all tables; `None` where there is none of that name.
+    pub(crate) fn optimization(&self, file: &str) -> Result<Option<u64>, Failure> {
+        let path = self.root.join("module/dm_remap/optimization").join(file);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = read(&path)?;
+        let value = text.trim().parse();
+        value
+            .map(Some)
+            .map_err(|_| Failure::Undone(format!("no number in {}: {text:?}", path.display())))
+    }
+
+    /// Every mapped device, by name.
+    pub(crate) fn devices(&self) -> Result<Vec<Device>, Failure> {
+        let directory = self.root.join("block");
+        let entries =
+            fs::read_dir(&directory).map_err(|error| Failure::file("read", &directory, &error))?;
+        let mut devices = Vec::new();
+        for entry in entries.flatten() {
+            let node = entry.file_name().to_string_lossy().into_owned();
+            let name = fs::read_to_string(entry.path().join("dm/name"));
+            let number = fs::read_to_string(entry.path().join("dev"));
+            // Whatever is no mapped device, or goes at this moment.
+            let (Ok(name), Ok(number)) = (name, number) else {
+                continue;
+            };
+            devices.push(Device {
+                name: name.strip_suffix('\n').unwrap_or(&name).to_owned(),
+                number: number.trim().to_owned(),
+                node,
+            });
+        }
+        devices.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(devices)
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let bytes = fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
