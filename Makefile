@@ -27,7 +27,7 @@ help:
 	@echo '  make shell     a shell in a guest, $$DM_REMAP_KO is the module (MACHINE=debian|uml|uml-smp)'
 	@echo
 	@echo '  make module    dm_remap.ko here, for the running kernel or KDIR=/path/to/kernel/build'
-	@echo '  make tools     target/release/remapctl, its manual in target/man, completions in target/completions'
+	@echo '  make tools     remapctl and the tools for metadata in target/release, manual and completions in target'
 	@echo '  make clean     removes what `module`, `tools`, `bench`, `doc` and cargo have left here; the cache stays'
 	@echo
 	@echo '  make fmt       formats the Rust sources as the kernel does'
@@ -72,7 +72,7 @@ module:
 
 # All of it in the toolchain's root: the host may have an older C library.
 tools:
-	@scripts/toolchain cargo build --release --package remapctl
+	@scripts/toolchain cargo build --release --package remapctl --package remap_metadata
 	@mkdir -p target/completions
 	@scripts/toolchain sh -ec ' \
 		rm -rf target/man; \

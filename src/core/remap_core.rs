@@ -9,6 +9,8 @@
 // The kernel's build gives this on the command line.
 #![cfg_attr(not(MODULE), no_std)]
 #![forbid(unsafe_code)]
+// The derives of zerocopy make such names.
+#![allow(non_ascii_idents)]
 
 #[cfg(test)]
 extern crate std;
@@ -25,6 +27,7 @@ pub mod index;
 pub mod lost;
 pub mod measurement;
 pub mod message;
+pub mod metadata;
 pub mod pace;
 pub mod production;
 pub mod random;

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Entries of the table: what a slot holds.
+
+use crate::{
+    geometry::{
+        BlockSize,
+        MAX_BLOCK_SECTORS, //
+    },
+    index::MAX_BLOCKS, //
+};
+
+use super::page::PAYLOAD_BYTES;
+
+/// Bytes of the part of an entry that names the block.
+const NAME_BYTES: usize = 8;
+
+/// Units in which the lost sectors of the largest block can be noted.
+const MOST_UNITS: usize = MAX_BLOCK_SECTORS as usize;
+
+/// Bytes of the largest entry.
+pub const MOST_BYTES: usize = NAME_BYTES + MOST_UNITS / 8;
+
+/// The shape of the entries of an area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Units of a block in which lost sectors are noted.
+    units: u32,
+}
+
+impl Shape {
+    /// For blocks of that size with lost sectors noted in units of `lost_unit` sectors. `None`
+    /// where a block is no whole number of units.
+    pub fn new(block: BlockSize, lost_unit: u32) -> Option<Self> {
+        let units = block.sectors().checked_div(lost_unit)?;
+        (units > 0 && block.sectors() % lost_unit == 0).then_some(Self { units })
+    }
+
+    /// Units of a block.
+    pub const fn units(&self) -> u32 {
+        self.units
+    }
+
+    /// Bytes of an entry.
+    pub const fn bytes(&self) -> usize {
+        NAME_BYTES + (self.units as usize).div_ceil(8)
+    }
+
+    /// Entries of a page.
+    pub const fn per_page(&self) -> u32 {
+        (PAYLOAD_BYTES / self.bytes()) as u32
+    }
+}
+
+/// Which units of a block are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LostUnits {
+    bits: [u8; MOST_UNITS / 8],
+}
+
+impl LostUnits {
+    /// None.
+    pub const NONE: Self = Self {
+        bits: [0; MOST_UNITS / 8],
+    };
+
+    /// Marks a unit as lost; one that no block has is left out.
+    pub fn mark(&mut self, unit: u32) {
+        if let Some(byte) = self.bits.get_mut(unit as usize / 8) {
+            *byte |= 1 << (unit % 8);
+        }
+    }
+
+    /// Whether a unit is lost.
+    pub fn contains(&self, unit: u32) -> bool {
+        let byte = self.bits.get(unit as usize / 8);
+        byte.is_some_and(|byte| byte >> (unit % 8) & 1 == 1)
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.bits.iter().all(|byte| *byte == 0)
+    }
+}
+
+/// What a slot holds.
+// Made and looked at one at a time.
+#[allow(clippy::large_enum_variant)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Nothing.
+    Free,
+    /// Nothing, and it never will: it has failed.
+    Bad,
+    /// A block.
+    Block {
+        /// Its number on main, counted from the start of the target.
+        block: u64,
+        /// What of it is lost.
+        lost: LostUnits,
+    },
+}
+
+/// Why some bytes are no entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// A block that no target has.
+    Block,
+    /// Units that no block has, or units of a slot without a block.
+    Units,
+    /// There are no such bytes.
+    Range,
+}
+
+/// The name of no block.
+const FREE: u64 = 0;
+/// The name of what has failed.
+const BAD: u64 = u64::MAX;
+
+impl Entry {
+    /// Writes the entry as number `number` of a page.
+    pub fn write(
+        &self,
+        shape: &Shape,
+        payload: &mut [u8; PAYLOAD_BYTES],
+        number: usize,
+    ) -> Option<()> {
+        let bytes = slice_mut(payload, shape, number)?;
+        let (name, units) = bytes.split_at_mut_checked(NAME_BYTES)?;
+        let (value, lost) = match self {
+            Entry::Free => (FREE, &LostUnits::NONE),
+            Entry::Bad => (BAD, &LostUnits::NONE),
+            Entry::Block { block, lost } => (block.checked_add(1)?, lost),
+        };
+        name.copy_from_slice(&value.to_le_bytes());
+        units.copy_from_slice(lost.bits.get(..units.len())?);
+        Some(())
+    }
+
+    /// Reads entry number `number` of a page, on a target of `blocks` blocks.
+    pub fn read(
+        shape: &Shape,
+        payload: &[u8; PAYLOAD_BYTES],
+        number: usize,
+        blocks: u64,
+    ) -> Result<Self, Error> {
+        let start = number.checked_mul(shape.bytes()).ok_or(Error::Range)?;
+        let bytes = payload
+            .get(start..)
+            .and_then(|rest| rest.get(..shape.bytes()))
+            .ok_or(Error::Range)?;
+        let (name, units) = bytes
+            .split_first_chunk::<NAME_BYTES>()
+            .ok_or(Error::Range)?;
+        let mut lost = LostUnits::NONE;
+        for (to, from) in lost.bits.iter_mut().zip(units) {
+            *to = *from;
+        }
+        let beyond = (shape.units..shape.units.next_multiple_of(8)).any(|unit| lost.contains(unit));
+        let value = u64::from_le_bytes(*name);
+        match value {
+            FREE | BAD if !lost.is_empty() => Err(Error::Units),
+            FREE => Ok(Entry::Free),
+            BAD => Ok(Entry::Bad),
+            _ if beyond => Err(Error::Units),
+            _ if value > blocks.min(MAX_BLOCKS) => Err(Error::Block),
+            _ => Ok(Entry::Block {
+                block: value - 1,
+                lost,
+            }),
+        }
+    }
+}
+
+fn slice_mut<'a>(
+    payload: &'a mut [u8; PAYLOAD_BYTES],
+    shape: &Shape,
+    number: usize,
+) -> Option<&'a mut [u8]> {
+    let start = number.checked_mul(shape.bytes())?;
+    payload.get_mut(start..)?.get_mut(..shape.bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shape(block: u64, unit: u32) -> Shape {
+        Shape::new(BlockSize::from_sectors(block).unwrap(), unit).unwrap()
+    }
+
+    #[test]
+    fn shapes_have_room_for_every_unit() {
+        assert_eq!(shape(8, 1).bytes(), 9);
+        assert_eq!(shape(8, 8).bytes(), 9);
+        assert_eq!(shape(2048, 1).bytes(), MOST_BYTES);
+        assert_eq!(shape(8, 1).per_page(), 451);
+        let block = BlockSize::from_sectors(8).unwrap();
+        assert_eq!(Shape::new(block, 0), None);
+        assert_eq!(Shape::new(block, 16), None);
+        assert_eq!(Shape::new(block, 3), None);
+    }
+
+    #[test]
+    fn what_no_target_has_is_no_entry() {
+        let shape = shape(8, 1);
+        let mut payload = [0; PAYLOAD_BYTES];
+        assert_eq!(Entry::read(&shape, &payload, 0, 10), Ok(Entry::Free));
+        payload[0] = 10;
+        assert!(Entry::read(&shape, &payload, 0, 10).is_ok());
+        payload[0] = 11;
+        assert_eq!(Entry::read(&shape, &payload, 0, 10), Err(Error::Block));
+        payload[0] = 0;
+        payload[8] = 1;
+        assert_eq!(Entry::read(&shape, &payload, 0, 10), Err(Error::Units));
+        assert_eq!(Entry::read(&shape, &payload, 451, 10), Err(Error::Range));
+        assert_eq!(
+            Entry::read(&shape, &payload, usize::MAX, 10),
+            Err(Error::Range)
+        );
+        // Four units of two sectors: the other bits are nobody's.
+        let coarse = super::tests::shape(8, 2);
+        payload[0] = 1;
+        payload[8] = 0x10;
+        assert_eq!(Entry::read(&coarse, &payload, 0, 10), Err(Error::Units));
+    }
+
+    fn entry(units: u32) -> impl Strategy<Value = Entry> {
+        let block =
+            (0..MAX_BLOCKS, prop::collection::vec(0..units, 0..9)).prop_map(|(block, units)| {
+                let mut lost = LostUnits::NONE;
+                units.into_iter().for_each(|unit| lost.mark(unit));
+                Entry::Block { block, lost }
+            });
+        prop_oneof![Just(Entry::Free), Just(Entry::Bad), block]
+    }
+
+    proptest! {
+        #[test]
+        fn entries_are_read_as_they_were_written(
+            (shift, entries) in (0..=11_u32).prop_flat_map(|shift| {
+                (Just(shift), prop::collection::vec(entry(1 << shift), 1..=15))
+            }),
+        ) {
+            let shape = shape(1 << shift, 1);
+            let mut payload = [0; PAYLOAD_BYTES];
+            for (number, entry) in entries.iter().enumerate() {
+                prop_assert!(entry.write(&shape, &mut payload, number).is_some());
+            }
+            for (number, entry) in entries.iter().enumerate() {
+                prop_assert_eq!(Entry::read(&shape, &payload, number, u64::MAX), Ok(*entry));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_an_entry_or_none(bytes in prop::collection::vec(any::<u8>(), 9), blocks: u64) {
+            let mut payload = [0; PAYLOAD_BYTES];
+            payload[..9].copy_from_slice(&bytes);
+            if let Ok(Entry::Block { block, .. }) = Entry::read(&shape(8, 1), &payload, 0, blocks) {
+                prop_assert!(block < blocks);
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where everything is in the spare area.
+
+use crate::{
+    geometry::BlockSize,
+    index::MAX_SLOTS, //
+};
+
+use super::{
+    entry::Shape,
+    PAGE_SECTORS, //
+};
+
+/// A half of the metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// At the start of the area.
+    Head,
+    /// At its end.
+    Tail,
+}
+
+impl Half {
+    /// Both, in the order in which they are written.
+    pub const BOTH: [Half; 2] = [Half::Head, Half::Tail];
+}
+
+/// A place of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which half.
+    pub half: Half,
+    /// Whether it is for odd generations.
+    pub odd: bool,
+}
+
+impl Place {
+    /// All places of a page.
+    pub const ALL: [Place; 4] = [
+        Place {
+            half: Half::Head,
+            odd: false,
+        },
+        Place {
+            half: Half::Head,
+            odd: true,
+        },
+        Place {
+            half: Half::Tail,
+            odd: false,
+        },
+        Place {
+            half: Half::Tail,
+            odd: true,
+        },
+    ];
+
+    /// The place of a generation in a half.
+    pub const fn of(half: Half, generation: u64) -> Self {
+        Self {
+            half,
+            odd: generation % 2 == 1,
+        }
+    }
+}
+
+/// Sectors that a page takes in a half: its two places.
+const PAIR_SECTORS: u64 = 2 * PAGE_SECTORS;
+
+/// The division of a spare area. All positions are sectors from the start of the area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    sectors: u64,
+    block: BlockSize,
+    shape: Shape,
+    slots: u32,
+    /// Pages of the table, the superblock included.
+    pages: u32,
+}
+
+impl Layout {
+    /// Divides an area of `sectors` sectors for blocks of that size, with lost sectors noted in
+    /// units of `lost_unit` sectors. `None` where it has no room for a single slot.
+    ///
+    /// Slots start at a multiple of the block size from the start of the area, so that they are
+    /// aligned where the area is.
+    pub fn new(sectors: u64, block: BlockSize, lost_unit: u32) -> Option<Self> {
+        let shape = Shape::new(block, lost_unit)?;
+        let block_sectors = u64::from(block.sectors());
+        // More slots never need fewer pages, so the most that fit are found by bisection.
+        let fits = |slots: u32| {
+            let pages = pages_for(slots, shape);
+            first_slot(pages, block)
+                .checked_add(u64::from(slots).checked_mul(block_sectors)?)?
+                .checked_add(half_sectors(pages))
+                .filter(|end| *end <= sectors)
+        };
+        let most = (sectors / block_sectors).min(u64::from(MAX_SLOTS)) as u32;
+        let (mut good, mut bad) = (0, most.checked_add(1)?);
+        while good + 1 < bad {
+            let middle = good + (bad - good) / 2;
+            if fits(middle).is_some() {
+                good = middle;
+            } else {
+                bad = middle;
+            }
+        }
+        (good > 0).then_some(Self {
+            sectors,
+            block,
+            shape,
+            slots: good,
+            pages: pages_for(good, shape),
+        })
+    }
+
+    /// The sectors that an area needs for so many slots.
+    pub fn sectors_for(slots: u32, block: BlockSize, lost_unit: u32) -> Option<u64> {
+        let shape = Shape::new(block, lost_unit)?;
+        let pages = pages_for(slots, shape);
+        first_slot(pages, block)
+            .checked_add(u64::from(slots).checked_mul(u64::from(block.sectors()))?)?
+            .checked_add(half_sectors(pages))
+    }
+
+    /// Number of slots.
+    pub const fn slots(&self) -> u32 {
+        self.slots
+    }
+
+    /// Number of pages, the superblock, which is page 0, included.
+    pub const fn pages(&self) -> u32 {
+        self.pages
+    }
+
+    /// The shape of the table's entries.
+    pub const fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Where the first slot starts.
+    pub const fn first_slot(&self) -> u64 {
+        first_slot(self.pages, self.block)
+    }
+
+    /// Where that place of page `index` starts; `None` where there is no such page.
+    pub fn sector_of(&self, index: u32, place: Place) -> Option<u64> {
+        if index >= self.pages {
+            return None;
+        }
+        let start = match place.half {
+            Half::Head => 0,
+            Half::Tail => self.sectors.checked_sub(half_sectors(self.pages))?,
+        };
+        let within = u64::from(index) * PAIR_SECTORS;
+        Some(start + within + if place.odd { PAGE_SECTORS } else { 0 })
+    }
+
+    /// The page and the number in it of the entry for `slot`.
+    pub fn entry_of(&self, slot: u32) -> (u32, usize) {
+        let each = self.shape.per_page();
+        (1 + slot / each, (slot % each) as usize)
+    }
+
+    /// The slots that page `index` has entries for.
+    pub fn slots_of(&self, index: u32) -> core::ops::Range<u32> {
+        let each = self.shape.per_page();
+        let start = index.saturating_sub(1).saturating_mul(each);
+        let end = if index == 0 {
+            start
+        } else {
+            start.saturating_add(each)
+        };
+        start.min(self.slots)..end.min(self.slots)
+    }
+}
+
+/// Pages of the table with entries for so many slots, the superblock included.
+const fn pages_for(slots: u32, shape: Shape) -> u32 {
+    1 + slots.div_ceil(shape.per_page())
+}
+
+/// Sectors of a half.
+const fn half_sectors(pages: u32) -> u64 {
+    pages as u64 * PAIR_SECTORS
+}
+
+/// Where the first slot starts.
+const fn first_slot(pages: u32, block: BlockSize) -> u64 {
+    half_sectors(pages).next_multiple_of(block.sectors() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn block(sectors: u64) -> BlockSize {
+        BlockSize::from_sectors(sectors).unwrap()
+    }
+
+    #[test]
+    fn a_million_remaps_cost_less_than_64_bytes_each() {
+        let sectors = Layout::sectors_for(1_000_000, block(8), 1).unwrap();
+        let metadata = (sectors - 8_000_000) * 512;
+        assert!(metadata <= 64_000_000, "{metadata}");
+        let layout = Layout::new(sectors, block(8), 1).unwrap();
+        assert_eq!(layout.slots(), 1_000_000);
+    }
+
+    #[test]
+    fn the_least_area_has_one_slot() {
+        let least = Layout::sectors_for(1, block(8), 1).unwrap();
+        assert_eq!(least, 2 * 2 * PAIR_SECTORS + 8);
+        assert_eq!(Layout::new(least, block(8), 1).unwrap().slots(), 1);
+        assert_eq!(Layout::new(least - 1, block(8), 1), None);
+        assert_eq!(Layout::new(0, block(8), 1), None);
+    }
+
+    #[test]
+    fn entries_are_found_by_slot() {
+        let layout = Layout::new(1 << 20, block(8), 1).unwrap();
+        let each = layout.shape().per_page();
+        assert_eq!(layout.entry_of(0), (1, 0));
+        assert_eq!(layout.entry_of(each), (2, 0));
+        assert_eq!(layout.slots_of(0), 0..0);
+        let mut next = 0;
+        for index in 1..layout.pages() {
+            let slots = layout.slots_of(index);
+            assert_eq!(slots.start, next);
+            assert!(!slots.is_empty());
+            assert_eq!(layout.entry_of(slots.start), (index, 0));
+            next = slots.end;
+        }
+        assert_eq!(next, layout.slots());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_overlaps(
+            sectors in 0..200_000_u64,
+            shift in 0..=11_u32,
+            unit in 0..=3_u32,
+        ) {
+            let size = block(1 << shift);
+            let Some(layout) = Layout::new(sectors, size, 1 << unit.min(shift)) else {
+                return Ok(());
+            };
+            let mut taken = BTreeSet::new();
+            for index in 0..layout.pages() {
+                for place in Place::ALL {
+                    let start = layout.sector_of(index, place).unwrap();
+                    for sector in start..start + PAGE_SECTORS {
+                        prop_assert!(sector < sectors && taken.insert(sector));
+                    }
+                }
+            }
+            let end = layout.first_slot() + u64::from(layout.slots()) * u64::from(size.sectors());
+            prop_assert_eq!(layout.first_slot() % u64::from(size.sectors()), 0);
+            prop_assert!(!taken.iter().any(|sector| (layout.first_slot()..end).contains(sector)));
+            prop_assert_eq!(layout.sector_of(layout.pages(), Place::ALL[0]), None);
+            // One more would not fit.
+            let more = Layout::sectors_for(layout.slots() + 1, size, 1 << unit.min(shift));
+            prop_assert!(more.unwrap() > sectors);
+        }
+
+        #[test]
+        fn huge_areas_do_not_overflow(sectors in (1_u64 << 50)..=u64::MAX, shift in 0..=11_u32) {
+            let layout = Layout::new(sectors, block(1 << shift), 1).unwrap();
+            prop_assert!(layout.slots() <= MAX_SLOTS);
+        }
+    }
+}

@@ -1,0 +1,607 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Formatting, loading and changing the metadata of an area, on whatever holds its pages.
+
+use core::fmt;
+
+use zerocopy::FromZeros as _;
+
+use super::{
+    copies::{
+        choose,
+        All,
+        Choice,
+        Doubt,
+        Seen, //
+    },
+    entry::{
+        self,
+        Entry, //
+    },
+    layout::{
+        Half,
+        Layout,
+        Place, //
+    },
+    page::{
+        Defect,
+        Identity,
+        Page, //
+    },
+    superblock::{
+        self,
+        Superblock, //
+    },
+    Checksum,
+    PAGE_SECTORS, //
+};
+use crate::geometry::BlockSize;
+
+/// What holds the pages of an area.
+pub trait Storage {
+    /// Why a page could not be read or written.
+    type Error;
+
+    /// Reads pages from `sector` of the area on.
+    fn read(&mut self, sector: u64, pages: &mut [Page]) -> Result<(), Self::Error>;
+
+    /// Writes a page at `sector` of the area. It is durable when this returns.
+    fn write(&mut self, sector: u64, page: &Page) -> Result<(), Self::Error>;
+}
+
+/// Memory for loading: the places of some pages, of both halves. As many in one as in the other, an
+/// even number up to [`MOST_PLACES`]; the more, the fewer requests.
+pub struct Scratch<'a> {
+    /// Places in the head.
+    pub head: &'a mut [Page],
+    /// Places in the tail.
+    pub tail: &'a mut [Page],
+}
+
+/// Most places of a half that are looked at together.
+pub const MOST_PLACES: usize = 128;
+
+/// Number of the page that stands in the first place while an area is being formatted.
+const FORMATTING: u32 = u32::MAX;
+
+/// Why an area cannot be loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadError {
+    /// Nothing was ever written to it, or formatting it was cut short.
+    Blank,
+    /// It holds something else.
+    Foreign,
+    /// The superblock cannot be used.
+    Superblock(superblock::Error),
+    /// There are superblocks of several areas.
+    Several,
+    /// A page cannot be believed.
+    Page {
+        /// Which.
+        index: u32,
+        /// Why.
+        doubt: Doubt,
+    },
+    /// A page has an entry that is none.
+    Entry {
+        /// Which page.
+        index: u32,
+        /// For which slot.
+        slot: u32,
+        /// What is wrong.
+        error: entry::Error,
+    },
+    /// Whoever takes the entries does not want this one.
+    Refused {
+        /// For which slot.
+        slot: u32,
+    },
+    /// The memory given does not fit the area.
+    Scratch,
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Blank => f.write_str("the spare area is blank"),
+            LoadError::Foreign => f.write_str("the spare area holds something that is no metadata"),
+            LoadError::Superblock(error) => error.fmt(f),
+            LoadError::Several => f.write_str("the spare area has metadata of several areas"),
+            LoadError::Page { index, doubt } => match doubt {
+                Doubt::Nothing => write!(f, "no copy of metadata page {index} is valid"),
+                Doubt::Superseded { found } => write!(
+                    f,
+                    "metadata page {index} was found in generation {found}, and both copies of what \
+                     may have come after it are bad"
+                ),
+            },
+            LoadError::Entry { index, slot, .. } => {
+                write!(f, "metadata page {index} has a wrong entry for slot {slot}")
+            }
+            LoadError::Refused { slot } => {
+                write!(f, "the metadata has a block twice, the second time in slot {slot}")
+            }
+            LoadError::Scratch => f.write_str("not enough memory for the metadata"),
+        }
+    }
+}
+
+/// How the metadata of an area is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Places that were bad or behind.
+    pub bad: u32,
+    /// Pages of which some place could not be put right.
+    pub unmended: u32,
+}
+
+/// An area's metadata, ready to be changed.
+pub struct Store<S, G> {
+    storage: S,
+    checksum: Checksum,
+    superblock: Superblock,
+    layout: Layout,
+    /// The generation of each page.
+    generations: G,
+    /// Whether the last write of some page has failed in one of its places.
+    degraded: bool,
+}
+
+/// A page that could not be written to both halves in any generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unwritable {
+    /// The page.
+    pub index: u32,
+}
+
+/// Why entries were not made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitError {
+    /// The page could not be written, and says what it said before.
+    Unchanged(Unwritable),
+    /// The page could not be written, and whether it says what it said before will be seen when it
+    /// is loaded again: neither may be relied on.
+    Uncertain(Unwritable),
+}
+
+/// What of an area is known before it is loaded.
+struct Found {
+    superblock: Superblock,
+    layout: Layout,
+}
+
+fn judge(page: &mut Page, checksum: Checksum, area: u64, index: u32, place: Place) -> Seen {
+    Seen::judge(page.check(checksum), area, index, place)
+}
+
+/// The layouts that an area of `sectors` sectors can have.
+fn layouts(sectors: u64) -> impl Iterator<Item = Layout> {
+    (0..=11_u32).flat_map(move |shift| {
+        let block = BlockSize::from_sectors(1 << shift);
+        (0..=shift).filter_map(move |unit| Layout::new(sectors, block?, 1 << unit))
+    })
+}
+
+/// Wherever a superblock can be in the tail of an area of `sectors` sectors.
+fn tails(sectors: u64) -> impl Iterator<Item = u64> {
+    layouts(sectors).flat_map(|layout| {
+        [false, true].into_iter().filter_map(move |odd| {
+            let place = Place {
+                half: Half::Tail,
+                odd,
+            };
+            layout.sector_of(0, place)
+        })
+    })
+}
+
+/// Looks for superblocks: in the head, and where there is none, wherever a tail may start.
+fn find<S: Storage>(
+    storage: &mut S,
+    sectors: u64,
+    page: &mut [Page],
+    checksum: Checksum,
+) -> Result<Found, LoadError> {
+    let mut found: Option<Found> = None;
+    let mut first = None;
+    let mut refused = None;
+    let page = page.get_mut(..1).ok_or(LoadError::Scratch)?;
+    let mut look = |storage: &mut S, sector: u64, found: &mut Option<Found>| {
+        if storage.read(sector, page).is_err() {
+            return Ok(());
+        }
+        let Some(page) = page.first_mut() else {
+            return Ok(());
+        };
+        let checked = page.check(checksum);
+        if sector == 0 {
+            first = Some(checked);
+            // Nobody has relied on anything yet.
+            if checked.is_ok_and(|page| page.index == FORMATTING) {
+                return Err(LoadError::Blank);
+            }
+        }
+        let Ok(Identity { index: 0, area, .. }) = checked else {
+            return Ok(());
+        };
+        match Superblock::read(page.payload()) {
+            Ok(superblock) if superblock.area() == area && superblock.sectors == sectors => {
+                let layout = superblock.layout().ok_or(LoadError::Foreign)?;
+                match found {
+                    Some(known) if known.superblock.uuid != superblock.uuid => {
+                        return Err(LoadError::Several)
+                    }
+                    Some(_) => {}
+                    None => *found = Some(Found { superblock, layout }),
+                }
+            }
+            Ok(_) => {}
+            Err(error) => refused = Some(LoadError::Superblock(error)),
+        }
+        Ok(())
+    };
+    for sector in [0, PAGE_SECTORS] {
+        look(storage, sector, &mut found)?;
+    }
+    if found.is_none() {
+        for sector in tails(sectors) {
+            look(storage, sector, &mut found)?;
+        }
+    }
+    match (found, refused, first) {
+        (Some(found), _, _) => Ok(found),
+        (None, Some(error), _) => Err(error),
+        (None, None, Some(Err(Defect::Blank))) => Err(LoadError::Blank),
+        (None, None, _) => Err(LoadError::Foreign),
+    }
+}
+
+impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
+    /// Loads an area of `sectors` sectors. Calls `accept` with its superblock, to refuse what does
+    /// not fit, and to make memory for the generations of so many pages; then `take` with every slot
+    /// that is not free, in order, which says whether it wants the entry. Puts right what it can
+    /// unless told not to write.
+    pub fn load<E: From<LoadError>>(
+        mut storage: S,
+        sectors: u64,
+        checksum: Checksum,
+        scratch: &mut Scratch<'_>,
+        mend: bool,
+        accept: impl FnOnce(&Superblock, &Layout) -> Result<(u64, G), E>,
+        mut take: impl FnMut(u32, &Entry) -> bool,
+    ) -> Result<(Self, Findings), E> {
+        let Found { superblock, layout } = find(&mut storage, sectors, scratch.head, checksum)?;
+        let (blocks, generations) = accept(&superblock, &layout)?;
+        if generations.as_ref().len() != layout.pages() as usize {
+            return Err(LoadError::Scratch.into());
+        }
+        let mut store = Self {
+            storage,
+            checksum,
+            superblock,
+            layout,
+            generations,
+            degraded: false,
+        };
+        let mut findings = Findings::default();
+        let at_once = (scratch.head.len().min(scratch.tail.len()).min(MOST_PLACES) / 2) as u32;
+        let mut first = 0;
+        while first < layout.pages() {
+            let count = at_once.min(layout.pages() - first);
+            if count == 0 {
+                return Err(LoadError::Scratch.into());
+            }
+            let unreadable = [
+                store.read_places(Half::Head, first, count, scratch.head),
+                store.read_places(Half::Tail, first, count, scratch.tail),
+            ];
+            for number in 0..count {
+                let index = first + number;
+                let page =
+                    store.look_at(index, number, unreadable, scratch, mend, &mut findings)?;
+                store.take_entries(index, page, blocks, &mut take)?;
+            }
+            first += count;
+        }
+        Ok((store, findings))
+    }
+
+    /// Reads the places of `count` pages in a half: all at once, or where that fails one by one. A
+    /// bit for each that cannot be read.
+    fn read_places(&mut self, half: Half, first: u32, count: u32, pages: &mut [Page]) -> u128 {
+        let Some(start) = self.layout.sector_of(first, Place { half, odd: false }) else {
+            return u128::MAX;
+        };
+        let Some(pages) = pages.get_mut(..2 * count as usize) else {
+            return u128::MAX;
+        };
+        if self.storage.read(start, pages).is_ok() {
+            return 0;
+        }
+        let mut unreadable = 0;
+        for (number, page) in pages.chunks_mut(1).enumerate() {
+            let sector = start + number as u64 * PAGE_SECTORS;
+            if self.storage.read(sector, page).is_err() {
+                unreadable |= 1 << number;
+            }
+        }
+        unreadable
+    }
+
+    /// Decides what page `index` is, number `number` of those in `scratch`, and puts it right.
+    fn look_at<'a>(
+        &mut self,
+        index: u32,
+        number: u32,
+        [head, tail]: [u128; 2],
+        scratch: &'a mut Scratch<'_>,
+        mend: bool,
+        findings: &mut Findings,
+    ) -> Result<&'a Page, LoadError> {
+        let (area, checksum) = (self.superblock.area(), self.checksum);
+        let mut seen: All = [Seen::Unreadable; 4];
+        for (slot, place) in seen.iter_mut().zip(Place::ALL) {
+            let at = 2 * number as usize + usize::from(place.odd);
+            let (pages, unreadable) = match place.half {
+                Half::Head => (&mut *scratch.head, head),
+                Half::Tail => (&mut *scratch.tail, tail),
+            };
+            let page = pages.get_mut(at).ok_or(LoadError::Scratch)?;
+            if unreadable >> at & 1 == 0 {
+                *slot = judge(page, checksum, area, index, place);
+            }
+        }
+        let choice = choose(&seen).map_err(|doubt| LoadError::Page { index, doubt })?;
+        let at = 2 * number as usize + usize::from(choice.from.odd);
+        let page = match choice.from.half {
+            Half::Head => scratch.head.get_mut(at),
+            Half::Tail => scratch.tail.get_mut(at),
+        };
+        let page = page.ok_or(LoadError::Scratch)?;
+        self.set_generation(index, choice.generation);
+        if !choice.is_whole() {
+            let invalid = seen.iter().filter(|seen| seen.generation().is_none());
+            findings.bad = findings.bad.saturating_add(invalid.count().max(1) as u32);
+            if !mend || self.put_right(index, &choice, page).is_err() {
+                findings.unmended = findings.unmended.saturating_add(1);
+                self.degraded = true;
+            }
+        }
+        Ok(page)
+    }
+
+    /// Completes what a crash has cut short, and replaces what is bad.
+    fn put_right(
+        &mut self,
+        index: u32,
+        choice: &Choice,
+        page: &mut Page,
+    ) -> Result<(), Unwritable> {
+        if let Some(half) = choice.missing {
+            if self
+                .write_place(index, choice.generation, half, page)
+                .is_err()
+            {
+                // The other generation has two good places still to come.
+                return self.write_next(index, page);
+            }
+        }
+        if choice.thin {
+            return self.write_next(index, page);
+        }
+        Ok(())
+    }
+
+    fn take_entries(
+        &self,
+        index: u32,
+        page: &Page,
+        blocks: u64,
+        take: &mut impl FnMut(u32, &Entry) -> bool,
+    ) -> Result<(), LoadError> {
+        for (number, slot) in self.layout.slots_of(index).enumerate() {
+            let entry = Entry::read(self.layout.shape(), page.payload(), number, blocks);
+            match entry {
+                Ok(Entry::Free) => {}
+                Ok(entry) if take(slot, &entry) => {}
+                Ok(_) => return Err(LoadError::Refused { slot }),
+                Err(error) => return Err(LoadError::Entry { index, slot, error }),
+            }
+        }
+        Ok(())
+    }
+
+    fn generation(&self, index: u32) -> u64 {
+        let generations = self.generations.as_ref();
+        generations.get(index as usize).copied().unwrap_or(0)
+    }
+
+    fn set_generation(&mut self, index: u32, generation: u64) {
+        if let Some(known) = self.generations.as_mut().get_mut(index as usize) {
+            *known = generation;
+        }
+    }
+
+    fn write_place(
+        &mut self,
+        index: u32,
+        generation: u64,
+        half: Half,
+        page: &mut Page,
+    ) -> Result<(), Unwritable> {
+        let identity = Identity {
+            area: self.superblock.area(),
+            index,
+            generation,
+        };
+        page.seal(&identity, self.checksum);
+        let place = Place::of(half, generation);
+        let sector = self.layout.sector_of(index, place);
+        let sector = sector.ok_or(Unwritable { index })?;
+        let written = self.storage.write(sector, page);
+        written.map_err(|_| Unwritable { index })
+    }
+
+    /// Writes `page` as the next generation of page `index`. Where a place cannot be written, as the
+    /// one after that, whose places are others: what counts has to be in both halves.
+    fn write_next(&mut self, index: u32, page: &mut Page) -> Result<(), Unwritable> {
+        for _ in 0..2 {
+            let next = self.generation(index).checked_add(1);
+            let next = next.ok_or(Unwritable { index })?;
+            let head = self.write_place(index, next, Half::Head, page);
+            let tail = self.write_place(index, next, Half::Tail, page);
+            // Some of it may have been written, so it is not written again.
+            self.set_generation(index, next);
+            if head.is_ok() && tail.is_ok() {
+                return Ok(());
+            }
+            self.degraded = true;
+        }
+        Err(Unwritable { index })
+    }
+
+    /// Reads page `index` as it was last written.
+    fn read_current(&mut self, index: u32, page: &mut [Page]) -> Result<(), Unwritable> {
+        let generation = self.generation(index);
+        let page = page.get_mut(..1).ok_or(Unwritable { index })?;
+        for half in Half::BOTH {
+            let place = Place::of(half, generation);
+            let Some(sector) = self.layout.sector_of(index, place) else {
+                continue;
+            };
+            if self.storage.read(sector, page).is_err() {
+                continue;
+            }
+            let Some(page) = page.first_mut() else {
+                continue;
+            };
+            let seen = judge(page, self.checksum, self.superblock.area(), index, place);
+            if seen == Seen::Valid(generation) {
+                return Ok(());
+            }
+        }
+        Err(Unwritable { index })
+    }
+
+    /// Makes entries durable: those of neighbouring slots that come in order with one write of their
+    /// page. What was written before an error stays. `pages` is memory for two pages.
+    pub fn commit(
+        &mut self,
+        changes: impl IntoIterator<Item = (u32, Entry)>,
+        pages: &mut [Page; 2],
+    ) -> Result<(), CommitError> {
+        let mut open = None;
+        for (slot, entry) in changes {
+            let (index, number) = self.layout.entry_of(slot);
+            let unchanged = CommitError::Unchanged(Unwritable { index });
+            if slot >= self.layout.slots() {
+                return Err(unchanged);
+            }
+            if open != Some(index) {
+                self.close(open, pages)?;
+                let [new, old] = pages;
+                let read = self.read_current(index, core::slice::from_mut(new));
+                read.map_err(CommitError::Unchanged)?;
+                old.payload_mut().copy_from_slice(new.payload());
+                open = Some(index);
+            }
+            let shape = *self.layout.shape();
+            let [new, _] = pages;
+            let written = entry.write(&shape, new.payload_mut(), number);
+            written.ok_or(unchanged)?;
+        }
+        self.close(open, pages)
+    }
+
+    /// Writes the page that was changed; where that fails, what it was before once more, so that what
+    /// was written of the change does not count.
+    fn close(&mut self, open: Option<u32>, [new, old]: &mut [Page; 2]) -> Result<(), CommitError> {
+        let Some(index) = open else {
+            return Ok(());
+        };
+        match self.write_next(index, new) {
+            Ok(()) => Ok(()),
+            Err(why) => match self.write_next(index, old) {
+                Ok(()) => Err(CommitError::Unchanged(why)),
+                Err(why) => Err(CommitError::Uncertain(why)),
+            },
+        }
+    }
+
+    /// Writes fresh metadata: every slot is free. `generations` is memory for as many as there are
+    /// pages, `page` for one page.
+    pub fn format(
+        storage: S,
+        superblock: &Superblock,
+        generations: G,
+        checksum: Checksum,
+        page: &mut [Page],
+    ) -> Result<Self, Unwritable> {
+        let nowhere = Unwritable { index: 0 };
+        let layout = superblock.layout().ok_or(nowhere)?;
+        let page = page.first_mut().ok_or(nowhere)?;
+        let mut store = Self {
+            storage,
+            checksum,
+            superblock: *superblock,
+            layout,
+            generations,
+            degraded: false,
+        };
+        if store.generations.as_ref().len() != layout.pages() as usize {
+            return Err(nowhere);
+        }
+        // From here on, and until the last write below, the area says that it is being formatted.
+        page.zero();
+        let mark = Identity {
+            area: superblock.area(),
+            index: FORMATTING,
+            generation: 0,
+        };
+        page.seal(&mark, checksum);
+        store.storage.write(0, page).map_err(|_| nowhere)?;
+        // Whatever was a superblock before must not be found again.
+        page.zero();
+        for sector in [PAGE_SECTORS].into_iter().chain(tails(superblock.sectors)) {
+            store.storage.write(sector, page).map_err(|_| nowhere)?;
+        }
+        for index in 1..layout.pages() {
+            store.set_generation(index, 0);
+            for generation in 1..=2 {
+                for half in Half::BOTH {
+                    store.write_place(index, generation, half, page)?;
+                }
+            }
+            store.set_generation(index, 2);
+        }
+        superblock.write(page.payload_mut()).ok_or(nowhere)?;
+        for (generation, half) in [
+            (1, Half::Tail),
+            (2, Half::Tail),
+            (1, Half::Head),
+            (2, Half::Head),
+        ] {
+            store.write_place(0, generation, half, page)?;
+        }
+        store.set_generation(0, 2);
+        Ok(store)
+    }
+
+    /// What the area is.
+    pub const fn superblock(&self) -> &Superblock {
+        &self.superblock
+    }
+
+    /// How the area is divided.
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Whether some place of a page was bad and could not be put right.
+    pub const fn is_degraded(&self) -> bool {
+        self.degraded
+    }
+}
+
+#[cfg(test)]
+mod tests;

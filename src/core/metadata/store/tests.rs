@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0
+
+use super::*;
+use crate::metadata::{
+    entry::LostUnits,
+    page::tests::crc32c,
+    superblock::Main,
+    PAGE_BYTES, //
+};
+use proptest::prelude::*;
+use std::{
+    cell::RefCell,
+    collections::{
+        BTreeMap,
+        BTreeSet, //
+    },
+    rc::Rc,
+    string::ToString,
+    vec,
+    vec::Vec,
+};
+use zerocopy::FromZeros;
+
+/// A small area: 24 slots, and so many entries in a page that there are two pages of them.
+const SECTORS: u64 = 24 * 2048 + 2 * 3 * 16 + 2048;
+
+/// A disk that does what disks do to those who do not expect it.
+#[derive(Default)]
+struct Inner {
+    pages: BTreeMap<u64, Page>,
+    unreadable: BTreeSet<u64>,
+    unwritable: BTreeSet<u64>,
+    writes: u64,
+    /// Writes that fail, and write nothing.
+    failing: BTreeSet<u64>,
+    /// The power goes at this write, which is torn or not begun.
+    cut: Option<(u64, bool)>,
+}
+
+#[derive(Clone, Default)]
+struct Disk(Rc<RefCell<Inner>>);
+
+impl Storage for Disk {
+    type Error = ();
+
+    fn read(&mut self, sector: u64, pages: &mut [Page]) -> Result<(), ()> {
+        assert_eq!(sector % PAGE_SECTORS, 0);
+        let inner = self.0.borrow();
+        for (number, page) in pages.iter_mut().enumerate() {
+            let sector = sector + number as u64 * PAGE_SECTORS;
+            if inner.unreadable.contains(&sector) {
+                return Err(());
+            }
+            match inner.pages.get(&sector) {
+                Some(known) => *page = *known,
+                None => page.zero(),
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, sector: u64, page: &Page) -> Result<(), ()> {
+        let mut inner = self.0.borrow_mut();
+        inner.writes += 1;
+        if let Some((at, torn)) = inner.cut {
+            if inner.writes == at && torn {
+                // The first sector is new, the others are old.
+                let old = inner.pages.get(&sector).copied();
+                let mut bytes: [u8; PAGE_BYTES] =
+                    zerocopy::transmute!(old.unwrap_or(Page::new_zeroed()));
+                let new: [u8; PAGE_BYTES] = zerocopy::transmute!(*page);
+                bytes[..512].copy_from_slice(&new[..512]);
+                inner.pages.insert(sector, zerocopy::transmute!(bytes));
+            }
+            if inner.writes >= at {
+                return Err(());
+            }
+        }
+        let number = inner.writes;
+        if inner.unwritable.contains(&sector) || inner.failing.contains(&number) {
+            return Err(());
+        }
+        inner.pages.insert(sector, *page);
+        inner.unreadable.remove(&sector);
+        Ok(())
+    }
+}
+
+impl Disk {
+    /// The same contents on a disk that works.
+    fn after_power_cut(&self) -> Self {
+        let pages = self.0.borrow().pages.clone();
+        Disk(Rc::new(RefCell::new(Inner {
+            pages,
+            ..Inner::default()
+        })))
+    }
+
+    fn cut_after(&self, writes: u64, torn: bool) {
+        let mut inner = self.0.borrow_mut();
+        inner.cut = Some((inner.writes + writes + 1, torn));
+    }
+
+    fn spoil(&self, sector: u64, how: Spoil) {
+        let mut inner = self.0.borrow_mut();
+        match how {
+            Spoil::Unreadable => {
+                inner.unreadable.insert(sector);
+            }
+            Spoil::Zeros => {
+                inner.pages.remove(&sector);
+            }
+            Spoil::Bytes(byte) => {
+                let page: Page = zerocopy::transmute!([byte; PAGE_BYTES]);
+                inner.pages.insert(sector, page);
+            }
+            Spoil::Bit(at) => {
+                let page = inner.pages.get(&sector).copied();
+                let mut bytes: [u8; PAGE_BYTES] =
+                    zerocopy::transmute!(page.unwrap_or(Page::new_zeroed()));
+                bytes[at / 8] ^= 1 << (at % 8);
+                inner.pages.insert(sector, zerocopy::transmute!(bytes));
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Spoil {
+    Unreadable,
+    Zeros,
+    Bytes(u8),
+    Bit(usize),
+}
+
+fn spoil() -> impl Strategy<Value = Spoil> {
+    prop_oneof![
+        Just(Spoil::Unreadable),
+        Just(Spoil::Zeros),
+        any::<u8>().prop_map(Spoil::Bytes),
+        (0..PAGE_BYTES * 8).prop_map(Spoil::Bit),
+    ]
+}
+
+type Table = BTreeMap<u32, Entry>;
+type TestStore = Store<Disk, Vec<u64>>;
+
+fn superblock(block: u64, uuid: u8) -> Superblock {
+    Superblock {
+        uuid: [uuid; 16],
+        main: Main {
+            uuid: [0; 16],
+            sectors: 1 << 20,
+            start: 0,
+        },
+        length: 1 << 20,
+        block: BlockSize::from_sectors(block).unwrap(),
+        lost_unit: 1,
+        sectors: SECTORS,
+    }
+}
+
+fn format(disk: &Disk, superblock: &Superblock) -> Result<TestStore, Unwritable> {
+    let pages = superblock.layout().unwrap().pages();
+    let mut page = vec![Page::new_zeroed()];
+    let generations = vec![0; pages as usize];
+    Store::format(disk.clone(), superblock, generations, crc32c, &mut page)
+}
+
+fn load(disk: &Disk) -> Result<(TestStore, Findings, Table), LoadError> {
+    let mut head = vec![Page::new_zeroed(); 4];
+    let mut tail = head.clone();
+    let mut scratch = Scratch {
+        head: &mut head,
+        tail: &mut tail,
+    };
+    let mut table = Table::new();
+    let (store, findings) = Store::load(
+        disk.clone(),
+        SECTORS,
+        crc32c,
+        &mut scratch,
+        true,
+        |superblock, layout| {
+            let blocks = superblock.length >> superblock.block.shift();
+            Ok::<_, LoadError>((blocks, vec![0; layout.pages() as usize]))
+        },
+        |slot, entry| {
+            let twice = table.values().any(|known| known == entry);
+            table.insert(slot, *entry);
+            !twice
+        },
+    )?;
+    Ok((store, findings, table))
+}
+
+fn block(block: u64) -> Entry {
+    Entry::Block {
+        block,
+        lost: LostUnits::NONE,
+    }
+}
+
+fn commit(store: &mut TestStore, changes: &[(u32, Entry)]) -> Result<(), CommitError> {
+    let mut pages = [Page::new_zeroed(); 2];
+    store.commit(changes.iter().copied(), &mut pages)
+}
+
+fn apply(table: &mut Table, changes: &[(u32, Entry)]) {
+    for (slot, entry) in changes {
+        match entry {
+            Entry::Free => table.remove(slot),
+            entry => table.insert(*slot, *entry),
+        };
+    }
+}
+
+#[test]
+fn the_area_of_these_tests_has_pages_enough() {
+    let layout = superblock(2048, 1).layout().unwrap();
+    assert_eq!((layout.slots(), layout.pages()), (24, 3));
+}
+
+#[test]
+fn what_is_committed_is_loaded() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    let (_, findings, table) = load(&disk).unwrap();
+    assert_eq!((findings, table), (Findings::default(), Table::new()));
+    let changes = [(0, block(7)), (1, Entry::Bad), (23, block(0))];
+    commit(&mut store, &changes).unwrap();
+    commit(&mut store, &[(0, Entry::Free), (2, block(9))]).unwrap();
+    let (store, findings, table) = load(&disk).unwrap();
+    let wanted = Table::from([(1, Entry::Bad), (2, block(9)), (23, block(0))]);
+    assert_eq!((findings, table), (Findings::default(), wanted));
+    assert_eq!(store.superblock(), &superblock(2048, 1));
+    assert!(!store.is_degraded());
+}
+
+#[test]
+fn entries_of_a_page_cost_two_writes_together() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    let before = disk.0.borrow().writes;
+    let changes: Vec<_> = (0..15).map(|slot| (slot, block(u64::from(slot)))).collect();
+    commit(&mut store, &changes).unwrap();
+    assert_eq!(disk.0.borrow().writes - before, 2);
+}
+
+#[test]
+fn what_is_no_area_says_so() {
+    let disk = Disk::default();
+    assert_eq!(load(&disk).err(), Some(LoadError::Blank));
+    disk.spoil(0, Spoil::Bytes(5));
+    assert_eq!(load(&disk).err(), Some(LoadError::Foreign));
+    let disk = Disk::default();
+    disk.spoil(0, Spoil::Unreadable);
+    assert_eq!(load(&disk).err(), Some(LoadError::Foreign));
+}
+
+#[test]
+fn an_area_that_begins_with_zeros_is_no_blank_one() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    commit(&mut store, &[(3, block(3))]).unwrap();
+    disk.spoil(0, Spoil::Zeros);
+    disk.spoil(8, Spoil::Zeros);
+    let (_, findings, table) = load(&disk).unwrap();
+    assert_eq!(table, Table::from([(3, block(3))]));
+    assert!(findings.bad > 0);
+    // And has been put right.
+    assert_eq!(load(&disk).unwrap().1, Findings::default());
+}
+
+#[test]
+fn an_earlier_life_of_the_area_does_not_come_back() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(64, 1)).unwrap();
+    commit(&mut store, &[(3, block(3))]).unwrap();
+    let store = format(&disk, &superblock(2048, 2)).unwrap();
+    for place in Place::ALL {
+        disk.spoil(store.layout().sector_of(0, place).unwrap(), Spoil::Bytes(1));
+    }
+    assert_eq!(load(&disk).err(), Some(LoadError::Foreign));
+}
+
+#[test]
+fn a_block_in_two_slots_is_refused() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    commit(&mut store, &[(3, block(3)), (20, block(3))]).unwrap();
+    let refused = load(&disk).err().unwrap();
+    assert_eq!(refused, LoadError::Refused { slot: 20 });
+    assert!(refused.to_string().contains("slot 20"));
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_done_without() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    let bad = store.layout().sector_of(1, Place::ALL[1]).unwrap();
+    disk.0.borrow_mut().unwritable.insert(bad);
+    for slot in 0..4 {
+        commit(&mut store, &[(slot, block(u64::from(slot)))]).unwrap();
+    }
+    assert!(store.is_degraded());
+    let wanted: Table = (0..4).map(|slot| (slot, block(u64::from(slot)))).collect();
+    assert_eq!(load(&disk).unwrap().2, wanted);
+}
+
+#[test]
+fn what_cannot_be_written_at_all_is_refused_and_does_not_count() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    commit(&mut store, &[(1, block(1))]).unwrap();
+    let places = Place::ALL.map(|place| store.layout().sector_of(1, place).unwrap());
+    disk.0.borrow_mut().unwritable.extend(places);
+    let refused = commit(&mut store, &[(2, block(2))]);
+    assert!(matches!(refused, Err(CommitError::Uncertain(_))));
+    // The other page is as good as ever.
+    commit(&mut store, &[(20, block(20))]).unwrap();
+    disk.0.borrow_mut().unwritable.clear();
+    let wanted = Table::from([(1, block(1)), (20, block(20))]);
+    assert_eq!(load(&disk).unwrap().2, wanted);
+}
+
+#[test]
+fn what_was_written_in_vain_does_not_count() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    commit(&mut store, &[(1, block(1))]).unwrap();
+    // Both tails of the change; then what was before goes through.
+    let next = disk.0.borrow().writes;
+    disk.0.borrow_mut().failing.extend([next + 2, next + 4]);
+    let refused = commit(&mut store, &[(1, block(5)), (2, block(2))]);
+    assert!(matches!(refused, Err(CommitError::Unchanged(_))));
+    assert_eq!(load(&disk).unwrap().2, Table::from([(1, block(1))]));
+    // And the store goes on from there.
+    commit(&mut store, &[(2, block(2))]).unwrap();
+    let wanted = Table::from([(1, block(1)), (2, block(2))]);
+    assert_eq!(load(&disk).unwrap().2, wanted);
+}
+
+/// Cut short at any write, formatting leaves what is formatted again, or formatted, or was before.
+#[test]
+fn formatting_may_be_cut_short() {
+    let all = [(false, false), (false, true), (true, false), (true, true)];
+    let ends =
+        |cut| all.map(|(torn, again)| formatting_is_cut_short(cut, torn, again)) == [true; 4];
+    let writes = (0..).find(|cut| ends(*cut));
+    assert!(writes.is_some_and(|writes| writes > 100), "{writes:?}");
+}
+
+/// Whether it came to its end.
+fn formatting_is_cut_short(cut: u64, torn: bool, again: bool) -> bool {
+    let disk = Disk::default();
+    let mut before = None;
+    if again {
+        let mut store = format(&disk, &superblock(64, 9)).unwrap();
+        commit(&mut store, &[(1, block(1))]).unwrap();
+        before = Some(Table::from([(1, block(1))]));
+    }
+    disk.cut_after(cut, torn);
+    let formatted = format(&disk, &superblock(2048, 1)).is_ok();
+    match load(&disk.after_power_cut()) {
+        Ok((store, _, table)) if store.superblock().uuid == [1; 16] => {
+            assert_eq!(table, Table::new());
+        }
+        Ok((_, _, table)) => {
+            assert_eq!(cut, 0);
+            assert_eq!(Some(table), before);
+        }
+        Err(refused) => {
+            assert!(!formatted);
+            assert_eq!(
+                refused,
+                LoadError::Blank,
+                "write {cut}, torn: {torn}, again: {again}"
+            );
+        }
+    }
+    formatted
+}
+
+fn changes() -> impl Strategy<Value = Vec<(u32, Option<u64>)>> {
+    prop::collection::btree_map(0..24_u32, prop::option::of(0..1000_u64), 1..6)
+        .prop_map(|changes| changes.into_iter().collect())
+}
+
+/// Changes of that kind, with blocks that no other slot has.
+fn named(changes: &[(u32, Option<u64>)]) -> Vec<(u32, Entry)> {
+    let name = |slot: u32, it: u64| u64::from(slot) + 24 * (it % 20);
+    changes
+        .iter()
+        .map(|&(slot, it)| (slot, it.map_or(Entry::Free, |it| block(name(slot, it)))))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// The power goes at any write of any commit, which may be torn: page by page, what is loaded
+    /// is what was committed, or what was being committed.
+    #[test]
+    fn no_power_cut_loses_what_was_committed(
+        steps in prop::collection::vec((changes(), 0..6_u64, any::<bool>()), 1..12),
+    ) {
+        let mut disk = Disk::default();
+        let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+        let mut table = Table::new();
+        for (changes, cut, torn) in steps {
+            let changes = named(&changes);
+            disk.cut_after(cut, torn);
+            let committed = commit(&mut store, &changes);
+            disk = disk.after_power_cut();
+            let (reloaded, _, loaded) = load(&disk).unwrap();
+            let layout = *reloaded.layout();
+            store = reloaded;
+            for index in 1..layout.pages() {
+                let slots = layout.slots_of(index);
+                let part = |table: &Table| -> Table {
+                    table.range(slots.clone()).map(|(slot, entry)| (*slot, *entry)).collect()
+                };
+                let mut after = table.clone();
+                apply(&mut after, &changes);
+                let (now, before, after) = (part(&loaded), part(&table), part(&after));
+                let good = if committed.is_ok() {
+                    now == after
+                } else {
+                    now == before || now == after
+                };
+                prop_assert!(good, "{now:?} is neither {before:?} nor {after:?}");
+            }
+            table = loaded;
+        }
+    }
+
+    /// Any one place may be spoiled in any way, and nothing is lost; of several, it is all there or
+    /// the area is refused.
+    #[test]
+    fn no_bad_place_brings_back_what_was(
+        steps in prop::collection::vec(changes(), 0..6),
+        bad in prop::collection::vec((0..3_u32, 0..4_usize, spoil()), 1..4),
+    ) {
+        let disk = Disk::default();
+        let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+        let mut table = Table::new();
+        for changes in steps {
+            let changes = named(&changes);
+            commit(&mut store, &changes).unwrap();
+            apply(&mut table, &changes);
+        }
+        let mut spoiled = BTreeSet::new();
+        for (index, place, how) in bad {
+            let sector = store.layout().sector_of(index, Place::ALL[place]).unwrap();
+            disk.spoil(sector, how);
+            spoiled.insert(sector);
+        }
+        match load(&disk) {
+            Ok((_, _, loaded)) => prop_assert_eq!(loaded, table.clone()),
+            Err(refused) => prop_assert!(spoiled.len() > 1, "{}", refused),
+        }
+        if spoiled.len() == 1 {
+            // It has been put right, so that the next one costs nothing, either.
+            let (_, findings, loaded) = load(&disk).unwrap();
+            prop_assert_eq!((findings, loaded), (Findings::default(), table));
+        }
+    }
+}

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Page 0: what area this is, of which main device, and how it is divided.
+
+use core::fmt;
+
+use zerocopy::{
+    little_endian::{
+        U32,
+        U64, //
+    },
+    FromBytes as _,
+    IntoBytes as _, //
+};
+use zerocopy_derive::{
+    FromBytes,
+    Immutable,
+    IntoBytes,
+    KnownLayout,
+    Unaligned, //
+};
+
+use crate::geometry::BlockSize;
+
+use super::{
+    layout::Layout,
+    page::PAYLOAD_BYTES,
+    VERSION, //
+};
+
+/// What of a main device can be told again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Main {
+    /// The partition's UUID; zeros where it is no partition, or has none.
+    pub uuid: [u8; 16],
+    /// Its size in sectors.
+    pub sectors: u64,
+    /// Where the target starts on it.
+    pub start: u64,
+}
+
+/// A superblock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Superblock {
+    /// Drawn when the area was formatted.
+    pub uuid: [u8; 16],
+    /// Its main device.
+    pub main: Main,
+    /// Sectors of the target when the area was formatted or last taken over.
+    pub length: u64,
+    /// Block size.
+    pub block: BlockSize,
+    /// Sectors of the unit in which lost sectors are noted.
+    pub lost_unit: u32,
+    /// Sectors of the area.
+    pub sectors: u64,
+}
+
+/// As it is on the disk. What follows is zero.
+#[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
+#[repr(C)]
+struct Body {
+    version: U32,
+    block_sectors: U32,
+    lost_unit: U32,
+    slots: U32,
+    uuid: [u8; 16],
+    sectors: U64,
+    main_uuid: [u8; 16],
+    main_sectors: U64,
+    main_start: U64,
+    length: U64,
+}
+
+/// Why a valid page is no superblock that can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Of a version that is not known.
+    Version(u32),
+    /// Figures that do not agree with each other.
+    Figures,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Version(version) => {
+                write!(f, "metadata of version {version}, newer than {VERSION}")
+            }
+            Error::Figures => f.write_str("metadata whose figures do not agree"),
+        }
+    }
+}
+
+/// What of a superblock does not fit the table that is to use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// Main is another partition.
+    MainUuid,
+    /// Main is smaller than it was.
+    MainSize {
+        /// What it was, in sectors.
+        was: u64,
+    },
+    /// The target starts somewhere else on main.
+    MainStart {
+        /// Where it started, in sectors.
+        was: u64,
+    },
+    /// Another block size was asked for.
+    BlockSize {
+        /// What it is, in sectors.
+        is: u32,
+    },
+    /// The area has another length.
+    SpareLength {
+        /// What it is, in sectors.
+        is: u64,
+    },
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mismatch::MainUuid => f.write_str("metadata of another main device"),
+            Mismatch::MainSize { was } => {
+                write!(f, "metadata of a larger main device, of {was} sectors")
+            }
+            Mismatch::MainStart { was } => write!(f, "metadata of a target with main_start {was}"),
+            Mismatch::BlockSize { is } => write!(f, "metadata with block_size {is}"),
+            Mismatch::SpareLength { is } => write!(f, "metadata of a spare area of {is} sectors"),
+        }
+    }
+}
+
+impl Superblock {
+    /// The division of the area.
+    pub fn layout(&self) -> Option<Layout> {
+        Layout::new(self.sectors, self.block, self.lost_unit)
+    }
+
+    /// The number that all pages of the area have.
+    pub fn area(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.uuid;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// Writes it as the payload of page 0. `None` for an area without a single slot.
+    pub fn write(&self, payload: &mut [u8; PAYLOAD_BYTES]) -> Option<()> {
+        let body = Body {
+            version: U32::new(VERSION),
+            block_sectors: U32::new(self.block.sectors()),
+            lost_unit: U32::new(self.lost_unit),
+            slots: U32::new(self.layout()?.slots()),
+            uuid: self.uuid,
+            sectors: U64::new(self.sectors),
+            main_uuid: self.main.uuid,
+            main_sectors: U64::new(self.main.sectors),
+            main_start: U64::new(self.main.start),
+            length: U64::new(self.length),
+        };
+        payload.fill(0);
+        payload
+            .get_mut(..size_of::<Body>())?
+            .copy_from_slice(body.as_bytes());
+        Some(())
+    }
+
+    /// Reads the payload of page 0.
+    pub fn read(payload: &[u8; PAYLOAD_BYTES]) -> Result<Self, Error> {
+        let (body, _) = Body::read_from_prefix(payload).map_err(|_| Error::Figures)?;
+        let version = body.version.get();
+        if version == 0 || version > VERSION {
+            return Err(Error::Version(version));
+        }
+        let block = BlockSize::from_sectors(u64::from(body.block_sectors.get()));
+        let superblock = Self {
+            uuid: body.uuid,
+            main: Main {
+                uuid: body.main_uuid,
+                sectors: body.main_sectors.get(),
+                start: body.main_start.get(),
+            },
+            length: body.length.get(),
+            block: block.ok_or(Error::Figures)?,
+            lost_unit: body.lost_unit.get(),
+            sectors: body.sectors.get(),
+        };
+        match superblock.layout() {
+            Some(layout) if layout.slots() == body.slots.get() => Ok(superblock),
+            _ => Err(Error::Figures),
+        }
+    }
+
+    /// Whether it is of this main device and this area, and has the block size that is asked for,
+    /// if one is. Main may have grown.
+    pub fn check(
+        &self,
+        main: &Main,
+        sectors: u64,
+        block: Option<BlockSize>,
+    ) -> Result<(), Mismatch> {
+        let known = |uuid: &[u8; 16]| uuid.iter().any(|byte| *byte != 0);
+        if known(&self.main.uuid) && known(&main.uuid) && self.main.uuid != main.uuid {
+            Err(Mismatch::MainUuid)
+        } else if main.sectors < self.main.sectors {
+            Err(Mismatch::MainSize {
+                was: self.main.sectors,
+            })
+        } else if main.start != self.main.start {
+            Err(Mismatch::MainStart {
+                was: self.main.start,
+            })
+        } else if block.is_some_and(|block| block != self.block) {
+            Err(Mismatch::BlockSize {
+                is: self.block.sectors(),
+            })
+        } else if sectors != self.sectors {
+            Err(Mismatch::SpareLength { is: self.sectors })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::ToString;
+
+    fn example() -> Superblock {
+        Superblock {
+            uuid: *b"0123456789abcdef",
+            main: Main {
+                uuid: *b"partition-uuid-1",
+                sectors: 1 << 30,
+                start: 2048,
+            },
+            length: 1 << 20,
+            block: BlockSize::from_sectors(8).unwrap(),
+            lost_unit: 1,
+            sectors: 1 << 20,
+        }
+    }
+
+    #[test]
+    fn a_superblock_is_read_as_it_was_written() {
+        let mut payload = [0xff; PAYLOAD_BYTES];
+        example().write(&mut payload).unwrap();
+        assert_eq!(Superblock::read(&payload), Ok(example()));
+        assert_eq!(payload[..4], 1_u32.to_le_bytes());
+        assert!(payload[size_of::<Body>()..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn what_is_newer_or_nonsense_is_refused() {
+        let mut payload = [0; PAYLOAD_BYTES];
+        assert_eq!(Superblock::read(&payload), Err(Error::Version(0)));
+        example().write(&mut payload).unwrap();
+        payload[0] = 2;
+        let refused = Superblock::read(&payload).unwrap_err();
+        assert_eq!(refused.to_string(), "metadata of version 2, newer than 1");
+        payload[0] = 1;
+        payload[4] = 7;
+        assert_eq!(Superblock::read(&payload), Err(Error::Figures));
+        example().write(&mut payload).unwrap();
+        payload[12] ^= 1;
+        assert_eq!(Superblock::read(&payload), Err(Error::Figures));
+    }
+
+    #[test]
+    fn what_belongs_elsewhere_is_refused_by_name() {
+        let it = example();
+        let size = Some(it.block);
+        assert_eq!(it.check(&it.main, it.sectors, size), Ok(()));
+        assert_eq!(it.check(&it.main, it.sectors, None), Ok(()));
+        let grown = Main {
+            sectors: it.main.sectors + 8,
+            uuid: [0; 16],
+            ..it.main
+        };
+        assert_eq!(it.check(&grown, it.sectors, None), Ok(()));
+        let words =
+            |main: Main, sectors, block| it.check(&main, sectors, block).unwrap_err().to_string();
+        let other = Main {
+            uuid: *b"partition-uuid-2",
+            ..it.main
+        };
+        assert_eq!(
+            words(other, it.sectors, None),
+            "metadata of another main device"
+        );
+        let smaller = Main {
+            sectors: 1 << 29,
+            ..it.main
+        };
+        assert_eq!(
+            words(smaller, it.sectors, None),
+            "metadata of a larger main device, of 1073741824 sectors"
+        );
+        let moved = Main {
+            start: 0,
+            ..it.main
+        };
+        assert_eq!(
+            words(moved, it.sectors, None),
+            "metadata of a target with main_start 2048"
+        );
+        assert_eq!(
+            words(it.main, it.sectors, BlockSize::from_sectors(16)),
+            "metadata with block_size 8"
+        );
+        assert_eq!(
+            words(it.main, 5, None),
+            "metadata of a spare area of 1048576 sectors"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_superblock_or_none(bytes in prop::collection::vec(any::<u8>(), 96)) {
+            let mut payload = [0; PAYLOAD_BYTES];
+            payload[..96].copy_from_slice(&bytes);
+            let _ = Superblock::read(&payload);
+            payload[..4].copy_from_slice(&1_u32.to_le_bytes());
+            payload[4..8].copy_from_slice(&8_u32.to_le_bytes());
+            if let Ok(superblock) = Superblock::read(&payload) {
+                prop_assert!(superblock.layout().is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is in a spare area.
+
+use remap_core::metadata::{
+    entry::Entry,
+    page::Page,
+    store::{
+        Findings,
+        Scratch,
+        Store,
+        MOST_PLACES, //
+    },
+    superblock::Superblock, //
+};
+use zerocopy::FromZeros;
+
+use crate::{
+    failure::Failure,
+    image::Location, //
+};
+
+/// An area as it was found.
+#[derive(Debug)]
+pub struct Area {
+    /// What it is.
+    pub superblock: Superblock,
+    /// Number of slots.
+    pub slots: u32,
+    /// Where the first of them starts, in sectors from the start of the area.
+    pub first_slot: u64,
+    /// Slots that are not free, in order.
+    pub entries: Vec<(u32, Entry)>,
+    /// What is wrong with the copies.
+    pub findings: Findings,
+}
+
+fn crc32c(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
+impl Area {
+    /// Loads an area, and changes nothing in it.
+    pub fn load(location: &Location) -> Result<Self, Failure> {
+        let image = location.open()?;
+        let sectors = image.sectors();
+        let mut head = vec![Page::new_zeroed(); MOST_PLACES];
+        let mut tail = head.clone();
+        let mut scratch = Scratch {
+            head: &mut head,
+            tail: &mut tail,
+        };
+        let mut blocks = std::collections::HashSet::new();
+        let mut entries = Vec::new();
+        let (store, findings) = Store::load(
+            image,
+            sectors,
+            crc32c,
+            &mut scratch,
+            false,
+            |superblock, layout| {
+                let size = superblock.block.sectors();
+                let generations = vec![0; layout.pages() as usize];
+                Ok::<_, Failure>((superblock.length.div_ceil(u64::from(size)), generations))
+            },
+            |slot, entry| {
+                entries.push((slot, *entry));
+                match entry {
+                    Entry::Block { block, .. } => blocks.insert(*block),
+                    Entry::Free | Entry::Bad => true,
+                }
+            },
+        )?;
+        Ok(Self {
+            superblock: *store.superblock(),
+            slots: store.layout().slots(),
+            first_slot: store.layout().first_slot(),
+            entries,
+            findings,
+        })
+    }
+
+    /// Number of remapped blocks.
+    pub fn remaps(&self) -> usize {
+        let is_block = |entry: &Entry| matches!(entry, Entry::Block { .. });
+        self.entries
+            .iter()
+            .filter(|(_, entry)| is_block(entry))
+            .count()
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Why a tool could not do what it was asked to, and the exit status for it.
+
+use std::{
+    fmt,
+    io,
+    path::Path,
+    process::ExitCode, //
+};
+
+use remap_core::metadata::store::LoadError;
+
+/// Exit status: everything is as it should be.
+pub const GOOD: u8 = 0;
+/// Exit status: some copies are bad, but everything is there.
+pub const DEGRADED: u8 = 1;
+/// Exit status: the metadata cannot be used.
+pub const UNUSABLE: u8 = 2;
+/// Exit status: it could not be looked at.
+pub const UNDONE: u8 = 3;
+
+/// Why nothing came of it.
+#[derive(Debug)]
+pub enum Failure {
+    /// The metadata cannot be used.
+    Unusable(LoadError),
+    /// It could not be looked at.
+    Undone(String),
+}
+
+impl Failure {
+    /// What the system said of a file.
+    pub fn file(what: &str, path: &Path, error: &io::Error) -> Self {
+        Failure::Undone(format!("cannot {what} {}: {error}", path.display()))
+    }
+
+    /// The exit status.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Unusable(_) => UNUSABLE,
+            Failure::Undone(_) => UNDONE,
+        })
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Failure::Unusable(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Unusable(error) => error.fmt(f),
+            Failure::Undone(why) => f.write_str(why),
+        }
+    }
+}

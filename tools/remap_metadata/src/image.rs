@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files and block devices with a spare area in them.
+
+use std::{
+    fs::{
+        File,
+        OpenOptions, //
+    },
+    io::{
+        self,
+        Seek,
+        SeekFrom, //
+    },
+    os::unix::fs::{
+        FileExt,
+        FileTypeExt,
+        OpenOptionsExt, //
+    },
+    path::{
+        Path,
+        PathBuf, //
+    },
+};
+
+use clap::Args;
+use remap_core::metadata::{
+    page::Page,
+    store::Storage, //
+};
+use zerocopy::IntoBytes;
+
+use crate::failure::Failure;
+
+/// Bytes of a sector.
+const SECTOR: u64 = 512;
+
+/// Which area a tool is to look at.
+#[derive(Args, Clone, Debug)]
+pub struct Location {
+    /// An image of the spare device, or the device itself while nothing uses it
+    pub image: PathBuf,
+
+    /// Where the spare area starts, in sectors of 512 bytes
+    #[arg(long, value_name = "SECTOR", default_value_t = 0)]
+    pub start: u64,
+
+    /// How long it is, in sectors [default: up to the end]
+    #[arg(long, value_name = "SECTORS")]
+    pub length: Option<u64>,
+}
+
+/// An open area.
+#[derive(Debug)]
+pub struct Image {
+    file: File,
+    start: u64,
+    sectors: u64,
+}
+
+impl Location {
+    /// Opens the area for reading. A block device that somebody uses is refused.
+    pub fn open(&self) -> Result<Image, Failure> {
+        let path: &Path = &self.image;
+        let kind = std::fs::metadata(path)
+            .map_err(|error| Failure::file("look at", path, &error))?
+            .file_type();
+        let mut options = OpenOptions::new();
+        options.read(true);
+        if kind.is_block_device() {
+            options.custom_flags(libc::O_EXCL);
+        }
+        let file = options.open(path);
+        let mut file = file.map_err(|error| Failure::file("open", path, &error))?;
+        let end = file.seek(SeekFrom::End(0));
+        let end = end.map_err(|error| Failure::file("find the end of", path, &error))? / SECTOR;
+        let rest = end.saturating_sub(self.start);
+        let sectors = self.length.unwrap_or(rest);
+        if sectors > rest {
+            return Err(Failure::Undone(format!(
+                "{} has {rest} sectors from sector {} on, not {sectors}",
+                path.display(),
+                self.start
+            )));
+        }
+        Ok(Image {
+            file,
+            start: self.start,
+            sectors,
+        })
+    }
+}
+
+impl Image {
+    /// Sectors of the area.
+    pub fn sectors(&self) -> u64 {
+        self.sectors
+    }
+
+    fn offset(&self, sector: u64) -> io::Result<u64> {
+        let sector = self.start.checked_add(sector);
+        let offset = sector.and_then(|sector| sector.checked_mul(SECTOR));
+        offset.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
+    }
+}
+
+impl Storage for Image {
+    type Error = io::Error;
+
+    fn read(&mut self, sector: u64, pages: &mut [Page]) -> io::Result<()> {
+        let offset = self.offset(sector)?;
+        self.file.read_exact_at(pages.as_mut_bytes(), offset)
+    }
+
+    fn write(&mut self, sector: u64, page: &Page) -> io::Result<()> {
+        let offset = self.offset(sector)?;
+        self.file.write_all_at(page.as_bytes(), offset)?;
+        self.file.sync_data()
+    }
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the offline tools for spare areas share: images, and loading what is in them.
+//!
+//! The format itself is `remap_core::metadata`, the same files that the kernel module is built from.
+
+#![forbid(unsafe_code)]
+
+pub mod area;
+pub mod failure;
+pub mod image;
