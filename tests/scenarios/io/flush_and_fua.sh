@@ -37,8 +37,10 @@ FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
 class Log:
     """What was made durable on a device, from dm-log-writes, which logs a write when it is flushed."""
 
-    def __init__(self, disk, name):
-        self.disk, self.name, self.at = disk, name, 1
+    def __init__(self, path, name):
+        self.disk, self.name, self.at = Disk(path), name, 1
+        device = os.stat(path).st_rdev
+        self.inflight = f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/inflight"
 
     def news(self):
         """(sector, sectors, flags, data) of what was logged since the last call."""
@@ -52,10 +54,20 @@ class Log:
                 continue
             self.at += 1
             if flags & MARK:
-                return found
-            data = b"" if flags & DISCARD else b"".join(self.disk.read(self.at + n, 1) for n in range(sectors))
+                break
+            found.append((sector, sectors, flags, self.at))
             self.at += 0 if flags & DISCARD else sectors
-            found.append((sector, sectors, flags, data))
+        # Entries are written before their data, and nobody waits for either.
+        while self.is_busy():
+            time.sleep(0.01)
+        return [(sector, sectors, flags, self.data(at, sectors, flags)) for sector, sectors, flags, at in found]
+
+    def is_busy(self):
+        with open(self.inflight) as file:
+            return any(int(count) for count in file.read().split())
+
+    def data(self, at, sectors, flags):
+        return b"" if flags & DISCARD else b"".join(self.disk.read(at + n, 1) for n in range(sectors))
 
 
 def fua_of(entries):
@@ -69,7 +81,7 @@ def flushes(entries):
 control = Control()
 device = Disk("/dev/mapper/r0")
 durable = Disk("/dev/mapper/r0", os.O_DSYNC)
-main, spare = Log(Disk(sys.argv[1]), "main"), Log(Disk(sys.argv[2]), "spare")
+main, spare = Log(sys.argv[1], "main"), Log(sys.argv[2], "spare")
 device.write(0, pattern(1, 0, 64))
 device.flush()
 main.news(), spare.news()
