@@ -3,6 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
+MACHINES=uml
 TIMEOUT=150
 DESCRIPTION='32 workers keep 1024 bios in flight on a device that lets them.'
 

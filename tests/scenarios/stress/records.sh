@@ -42,10 +42,11 @@ test() {
 	local file
 	expect_equal "$(cat $debug_stress/results.json)" '{}'
 	make_stress_device
-	stress_write stress_test_start '4 2 2500'
+	stress_write stress_test_start '4 2 600000'
 	sleep 0.5
 	compare RUNNING
-	wait_for_stress 60
+	stress_write stress_test_stop 1
+	run_stress 4 2 2500
 	compare STOPPED
 	# The module stays while somebody has one of them open, and goes after.
 	remove_mapped stress
