@@ -13,7 +13,7 @@ test() {
 	message stress remap 20000 400 >/dev/null
 	before=$(message stress list)
 	contents=$(checksum /dev/mapper/stress)
-	run_stress 5 4 "$(scaled 3000)"
+	run_stress 5 4 3000
 	expect_sound
 	expect_equal "$(message stress list)" "$before" 'remaps after the test'
 	(($(counter stress manual_remaps) > 60)) || fail 'hardly any block was remapped'
