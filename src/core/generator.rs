@@ -169,12 +169,7 @@ impl Operation {
 #[derive(Clone, Debug)]
 pub struct Generator {
     random: Random,
-    read_percent: u8,
-    random_percent: u8,
-    hot_percent: u8,
-    zero_percent: u8,
-    durable: bool,
-    flush_every: u32,
+    stream: Stream,
     unflushed: u32,
     /// Sizes in sectors, and the sum of the weights up to each.
     sizes: [(u32, u32); BlockSizes::MOST],
@@ -202,12 +197,7 @@ impl Generator {
         }
         Self {
             random: Random::new(plan.workload.seed, u64::from(worker)),
-            read_percent: stream.read_percent,
-            random_percent: stream.random_percent,
-            hot_percent: stream.hot_percent,
-            zero_percent: stream.zero_percent,
-            durable: stream.durable,
-            flush_every: stream.flush_every,
+            stream: *stream,
             unflushed: 0,
             sizes,
             count,
@@ -222,7 +212,7 @@ impl Generator {
     /// device and is aligned to logical blocks; a random one is aligned to its own size within its
     /// region.
     pub fn next_operation(&mut self, write_percent: Option<u8>) -> Operation {
-        if self.flush_every > 0 && self.unflushed >= self.flush_every {
+        if self.stream.flush_every > 0 && self.unflushed >= self.stream.flush_every {
             self.unflushed = 0;
             return Operation {
                 action: Action::Flush,
@@ -230,10 +220,11 @@ impl Generator {
                 sectors: 0,
             };
         }
-        let reads =
-            write_percent.map_or(self.read_percent, |percent| 100_u8.saturating_sub(percent));
+        let reads = write_percent.map_or(self.stream.read_percent, |percent| {
+            100_u8.saturating_sub(percent)
+        });
         let action = self.draw_action(reads);
-        let random = self.random.chance(self.random_percent);
+        let random = self.random.chance(self.stream.random_percent);
         let sectors = self.draw_size();
         let sector = if random {
             self.draw_place(sectors)
@@ -252,9 +243,9 @@ impl Generator {
             return Action::Read;
         }
         self.unflushed = self.unflushed.saturating_add(1);
-        if self.zero_percent > 0 && self.random.chance(self.zero_percent) {
+        if self.stream.zero_percent > 0 && self.random.chance(self.stream.zero_percent) {
             Action::Zero
-        } else if self.durable {
+        } else if self.stream.durable {
             Action::DurableWrite
         } else {
             Action::Write
@@ -279,8 +270,8 @@ impl Generator {
     fn draw_place(&mut self, sectors: u32) -> u64 {
         let size = u64::from(sectors.max(1));
         let places = self.region.len() / size;
-        let hot = if self.hot_percent > 0 && self.random.chance(HOT_PERCENT) {
-            hundredth(places, self.hot_percent.min(100)).max(1)
+        let hot = if self.stream.hot_percent > 0 && self.random.chance(HOT_PERCENT) {
+            hundredth(places, self.stream.hot_percent.min(100)).max(1)
         } else {
             places
         };

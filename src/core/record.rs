@@ -83,6 +83,18 @@ impl<'a> Members<'a> {
         enclosed(self.out, ('{', '}'), members)
     }
 
+    fn optional_object<T>(
+        &mut self,
+        key: &str,
+        value: Option<&T>,
+        members: fn(&T, &mut Members<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        match value {
+            Some(value) => self.object(key, |json| members(value, json)),
+            None => self.number(key, "null"),
+        }
+    }
+
     fn array(
         &mut self,
         key: &str,
@@ -138,16 +150,8 @@ pub fn results(run: Option<&Measurement>, out: &mut dyn Write) -> fmt::Result {
         };
         configuration(run, json)?;
         figures(run, json)?;
-        json.key("integrity")?;
-        match &run.integrity {
-            Some(integrity) => enclosed(json.out, ('{', '}'), |json| checked(integrity, json))?,
-            None => json.out.write_str("null")?,
-        }
-        json.key("engine")?;
-        match &run.engine {
-            Some(engine) => enclosed(json.out, ('{', '}'), |json| remapped(engine, json))?,
-            None => json.out.write_str("null")?,
-        }
+        json.optional_object("integrity", run.integrity.as_ref(), checked)?;
+        json.optional_object("engine", run.engine.as_ref(), remapped)?;
         json.object("resources", |json| used(&run.resources, json))?;
         json.object("regression", |json| compared(&run.regression, json))?;
         verdict(run, json)
@@ -191,10 +195,8 @@ fn figures(run: &Measurement, json: &mut Members<'_>) -> fmt::Result {
         ("read_latency", Some(&run.read)),
         ("write_latency", Some(&run.write)),
     ] {
-        match summary.filter(|summary| summary.count > 0) {
-            Some(summary) => json.object(key, |json| percentiles(summary, json))?,
-            None => json.number(key, "null")?,
-        }
+        let known = summary.filter(|summary| summary.count > 0);
+        json.optional_object(key, known, percentiles)?;
     }
     json.optional("peak_bytes_per_second", run.peak_bytes_per_second)?;
     json.optional("latency_variation_basis_points", run.variation)?;

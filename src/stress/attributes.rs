@@ -7,7 +7,7 @@ use core::fmt::Write;
 
 use kernel::{
     prelude::*,
-    sync::ArcBorrow, //
+    str::CStr, //
 };
 use remap_core::{
     record,
@@ -33,6 +33,23 @@ use super::manager::{
     Manager, //
 };
 
+/// A file that starts the test that `$parse` makes of the text, with random numbers of its own.
+macro_rules! test {
+    ($name:literal, $parse:expr) => {
+        Attribute::control(
+            {
+                const NAME: &CStr = $name;
+                NAME
+            },
+            |manager, text| {
+                let file = $name.to_str()?;
+                let test = $parse(text, random_u64()).map_err(|why| invalid(file, why))?;
+                Manager::start(manager, file, &test)
+            },
+        )
+    };
+}
+
 /// The files of sysfs.
 pub(super) static TABLE: &[Attribute<Manager>] = &[
     Attribute::control(c"set_target", |manager, text| {
@@ -40,9 +57,7 @@ pub(super) static TABLE: &[Attribute<Manager>] = &[
         let device = DeviceName::parse(text).map_err(|why| invalid(file, why))?;
         manager.set_target(file, &device)
     }),
-    Attribute::control(c"stress_test_start", |manager, text| {
-        start(manager, "stress_test_start", StressTest::start, text)
-    }),
+    test!(c"stress_test_start", StressTest::start),
     Attribute::control(c"stress_test_stop", |manager, text| {
         request::parse_trigger(text).map_err(|why| invalid("stress_test_stop", why))?;
         manager.stop()
@@ -52,65 +67,17 @@ pub(super) static TABLE: &[Attribute<Manager>] = &[
         let adjustment = Adjustment::parse(text).map_err(|why| invalid(file, why))?;
         manager.adjust(file, &adjustment)
     }),
-    Attribute::control(c"quick_validation", |manager, text| {
-        start(
-            manager,
-            "quick_validation",
-            StressTest::quick_validation,
-            text,
-        )
-    }),
-    Attribute::control(c"regression_test", |manager, text| {
-        start(
-            manager,
-            "regression_test",
-            StressTest::regression_test,
-            text,
-        )
-    }),
-    Attribute::control(c"memory_pressure_test", |manager, text| {
-        start(
-            manager,
-            "memory_pressure_test",
-            StressTest::memory_pressure_test,
-            text,
-        )
-    }),
-    Attribute::control(c"high_concurrency_stress", |manager, text| {
-        start(
-            manager,
-            "high_concurrency_stress",
-            StressTest::high_concurrency_stress,
-            text,
-        )
-    }),
-    Attribute::control(c"tb_scale_validation", |manager, text| {
-        start(
-            manager,
-            "tb_scale_validation",
-            StressTest::tb_scale_validation,
-            text,
-        )
-    }),
-    Attribute::control(c"endurance_test", |manager, text| {
-        start(manager, "endurance_test", StressTest::endurance_test, text)
-    }),
-    Attribute::control(c"production_workload", |manager, text| {
-        start(
-            manager,
-            "production_workload",
-            StressTest::production_workload,
-            text,
-        )
-    }),
-    Attribute::control(c"custom_workload", |manager, text| {
-        start(
-            manager,
-            "custom_workload",
-            StressTest::custom_workload,
-            text,
-        )
-    }),
+    test!(c"quick_validation", StressTest::quick_validation),
+    test!(c"regression_test", StressTest::regression_test),
+    test!(c"memory_pressure_test", StressTest::memory_pressure_test),
+    test!(
+        c"high_concurrency_stress",
+        StressTest::high_concurrency_stress
+    ),
+    test!(c"tb_scale_validation", StressTest::tb_scale_validation),
+    test!(c"endurance_test", StressTest::endurance_test),
+    test!(c"production_workload", StressTest::production_workload),
+    test!(c"custom_workload", StressTest::custom_workload),
     Attribute::setting(
         c"baseline",
         |manager, text| {
@@ -163,15 +130,4 @@ pub(super) static RECORDS: &[Document<Manager>] = &[
 
 fn invalid(file: &str, why: Refusal) -> Error {
     refuse(file, format_args!("{why}"), EINVAL)
-}
-
-/// Starts what `parse` makes of the text, a test with random numbers of its own.
-fn start(
-    manager: ArcBorrow<'_, Manager>,
-    file: &str,
-    parse: fn(&[u8], u64) -> Result<StressTest, Refusal>,
-    text: &[u8],
-) -> Result {
-    let test = parse(text, random_u64()).map_err(|why| invalid(file, why))?;
-    Manager::start(manager, file, &test)
 }
