@@ -47,9 +47,54 @@ impl Health {
     }
 }
 
+/// How the metadata of a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetadataState {
+    /// The table keeps none.
+    None,
+    /// Every copy is as it should be.
+    Ok,
+    /// A copy was bad, and has been rewritten or could not be.
+    Degraded,
+    /// It cannot be written: nothing is remapped or moved back before it can.
+    Failed,
+}
+
+impl MetadataState {
+    const ALL: [Self; 4] = [Self::None, Self::Ok, Self::Degraded, Self::Failed];
+
+    /// The word that `dmsetup status` shows.
+    pub const fn word(self) -> &'static str {
+        match self {
+            MetadataState::None => "none",
+            MetadataState::Ok => "ok",
+            MetadataState::Degraded => "degraded",
+            MetadataState::Failed => "failed",
+        }
+    }
+
+    /// The state as a number, to be kept where others look without a lock.
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+
+    /// The state of that number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.get(number as usize).copied()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn states_are_the_same_as_numbers() {
+        for state in MetadataState::ALL {
+            assert_eq!(MetadataState::from_number(state.number()), Some(state));
+        }
+        assert_eq!(MetadataState::from_number(4), None);
+    }
 
     #[test]
     fn the_gravest_word_is_shown() {

@@ -27,6 +27,8 @@ pub enum Message {
     },
     /// Moves every block back.
     Clear,
+    /// Makes the metadata durable.
+    Save,
     /// Prints the statistics.
     Stats,
     /// Sets the statistics to zero.
@@ -90,9 +92,10 @@ impl Message {
                 max: number(max)?,
             }),
             [b"clear"] => Ok(Message::Clear),
+            [b"save"] => Ok(Message::Save),
             [b"stats"] => Ok(Message::Stats),
             [b"stats", b"reset"] => Ok(Message::ResetStats),
-            [b"ping" | b"verify" | b"list" | b"clear" | b"stats", ..] => Err(Refusal {
+            [b"ping" | b"verify" | b"list" | b"clear" | b"save" | b"stats", ..] => Err(Refusal {
                 argument: command,
                 error: Error::ArgumentCount,
             }),
@@ -177,6 +180,7 @@ mod tests {
         );
         assert_eq!(parse("list 7 3"), Ok(Message::List { from: 7, max: 3 }));
         assert_eq!(parse("clear"), Ok(Message::Clear));
+        assert_eq!(parse("save"), Ok(Message::Save));
         assert_eq!(parse("stats"), Ok(Message::Stats));
         assert_eq!(parse("stats reset"), Ok(Message::ResetStats));
     }
@@ -204,6 +208,7 @@ mod tests {
             ("remap 1 2 3", Error::ArgumentCount),
             ("ping 1", Error::ArgumentCount),
             ("stats all", Error::ArgumentCount),
+            ("save now", Error::ArgumentCount),
             ("remap x", Error::Number(decimal::Error::NotDecimal)),
             ("remap -1", Error::Number(decimal::Error::NotDecimal)),
             (

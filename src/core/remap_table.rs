@@ -34,6 +34,9 @@ pub trait Tree {
 
     /// The first entry at or behind `block`.
     fn at_or_after(&self, block: u64) -> Option<(u64, u32)>;
+
+    /// Calls `visit` with every entry in order, while it wants more.
+    fn each(&self, visit: impl FnMut(u64, u32) -> bool);
 }
 
 /// Why a block cannot begin to move.
@@ -66,6 +69,39 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
             spares,
             occupancy: Occupancy::default(),
         }
+    }
+
+    /// Adds an entry that was there before, without an index that knows it: [`Self::fill`] has to
+    /// follow. `false` where `block` has a slot already, or another block has this one.
+    pub fn restore(&mut self, block: u64, slot: u32, node: T::Node) -> bool {
+        if self.tree.get(block).is_some() || !self.spares.take(slot) {
+            return false;
+        }
+        self.tree.insert(block, slot, node);
+        self.entries = self.entries.saturating_add(1);
+        true
+    }
+
+    /// Never gives `slot` to a block. `false` where a block has it.
+    pub fn set_aside(&mut self, slot: u32) -> bool {
+        self.spares.take(slot)
+    }
+
+    /// Tells an empty index of all entries; `lost` says which blocks have lost sectors. `false` where
+    /// it is too small.
+    pub fn fill<W>(&mut self, index: &Index<W>, lost: impl Fn(u64) -> bool) -> bool
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        let occupancy = &mut self.occupancy;
+        let mut fits = true;
+        self.tree.each(|block, slot| {
+            let lost = lost(block);
+            fits = index.has_room(occupancy, 1)
+                && index.set(block, Route::Spare { slot, lost }, occupancy);
+            fits
+        });
+        fits
     }
 
     /// Number of remapped blocks.
@@ -189,13 +225,13 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         }
     }
 
-    /// `block`, which has no lost sectors, stays in its slot.
-    pub fn cancel_unremap<W>(&mut self, index: &Index<W>, block: u64)
+    /// `block` stays in its slot, where readers have to look out for lost sectors or not.
+    pub fn cancel_unremap<W>(&mut self, index: &Index<W>, block: u64, lost: bool)
     where
         W: AsRef<[AtomicU64]>,
     {
         if let Some(slot) = self.tree.get(block) {
-            let route = Route::Spare { slot, lost: false };
+            let route = Route::Spare { slot, lost };
             index.set(block, route, &mut self.occupancy);
         }
     }
@@ -237,6 +273,10 @@ mod tests {
             self.range(block..)
                 .next()
                 .map(|(block, slot)| (*block, *slot))
+        }
+
+        fn each(&self, mut visit: impl FnMut(u64, u32) -> bool) {
+            let _ = self.iter().all(|(block, slot)| visit(*block, *slot));
         }
     }
 
@@ -317,7 +357,7 @@ mod tests {
                             table.finish_unremap(&readers, block);
                             model.remove(&block);
                         } else {
-                            table.cancel_unremap(&readers, block);
+                            table.cancel_unremap(&readers, block, false);
                         }
                     }
                 }

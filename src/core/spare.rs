@@ -51,6 +51,22 @@ impl<S: AsRef<[u64]> + AsMut<[u64]>> SpareMap<S> {
         Some(slot)
     }
 
+    /// Takes a certain slot. `false`, with nothing changed, where it is taken already.
+    pub fn take(&mut self, slot: u32) -> bool {
+        if slot >= self.slots {
+            return false;
+        }
+        let Some(word) = self.taken.as_mut().get_mut(slot as usize / 64) else {
+            return false;
+        };
+        if *word >> (slot % 64) & 1 == 1 {
+            return false;
+        }
+        *word |= 1 << (slot % 64);
+        self.free = self.free.saturating_sub(1);
+        true
+    }
+
     /// Gives a slot back. `false`, with nothing changed, where it is not taken.
     pub fn release(&mut self, slot: u32) -> bool {
         if slot >= self.slots {
@@ -114,14 +130,23 @@ mod tests {
         #[test]
         fn agrees_with_a_set(
             slots in 1..300_u32,
-            steps in prop::collection::vec(prop::option::of(0..300_u32), 0..600),
+            steps in prop::collection::vec(
+                (prop::option::of(0..300_u32), prop::bool::weighted(0.2)),
+                0..600,
+            ),
         ) {
             let mut map = SpareMap::new(vec![0; words_for(slots)], slots).unwrap();
             let mut taken = BTreeSet::new();
             for step in steps {
                 match step {
-                    Some(slot) => prop_assert_eq!(map.release(slot), taken.remove(&slot)),
-                    None => match map.allocate() {
+                    (Some(slot), true) => {
+                        let free = slot < slots && taken.insert(slot);
+                        prop_assert_eq!(map.take(slot), free);
+                    }
+                    (Some(slot), false) => {
+                        prop_assert_eq!(map.release(slot), taken.remove(&slot));
+                    }
+                    (None, _) => match map.allocate() {
                         Some(slot) => {
                             prop_assert!(slot < slots);
                             prop_assert!(taken.insert(slot));

@@ -16,6 +16,7 @@
 #include <linux/kthread.h>
 #include <linux/percpu.h>
 #include <linux/sysfs.h>
+#include <linux/workqueue.h>
 
 static const u8 REMAP_CONST_BLK_STS_OK = (__force u8)BLK_STS_OK;
 static const u8 REMAP_CONST_BLK_STS_AGAIN = (__force u8)BLK_STS_AGAIN;

@@ -10,12 +10,16 @@ use core::ptr::NonNull;
 use kernel::{
     error::to_result,
     prelude::*,
+    str::CStr,
     sync::aref::AlwaysRefCounted,
     types::Opaque, //
 };
 use remap_core::geometry::SectorRange;
 
-use super::bindings;
+use super::{
+    bindings,
+    device_mapper::MappedDevice, //
+};
 
 /// A block device: a whole disk or a partition (`struct block_device`).
 ///
@@ -90,6 +94,29 @@ impl BlockDevice {
     pub(crate) fn same_disk(&self, other: &BlockDevice) -> bool {
         // SAFETY: Both devices are valid, and their disks never change.
         unsafe { (*self.as_ptr()).bd_disk == (*other.as_ptr()).bd_disk }
+    }
+
+    /// Calls `with` with what tells the device from others, wherever it is connected: the UUID of a
+    /// partition or a mapped device, or the unique identifier of a disk; with nothing where it has
+    /// none. May sleep.
+    pub(crate) fn with_identity<R>(&self, with: impl FnOnce(&[u8]) -> R) -> R {
+        // SAFETY: The device is valid, and its name stays as long as it is.
+        let partition = unsafe { bindings::bdev_partition_uuid(self.as_ptr()) };
+        if let Some(uuid) = NonNull::new(partition.cast_mut()) {
+            // SAFETY: The text is terminated.
+            return with(unsafe { CStr::from_char_ptr(uuid.as_ptr()) }.to_bytes());
+        }
+        // SAFETY: The number of a device never changes.
+        let number = unsafe { (*self.as_ptr()).bd_dev };
+        let mut uuid = [0_u8; bindings::DM_UUID_LEN as usize];
+        if MappedDevice::uuid(number, &mut uuid) {
+            let len = uuid.iter().position(|&byte| byte == 0).unwrap_or(0);
+            return with(uuid.get(..len).unwrap_or(&[]));
+        }
+        let mut id = [0_u8; 16];
+        // SAFETY: There are 16 bytes to write.
+        let len = unsafe { bindings::bdev_unique_id(self.as_ptr(), id.as_mut_ptr()) };
+        with(id.get(..len as usize).unwrap_or(&[]))
     }
 
     /// Smallest unit that can be read or written, in sectors.

@@ -11,8 +11,9 @@
 //!   made as a [`MapBio`] and has to turn it into a [`Mapping`]: redirected, refused, or taken
 //!   over as a [`HeldBio`].
 //! * A clone that was redirected belongs to the block layer until it ends, and passes
-//!   [`Target::end_io`] on the way back. A [`HeldBio`] belongs to the target, which must submit
-//!   it or end it; it is ended with an error when dropped.
+//!   [`Target::end_io`] on the way back, which may keep it as a [`HeldBio`] once more. A
+//!   [`HeldBio`] belongs to the target, which must submit it or end it; it is ended with an error
+//!   when dropped.
 //!
 //! Suspending: `presuspend` (bios still flow), then device-mapper waits for every clone. Resuming: `preresume`, which may fail, then `resume`. At the swap of tables the
 //! order is: new `preresume` and `resume`, old destroyed.
@@ -58,6 +59,7 @@ pub(crate) use bio::{
     BioTag,
     BlockStatus,
     EndedBio,
+    Ending,
     HeldBio,
     HeldBios,
     MapBio,
@@ -91,7 +93,7 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     /// A bio that was redirected, or held and then ended, comes back with `status`.
     ///
     /// `target` costs a few loads when it is looked at, which not every bio's end has to do.
-    fn end_io(target: TargetRef<'_, Self>, bio: EndedBio<'_, Self>, status: BlockStatus);
+    fn end_io(target: TargetRef<'_, Self>, bio: EndedBio<'_, Self>, status: BlockStatus) -> Ending;
 
     /// The device is about to be suspended; held bios must end in bounded time from now on.
     fn presuspend(&self);
@@ -264,22 +266,37 @@ impl MappedDevice {
     /// May sleep.
     pub(crate) fn name<R>(number: DeviceNumber, with: impl FnOnce(&[u8]) -> R) -> Option<R> {
         let mut name = [0_u8; bindings::DM_NAME_LEN as usize];
-        // SAFETY: Any number may be asked for.
-        let md = unsafe { bindings::dm_get_md(number.major << 20 | number.minor) };
-        if md.is_null() {
-            return None;
-        }
-        // SAFETY: `md` is referenced, and the name has room for DM_NAME_LEN bytes.
-        let error = unsafe {
-            bindings::dm_copy_name_and_uuid(md, name.as_mut_ptr().cast(), core::ptr::null_mut())
-        };
-        // SAFETY: We have the reference that dm_get_md() took.
-        unsafe { bindings::dm_put(md) };
-        if error != 0 {
+        let mut uuid = [0_u8; bindings::DM_UUID_LEN as usize];
+        if !Self::names(number.major << 20 | number.minor, &mut name, &mut uuid) {
             return None;
         }
         let len = name.iter().position(|&byte| byte == 0)?;
         Some(with(name.get(..len)?))
+    }
+
+    /// The UUID of the mapped device with that number of the kernel's, with zeros behind it; `false`
+    /// where it is no mapped device. May sleep.
+    pub(super) fn uuid(number: u32, uuid: &mut [u8; bindings::DM_UUID_LEN as usize]) -> bool {
+        Self::names(number, &mut [0_u8; bindings::DM_NAME_LEN as usize], uuid)
+    }
+
+    fn names(
+        number: u32,
+        name: &mut [u8; bindings::DM_NAME_LEN as usize],
+        uuid: &mut [u8; bindings::DM_UUID_LEN as usize],
+    ) -> bool {
+        // SAFETY: Any number may be asked for.
+        let md = unsafe { bindings::dm_get_md(number) };
+        if md.is_null() {
+            return false;
+        }
+        // SAFETY: `md` is referenced, and name and UUID have room for what they may have.
+        let error = unsafe {
+            bindings::dm_copy_name_and_uuid(md, name.as_mut_ptr().cast(), uuid.as_mut_ptr().cast())
+        };
+        // SAFETY: We have the reference that dm_get_md() took.
+        unsafe { bindings::dm_put(md) };
+        error == 0
     }
 }
 
@@ -480,9 +497,9 @@ impl<T: Target> Callbacks<T> {
                 target,
                 EndedBio::from_raw(bio),
                 BlockStatus::from_raw(*error),
-            );
+            )
+            .into_raw()
         }
-        bindings::DM_ENDIO_DONE as ffi::c_int
     }
 
     /// Suspends.

@@ -41,6 +41,14 @@ impl IoBuffer {
         }
     }
 
+    /// Copies the buffer from its sector `at` on to `data`, as far as the buffer goes.
+    pub(crate) fn get(&self, at: usize, data: &mut [u8]) {
+        let first = at.saturating_mul(512).min(self.0.len());
+        for (to, from) in data.iter_mut().zip(self.0.get(first..).unwrap_or(&[])) {
+            *to = *from;
+        }
+    }
+
     /// Zeroes `sectors` sectors from `at` on, as far as the buffer goes.
     pub(crate) fn zero(&mut self, at: usize, sectors: usize) {
         let first = at.saturating_mul(512).min(self.0.len());
@@ -100,6 +108,19 @@ impl IoClient {
         at: usize,
     ) -> Result {
         self.transfer(bindings::REQ_OP_WRITE, device, range, buffer, at)
+    }
+
+    /// The same, and durable when it returns, with whatever was written to the device before.
+    pub(crate) fn write_durably(
+        &self,
+        device: &BlockDevice,
+        range: SectorRange,
+        buffer: &mut IoBuffer,
+        at: usize,
+    ) -> Result {
+        let durable = bindings::REQ_PREFLUSH | bindings::REQ_FUA;
+        let operation = bindings::REQ_OP_WRITE | durable;
+        self.transfer(operation, device, range, buffer, at)
     }
 
     fn transfer(

@@ -17,3 +17,4 @@
 #include "helpers/sysfs.c"
 #include "helpers/system_memory.c"
 #include "helpers/wait.c"
+#include "helpers/work_queue.c"

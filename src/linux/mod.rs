@@ -6,6 +6,7 @@
 //! remapping.
 
 pub(crate) mod block_device;
+pub(crate) mod checksum;
 pub(crate) mod debugfs;
 pub(crate) mod device_mapper;
 pub(crate) mod dm_io;
@@ -23,6 +24,7 @@ pub(crate) mod sysfs;
 pub(crate) mod system_memory;
 pub(crate) mod text;
 pub(crate) mod wait;
+pub(crate) mod work_queue;
 pub(crate) mod zeroed;
 
 /// What bindgen makes of `bindings.h` and `helpers.c`, together with `kernel::bindings`.

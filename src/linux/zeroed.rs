@@ -9,6 +9,7 @@ use kernel::{
 use remap_core::{
     histogram::Histogram,
     measurement::Charts,
+    metadata::page::Page,
     trend::Trend, //
 };
 
@@ -43,3 +44,5 @@ unsafe impl EmptyIsZero for Histogram {}
 unsafe impl EmptyIsZero for Trend {}
 // SAFETY: As above.
 unsafe impl EmptyIsZero for Charts {}
+// SAFETY: Bytes only; a page of zeros is a blank one.
+unsafe impl<const N: usize> EmptyIsZero for [Page; N] {}

@@ -5,9 +5,11 @@
 use core::sync::atomic::AtomicU64;
 
 use kernel::{
+    impl_has_work,
     new_mutex,
     new_spinlock,
     new_spinlock_irq,
+    new_work,
     prelude::*,
     sync::{
         aref::ARef,
@@ -19,7 +21,8 @@ use kernel::{
         Mutex,
         SpinLock,
         SpinLockIrq, //
-    }, //
+    },
+    workqueue::Work, //
 };
 use remap_core::{
     counters::Counters,
@@ -28,12 +31,14 @@ use remap_core::{
         BlockSize,
         SectorRange, //
     },
+    health::MetadataState,
     histogram::Histogram,
     index::Index, //
 };
 
 use super::{
     lost::LostBlocks,
+    metadata::Begun,
     relocation::{
         Mover,
         State, //
@@ -77,9 +82,10 @@ pub(super) type ReaderIndex = Index<Words>;
 ///
 /// * `mover` is held for the length of a relocation pass, I/O and waits included. It owns the
 ///   state of the table and the right to change it, so whoever holds it knows that no block is
-///   on its way.
+///   on its way. Metadata is part of it.
 /// * `remaps` guards the ordered table and the free slots. Held shortly, without I/O.
 /// * `held` guards the bios that wait for a block. Taken in process context only.
+/// * `filled` guards the bios that wait for metadata. Taken in end_io, so with interrupts off.
 /// * `lost` guards the lost sectors. Taken in end_io as well, so with interrupts off.
 #[pin_data]
 pub(crate) struct LiveTable {
@@ -89,7 +95,8 @@ pub(crate) struct LiveTable {
     pub(super) begin: u64,
     pub(super) block: BlockSize,
     pub(super) main_start: u64,
-    pub(super) spare_start: u64,
+    /// Where the slots start on the spare device.
+    pub(super) slots_start: u64,
     pub(super) main: ARef<BlockDevice>,
     pub(super) spare: ARef<BlockDevice>,
     pub(super) statistics: Statistics,
@@ -99,6 +106,8 @@ pub(crate) struct LiveTable {
     pub(super) number: DeviceNumber,
     /// Number of entries of `remaps`, for those who must not wait.
     pub(super) entries: Atomic<u32>,
+    /// The metadata's state as a number, for those who must not wait.
+    metadata_state: Atomic<u32>,
     /// How many wait for the mover and want a range to stop after the pass that is under way.
     pub(super) impatient: Atomic<u32>,
     #[pin]
@@ -112,6 +121,15 @@ pub(crate) struct LiveTable {
     pub(super) held: SpinLock<HeldBios<RemapTarget>>,
     #[pin]
     pub(super) lost: SpinLockIrq<LostBlocks>,
+    /// Writes that gave lost sectors contents, and are acknowledged when metadata says so.
+    #[pin]
+    pub(super) filled: SpinLockIrq<HeldBios<RemapTarget>>,
+    #[pin]
+    pub(super) filling: Work<LiveTable>,
+}
+
+impl_has_work! {
+    impl HasWork<Self> for LiveTable { self.filling }
 }
 
 /// Number of blocks in `sectors` sectors, one at the end that may be cut short included.
@@ -123,44 +141,62 @@ pub(super) fn blocks(sectors: u64, block: BlockSize) -> u64 {
 pub(super) struct Parts {
     pub(super) begin: u64,
     pub(super) sectors: u64,
-    pub(super) block: BlockSize,
     pub(super) main: ARef<BlockDevice>,
     pub(super) main_start: u64,
     pub(super) spare: ARef<BlockDevice>,
     pub(super) spare_start: u64,
-    pub(super) slots: u32,
     pub(super) read_only: bool,
     pub(super) number: DeviceNumber,
+    pub(super) begun: Begun,
 }
 
 impl LiveTable {
-    /// An empty table. May sleep.
+    /// A table with what it begins with. May sleep.
+    #[inline(never)]
     pub(super) fn new(parts: Parts) -> Result<Arc<Self>> {
-        let remaps = Remaps::new(parts.slots)?;
-        let (gate, drain) = Gate::new(Remaps::index(0, blocks(parts.sectors, parts.block))?)?;
-        let mover = Mover::new(parts.block, drain)?;
+        let Begun {
+            mut remaps,
+            lost,
+            block,
+            slots,
+            first_slot,
+            metadata,
+        } = parts.begun;
+        let entries = remaps.table.entries();
+        let index = Remaps::index(entries as usize, blocks(parts.sectors, block))?;
+        if !remaps.table.fill(&index, |block| lost.has(block)) {
+            return Err(EINVAL);
+        }
+        let (gate, drain) = Gate::new(index)?;
+        let state = metadata
+            .as_ref()
+            .map_or(MetadataState::None, |metadata| metadata.state());
+        let mover = Mover::new(block, drain, metadata)?;
         let statistics = Statistics::new()?;
         Arc::pin_init(
             pin_init!(Self {
                 gate,
                 begin: parts.begin,
-                block: parts.block,
+                block,
                 main_start: parts.main_start,
-                spare_start: parts.spare_start,
+                slots_start: parts.spare_start.saturating_add(first_slot),
                 main: parts.main,
                 spare: parts.spare,
                 statistics,
                 sectors: parts.sectors,
-                slots: parts.slots,
+                slots,
                 read_only: parts.read_only,
                 number: parts.number,
-                entries: Atomic::new(0),
+                entries: Atomic::new(entries),
+                metadata_state: Atomic::new(state.number()),
                 impatient: Atomic::new(0),
                 mover <- new_mutex!(mover, "dm_remap::mover"),
                 remaps <- new_mutex!(remaps, "dm_remap::remaps"),
                 reset_at <- new_mutex!(Counters::default(), "dm_remap::reset_at"),
                 held <- new_spinlock!(HeldBios::new(), "dm_remap::held"),
-                lost <- new_spinlock_irq!(LostBlocks::new(), "dm_remap::lost"),
+                lost <- new_spinlock_irq!(lost, "dm_remap::lost"),
+                filled <- new_spinlock_irq!(HeldBios::new(), "dm_remap::filled"),
+                filling <- new_work!("dm_remap::filling"),
             }),
             GFP_KERNEL,
         )
@@ -205,6 +241,29 @@ impl LiveTable {
     /// Number of spare blocks, free or not.
     pub(crate) fn spare_blocks(&self) -> u64 {
         u64::from(self.slots)
+    }
+
+    /// How the metadata is. Does not wait.
+    pub(super) fn metadata_state(&self) -> MetadataState {
+        MetadataState::from_number(self.metadata_state.load(Relaxed)).unwrap_or(MetadataState::None)
+    }
+
+    /// Shows how the metadata is now, to those who have not locked the mover. A change for the worse
+    /// is worth a line in the log.
+    pub(super) fn show_metadata_state(&self, mover: &Mover) {
+        let state = mover
+            .metadata
+            .as_ref()
+            .map_or(MetadataState::None, |metadata| metadata.state());
+        let before = self.metadata_state.load(Relaxed);
+        self.metadata_state.store(state.number(), Relaxed);
+        if state.number() > before {
+            pr_err!(
+                "{}: metadata is {}\n",
+                format_args!("{}", self.number),
+                state.word()
+            );
+        }
     }
 
     /// What `dmsetup` shows: what was counted since the table was loaded or the counters reset.

@@ -11,10 +11,15 @@ use kernel::{
 };
 use remap_core::lost::LostSectors;
 
-/// Blocks with lost sectors. There are few of them, so each may cost some memory.
+/// Blocks whose bios have to be looked at: those with lost sectors, and those that are unsaved.
+///
+/// A block is *unsaved* when its metadata may say that it is on main or that it is on the spare.
+/// Both have the same contents, so it can be read; it cannot be written before it is decided.
 pub(super) struct LostBlocks {
+    /// There are few of them, so each may cost some memory.
     blocks: RBTree<u64, KBox<LostSectors>>,
     sectors: u64,
+    unsaved: KVec<u64>,
 }
 
 /// The lost sectors of one block, with the memory to remember them.
@@ -34,12 +39,38 @@ impl NewLost {
 }
 
 impl LostBlocks {
-    /// Nothing is lost.
-    pub(super) fn new() -> Self {
-        Self {
+    /// Nothing is lost. `unsaved` is the most blocks that may become so together. May sleep.
+    pub(super) fn new(unsaved: usize) -> Result<Self> {
+        Ok(Self {
             blocks: RBTree::new(),
             sectors: 0,
+            unsaved: KVec::with_capacity(unsaved, GFP_KERNEL)?,
+        })
+    }
+
+    /// Remembers that `block` is unsaved. Allocates nothing: where there is no room for it, `false`.
+    pub(super) fn set_unsaved(&mut self, block: u64) -> bool {
+        self.unsaved.push_within_capacity(block).is_ok()
+    }
+
+    /// Whether `block` is unsaved.
+    pub(super) fn is_unsaved(&self, block: u64) -> bool {
+        self.unsaved.contains(&block)
+    }
+
+    /// The flags of `block` as `list` shows them.
+    pub(super) fn flags(&self, block: u64) -> &'static str {
+        match (self.has(block), self.is_unsaved(block)) {
+            (false, false) => "-",
+            (true, false) => "lost",
+            (false, true) => "unsaved",
+            (true, true) => "lost,unsaved",
         }
+    }
+
+    /// What was uncertain is decided.
+    pub(super) fn set_saved(&mut self) {
+        self.unsaved.clear();
     }
 
     /// Number of lost sectors.
@@ -76,6 +107,16 @@ impl LostBlocks {
             let found = before.saturating_sub(lost.count());
             self.sectors = self.sectors.saturating_sub(u64::from(found));
         }
+    }
+
+    /// The lost sectors of `block` when the `len` ones from `first` on will have been written.
+    pub(super) fn without(&self, block: u64, first: u32, len: u32) -> LostSectors {
+        let mut lost = match self.blocks.get(&block) {
+            Some(lost) => (**lost).clone(),
+            None => LostSectors::NONE,
+        };
+        lost.written(first, len);
+        lost
     }
 
     /// Takes the entry of `block` out where none of its sectors is lost any more; the caller

@@ -5,6 +5,7 @@
 //! A bio that touches no remapped block costs an entry of the gate, one word of the filter and a
 //! redirection; on its way back, an exit. Everything else is in functions of its own, out of line.
 
+use kernel::sync::Arc;
 use remap_core::index::Route;
 
 use super::{
@@ -21,6 +22,7 @@ use crate::linux::{
         BioTag,
         BlockStatus,
         EndedBio,
+        Ending,
         HeldBio,
         MapBio,
         Mapping,
@@ -32,7 +34,8 @@ use crate::linux::{
         Inside,
         Ticket, //
     },
-    stopwatch::Stopwatch, //
+    stopwatch::Stopwatch,
+    work_queue::WorkQueue, //
 };
 
 /// What a bio carries along besides its tag, if anything.
@@ -41,15 +44,15 @@ pub(crate) struct Note {
     /// Nanoseconds that `map` took, while a test measures and the submitter kept its CPU.
     mapped_in: Option<u32>,
     /// Lost sectors that it gives contents again.
-    fills: Option<LostPart>,
+    pub(super) fills: Option<LostPart>,
 }
 
 /// Part of a block with lost sectors.
 #[derive(Clone, Copy)]
-struct LostPart {
-    block: u64,
-    first: u32,
-    len: u32,
+pub(super) struct LostPart {
+    pub(super) block: u64,
+    pub(super) first: u32,
+    pub(super) len: u32,
 }
 
 /// The tag of a bio that goes to main, or to the spare, which its mark says.
@@ -69,8 +72,8 @@ enum Way {
         sector: u64,
         fills: Option<LostPart>,
     },
-    /// Nowhere: it reads lost sectors.
-    Lost,
+    /// Nowhere: it reads lost sectors, or writes to a block that is unsaved.
+    Nowhere,
     /// It has to wait.
     Held,
 }
@@ -89,13 +92,14 @@ pub(super) fn end_io(
     target: TargetRef<'_, RemapTarget>,
     bio: EndedBio<'_, RemapTarget>,
     status: BlockStatus,
-) {
+) -> Ending {
     if !status.is_ok() || bio.has_note() {
         return end_io_slowly(target, bio, status);
     }
     if let Some(ticket) = bio.tag().ticket {
         ticket.leave();
     }
+    Ending::DONE
 }
 
 #[cold]
@@ -104,8 +108,12 @@ fn end_io_slowly(
     target: TargetRef<'_, RemapTarget>,
     bio: EndedBio<'_, RemapTarget>,
     status: BlockStatus,
-) {
-    target.table.end_io_slowly(bio, status);
+) -> Ending {
+    match target.table.as_ref() {
+        Some(table) => table.end_io_slowly(bio, status, &target.queue),
+        // A bio that was refused before there was a table: it has not been anywhere.
+        None => Ending::DONE,
+    }
 }
 
 impl LiveTable {
@@ -216,9 +224,9 @@ impl LiveTable {
                         return mapping;
                     }
                 }
-                Way::Lost => {
+                Way::Nowhere => {
                     self.statistics.count(Count::SlowElsewhere);
-                    self.statistics.count(Count::ReadError);
+                    self.statistics.count(Count::error(bio.direction()));
                     return bio.refuse();
                 }
                 Way::To {
@@ -249,7 +257,7 @@ impl LiveTable {
                         return;
                     }
                 }
-                Way::Lost => {
+                Way::Nowhere => {
                     self.statistics.count(Count::SlowElsewhere);
                     // Dropped, it ends with an error, which end_io() counts.
                     return;
@@ -303,11 +311,14 @@ impl LiveTable {
                 first,
                 len: bio.sectors(),
             };
+            let known = self.lost.lock();
             if bio.direction() == Direction::Read {
-                if self.lost.lock().any_in(part.block, part.first, part.len) {
-                    return Way::Lost;
+                if known.any_in(part.block, part.first, part.len) {
+                    return Way::Nowhere;
                 }
-            } else if bio.fills_sectors() {
+            } else if known.is_unsaved(part.block) {
+                return Way::Nowhere;
+            } else if bio.fills_sectors() && known.any_in(part.block, part.first, part.len) {
                 fills = Some(part);
             }
         }
@@ -318,19 +329,26 @@ impl LiveTable {
         }
     }
 
-    fn end_io_slowly(&self, bio: EndedBio<'_, RemapTarget>, status: BlockStatus) {
+    fn end_io_slowly(
+        self: &Arc<Self>,
+        bio: EndedBio<'_, RemapTarget>,
+        status: BlockStatus,
+        queue: &WorkQueue,
+    ) -> Ending {
         let start = Stopwatch::start();
         let direction = bio.direction();
         let moves_data = bio.moves_data();
-        let (tag, note) = bio.open();
+        let note = bio.note();
+        let fills = note.and_then(|note| note.fills).filter(|_| status.is_ok());
+        let (tag, ending) = match fills {
+            Some(part) => self.fill(part, bio, queue),
+            None => (bio.tag(), Ending::DONE),
+        };
         if status.is_device_error(moves_data) {
             self.statistics.count(match tag.mark {
                 true => Count::SpareError,
                 false => Count::error(direction),
             });
-        }
-        if let (true, Some(part)) = (status.is_ok(), note.and_then(|note| note.fills)) {
-            self.lost.lock().written(part.block, part.first, part.len);
         }
         if let Some(ticket) = tag.ticket {
             ticket.leave();
@@ -340,11 +358,12 @@ impl LiveTable {
             self.statistics
                 .add_latency(u64::from(mapped_in).saturating_add(u64::from(ended_in)));
         }
+        ending
     }
 
     /// First sector of a slot on the spare device.
     pub(super) fn slot_sector(&self, slot: u32) -> u64 {
-        self.spare_start
+        self.slots_start
             .wrapping_add(self.block.first_sector(u64::from(slot)))
     }
 }

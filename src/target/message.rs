@@ -14,6 +14,7 @@ use kernel::{
 };
 use remap_core::{
     geometry::SectorRange,
+    health::MetadataState,
     message::Message, //
 };
 
@@ -51,6 +52,7 @@ pub(super) fn carry_out(table: &LiveTable, words: &[&CStr], reply: &mut Text<'_>
         Message::Verify(sector) => verify(table, sector, reply),
         Message::List { from, max } => list(table, from, max, reply),
         Message::Clear => return clear(table, reply),
+        Message::Save => return save(table, reply),
         Message::Stats => stats(table, reply),
         Message::ResetStats => {
             table.reset_shown_counters();
@@ -66,9 +68,9 @@ fn replied(written: core::fmt::Result) -> Result<bool> {
     Ok(true)
 }
 
-/// Logs why a range came no further.
-fn stopped(table: &LiveTable, what: &str, progress: &Progress, error: Error) -> Error {
-    let reason = match error {
+/// What an error means, in words for a log line.
+fn reason(error: Error) -> &'static str {
+    match error {
         _ if error == ENOSPC => "no spare block left",
         _ if error == EROFS => "the table is loaded read-only",
         _ if error == EIO => "the devices refused, or sectors are lost",
@@ -78,6 +80,14 @@ fn stopped(table: &LiveTable, what: &str, progress: &Progress, error: Error) -> 
         _ if error == ENODEV => "main_dev is gone",
         _ if error == ENOMEM => "no memory",
         _ => "failed",
+    }
+}
+
+/// Logs why a range came no further.
+fn stopped(table: &LiveTable, what: &str, progress: &Progress, error: Error) -> Error {
+    let reason = match table.metadata_state() {
+        MetadataState::Failed if error == EIO => "metadata cannot be written",
+        _ => reason(error),
     };
     pr_err!(
         "{}: {} stopped at sector {}: {}; {} blocks were moved\n",
@@ -157,6 +167,21 @@ fn clear(table: &LiveTable, reply: &mut Text<'_>) -> Result<bool> {
     replied(write!(reply, "cleared {}", progress.moved))
 }
 
+fn save(table: &LiveTable, reply: &mut Text<'_>) -> Result<bool> {
+    table.save().inspect_err(|error| {
+        let reason = match *error {
+            error if error == EINVAL => "the table is volatile and keeps no metadata",
+            error => reason(error),
+        };
+        pr_err!(
+            "{}: save failed: {}\n",
+            format_args!("{}", table.number),
+            reason
+        );
+    })?;
+    replied(write!(reply, "metadata saved"))
+}
+
 fn verify(table: &LiveTable, sector: u64, reply: &mut Text<'_>) -> core::fmt::Result {
     let block = table.block.block_of(sector);
     let slot = table.remaps.lock().table.get(block);
@@ -180,11 +205,7 @@ fn list(table: &LiveTable, from: u64, max: u64, reply: &mut Text<'_>) -> core::f
         if listed >= max || reply.remaining() < 2 * LIST_LINE {
             return write!(reply, "more {sector}");
         }
-        let flags = if table.lost.lock().has(block) {
-            "lost"
-        } else {
-            "-"
-        };
+        let flags = table.lost.lock().flags(block);
         writeln!(reply, "{} {} {}", sector, table.slot_sector(slot), flags)?;
         listed = listed.saturating_add(1);
         next = remaps.table.at_or_after(block.saturating_add(1));

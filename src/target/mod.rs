@@ -6,15 +6,18 @@
 //! * [`map`] sends bios on their way: the hot path,
 //! * [`live`] is the remap table of a target as everybody sees it,
 //! * [`remaps`] its content as the writer sees it, [`lost`] the sectors without contents,
-//! * [`relocation`] moves blocks while I/O goes on,
+//! * [`metadata`] is what survives the table,
+//! * [`relocation`] moves blocks while I/O goes on, [`fill`] gives lost sectors contents again,
 //! * [`message`] and [`status`] talk to `dmsetup`,
 //! * [`statistics`] counts and times, [`areas`] keeps spare areas apart.
 
 mod areas;
+mod fill;
 pub(crate) mod live;
 mod lost;
 mod map;
 mod message;
+mod metadata;
 mod relocation;
 mod remaps;
 mod setup;
@@ -24,12 +27,12 @@ mod status;
 use kernel::{
     prelude::*,
     str::CStr,
-    sync::Arc, //
+    sync::{
+        Arc,
+        SetOnce, //
+    }, //
 };
-use remap_core::{
-    arguments::ErrorPolicy,
-    geometry::SectorRange, //
-};
+use remap_core::geometry::SectorRange;
 
 use crate::linux::{
     block_device::BlockDevice,
@@ -37,35 +40,30 @@ use crate::linux::{
         BlockStatus,
         Device,
         EndedBio,
+        Ending,
         MapBio,
         Mapping,
         Setup,
         Target,
         TargetRef, //
     },
-    text::Text, //
+    text::Text,
+    work_queue::WorkQueue, //
 };
 
 use live::LiveTable;
 
 /// What device-mapper owns: the open devices of one table line, and the remap table over them.
 pub(crate) struct RemapTarget {
-    table: Arc<LiveTable>,
+    /// There from the first resume on: before that, another table may write to the spare area.
+    table: SetOnce<Arc<LiveTable>>,
+    /// For what cannot be done where bios end.
+    queue: WorkQueue,
     /// The spare area is ours alone until this goes.
     _area: areas::Claim,
     main: Device,
     spare: Device,
-    spare_area: SectorRange,
-    options: Options,
-}
-
-/// Optional arguments, as the table shows them.
-struct Options {
-    main_start: u64,
-    block_size: bool,
-    volatile: bool,
-    format: bool,
-    error_policy: ErrorPolicy,
+    line: setup::TableLine,
 }
 
 /// Prepares what the target shares between tables. Called once, before the target is registered.
@@ -85,32 +83,45 @@ impl Target for RemapTarget {
 
     #[inline(always)]
     fn map(&self, bio: MapBio<'_, Self>) -> Mapping {
-        self.table.map(bio)
+        match self.table.as_ref() {
+            Some(table) => table.map(bio),
+            None => bio.refuse(),
+        }
     }
 
     #[inline(always)]
-    fn end_io(target: TargetRef<'_, Self>, bio: EndedBio<'_, Self>, status: BlockStatus) {
-        map::end_io(target, bio, status);
+    fn end_io(target: TargetRef<'_, Self>, bio: EndedBio<'_, Self>, status: BlockStatus) -> Ending {
+        map::end_io(target, bio, status)
     }
 
     fn presuspend(&self) {
-        self.table.suspend();
+        if let Some(table) = self.table.as_ref() {
+            table.suspend();
+        }
     }
 
     fn presuspend_undo(&self) {
-        self.table.activate();
+        self.resume();
     }
 
     fn preresume(&self) -> Result {
-        live::publish(&self.table)
+        if self.table.as_ref().is_none() {
+            self.table.populate(setup::begin(self)?);
+        }
+        self.table.as_ref().map_or(Ok(()), live::publish)
     }
 
     fn resume(&self) {
-        self.table.activate();
+        if let Some(table) = self.table.as_ref() {
+            table.activate();
+        }
     }
 
     fn status(&self, text: &mut Text<'_>) -> core::fmt::Result {
-        status::print(&self.table, text)
+        match self.table.as_ref() {
+            Some(table) => status::print(table, text),
+            None => status::print_nothing(&self.line, text),
+        }
     }
 
     fn arguments(&self, text: &mut Text<'_>) -> core::fmt::Result {
@@ -118,16 +129,22 @@ impl Target for RemapTarget {
     }
 
     fn message(&self, words: &[&CStr], reply: &mut Text<'_>) -> Result<bool> {
-        message::carry_out(&self.table, words, reply)
+        let table = self.table.as_ref().ok_or(EAGAIN).inspect_err(|_| {
+            pr_err!(
+                "{}: message refused: the table was never resumed\n",
+                format_args!("{}", self.line.number)
+            );
+        })?;
+        message::carry_out(table, words, reply)
     }
 
     fn data_ranges(&self, visit: &mut dyn FnMut(&Device, SectorRange) -> i32) -> i32 {
         let ranges = [
             (
                 &self.main,
-                SectorRange::new(self.options.main_start, self.table.sectors()),
+                SectorRange::new(self.line.main_start, self.line.sectors),
             ),
-            (&self.spare, Some(self.spare_area)),
+            (&self.spare, Some(self.line.spare_area)),
         ];
         for (device, range) in ranges {
             if let Some(range) = range {
@@ -141,14 +158,17 @@ impl Target for RemapTarget {
     }
 
     fn ioctl_device(&self) -> (&BlockDevice, bool) {
-        let whole = self.options.main_start == 0 && self.table.sectors() == self.main.sectors();
-        (&self.main, whole && self.table.remapped() == 0)
+        let whole = self.line.main_start == 0 && self.line.sectors == self.main.sectors();
+        let remapped = self.table.as_ref().map(|table| table.remapped());
+        (&self.main, whole && remapped == Some(0))
     }
 }
 
 impl Drop for RemapTarget {
     fn drop(&mut self) {
-        live::retract(&self.table);
-        self.table.retire();
+        if let Some(table) = self.table.as_ref() {
+            live::retract(table);
+            table.retire();
+        }
     }
 }

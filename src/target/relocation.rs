@@ -8,13 +8,16 @@
 //!    touch them wait in a list;
 //! 2. the gate is drained: bios mapped before have completed;
 //! 3. the contents are copied and made durable;
-//! 4. the index says where the blocks are now;
-//! 5. the bios that waited go on.
+//! 4. the metadata says where the blocks are, and is durable;
+//! 5. the index says it, too;
+//! 6. the bios that waited go on.
 //!
-//! Moving back is the same in the other direction; the slots are free after step 4.
+//! Moving back is the same in the other direction; the slots are free after step 5.
 //!
 //! Whatever fails, a block is in the end where it was or where it should be, and no bio stays
-//! behind. Passes are serialised by [`Mover`]. Between two passes of a long range somebody who
+//! behind. Where metadata can no longer be written, and what it says of a block is uncertain, the
+//! block is on the spare with the same contents as on main, and is not written to: it is *unsaved*
+//! until that can be written, and nothing else moves before. Passes are serialised by [`Mover`]. Between two passes of a long range somebody who
 //! wants to suspend the device gets his turn, and the range ends with `EAGAIN`; device-mapper
 //! would wait for the message otherwise.
 //!
@@ -38,6 +41,16 @@ use remap_core::{
         SectorRange,
         MAX_BLOCK_SECTORS, //
     },
+    metadata::{
+        entry::{
+            Entry,
+            LostUnits, //
+        },
+        store::{
+            CommitError,
+            Version, //
+        }, //
+    },
     remap_table::Refusal, //
 };
 
@@ -47,6 +60,7 @@ use super::{
         ReaderIndex, //
     },
     lost::NewLost,
+    metadata::Metadata,
     remaps::{
         Node,
         Remaps, //
@@ -68,7 +82,7 @@ use crate::linux::{
 const PATIENCE: Delta = Delta::from_secs(60);
 
 /// Most blocks in a pass. More would make the bios that wait for one of them wait longer.
-const MAX_BATCH: usize = 256;
+pub(super) const MAX_BATCH: usize = 256;
 
 /// Sectors of the buffer: the largest block, or a batch of smaller ones.
 const BUFFER_SECTORS: u32 = MAX_BLOCK_SECTORS;
@@ -86,6 +100,17 @@ pub(super) enum State {
     Gone,
 }
 
+impl State {
+    /// Whether the devices may be used.
+    fn admits(self) -> Result {
+        match self {
+            State::Active => Ok(()),
+            State::Loaded | State::Suspended => Err(EAGAIN),
+            State::Gone => Err(ENODEV),
+        }
+    }
+}
+
 /// What a relocation needs; there is one for each table, so one pass at a time.
 pub(super) struct Mover {
     pub(super) state: State,
@@ -94,11 +119,17 @@ pub(super) struct Mover {
     buffer: IoBuffer,
     /// Most blocks that the buffer has room for.
     batch: usize,
+    /// What a table that is not volatile keeps.
+    pub(super) metadata: Option<Metadata>,
 }
 
 impl Mover {
     /// The mover of a new table. May sleep.
-    pub(super) fn new(block: BlockSize, drain: Drain<ReaderIndex>) -> Result<Self> {
+    pub(super) fn new(
+        block: BlockSize,
+        drain: Drain<ReaderIndex>,
+        metadata: Option<Metadata>,
+    ) -> Result<Self> {
         let batch = (BUFFER_SECTORS >> block.shift()) as usize;
         Ok(Self {
             state: State::Loaded,
@@ -106,6 +137,7 @@ impl Mover {
             io: IoClient::new()?,
             buffer: IoBuffer::new(BUFFER_SECTORS as usize)?,
             batch: batch.clamp(1, MAX_BATCH),
+            metadata,
         })
     }
 }
@@ -128,8 +160,10 @@ enum Fate {
     PutOff,
     /// It could not be copied.
     Failed,
-    /// Its contents are durable in the new place.
+    /// Its contents are durable in the new place, and the metadata says so where there is any.
     Copied,
+    /// Its contents are durable in both places, and which one the metadata says is uncertain.
+    Unsaved,
 }
 
 /// A block on its way to the spare.
@@ -148,6 +182,67 @@ struct Homeward {
     fate: Fate,
 }
 
+/// A block on its way.
+trait Move {
+    fn block(&self) -> u64;
+    fn slot(&self) -> u32;
+    fn fate(&self) -> Fate;
+    fn set_fate(&mut self, fate: Fate);
+    /// What the metadata says of the slot when it has arrived, with lost sectors noted in units of
+    /// so many.
+    fn entry(&self, unit: u32) -> Entry;
+}
+
+impl Move for Outward {
+    fn block(&self) -> u64 {
+        self.block
+    }
+
+    fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    fn fate(&self) -> Fate {
+        self.fate
+    }
+
+    fn set_fate(&mut self, fate: Fate) {
+        self.fate = fate;
+    }
+
+    fn entry(&self, unit: u32) -> Entry {
+        Entry::Block {
+            block: self.block,
+            lost: match &self.lost {
+                Some(new) => LostUnits::of(&new.sectors, unit),
+                None => LostUnits::NONE,
+            },
+        }
+    }
+}
+
+impl Move for Homeward {
+    fn block(&self) -> u64 {
+        self.block
+    }
+
+    fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    fn fate(&self) -> Fate {
+        self.fate
+    }
+
+    fn set_fate(&mut self, fate: Fate) {
+        self.fate = fate;
+    }
+
+    fn entry(&self, _unit: u32) -> Entry {
+        Entry::Free
+    }
+}
+
 /// The first blocks that stayed where they were, if any.
 #[derive(Clone, Copy, Debug, Default)]
 struct Left {
@@ -158,7 +253,7 @@ struct Left {
 impl Left {
     fn note(&mut self, block: u64, fate: Fate) {
         match fate {
-            Fate::Failed => self.failed.get_or_insert(block),
+            Fate::Failed | Fate::Unsaved => self.failed.get_or_insert(block),
             Fate::PutOff => self.put_off.get_or_insert(block),
             Fate::Copied => return,
         };
@@ -241,16 +336,83 @@ impl LiveTable {
         }
         self.may_go_on()?;
         let mut mover = self.mover.lock();
-        match mover.state {
-            State::Active => {}
-            State::Loaded | State::Suspended => return Err(EAGAIN),
-            State::Gone => return Err(ENODEV),
-        }
+        mover.state.admits()?;
         let _noio = NoIo::enter();
+        self.revive_metadata(&mut mover)?;
         // Before anything is held.
         self.gate.settle(&mut mover.drain, PATIENCE)?;
         let first = progress.next;
-        pass(&mut mover, first..end, progress)
+        let ended = pass(&mut mover, first..end, progress);
+        self.show_metadata_state(&mover);
+        ended
+    }
+
+    /// Tries again where metadata could not be written. `EIO` where it still cannot.
+    pub(super) fn revive_metadata(&self, mover: &mut Mover) -> Result {
+        let revived = mover
+            .metadata
+            .as_mut()
+            .map_or(Ok(false), Metadata::revive)?;
+        if revived {
+            self.lost.lock().set_saved();
+        }
+        Ok(())
+    }
+
+    /// Makes metadata durable that could not be written before, and puts every copy of it right.
+    ///
+    /// Sleeps. `EINVAL` volatile, `EROFS` read-only, `EAGAIN` suspended, `ENODEV` gone, `EIO` it
+    /// still cannot be written, `ENOMEM`.
+    pub(super) fn save(&self) -> Result {
+        let mut mover = self.mover.lock();
+        if self.read_only {
+            return Err(EROFS);
+        }
+        if mover.metadata.is_none() {
+            return Err(EINVAL);
+        }
+        mover.state.admits()?;
+        let _noio = NoIo::enter();
+        let saved = mover.metadata.as_mut().map_or(Ok(()), Metadata::save);
+        if saved.is_ok() {
+            self.lost.lock().set_saved();
+        }
+        self.show_metadata_state(&mover);
+        saved
+    }
+
+    /// Takes over what metadata of a shorter target says: of a last block that was cut short and is
+    /// on the spare, the rest follows now. The table is not in use so far.
+    ///
+    /// Sleeps. `EIO` where that cannot be read or written.
+    pub(super) fn take_length(&self) -> Result {
+        let mut mover = self.mover.lock();
+        let Mover {
+            io,
+            buffer,
+            metadata,
+            ..
+        } = &mut *mover;
+        let Some(metadata) = metadata.as_mut().filter(|_| !self.read_only) else {
+            return Ok(());
+        };
+        let before = metadata.length();
+        if before >= self.sectors {
+            return Ok(());
+        }
+        let (block, offset) = (self.block.block_of(before), self.block.offset_of(before));
+        let slot = self.remaps.lock().table.get(block);
+        if let Some(slot) = slot.filter(|_| offset != 0) {
+            let rest = u64::from(self.block.sectors().saturating_sub(offset));
+            let len = rest.min(self.sectors.saturating_sub(before));
+            let from = self.main_start.saturating_add(before);
+            let to = self.slot_sector(slot).saturating_add(u64::from(offset));
+            let from = SectorRange::new(from, len).ok_or(EINVAL)?;
+            let to = SectorRange::new(to, len).ok_or(EINVAL)?;
+            io.read(&self.main, from, buffer, 0)?;
+            io.write(&self.spare, to, buffer, 0)?;
+        }
+        metadata.set_length(self.sectors)
     }
 
     fn remap_pass(&self, mover: &mut Mover, blocks: Range<u64>, progress: &mut Progress) -> Result {
@@ -266,9 +428,10 @@ impl LiveTable {
             .gate
             .drain(&mut mover.drain, PATIENCE)
             .and_then(|()| self.copy_out(mover, &mut moves));
+        let recorded = self.record(mover, &mut moves, Version::New);
         let left = self.finish_remap(mover, moves, progress);
         self.release_held();
-        left.end_pass(copied, progress)?;
+        left.end_pass(copied.and(recorded), progress)?;
         if left.put_off.is_some() {
             return Ok(());
         }
@@ -290,9 +453,10 @@ impl LiveTable {
             .gate
             .drain(&mut mover.drain, PATIENCE)
             .and_then(|()| self.copy_home(mover, &mut moves));
+        let recorded = self.record(mover, &mut moves, Version::Old);
         let left = self.finish_unremap(mover, moves, progress);
         self.release_held();
-        left.end_pass(copied, progress)?;
+        left.end_pass(copied.and(recorded), progress)?;
         begun
     }
 
@@ -397,6 +561,10 @@ impl LiveTable {
                 first.fate = Fate::Failed;
             }
         }
+        if mover.metadata.is_some() {
+            // What is recorded makes durable what was written before.
+            return copied;
+        }
         // What was acknowledged after a flush of main has to stay durable.
         if let Err(unflushed) = self.spare.flush() {
             self.statistics.count(Count::SpareError);
@@ -496,7 +664,44 @@ impl LiveTable {
         Ok(())
     }
 
-    /// Step 4 outward.
+    /// Step 4, page by page: makes it durable where blocks are that were copied. `counts` is what
+    /// the metadata shall say of them where it cannot be written now.
+    fn record<M: Move>(&self, mover: &mut Mover, moves: &mut [M], counts: Version) -> Result {
+        let Some(metadata) = &mut mover.metadata else {
+            return Ok(());
+        };
+        let unit = metadata.lost_unit();
+        let mut ended = Ok(());
+        // Each page is written once.
+        moves.sort_unstable_by_key(M::slot);
+        let mut rest = &mut *moves;
+        while let Some(first) = rest.first().map(M::slot) {
+            let page = metadata.page_of(first);
+            let count = rest.partition_point(|moved| metadata.page_of(moved.slot()) == page);
+            let (together, behind) = rest.split_at_mut(count);
+            let copied = together.iter().filter(|moved| moved.fate() == Fate::Copied);
+            let changes = copied.map(|moved| (moved.slot(), moved.entry(unit)));
+            let fate = match metadata.commit(changes, counts) {
+                Ok(()) => Fate::Copied,
+                Err(CommitError::Unchanged(_)) => Fate::Failed,
+                Err(CommitError::Uncertain(_)) => Fate::Unsaved,
+            };
+            if fate != Fate::Copied {
+                self.statistics.count(Count::SpareError);
+                ended = Err(EIO);
+                for moved in together.iter_mut() {
+                    if moved.fate() == Fate::Copied {
+                        moved.set_fate(fate);
+                    }
+                }
+            }
+            rest = behind;
+        }
+        moves.sort_unstable_by_key(M::block);
+        ended
+    }
+
+    /// Step 5 outward.
     fn finish_remap(&self, mover: &Mover, moves: KVec<Outward>, progress: &mut Progress) -> Left {
         let mut left = Left::default();
         let index = self.gate.current(&mover.drain);
@@ -510,17 +715,22 @@ impl LiveTable {
                 fate,
             } = moved;
             left.note(block, fate);
-            let Some(node) = node.filter(|_| fate == Fate::Copied) else {
+            let in_slot = fate == Fate::Copied || fate == Fate::Unsaved;
+            let Some(node) = node.filter(|_| in_slot) else {
                 remaps.table.cancel_remap(index, block, slot);
                 continue;
             };
-            let has_lost = lost.is_some();
+            let look = lost.is_some() || fate == Fate::Unsaved;
             if let Some(lost) = lost {
                 self.lost.lock().insert(block, lost);
             }
-            remaps
-                .table
-                .finish_remap(index, block, slot, has_lost, node);
+            if fate == Fate::Unsaved {
+                self.lost.lock().set_unsaved(block);
+            }
+            remaps.table.finish_remap(index, block, slot, look, node);
+            if fate == Fate::Unsaved {
+                continue;
+            }
             progress.moved = progress.moved.saturating_add(1);
             self.statistics.manual_remaps.add(1, Relaxed);
             self.log_move(block, slot, "moved to");
@@ -609,7 +819,7 @@ impl LiveTable {
             .inspect_err(|_| self.statistics.count(Count::WriteError))
     }
 
-    /// Step 4 homeward.
+    /// Step 5 homeward.
     fn finish_unremap(
         &self,
         mover: &Mover,
@@ -622,7 +832,11 @@ impl LiveTable {
         for moved in moves {
             left.note(moved.block, moved.fate);
             if moved.fate != Fate::Copied {
-                remaps.table.cancel_unremap(index, moved.block);
+                let unsaved = moved.fate == Fate::Unsaved;
+                if unsaved {
+                    self.lost.lock().set_unsaved(moved.block);
+                }
+                remaps.table.cancel_unremap(index, moved.block, unsaved);
                 continue;
             }
             remaps.table.finish_unremap(index, moved.block);

@@ -15,7 +15,9 @@ use kernel::{
 use remap_core::{
     index::{
         Index,
-        Size, //
+        Size,
+        MAX_BLOCKS,
+        MAX_SLOTS, //
     },
     remap_table::{
         RemapTable,
@@ -32,44 +34,81 @@ use super::live::{
     Words, //
 };
 
+/// A block and its slot in one word, in the order of the blocks: with a value of its own an entry
+/// of the tree would need twice the memory, as the next larger object of the allocator.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Remap(u64);
+
+/// Bits of a slot in a [`Remap`].
+const SLOT_BITS: u32 = MAX_SLOTS.ilog2() + 1;
+const _: () = assert!(MAX_BLOCKS.ilog2() + SLOT_BITS <= u64::BITS);
+
+impl Remap {
+    fn new(block: u64, slot: u32) -> Self {
+        Self(block << SLOT_BITS | u64::from(slot))
+    }
+
+    fn open(self) -> (u64, u32) {
+        let slot = self.0 & ((1 << SLOT_BITS) - 1);
+        (self.0 >> SLOT_BITS, slot as u32)
+    }
+}
+
 /// Room for one entry of the tree.
-pub(super) type Node = RBTreeNodeReservation<u64, u32>;
+pub(super) type Node = RBTreeNodeReservation<Remap, ()>;
 
 /// The ordered truth: block to slot.
-pub(super) struct RemapTree(RBTree<u64, u32>);
+pub(super) struct RemapTree(RBTree<Remap, ()>);
 
 impl Tree for RemapTree {
     type Node = Node;
 
     fn get(&self, block: u64) -> Option<u32> {
-        self.0.get(&block).copied()
+        let (found, slot) = self.at_or_after(block)?;
+        (found == block).then_some(slot)
     }
 
     fn insert(&mut self, block: u64, slot: u32, node: Node) {
-        self.0.insert(node.into_node(block, slot));
+        self.0.insert(node.into_node(Remap::new(block, slot), ()));
     }
 
     fn remove(&mut self, block: u64) -> Option<u32> {
-        self.0.remove(&block)
+        let slot = self.get(block)?;
+        self.0.remove(&Remap::new(block, slot))?;
+        Some(slot)
     }
 
     fn at_or_after(&self, block: u64) -> Option<(u64, u32)> {
-        let cursor = self.0.cursor_lower_bound(&block)?;
-        let (block, slot) = cursor.current();
-        Some((*block, *slot))
+        let least = (block < MAX_BLOCKS).then(|| Remap::new(block, 0))?;
+        let cursor = self.0.cursor_lower_bound(&least)?;
+        Some(cursor.current().0.open())
+    }
+
+    fn each(&self, mut visit: impl FnMut(u64, u32) -> bool) {
+        let _ = self.0.keys().all(|remap| {
+            let (block, slot) = remap.open();
+            visit(block, slot)
+        });
     }
 }
 
-/// Storage of the map of free slots.
-pub(super) struct SlotWords(KVVec<u64>);
+/// Numbers of which there may be many.
+pub(super) struct Numbers(KVVec<u64>);
 
-impl AsRef<[u64]> for SlotWords {
+impl Numbers {
+    /// So many zeros. May sleep.
+    pub(super) fn new(len: usize) -> Result<Self> {
+        Ok(Self(KVVec::zeroed(len, GFP_KERNEL | __GFP_NOWARN)?))
+    }
+}
+
+impl AsRef<[u64]> for Numbers {
     fn as_ref(&self) -> &[u64] {
         &self.0
     }
 }
 
-impl AsMut<[u64]> for SlotWords {
+impl AsMut<[u64]> for Numbers {
     fn as_mut(&mut self) -> &mut [u64] {
         &mut self.0
     }
@@ -77,13 +116,13 @@ impl AsMut<[u64]> for SlotWords {
 
 /// The writer's side of a target's remap table.
 pub(super) struct Remaps {
-    pub(super) table: RemapTable<RemapTree, SlotWords>,
+    pub(super) table: RemapTable<RemapTree, Numbers>,
 }
 
 impl Remaps {
     /// No remaps, with `slots` spare blocks. May sleep.
     pub(super) fn new(slots: u32) -> Result<Self> {
-        let words = SlotWords(KVVec::zeroed(words_for(slots), GFP_KERNEL | __GFP_NOWARN)?);
+        let words = Numbers::new(words_for(slots))?;
         let spares = SpareMap::new(words, slots).ok_or(EINVAL)?;
         Ok(Self {
             table: RemapTable::new(RemapTree(RBTree::new()), spares),

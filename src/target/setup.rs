@@ -3,13 +3,23 @@
 //! From a table line to a target.
 
 use kernel::{
-    pr_info_once,
     prelude::*,
-    str::CStr,
-    sync::aref::ARef, //
+    str::{
+        BStr,
+        CStr, //
+    },
+    sync::{
+        aref::ARef,
+        Arc,
+        SetOnce, //
+    }, //
 };
 use remap_core::{
-    arguments::Arguments,
+    arguments::{
+        Arguments,
+        ErrorPolicy, //
+    },
+    device_number::DeviceNumber,
     geometry::{
         BlockSize,
         SectorRange,
@@ -18,6 +28,11 @@ use remap_core::{
     index::{
         MAX_BLOCKS,
         MAX_SLOTS, //
+    },
+    metadata::{
+        layout::Layout,
+        superblock::Main,
+        PAGE_SECTORS, //
     }, //
 };
 
@@ -28,20 +43,53 @@ use super::{
         LiveTable,
         Parts, //
     },
-    Options,
+    lost::LostBlocks,
+    metadata::{
+        self,
+        Begun,
+        Refusal,
+        Wanted, //
+    },
+    remaps::Remaps,
     RemapTarget, //
 };
 use crate::linux::{
     block_device::BlockDevice,
+    checksum::crc32c,
     device_mapper::{
         Device,
         Setup, //
     },
-    log, //
+    log,
+    noio::NoIo,
+    work_queue::WorkQueue, //
 };
 
 /// Block size where none is asked for and the devices want no larger one.
 const DEFAULT_BLOCK_SECTORS: u32 = 8;
+
+/// A table line, checked against its devices.
+pub(super) struct TableLine {
+    /// First sector of the target, as bios have it.
+    begin: u64,
+    pub(super) sectors: u64,
+    pub(super) read_only: bool,
+    /// Number of the mapped device.
+    pub(super) number: DeviceNumber,
+    pub(super) main_start: u64,
+    /// What tells the main device from others.
+    main_identity: [u8; 16],
+    pub(super) spare_area: SectorRange,
+    /// The block size that is asked for.
+    pub(super) block_size: Option<BlockSize>,
+    /// The block size where none is asked for and no metadata says another.
+    pub(super) usual_block: BlockSize,
+    /// Sectors of the largest logical block of the devices.
+    logical: u32,
+    pub(super) volatile: bool,
+    pub(super) format: bool,
+    pub(super) error_policy: ErrorPolicy,
+}
 
 /// Refuses a table: `text` for `dmsetup`, and a line in the log that names the argument, too.
 fn refuse(setup: &mut Setup<'_>, argument: &[u8], text: &'static CStr, error: Error) -> Error {
@@ -76,18 +124,9 @@ pub(super) fn construct(setup: &mut Setup<'_>, words: &[&CStr]) -> Result<KBox<R
     };
     let main = open(setup, main, c"main_dev cannot be opened")?;
     let spare = open(setup, spare, c"spare_dev cannot be opened")?;
-    let block = block_size(setup, &arguments, &main, &spare)?;
     let main_range = main_range(setup, &arguments, &main)?;
-    check_spare(setup, &arguments, block, &main, main_range, &spare)?;
-    if blocks(setup.sectors(), block) > MAX_BLOCKS {
-        return Err(refuse(
-            setup,
-            b"length",
-            c"More blocks than the target can name; a larger block_size helps",
-            EINVAL,
-        ));
-    }
-    let slots = slots(&arguments, block);
+    let line = table_line(setup, &arguments, &main, &spare)?;
+    check_spare(setup, &arguments, &line, &main, main_range, &spare)?;
     let area = areas::claim(
         setup.mapped_device(),
         setup.table(),
@@ -102,53 +141,154 @@ pub(super) fn construct(setup: &mut Setup<'_>, words: &[&CStr]) -> Result<KBox<R
         };
         refuse(setup, arguments.spare_dev, text, error)
     })?;
-    let table = LiveTable::new(Parts {
-        begin: setup.begin(),
-        sectors: setup.sectors(),
-        block,
-        main: ARef::from(&*main),
-        main_start: arguments.main_start,
-        spare: ARef::from(&*spare),
-        spare_start: arguments.spare.start(),
-        slots,
-        read_only: setup.read_only(),
-        number: setup.mapped_device_number(),
-    })
-    .map_err(|error| refuse(setup, b"", c"Not enough memory", error))?;
     setup.set_flush_bios(2);
     setup.take_discard_and_write_zeroes();
+    let queue = WorkQueue::new(c"dm_remap")
+        .map_err(|error| refuse(setup, b"", c"Not enough memory", error))?;
     let target = RemapTarget {
-        table,
+        table: SetOnce::new(),
+        queue,
         _area: area,
         main,
         spare,
-        spare_area: arguments.spare,
-        options: Options {
-            main_start: arguments.main_start,
-            block_size: arguments.block_size.is_some(),
-            volatile: arguments.volatile,
-            format: arguments.format,
-            error_policy: arguments.error_policy,
-        },
+        line,
     };
-    announce(&target);
     Ok(KBox::new(target, GFP_KERNEL)?)
 }
 
-fn announce(target: &RemapTarget) {
-    if !log::admits(log::Level::State) {
-        return;
+fn table_line(
+    setup: &mut Setup<'_>,
+    arguments: &Arguments<'_>,
+    main: &BlockDevice,
+    spare: &BlockDevice,
+) -> Result<TableLine> {
+    let logical = main
+        .logical_block_sectors()
+        .max(spare.logical_block_sectors());
+    let too_small = arguments
+        .block_size
+        .is_some_and(|size| size.sectors() < logical);
+    let usual_block = usual_block(main, spare, logical).filter(|_| !too_small);
+    let usual_block = usual_block.ok_or_else(|| {
+        let text = c"block_size is smaller than a logical block of one of the devices";
+        refuse(setup, b"block_size", text, EINVAL)
+    })?;
+    Ok(TableLine {
+        begin: setup.begin(),
+        sectors: setup.sectors(),
+        read_only: setup.read_only(),
+        number: setup.mapped_device_number(),
+        main_start: arguments.main_start,
+        main_identity: main.with_identity(|name| Main::identity(name, crc32c)),
+        spare_area: arguments.spare,
+        block_size: arguments.block_size,
+        usual_block,
+        logical,
+        volatile: arguments.volatile,
+        format: arguments.format,
+        error_policy: arguments.error_policy,
+    })
+}
+
+/// The block size that suits both devices; `None` where a logical block is larger than any.
+fn usual_block(main: &BlockDevice, spare: &BlockDevice, logical: u32) -> Option<BlockSize> {
+    let physical = main
+        .physical_block_sectors()
+        .max(spare.physical_block_sectors());
+    let sectors = DEFAULT_BLOCK_SECTORS
+        .max(physical)
+        .clamp(logical, MAX_BLOCK_SECTORS.max(logical));
+    BlockSize::from_sectors(u64::from(sectors))
+}
+
+/// Makes the remap table of a target that is about to be used for the first time: of what its
+/// spare area holds, or an empty one. The device is suspended, and nobody else writes to the area.
+///
+/// Sleeps. An error has left a line in the log that says why.
+#[inline(never)]
+pub(super) fn begin(target: &RemapTarget) -> Result<Arc<LiveTable>> {
+    // Memory must not wait for the device.
+    let _noio = NoIo::enter();
+    let line = &target.line;
+    let begun = if line.volatile {
+        begin_volatile(target)
+    } else {
+        let wanted = Wanted {
+            main: Main {
+                identity: line.main_identity,
+                sectors: target.main.sectors(),
+                start: line.main_start,
+            },
+            length: line.sectors,
+            block: line.block_size,
+            usual_block: line.usual_block,
+            logical: line.logical,
+            read_only: line.read_only,
+            format: line.format,
+        };
+        metadata::begin(&target.spare, line.spare_area, &wanted)
+    };
+    begun
+        .and_then(|begun| make_table(target, begun))
+        .map_err(|refusal| {
+            pr_err!(
+                "{}: table refused: '{}': {}\n",
+                format_args!("{}", line.number),
+                BStr::from_bytes(target.spare.name().to_bytes()),
+                format_args!("{refusal}")
+            );
+            refusal.error()
+        })
+}
+
+#[inline(never)]
+fn begin_volatile(target: &RemapTarget) -> Result<Begun, Refusal> {
+    let line = &target.line;
+    if !line.read_only {
+        metadata::clear_way(&target.spare, line.spare_area, line.format)?;
     }
-    pr_info!(
-        "{}: {} sectors in blocks of {}, {} spare blocks\n",
-        format_args!("{}", target.table.number),
-        target.table.sectors,
-        target.table.block.sectors(),
-        target.table.slots
-    );
-    if !target.options.volatile {
-        pr_info_once!("metadata is not kept yet: remaps live as long as their table\n");
+    let block = line.block_size.unwrap_or(line.usual_block);
+    let slots = volatile_slots(line.spare_area, block);
+    Ok(Begun {
+        remaps: Remaps::new(slots)?,
+        lost: LostBlocks::new(0)?,
+        block,
+        slots,
+        first_slot: 0,
+        metadata: None,
+    })
+}
+
+#[inline(never)]
+fn make_table(target: &RemapTarget, begun: Begun) -> Result<Arc<LiveTable>, Refusal> {
+    let line = &target.line;
+    if blocks(line.sectors, begun.block) > MAX_BLOCKS {
+        return Err(Refusal::ManyBlocks);
     }
+    let table = LiveTable::new(Parts {
+        begin: line.begin,
+        sectors: line.sectors,
+        main: ARef::from(&*target.main),
+        main_start: line.main_start,
+        spare: ARef::from(&*target.spare),
+        spare_start: line.spare_area.start(),
+        read_only: line.read_only,
+        number: line.number,
+        begun,
+    })?;
+    table.take_length()?;
+    if log::admits(log::Level::State) {
+        pr_info!(
+            "{}: {} sectors in blocks of {}, {} of {} spare blocks in use, metadata {}\n",
+            format_args!("{}", table.number),
+            table.sectors,
+            table.block.sectors(),
+            table.remapped(),
+            table.slots,
+            table.metadata_state().word()
+        );
+    }
+    Ok(table)
 }
 
 fn open(setup: &mut Setup<'_>, path: &CStr, text: &'static CStr) -> Result<Device> {
@@ -160,39 +300,6 @@ fn open(setup: &mut Setup<'_>, path: &CStr, text: &'static CStr) -> Result<Devic
         return Err(refuse(setup, path.to_bytes(), text, EINVAL));
     }
     Ok(device)
-}
-
-/// The block size that is asked for, or the one that suits both devices.
-fn block_size(
-    setup: &mut Setup<'_>,
-    arguments: &Arguments<'_>,
-    main: &BlockDevice,
-    spare: &BlockDevice,
-) -> Result<BlockSize> {
-    let least = main
-        .logical_block_sectors()
-        .max(spare.logical_block_sectors());
-    let size = match arguments.block_size {
-        Some(size) => Some(size),
-        None => {
-            let physical = main
-                .physical_block_sectors()
-                .max(spare.physical_block_sectors());
-            let sectors = DEFAULT_BLOCK_SECTORS
-                .max(physical)
-                .clamp(least, MAX_BLOCK_SECTORS.max(least));
-            BlockSize::from_sectors(u64::from(sectors))
-        }
-    };
-    match size {
-        Some(size) if size.sectors() >= least => Ok(size),
-        _ => Err(refuse(
-            setup,
-            b"block_size",
-            c"block_size is smaller than a logical block of one of the devices",
-            EINVAL,
-        )),
-    }
 }
 
 fn main_range(
@@ -214,7 +321,7 @@ fn main_range(
 fn check_spare(
     setup: &mut Setup<'_>,
     arguments: &Arguments<'_>,
-    block: BlockSize,
+    line: &TableLine,
     main: &BlockDevice,
     main_range: SectorRange,
     spare: &BlockDevice,
@@ -232,16 +339,36 @@ fn check_spare(
         c"The spare area is not aligned to the logical blocks of spare_dev"
     } else if overlaps {
         c"The spare area overlaps with the target"
-    } else if slots(arguments, block) == 0 {
-        c"The spare area is too small for one block"
+    } else if !has_room(line) {
+        if line.volatile {
+            c"The spare area is too small for one block"
+        } else {
+            c"The spare area is too small for metadata and one block"
+        }
+    } else if !line.volatile && logical > PAGE_SECTORS {
+        c"Metadata needs logical blocks of 4096 bytes or less on spare_dev"
     } else {
         return Ok(());
     };
     Err(refuse(setup, arguments.spare_dev, text, EINVAL))
 }
 
-/// Number of spare blocks. What a larger area has beyond the most that can be named is not used.
-fn slots(arguments: &Arguments<'_>, block: BlockSize) -> u32 {
-    let blocks = arguments.spare.len() >> block.shift();
+/// Whether the spare area has room for one block, of whatever size metadata may say.
+fn has_room(line: &TableLine) -> bool {
+    let least = || BlockSize::from_sectors(u64::from(line.logical.max(1)));
+    let area = line.spare_area;
+    if line.volatile {
+        volatile_slots(area, line.block_size.unwrap_or(line.usual_block)) > 0
+    } else {
+        line.block_size
+            .or_else(least)
+            .is_some_and(|block| Layout::new(area.len(), block, 1).is_some())
+    }
+}
+
+/// Number of spare blocks without metadata. What a larger area has beyond the most that can be
+/// named is not used.
+fn volatile_slots(area: SectorRange, block: BlockSize) -> u32 {
+    let blocks = area.len() >> block.shift();
     u32::try_from(blocks).unwrap_or(u32::MAX).min(MAX_SLOTS)
 }

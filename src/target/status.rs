@@ -15,6 +15,7 @@ use remap_core::{
 
 use super::{
     live::LiveTable,
+    setup::TableLine,
     RemapTarget, //
 };
 use crate::linux::text::Text;
@@ -31,55 +32,69 @@ pub(super) fn print(table: &LiveTable, text: &mut Text<'_>) -> Result {
     );
     write!(
         text,
-        "{}/{} {} 0 {} {} none",
+        "{}/{} {} 0 {} {} {}",
         table.remapped(),
         table.spare_blocks(),
         lost,
         table.block,
-        health.word()
+        health.word(),
+        table.metadata_state().word()
     )?;
-    let counters = table.shown_counters().named();
-    for (name, value) in counters.iter().take(Counters::STATUS) {
+    print_counters(&table.shown_counters(), text)
+}
+
+/// The same of a table that was never resumed, and has not looked at its spare area.
+pub(super) fn print_nothing(line: &TableLine, text: &mut Text<'_>) -> Result {
+    let health = Health::judge(line.read_only, 0, 1, 0);
+    let block = line.block_size.unwrap_or(line.usual_block);
+    write!(text, "0/0 0 0 {} {} none", block, health.word())?;
+    print_counters(&Counters::default(), text)
+}
+
+fn print_counters(counters: &Counters, text: &mut Text<'_>) -> Result {
+    for (name, value) in counters.named().iter().take(Counters::STATUS) {
         write!(text, " {name}={value}")?;
     }
     Ok(())
 }
 
-/// Prints the arguments that recreate the table.
+/// Prints the arguments that recreate the table. Once fresh metadata has been written, `format` is
+/// none of them: it would take away what was remapped since.
 pub(super) fn print_arguments(target: &RemapTarget, text: &mut Text<'_>) -> Result {
-    let options = &target.options;
+    let line = &target.line;
     write!(
         text,
         "{} {} {} {}",
         target.main.name().to_str().unwrap_or("?"),
         target.spare.name().to_str().unwrap_or("?"),
-        target.spare_area.start(),
-        target.spare_area.len()
+        line.spare_area.start(),
+        line.spare_area.len()
     )?;
-    let policy = options.error_policy != ErrorPolicy::default();
-    let words = 2 * u32::from(options.main_start != 0)
-        + 2 * u32::from(options.block_size)
-        + u32::from(options.volatile)
-        + u32::from(options.format)
+    let policy = line.error_policy != ErrorPolicy::default();
+    let format = line.format && target.table.as_ref().is_none();
+    let words = 2 * u32::from(line.main_start != 0)
+        + 2 * u32::from(line.block_size.is_some())
+        + u32::from(line.volatile)
+        + u32::from(format)
         + 2 * u32::from(policy);
     if words == 0 {
         return Ok(());
     }
     write!(text, " {words}")?;
-    if options.main_start != 0 {
-        write!(text, " main_start {}", options.main_start)?;
+    if line.main_start != 0 {
+        write!(text, " main_start {}", line.main_start)?;
     }
-    if options.block_size {
-        write!(text, " block_size {}", target.table.block)?;
+    if let Some(block) = line.block_size {
+        write!(text, " block_size {block}")?;
     }
-    if options.volatile {
+    if line.volatile {
         write!(text, " volatile")?;
     }
-    if options.format {
+    if format {
         write!(text, " format")?;
     }
     if policy {
-        write!(text, " error_policy {}", options.error_policy.word())?;
+        write!(text, " error_policy {}", line.error_policy.word())?;
     }
     Ok(())
 }

@@ -7,7 +7,8 @@ use crate::{
         BlockSize,
         MAX_BLOCK_SECTORS, //
     },
-    index::MAX_BLOCKS, //
+    index::MAX_BLOCKS,
+    lost::LostSectors, //
 };
 
 use super::page::PAYLOAD_BYTES;
@@ -63,6 +64,28 @@ impl LostUnits {
     pub const NONE: Self = Self {
         bits: [0; MOST_UNITS / 8],
     };
+
+    /// The units of `unit` sectors that have lost sectors. Wholly lost they may not be.
+    pub fn of(lost: &LostSectors, unit: u32) -> Self {
+        let mut units = Self::NONE;
+        for number in 0..MOST_UNITS as u32 {
+            let first = number.saturating_mul(unit);
+            if first >= MAX_BLOCK_SECTORS {
+                break;
+            }
+            if lost.any_in(first, unit) {
+                units.mark(number);
+            }
+        }
+        units
+    }
+
+    /// Marks the sectors of units of `unit` sectors in `lost`.
+    pub fn mark_in(&self, lost: &mut LostSectors, unit: u32) {
+        for number in (0..MOST_UNITS as u32).filter(|number| self.contains(*number)) {
+            lost.mark(number.saturating_mul(unit), unit);
+        }
+    }
 
     /// Marks a unit as lost; one that no block has is left out.
     pub fn mark(&mut self, unit: u32) {
@@ -224,6 +247,24 @@ mod tests {
         payload[0] = 1;
         payload[8] = 0x10;
         assert_eq!(Entry::read(&coarse, &payload, 0, 10), Err(Error::Units));
+    }
+
+    proptest! {
+        #[test]
+        fn lost_sectors_come_back_with_their_units(
+            shift in 0..=11_u32,
+            ranges in prop::collection::vec((0..2048_u32, 1..20_u32), 0..6),
+        ) {
+            let unit = 1 << shift;
+            let mut lost = LostSectors::NONE;
+            ranges.iter().for_each(|(first, len)| lost.mark(*first, *len));
+            let mut back = LostSectors::NONE;
+            LostUnits::of(&lost, unit).mark_in(&mut back, unit);
+            for sector in 0..2048 {
+                let first = sector / unit * unit;
+                prop_assert_eq!(back.any_in(sector, 1), lost.any_in(first, unit));
+            }
+        }
     }
 
     fn entry(units: u32) -> impl Strategy<Value = Entry> {

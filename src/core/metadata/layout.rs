@@ -68,6 +68,29 @@ impl Place {
 /// Sectors that a page takes in a half: its two places.
 const PAIR_SECTORS: u64 = 2 * PAGE_SECTORS;
 
+/// What of an area can be used.
+const fn whole_pages(sectors: u64) -> u64 {
+    sectors - sectors % PAGE_SECTORS
+}
+
+/// Where the places of page `index` start in a half of an area. Those of the first page are at the
+/// ends of the area, whatever it is divided into.
+fn pair_start(sectors: u64, index: u32, half: Half) -> Option<u64> {
+    match half {
+        Half::Head => Some(u64::from(index) * PAIR_SECTORS),
+        Half::Tail => whole_pages(sectors).checked_sub((u64::from(index) + 1) * PAIR_SECTORS),
+    }
+}
+
+/// Where the superblock of an area of `sectors` sectors may be: the head first.
+pub fn superblocks(sectors: u64) -> impl Iterator<Item = u64> {
+    Half::BOTH
+        .into_iter()
+        .filter_map(move |half| pair_start(sectors, 0, half))
+        .flat_map(|start| [start, start + PAGE_SECTORS])
+        .filter(move |start| *start < whole_pages(sectors))
+}
+
 /// The division of a spare area. All positions are sectors from the start of the area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -94,7 +117,7 @@ impl Layout {
             first_slot(pages, block)
                 .checked_add(u64::from(slots).checked_mul(block_sectors)?)?
                 .checked_add(half_sectors(pages))
-                .filter(|end| *end <= sectors)
+                .filter(|end| *end <= whole_pages(sectors))
         };
         let most = (sectors / block_sectors).min(u64::from(MAX_SLOTS)) as u32;
         let (mut good, mut bad) = (0, most.checked_add(1)?);
@@ -121,7 +144,8 @@ impl Layout {
         let pages = pages_for(slots, shape);
         first_slot(pages, block)
             .checked_add(u64::from(slots).checked_mul(u64::from(block.sectors()))?)?
-            .checked_add(half_sectors(pages))
+            .checked_add(half_sectors(pages))?
+            .checked_next_multiple_of(PAGE_SECTORS)
     }
 
     /// Number of slots.
@@ -149,12 +173,26 @@ impl Layout {
         if index >= self.pages {
             return None;
         }
-        let start = match place.half {
-            Half::Head => 0,
-            Half::Tail => self.sectors.checked_sub(half_sectors(self.pages))?,
+        pair_start(self.sectors, index, place.half)
+            .map(|start| start + if place.odd { PAGE_SECTORS } else { 0 })
+    }
+
+    /// Where the places of `count` pages from `first` on start in a half: they lie together, in
+    /// this order in the head and in the reverse order in the tail.
+    pub fn start_of(&self, half: Half, first: u32, count: u32) -> Option<u64> {
+        let index = match half {
+            Half::Head => first,
+            Half::Tail => first.checked_add(count.checked_sub(1)?)?,
         };
-        let within = u64::from(index) * PAIR_SECTORS;
-        Some(start + within + if place.odd { PAGE_SECTORS } else { 0 })
+        pair_start(self.sectors, index, half)
+    }
+
+    /// Number of page `number` of `count` that lie together, as they lie.
+    pub const fn nth_of(half: Half, number: u32, count: u32) -> u32 {
+        match half {
+            Half::Head => number,
+            Half::Tail => count.saturating_sub(1).saturating_sub(number),
+        }
     }
 
     /// The page and the number in it of the entry for `slot`.
@@ -261,6 +299,18 @@ mod tests {
             prop_assert_eq!(layout.first_slot() % u64::from(size.sectors()), 0);
             prop_assert!(!taken.iter().any(|sector| (layout.first_slot()..end).contains(sector)));
             prop_assert_eq!(layout.sector_of(layout.pages(), Place::ALL[0]), None);
+            let known = superblocks(sectors).collect::<std::vec::Vec<_>>();
+            prop_assert_eq!(known, Place::ALL.map(|place| layout.sector_of(0, place).unwrap()));
+            // Pages that are read or written together.
+            let (first, count) = (layout.pages() / 3, layout.pages() - layout.pages() / 3);
+            for half in Half::BOTH {
+                let start = layout.start_of(half, first, count).unwrap();
+                for number in 0..count {
+                    let at = u64::from(Layout::nth_of(half, number, count)) * PAIR_SECTORS;
+                    let place = Place { half, odd: false };
+                    prop_assert_eq!(layout.sector_of(first + number, place), Some(start + at));
+                }
+            }
             // One more would not fit.
             let more = Layout::sectors_for(layout.slots() + 1, size, 1 << unit.min(shift));
             prop_assert!(more.unwrap() > sectors);

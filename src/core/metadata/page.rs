@@ -91,6 +91,16 @@ impl Defect {
 }
 
 impl Page {
+    /// The bytes of some pages.
+    pub fn bytes(pages: &[Page]) -> &[u8] {
+        zerocopy::IntoBytes::as_bytes(pages)
+    }
+
+    /// The bytes of some pages, to be read into.
+    pub fn bytes_mut(pages: &mut [Page]) -> &mut [u8] {
+        zerocopy::IntoBytes::as_mut_bytes(pages)
+    }
+
     /// What follows the header.
     pub const fn payload(&self) -> &[u8; PAYLOAD_BYTES] {
         &self.payload

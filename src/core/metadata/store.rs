@@ -19,6 +19,7 @@ use super::{
         Entry, //
     },
     layout::{
+        superblocks,
         Half,
         Layout,
         Place, //
@@ -35,8 +36,6 @@ use super::{
     Checksum,
     PAGE_SECTORS, //
 };
-use crate::geometry::BlockSize;
-
 /// What holds the pages of an area.
 pub trait Storage {
     /// Why a page could not be read or written.
@@ -45,8 +44,28 @@ pub trait Storage {
     /// Reads pages from `sector` of the area on.
     fn read(&mut self, sector: u64, pages: &mut [Page]) -> Result<(), Self::Error>;
 
-    /// Writes a page at `sector` of the area. It is durable when this returns.
-    fn write(&mut self, sector: u64, page: &Page) -> Result<(), Self::Error>;
+    /// Writes pages from `sector` of the area on. They are durable when this returns, and so is
+    /// whatever else was written to the device before.
+    fn write(&mut self, sector: u64, pages: &[Page]) -> Result<(), Self::Error>;
+}
+
+/// Who wants to know what an area holds.
+pub trait Reader {
+    /// Why it does not go on, or why loading does not.
+    type Error: From<LoadError>;
+    /// Memory for the generations of pages.
+    type Generations: AsRef<[u64]> + AsMut<[u64]>;
+
+    /// Looks at the superblock first. Returns the number of blocks of the target, and memory for
+    /// the generations of so many pages as the layout has.
+    fn begin(
+        &mut self,
+        superblock: &Superblock,
+        layout: &Layout,
+    ) -> Result<(u64, Self::Generations), Self::Error>;
+
+    /// Takes what is in a slot that is not free. Called in the order of the slots.
+    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), Self::Error>;
 }
 
 /// Memory for loading: the places of some pages, of both halves. As many in one as in the other, an
@@ -75,6 +94,13 @@ pub enum LoadError {
     Superblock(superblock::Error),
     /// There are superblocks of several areas.
     Several,
+    /// It is of another length.
+    Length {
+        /// Which, in sectors.
+        is: u64,
+    },
+    /// Nothing was found, but not everything could be read.
+    Unreadable,
     /// A page cannot be believed.
     Page {
         /// Which.
@@ -91,9 +117,9 @@ pub enum LoadError {
         /// What is wrong.
         error: entry::Error,
     },
-    /// Whoever takes the entries does not want this one.
-    Refused {
-        /// For which slot.
+    /// A block is in two slots.
+    Twice {
+        /// The second one.
         slot: u32,
     },
     /// The memory given does not fit the area.
@@ -107,6 +133,8 @@ impl fmt::Display for LoadError {
             LoadError::Foreign => f.write_str("the spare area holds something that is no metadata"),
             LoadError::Superblock(error) => error.fmt(f),
             LoadError::Several => f.write_str("the spare area has metadata of several areas"),
+            LoadError::Length { is } => write!(f, "metadata of a spare area of {is} sectors"),
+            LoadError::Unreadable => f.write_str("the spare area cannot be read"),
             LoadError::Page { index, doubt } => match doubt {
                 Doubt::Nothing => write!(f, "no copy of metadata page {index} is valid"),
                 Doubt::Superseded { found } => write!(
@@ -115,10 +143,15 @@ impl fmt::Display for LoadError {
                      may have come after it are bad"
                 ),
             },
+            LoadError::Entry {
+                slot,
+                error: entry::Error::Block,
+                ..
+            } => write!(f, "slot {slot} has a block beyond the end of the target"),
             LoadError::Entry { index, slot, .. } => {
                 write!(f, "metadata page {index} has a wrong entry for slot {slot}")
             }
-            LoadError::Refused { slot } => {
+            LoadError::Twice { slot } => {
                 write!(f, "the metadata has a block twice, the second time in slot {slot}")
             }
             LoadError::Scratch => f.write_str("not enough memory for the metadata"),
@@ -129,8 +162,10 @@ impl fmt::Display for LoadError {
 /// How the metadata of an area is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// Places that were bad or behind.
+    /// Places that were bad.
     pub bad: u32,
+    /// Pages whose last write was cut short between its places.
+    pub behind: u32,
     /// Pages of which some place could not be put right.
     pub unmended: u32,
 }
@@ -145,6 +180,8 @@ pub struct Store<S, G> {
     generations: G,
     /// Whether the last write of some page has failed in one of its places.
     degraded: bool,
+    /// The page of which a commit has left two versions.
+    unsettled: Option<u32>,
 }
 
 /// A page that could not be written to both halves in any generation.
@@ -160,8 +197,17 @@ pub enum CommitError {
     /// The page could not be written, and says what it said before.
     Unchanged(Unwritable),
     /// The page could not be written, and whether it says what it said before will be seen when it
-    /// is loaded again: neither may be relied on.
+    /// is loaded again: neither may be relied on before [`Store::settle`] has decided it.
     Uncertain(Unwritable),
+}
+
+/// Which of two versions of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// The one before the change.
+    Old,
+    /// The one with the change.
+    New,
 }
 
 /// What of an area is known before it is loaded.
@@ -174,28 +220,7 @@ fn judge(page: &mut Page, checksum: Checksum, area: u64, index: u32, place: Plac
     Seen::judge(page.check(checksum), area, index, place)
 }
 
-/// The layouts that an area of `sectors` sectors can have.
-fn layouts(sectors: u64) -> impl Iterator<Item = Layout> {
-    (0..=11_u32).flat_map(move |shift| {
-        let block = BlockSize::from_sectors(1 << shift);
-        (0..=shift).filter_map(move |unit| Layout::new(sectors, block?, 1 << unit))
-    })
-}
-
-/// Wherever a superblock can be in the tail of an area of `sectors` sectors.
-fn tails(sectors: u64) -> impl Iterator<Item = u64> {
-    layouts(sectors).flat_map(|layout| {
-        [false, true].into_iter().filter_map(move |odd| {
-            let place = Place {
-                half: Half::Tail,
-                odd,
-            };
-            layout.sector_of(0, place)
-        })
-    })
-}
-
-/// Looks for superblocks: in the head, and where there is none, wherever a tail may start.
+/// Looks for superblocks.
 fn find<S: Storage>(
     storage: &mut S,
     sectors: u64,
@@ -205,9 +230,11 @@ fn find<S: Storage>(
     let mut found: Option<Found> = None;
     let mut first = None;
     let mut refused = None;
+    let mut unreadable = false;
     let page = page.get_mut(..1).ok_or(LoadError::Scratch)?;
     let mut look = |storage: &mut S, sector: u64, found: &mut Option<Found>| {
         if storage.read(sector, page).is_err() {
+            unreadable = true;
             return Ok(());
         }
         let Some(page) = page.first_mut() else {
@@ -224,8 +251,10 @@ fn find<S: Storage>(
         let Ok(Identity { index: 0, area, .. }) = checked else {
             return Ok(());
         };
+        // The places of the head are the same for every length.
+        let of_this_length = |is: u64| sector <= PAGE_SECTORS || is == sectors;
         match Superblock::read(page.payload()) {
-            Ok(superblock) if superblock.area() == area && superblock.sectors == sectors => {
+            Ok(superblock) if superblock.area() == area && of_this_length(superblock.sectors) => {
                 let layout = superblock.layout().ok_or(LoadError::Foreign)?;
                 match found {
                     Some(known) if known.superblock.uuid != superblock.uuid => {
@@ -240,38 +269,78 @@ fn find<S: Storage>(
         }
         Ok(())
     };
-    for sector in [0, PAGE_SECTORS] {
+    for sector in superblocks(sectors) {
         look(storage, sector, &mut found)?;
-    }
-    if found.is_none() {
-        for sector in tails(sectors) {
-            look(storage, sector, &mut found)?;
-        }
     }
     match (found, refused, first) {
         (Some(found), _, _) => Ok(found),
         (None, Some(error), _) => Err(error),
+        // What cannot be read may be a superblock.
+        (None, None, _) if unreadable => Err(LoadError::Unreadable),
         (None, None, Some(Err(Defect::Blank))) => Err(LoadError::Blank),
         (None, None, _) => Err(LoadError::Foreign),
     }
 }
 
+/// Marks an area as being formatted, and takes away whatever was a superblock in it before.
+/// `page` is memory for one page.
+fn clear<S: Storage>(
+    storage: &mut S,
+    sectors: u64,
+    area: u64,
+    checksum: Checksum,
+    page: &mut [Page],
+) -> Result<(), Unwritable> {
+    let nowhere = Unwritable { index: 0 };
+    let page = page.get_mut(..1).ok_or(nowhere)?;
+    let mark = Identity {
+        area,
+        index: FORMATTING,
+        generation: 0,
+    };
+    page.zero();
+    if let Some(page) = page.first_mut() {
+        page.seal(&mark, checksum);
+    }
+    storage.write(0, page).map_err(|_| nowhere)?;
+    page.zero();
+    for sector in superblocks(sectors).skip(1) {
+        storage.write(sector, page).map_err(|_| nowhere)?;
+    }
+    Ok(())
+}
+
+/// Takes the metadata of an area away, so that it is blank. `page` is memory for one page.
+pub fn erase<S: Storage>(
+    storage: &mut S,
+    sectors: u64,
+    checksum: Checksum,
+    page: &mut [Page],
+) -> Result<(), Unwritable> {
+    let nowhere = Unwritable { index: 0 };
+    clear(storage, sectors, 0, checksum, page)?;
+    let page = page.get_mut(..1).ok_or(nowhere)?;
+    page.zero();
+    storage.write(0, page).map_err(|_| nowhere)
+}
+
 impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
-    /// Loads an area of `sectors` sectors. Calls `accept` with its superblock, to refuse what does
-    /// not fit, and to make memory for the generations of so many pages; then `take` with every slot
-    /// that is not free, in order, which says whether it wants the entry. Puts right what it can
-    /// unless told not to write.
-    pub fn load<E: From<LoadError>>(
+    /// Loads an area of `sectors` sectors for `reader`. Puts right what it can unless told not to
+    /// write.
+    pub fn load<R: Reader<Generations = G>>(
         mut storage: S,
         sectors: u64,
         checksum: Checksum,
         scratch: &mut Scratch<'_>,
         mend: bool,
-        accept: impl FnOnce(&Superblock, &Layout) -> Result<(u64, G), E>,
-        mut take: impl FnMut(u32, &Entry) -> bool,
-    ) -> Result<(Self, Findings), E> {
+        reader: &mut R,
+    ) -> Result<(Self, Findings), R::Error> {
         let Found { superblock, layout } = find(&mut storage, sectors, scratch.head, checksum)?;
-        let (blocks, generations) = accept(&superblock, &layout)?;
+        if superblock.sectors != sectors {
+            let is = superblock.sectors;
+            return Err(LoadError::Length { is }.into());
+        }
+        let (blocks, generations) = reader.begin(&superblock, &layout)?;
         if generations.as_ref().len() != layout.pages() as usize {
             return Err(LoadError::Scratch.into());
         }
@@ -282,34 +351,72 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
             layout,
             generations,
             degraded: false,
+            unsettled: None,
         };
+        let findings = store.sweep(scratch, mend, |store, index, page| {
+            if index == 0 {
+                // What was found first need not be the newest.
+                store.superblock =
+                    Superblock::read(page.payload()).map_err(LoadError::Superblock)?;
+            }
+            store.take_entries(index, page, blocks, reader)
+        })?;
+        Ok((store, findings))
+    }
+
+    /// Looks at every place of every page again, and puts right what it can. An error where a page
+    /// cannot be believed any more.
+    pub fn check(&mut self, scratch: &mut Scratch<'_>) -> Result<Findings, LoadError> {
+        if let Some(index) = self.unsettled {
+            let doubt = Doubt::Nothing;
+            return Err(LoadError::Page { index, doubt });
+        }
+        self.degraded = false;
+        let checked = self.sweep(scratch, true, |_, _, _| Ok(()));
+        self.degraded |= checked.is_err();
+        checked
+    }
+
+    /// Looks at all pages in their order, and shows each to `show`.
+    fn sweep<E: From<LoadError>>(
+        &mut self,
+        scratch: &mut Scratch<'_>,
+        mend: bool,
+        mut show: impl FnMut(&mut Self, u32, &Page) -> Result<(), E>,
+    ) -> Result<Findings, E> {
         let mut findings = Findings::default();
         let at_once = (scratch.head.len().min(scratch.tail.len()).min(MOST_PLACES) / 2) as u32;
         let mut first = 0;
-        while first < layout.pages() {
-            let count = at_once.min(layout.pages() - first);
+        while first < self.layout.pages() {
+            let count = at_once.min(self.layout.pages() - first);
             if count == 0 {
                 return Err(LoadError::Scratch.into());
             }
             let unreadable = [
-                store.read_places(Half::Head, first, count, scratch.head),
-                store.read_places(Half::Tail, first, count, scratch.tail),
+                self.read_places(Half::Head, first, count, scratch.head),
+                self.read_places(Half::Tail, first, count, scratch.tail),
             ];
             for number in 0..count {
                 let index = first + number;
-                let page =
-                    store.look_at(index, number, unreadable, scratch, mend, &mut findings)?;
-                store.take_entries(index, page, blocks, &mut take)?;
+                let page = self.look_at(
+                    index,
+                    (number, count),
+                    unreadable,
+                    scratch,
+                    mend,
+                    &mut findings,
+                )?;
+                show(self, index, page)?;
             }
             first += count;
         }
-        Ok((store, findings))
+        Ok(findings)
     }
 
     /// Reads the places of `count` pages in a half: all at once, or where that fails one by one. A
     /// bit for each that cannot be read.
     fn read_places(&mut self, half: Half, first: u32, count: u32, pages: &mut [Page]) -> u128 {
-        let Some(start) = self.layout.sector_of(first, Place { half, odd: false }) else {
+        let Some(start) = self.layout.start_of(half, first, count) else {
             return u128::MAX;
         };
         let Some(pages) = pages.get_mut(..2 * count as usize) else {
@@ -328,20 +435,23 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
         unreadable
     }
 
-    /// Decides what page `index` is, number `number` of those in `scratch`, and puts it right.
+    /// Decides what page `index` is, number `number` of the `count` in `scratch`, and puts it right.
     fn look_at<'a>(
         &mut self,
         index: u32,
-        number: u32,
+        (number, count): (u32, u32),
         [head, tail]: [u128; 2],
         scratch: &'a mut Scratch<'_>,
         mend: bool,
         findings: &mut Findings,
     ) -> Result<&'a Page, LoadError> {
         let (area, checksum) = (self.superblock.area(), self.checksum);
+        let at = |place: Place| {
+            2 * Layout::nth_of(place.half, number, count) as usize + usize::from(place.odd)
+        };
         let mut seen: All = [Seen::Unreadable; 4];
         for (slot, place) in seen.iter_mut().zip(Place::ALL) {
-            let at = 2 * number as usize + usize::from(place.odd);
+            let at = at(place);
             let (pages, unreadable) = match place.half {
                 Half::Head => (&mut *scratch.head, head),
                 Half::Tail => (&mut *scratch.tail, tail),
@@ -352,16 +462,21 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
             }
         }
         let choice = choose(&seen).map_err(|doubt| LoadError::Page { index, doubt })?;
-        let at = 2 * number as usize + usize::from(choice.from.odd);
         let page = match choice.from.half {
-            Half::Head => scratch.head.get_mut(at),
-            Half::Tail => scratch.tail.get_mut(at),
+            Half::Head => scratch.head.get_mut(at(choice.from)),
+            Half::Tail => scratch.tail.get_mut(at(choice.from)),
         };
         let page = page.ok_or(LoadError::Scratch)?;
         self.set_generation(index, choice.generation);
         if !choice.is_whole() {
-            let invalid = seen.iter().filter(|seen| seen.generation().is_none());
-            findings.bad = findings.bad.saturating_add(invalid.count().max(1) as u32);
+            match seen
+                .iter()
+                .filter(|seen| seen.generation().is_none())
+                .count()
+            {
+                0 => findings.behind = findings.behind.saturating_add(1),
+                bad => findings.bad = findings.bad.saturating_add(bad as u32),
+            }
             if !mend || self.put_right(index, &choice, page).is_err() {
                 findings.unmended = findings.unmended.saturating_add(1);
                 self.degraded = true;
@@ -392,20 +507,18 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
         Ok(())
     }
 
-    fn take_entries(
+    fn take_entries<R: Reader>(
         &self,
         index: u32,
         page: &Page,
         blocks: u64,
-        take: &mut impl FnMut(u32, &Entry) -> bool,
-    ) -> Result<(), LoadError> {
+        reader: &mut R,
+    ) -> Result<(), R::Error> {
         for (number, slot) in self.layout.slots_of(index).enumerate() {
-            let entry = Entry::read(self.layout.shape(), page.payload(), number, blocks);
-            match entry {
+            match Entry::read(self.layout.shape(), page.payload(), number, blocks) {
                 Ok(Entry::Free) => {}
-                Ok(entry) if take(slot, &entry) => {}
-                Ok(_) => return Err(LoadError::Refused { slot }),
-                Err(error) => return Err(LoadError::Entry { index, slot, error }),
+                Ok(entry) => reader.take(slot, &entry)?,
+                Err(error) => return Err(LoadError::Entry { index, slot, error }.into()),
             }
         }
         Ok(())
@@ -438,7 +551,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
         let place = Place::of(half, generation);
         let sector = self.layout.sector_of(index, place);
         let sector = sector.ok_or(Unwritable { index })?;
-        let written = self.storage.write(sector, page);
+        let written = self.storage.write(sector, core::slice::from_ref(page));
         written.map_err(|_| Unwritable { index })
     }
 
@@ -484,12 +597,16 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
     }
 
     /// Makes entries durable: those of neighbouring slots that come in order with one write of their
-    /// page. What was written before an error stays. `pages` is memory for two pages.
+    /// page. What was written before an error stays. `pages` is memory for two pages, which belong to
+    /// the store from an uncertain end to [`Store::settle`]; nothing else is written meanwhile.
     pub fn commit(
         &mut self,
         changes: impl IntoIterator<Item = (u32, Entry)>,
         pages: &mut [Page; 2],
     ) -> Result<(), CommitError> {
+        if let Some(index) = self.unsettled {
+            return Err(CommitError::Unchanged(Unwritable { index }));
+        }
         let mut open = None;
         for (slot, entry) in changes {
             let (index, number) = self.layout.entry_of(slot);
@@ -523,23 +640,58 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
             Ok(()) => Ok(()),
             Err(why) => match self.write_next(index, old) {
                 Ok(()) => Err(CommitError::Unchanged(why)),
-                Err(why) => Err(CommitError::Uncertain(why)),
+                Err(why) => {
+                    self.unsettled = Some(index);
+                    Err(CommitError::Uncertain(why))
+                }
             },
         }
     }
 
+    /// Tries again to write the page that a commit has left uncertain, in the version that counts
+    /// from now on. Nothing happens where there is none.
+    pub fn settle(
+        &mut self,
+        version: Version,
+        [new, old]: &mut [Page; 2],
+    ) -> Result<(), Unwritable> {
+        let Some(index) = self.unsettled else {
+            return Ok(());
+        };
+        let page = match version {
+            Version::Old => old,
+            Version::New => new,
+        };
+        self.write_next(index, page)?;
+        self.unsettled = None;
+        Ok(())
+    }
+
+    /// Notes that the target has so many sectors. `page` is memory for one page.
+    pub fn set_length(&mut self, length: u64, page: &mut Page) -> Result<(), Unwritable> {
+        let superblock = Superblock {
+            length,
+            ..self.superblock
+        };
+        superblock
+            .write(page.payload_mut())
+            .ok_or(Unwritable { index: 0 })?;
+        self.write_next(0, page)?;
+        self.superblock = superblock;
+        Ok(())
+    }
+
     /// Writes fresh metadata: every slot is free. `generations` is memory for as many as there are
-    /// pages, `page` for one page.
+    /// pages, `pages` for an even number of them; the more, the fewer requests.
     pub fn format(
         storage: S,
         superblock: &Superblock,
         generations: G,
         checksum: Checksum,
-        page: &mut [Page],
+        pages: &mut [Page],
     ) -> Result<Self, Unwritable> {
         let nowhere = Unwritable { index: 0 };
         let layout = superblock.layout().ok_or(nowhere)?;
-        let page = page.first_mut().ok_or(nowhere)?;
         let mut store = Self {
             storage,
             checksum,
@@ -547,33 +699,19 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
             layout,
             generations,
             degraded: false,
+            unsettled: None,
         };
-        if store.generations.as_ref().len() != layout.pages() as usize {
+        if store.generations.as_ref().len() != layout.pages() as usize || pages.len() < 2 {
             return Err(nowhere);
         }
         // From here on, and until the last write below, the area says that it is being formatted.
-        page.zero();
-        let mark = Identity {
-            area: superblock.area(),
-            index: FORMATTING,
-            generation: 0,
-        };
-        page.seal(&mark, checksum);
-        store.storage.write(0, page).map_err(|_| nowhere)?;
-        // Whatever was a superblock before must not be found again.
-        page.zero();
-        for sector in [PAGE_SECTORS].into_iter().chain(tails(superblock.sectors)) {
-            store.storage.write(sector, page).map_err(|_| nowhere)?;
+        let (sectors, area) = (superblock.sectors, superblock.area());
+        clear(&mut store.storage, sectors, area, checksum, pages)?;
+        for half in Half::BOTH {
+            store.format_half(half, pages)?;
         }
-        for index in 1..layout.pages() {
-            store.set_generation(index, 0);
-            for generation in 1..=2 {
-                for half in Half::BOTH {
-                    store.write_place(index, generation, half, page)?;
-                }
-            }
-            store.set_generation(index, 2);
-        }
+        store.generations.as_mut().fill(2);
+        let page = pages.first_mut().ok_or(nowhere)?;
         superblock.write(page.payload_mut()).ok_or(nowhere)?;
         for (generation, half) in [
             (1, Half::Tail),
@@ -583,8 +721,32 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
         ] {
             store.write_place(0, generation, half, page)?;
         }
-        store.set_generation(0, 2);
         Ok(store)
+    }
+
+    /// Writes both generations of all pages of the table to a half.
+    fn format_half(&mut self, half: Half, pages: &mut [Page]) -> Result<(), Unwritable> {
+        let at_once = (pages.len() / 2) as u32;
+        pages.zero();
+        let mut first = 1;
+        while first < self.layout.pages() {
+            let nowhere = Unwritable { index: first };
+            let count = at_once.min(self.layout.pages() - first);
+            let places = pages.get_mut(..2 * count as usize).ok_or(nowhere)?;
+            for (number, page) in (0..).zip(places.iter_mut()) {
+                let identity = Identity {
+                    area: self.superblock.area(),
+                    index: first + Layout::nth_of(half, number / 2, count),
+                    generation: if number % 2 == 0 { 2 } else { 1 },
+                };
+                page.seal(&identity, self.checksum);
+            }
+            let start = self.layout.start_of(half, first, count);
+            let written = self.storage.write(start.ok_or(nowhere)?, places);
+            written.map_err(|_| nowhere)?;
+            first += count;
+        }
+        Ok(())
     }
 
     /// What the area is.

@@ -25,18 +25,60 @@ use crate::geometry::BlockSize;
 use super::{
     layout::Layout,
     page::PAYLOAD_BYTES,
+    Checksum,
     VERSION, //
 };
 
 /// What of a main device can be told again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Main {
-    /// The partition's UUID; zeros where it is no partition, or has none.
-    pub uuid: [u8; 16],
+    /// What tells it from others ([`Main::identity`]); zeros where nothing does.
+    pub identity: [u8; 16],
     /// Its size in sectors.
     pub sectors: u64,
     /// Where the target starts on it.
     pub start: u64,
+}
+
+impl Main {
+    /// What of a device's name for itself is kept: a UUID as its 16 bytes; of other names the bytes
+    /// themselves where they are not more, else the last twelve and the checksum of all.
+    pub fn identity(name: &[u8], checksum: Checksum) -> [u8; 16] {
+        let mut identity = [0; 16];
+        if let Some(uuid) = uuid(name) {
+            return uuid;
+        }
+        match name.split_last_chunk::<12>() {
+            Some((rest, last)) if rest.len() > 4 => {
+                let (start, end) = identity.split_at_mut(12);
+                start.copy_from_slice(last);
+                end.copy_from_slice(&checksum(name).to_le_bytes());
+            }
+            _ => {
+                for (to, from) in identity.iter_mut().zip(name) {
+                    *to = *from;
+                }
+            }
+        }
+        identity
+    }
+}
+
+/// The bytes of a UUID as people write it.
+fn uuid(text: &[u8]) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let mut digits = text.iter().enumerate().filter_map(|(at, &byte)| {
+        let dash = matches!(at, 8 | 13 | 18 | 23);
+        (!dash || byte != b'-').then(|| char::from(byte).to_digit(16))
+    });
+    if text.len() != 36 {
+        return None;
+    }
+    for byte in &mut bytes {
+        let (high, low) = (digits.next()??, digits.next()??);
+        *byte = (high << 4 | low) as u8;
+    }
+    digits.next().is_none().then_some(bytes)
 }
 
 /// A superblock.
@@ -66,7 +108,7 @@ struct Body {
     slots: U32,
     uuid: [u8; 16],
     sectors: U64,
-    main_uuid: [u8; 16],
+    main_identity: [u8; 16],
     main_sectors: U64,
     main_start: U64,
     length: U64,
@@ -95,8 +137,8 @@ impl fmt::Display for Error {
 /// What of a superblock does not fit the table that is to use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mismatch {
-    /// Main is another partition.
-    MainUuid,
+    /// Main is another device.
+    Main,
     /// Main is smaller than it was.
     MainSize {
         /// What it was, in sectors.
@@ -112,23 +154,17 @@ pub enum Mismatch {
         /// What it is, in sectors.
         is: u32,
     },
-    /// The area has another length.
-    SpareLength {
-        /// What it is, in sectors.
-        is: u64,
-    },
 }
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Mismatch::MainUuid => f.write_str("metadata of another main device"),
+            Mismatch::Main => f.write_str("metadata of another main device"),
             Mismatch::MainSize { was } => {
                 write!(f, "metadata of a larger main device, of {was} sectors")
             }
             Mismatch::MainStart { was } => write!(f, "metadata of a target with main_start {was}"),
             Mismatch::BlockSize { is } => write!(f, "metadata with block_size {is}"),
-            Mismatch::SpareLength { is } => write!(f, "metadata of a spare area of {is} sectors"),
         }
     }
 }
@@ -154,7 +190,7 @@ impl Superblock {
             slots: U32::new(self.layout()?.slots()),
             uuid: self.uuid,
             sectors: U64::new(self.sectors),
-            main_uuid: self.main.uuid,
+            main_identity: self.main.identity,
             main_sectors: U64::new(self.main.sectors),
             main_start: U64::new(self.main.start),
             length: U64::new(self.length),
@@ -177,7 +213,7 @@ impl Superblock {
         let superblock = Self {
             uuid: body.uuid,
             main: Main {
-                uuid: body.main_uuid,
+                identity: body.main_identity,
                 sectors: body.main_sectors.get(),
                 start: body.main_start.get(),
             },
@@ -192,17 +228,15 @@ impl Superblock {
         }
     }
 
-    /// Whether it is of this main device and this area, and has the block size that is asked for,
-    /// if one is. Main may have grown.
-    pub fn check(
-        &self,
-        main: &Main,
-        sectors: u64,
-        block: Option<BlockSize>,
-    ) -> Result<(), Mismatch> {
-        let known = |uuid: &[u8; 16]| uuid.iter().any(|byte| *byte != 0);
-        if known(&self.main.uuid) && known(&main.uuid) && self.main.uuid != main.uuid {
-            Err(Mismatch::MainUuid)
+    /// Whether it is of this main device, and has the block size that is asked for, if one is. Main
+    /// may have grown.
+    pub fn check(&self, main: &Main, block: Option<BlockSize>) -> Result<(), Mismatch> {
+        let known = |identity: &[u8; 16]| identity.iter().any(|byte| *byte != 0);
+        if known(&self.main.identity)
+            && known(&main.identity)
+            && self.main.identity != main.identity
+        {
+            Err(Mismatch::Main)
         } else if main.sectors < self.main.sectors {
             Err(Mismatch::MainSize {
                 was: self.main.sectors,
@@ -215,8 +249,6 @@ impl Superblock {
             Err(Mismatch::BlockSize {
                 is: self.block.sectors(),
             })
-        } else if sectors != self.sectors {
-            Err(Mismatch::SpareLength { is: self.sectors })
         } else {
             Ok(())
         }
@@ -226,6 +258,7 @@ impl Superblock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metadata::page::tests::crc32c;
     use proptest::prelude::*;
     use std::string::ToString;
 
@@ -233,7 +266,7 @@ mod tests {
         Superblock {
             uuid: *b"0123456789abcdef",
             main: Main {
-                uuid: *b"partition-uuid-1",
+                identity: *b"partition-uuid-1",
                 sectors: 1 << 30,
                 start: 2048,
             },
@@ -251,6 +284,29 @@ mod tests {
         assert_eq!(Superblock::read(&payload), Ok(example()));
         assert_eq!(payload[..4], 1_u32.to_le_bytes());
         assert!(payload[size_of::<Body>()..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn names_of_devices_are_told_apart() {
+        let identity = |name: &str| Main::identity(name.as_bytes(), crc32c);
+        let uuid = identity("0fc63daf-8483-4772-8e79-3d69d8477de4");
+        assert_eq!(uuid[..4], [0x0f, 0xc6, 0x3d, 0xaf]);
+        assert_eq!(uuid[14..], [0x7d, 0xe4]);
+        assert_eq!(identity("0FC63DAF-8483-4772-8E79-3D69D8477DE4"), uuid);
+        assert_eq!(&identity("2d1a3b4c-01"), b"2d1a3b4c-01\0\0\0\0\0");
+        assert_eq!(identity(""), [0; 16]);
+        let lvm = identity("LVM-AAAAAAAAAAAAAAAABBBBBBBBBBBBBBBB");
+        assert_eq!(&lvm[..12], b"BBBBBBBBBBBB");
+        assert_ne!(identity("LVM-AAAAAAAAAAAAAAACBBBBBBBBBBBBBBBB"), lvm);
+        // Not quite UUIDs.
+        assert_ne!(
+            identity("0fc63daf-8483-4772-8e79-3d69d8477dg4")[..4],
+            uuid[..4]
+        );
+        assert_ne!(
+            identity("0fc63daf084830477208e7903d69d8477de4")[..4],
+            uuid[..4]
+        );
     }
 
     #[test]
@@ -273,30 +329,26 @@ mod tests {
     fn what_belongs_elsewhere_is_refused_by_name() {
         let it = example();
         let size = Some(it.block);
-        assert_eq!(it.check(&it.main, it.sectors, size), Ok(()));
-        assert_eq!(it.check(&it.main, it.sectors, None), Ok(()));
+        assert_eq!(it.check(&it.main, size), Ok(()));
+        assert_eq!(it.check(&it.main, None), Ok(()));
         let grown = Main {
             sectors: it.main.sectors + 8,
-            uuid: [0; 16],
+            identity: [0; 16],
             ..it.main
         };
-        assert_eq!(it.check(&grown, it.sectors, None), Ok(()));
-        let words =
-            |main: Main, sectors, block| it.check(&main, sectors, block).unwrap_err().to_string();
+        assert_eq!(it.check(&grown, None), Ok(()));
+        let words = |main: Main, block| it.check(&main, block).unwrap_err().to_string();
         let other = Main {
-            uuid: *b"partition-uuid-2",
+            identity: *b"partition-uuid-2",
             ..it.main
         };
-        assert_eq!(
-            words(other, it.sectors, None),
-            "metadata of another main device"
-        );
+        assert_eq!(words(other, None), "metadata of another main device");
         let smaller = Main {
             sectors: 1 << 29,
             ..it.main
         };
         assert_eq!(
-            words(smaller, it.sectors, None),
+            words(smaller, None),
             "metadata of a larger main device, of 1073741824 sectors"
         );
         let moved = Main {
@@ -304,16 +356,12 @@ mod tests {
             ..it.main
         };
         assert_eq!(
-            words(moved, it.sectors, None),
+            words(moved, None),
             "metadata of a target with main_start 2048"
         );
         assert_eq!(
-            words(it.main, it.sectors, BlockSize::from_sectors(16)),
+            words(it.main, BlockSize::from_sectors(16)),
             "metadata with block_size 8"
-        );
-        assert_eq!(
-            words(it.main, 5, None),
-            "metadata of a spare area of 1048576 sectors"
         );
     }
 

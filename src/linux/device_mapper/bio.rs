@@ -35,6 +35,8 @@ pub(crate) struct BlockStatus(u8);
 impl BlockStatus {
     /// Success.
     pub(crate) const OK: Self = Self(bindings::BLK_STS_OK);
+    /// An error of no special kind.
+    const IO_ERROR: Self = Self(bindings::BLK_STS_IOERR);
 
     #[inline(always)]
     pub(super) fn from_raw(status: bindings::blk_status_t) -> Self {
@@ -162,19 +164,36 @@ impl<T: Target> TargetBio<T> {
         unsafe { bindings::dm_per_bio_data(self.as_ptr(), size_of::<T::Note>()).cast() }
     }
 
-    /// Sends tag and note along.
+    /// Sends the word of a tag along.
     ///
     /// `bi_private` belongs to whoever set `bi_end_io`, which is device-mapper for its clones. It
     /// leaves the word alone, and unlike [`Self::note_ptr`] that costs no call.
     #[inline(always)]
+    fn set_word(&self, word: usize) {
+        // SAFETY: The bio is owned by the caller and not in flight.
+        unsafe { (*self.as_ptr()).bi_private = word as *mut ffi::c_void };
+    }
+
+    /// Sends tag and note along.
+    #[inline(always)]
     fn attach(&self, tag: BioTag, note: Option<T::Note>) {
-        // SAFETY: The bio is owned by the caller and not in flight, and has room for the note.
-        unsafe {
-            (*self.as_ptr()).bi_private = tag.into_word(note.is_some()) as *mut ffi::c_void;
-            if let Some(note) = note {
-                self.note_ptr().write(note);
-            }
+        self.set_word(tag.into_word(note.is_some()));
+        if let Some(note) = note {
+            // SAFETY: The bio is owned by the caller and not in flight, and has room for the note.
+            unsafe { self.note_ptr().write(note) };
         }
+    }
+
+    /// Whether there is a note, once a tag was attached.
+    #[inline(always)]
+    fn has_note(&self) -> bool {
+        self.raw().bi_private as usize & NOTED != 0
+    }
+
+    /// The note, once a tag was attached.
+    fn note(&self) -> Option<T::Note> {
+        // SAFETY: The bit says that a note was written.
+        self.has_note().then(|| unsafe { self.note_ptr().read() })
     }
 
     #[inline(always)]
@@ -221,10 +240,10 @@ impl<T: Target> EndedBio<'_, T> {
     /// Whether there is a note.
     #[inline(always)]
     pub(crate) fn has_note(&self) -> bool {
-        self.bio.raw().bi_private as usize & NOTED != 0
+        self.bio.has_note()
     }
 
-    /// The tag, for a bio that has no note or whose note is of no interest.
+    /// The tag.
     #[inline(always)]
     pub(crate) fn tag(self) -> BioTag {
         // SAFETY: A bio that comes back was redirected or held, both of which attached a tag, and
@@ -232,15 +251,36 @@ impl<T: Target> EndedBio<'_, T> {
         unsafe { BioTag::from_word(self.bio.raw().bi_private as usize) }
     }
 
-    /// What the target sent along.
-    pub(crate) fn open(self) -> (BioTag, Option<T::Note>) {
-        let note = if self.has_note() {
-            // SAFETY: The bit says that a note was written.
-            Some(unsafe { self.bio.note_ptr().read() })
-        } else {
-            None
+    /// The note, if there is one.
+    pub(crate) fn note(&self) -> Option<T::Note> {
+        self.bio.note()
+    }
+
+    /// Keeps the bio, which has not ended for whoever submitted it before [`HeldBio::end`]. The
+    /// note stays with it.
+    pub(crate) fn hold(self) -> (BioTag, HeldBio<T>, Ending) {
+        let noted = self.has_note();
+        // INVARIANT: DM_ENDIO_INCOMPLETE makes the bio ours.
+        let held = HeldBio {
+            bio: NonNull::from(self.bio),
         };
-        (self.tag(), note)
+        let tag = self.tag();
+        held.set_word(BioTag::NONE.into_word(noted));
+        (tag, held, Ending(bindings::DM_ENDIO_INCOMPLETE as i32))
+    }
+}
+
+/// What becomes of a bio that came back.
+pub(crate) struct Ending(i32);
+
+impl Ending {
+    /// It has ended for whoever submitted it, too.
+    pub(crate) const DONE: Self = Self(bindings::DM_ENDIO_DONE as i32);
+
+    /// What device-mapper wants to hear.
+    #[inline(always)]
+    pub(super) fn into_raw(self) -> i32 {
+        self.0
     }
 }
 
@@ -335,7 +375,7 @@ impl<T: Target> MapBio<'_, T> {
 ///
 /// # Invariants
 ///
-/// The bio is valid, not in flight, and owned by this object.
+/// The bio is valid, not in flight, and owned by this object. It has a tag without a ticket.
 pub(crate) struct HeldBio<T: Target> {
     bio: NonNull<TargetBio<T>>,
 }
@@ -369,15 +409,30 @@ impl<T: Target> HeldBio<T> {
         // SAFETY: By the type invariant the bio is ours to give away.
         unsafe { bindings::dm_submit_bio_remap(bio, core::ptr::null_mut()) };
     }
+
+    /// The note that it came back with, if there was one.
+    pub(crate) fn note(&self) -> Option<T::Note> {
+        self.deref().note()
+    }
+
+    /// Ends the bio. It comes back once more, without a ticket and a note.
+    pub(crate) fn end(self) {
+        ManuallyDrop::new(self).end_as(BlockStatus::OK);
+    }
+
+    fn end_as(&mut self, status: BlockStatus) {
+        self.attach(BioTag::NONE, None);
+        // SAFETY: By the type invariant the bio is ours to end. Whoever calls this forgets it.
+        unsafe {
+            (*self.as_ptr()).bi_status = status.0;
+            bindings::bio_endio(self.as_ptr());
+        }
+    }
 }
 
 impl<T: Target> Drop for HeldBio<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the bio is ours to end.
-        unsafe {
-            (*self.as_ptr()).bi_status = bindings::BLK_STS_IOERR;
-            bindings::bio_endio(self.as_ptr());
-        }
+        self.end_as(BlockStatus::IO_ERROR);
     }
 }
 

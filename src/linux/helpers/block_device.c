@@ -32,6 +32,28 @@ bool remap_helper_bdev_is_zoned(struct block_device *bdev)
 	return bdev_is_zoned(bdev);
 }
 
+const char *remap_helper_bdev_partition_uuid(struct block_device *bdev)
+{
+	return bdev->bd_meta_info ? bdev->bd_meta_info->uuid : NULL;
+}
+
+/* The length of what the disk calls itself, or nothing. */
+u32 remap_helper_bdev_unique_id(struct block_device *bdev, u8 id[16])
+{
+	static const enum blk_unique_id types[] = { BLK_UID_NAA, BLK_UID_EUI64, BLK_UID_T10 };
+	struct gendisk *disk = bdev->bd_disk;
+	int i, len;
+
+	if (!disk->fops->get_unique_id || bdev_is_partition(bdev))
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		len = disk->fops->get_unique_id(disk, id, types[i]);
+		if (len > 0 && len <= 16)
+			return len;
+	}
+	return 0;
+}
+
 bool remap_helper_bdev_is_gone(struct block_device *bdev)
 {
 	return test_bit(GD_DEAD, &bdev->bd_disk->state) || !get_capacity(bdev->bd_disk);

@@ -26,10 +26,10 @@ test() {
 	expect_match "$(message r0 stats)" '^reads=1 writes=0 remapped_reads=0 .* read_errors=1 .* slow_path=1$' stats
 	remove_mapped r0
 
-	make_remap r0 4096 "$main" "$spare" 0 8192
+	make_remap r0 4096 "$main" "$spare" 0 8192 format
 	null_blk_set main power=0
 	log_mark
 	expect_errno ENODEV message r0 remap 160
-	expect_equal "$(status_word r0 1) $(status_word r0 2)" "0/1024 0" "what has moved and what is lost"
+	expect_equal "$(status_word r0 1) $(status_word r0 2)" "0/1008 0" "what has moved and what is lost"
 	expect_log 'remap stopped at sector 160: main_dev is gone'
 }

@@ -8,9 +8,9 @@ test() {
 	make_null_blk spare 1
 	make_remap r0 4096 "$main" "$spare" 0 1024 error_policy off
 	block_io fill /dev/mapper/r0 1
-	expect_reply 'sector 80 -> spare 0' r0 remap 80
+	expect_reply 'sector 80 -> spare 32' r0 remap 80
 	null_blk_set main badblocks=+8-8
-	null_blk_set spare badblocks=+3-3
+	null_blk_set spare badblocks=+35-35
 	message r0 stats reset
 	expect_equal "$(block_io read /dev/mapper/r0 8 1)" EIO "read of a bad sector of main"
 	expect_equal "$(block_io read /dev/mapper/r0 9 1)" ok "read of its neighbour"
@@ -22,7 +22,7 @@ test() {
 	null_blk_set main badblocks=+80-87
 	expect_equal "$(block_io read /dev/mapper/r0 80 3)" ok "read of a remapped block"
 	expect_equal "$(block_io read /dev/mapper/r0 72 24)" EIO "read over main, the bad spare, and main"
-	null_blk_set spare badblocks=-3-3
+	null_blk_set spare badblocks=-35-35
 	null_blk_set main badblocks=-8-8
 	block_io check /dev/mapper/r0 1
 }

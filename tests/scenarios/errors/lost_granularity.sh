@@ -9,7 +9,7 @@ test() {
 	block_io fill "$main" 1
 	null_blk_set main badblocks=+40-40
 	make_remap r0 4096 "$main" "$spare" 0 1024 block_size 32
-	expect_reply 'sector 32 -> spare 0' r0 remap 40
+	expect_reply 'sector 32 -> spare 32' r0 remap 40
 	expect_equal "$(status_word r0 2)" 8 "lost sectors"
 	expect_equal "$(block_io read /dev/mapper/r0 40 8)" EIO "the lost block"
 	block_io check /dev/mapper/r0 1 0 40
@@ -25,7 +25,7 @@ test() {
 	make_mapped holed "0 100 linear $disk 0" "100 1 error" "101 2 linear $disk 101" "103 1 error" "104 1000 linear $disk 104"
 	block_io fill "$disk" 3
 	make_remap r0 104 /dev/mapper/holed "$other" 0 1024 block_size 16
-	expect_reply 'sector 96 -> spare 0' r0 remap 96
+	expect_reply 'sector 96 -> spare 32' r0 remap 96
 	expect_equal "$(status_word r0 2)" 2 "lost sectors"
 	block_io check /dev/mapper/r0 3 0 100
 	block_io check /dev/mapper/r0 3 101 2

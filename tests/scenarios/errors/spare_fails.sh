@@ -6,7 +6,7 @@ MACHINES="uml uml-smp debian"
 test() {
 	make_null_blk main 2
 	make_null_blk spare 1
-	make_remap r0 4096 "$main" "$spare" 0 1024
+	make_remap r0 4096 "$main" "$spare" 0 1088
 	block_io fill /dev/mapper/r0 1
 	null_blk_set spare badblocks=+0-2047
 	log_mark

@@ -11,10 +11,10 @@ test() {
 	null_blk_set main badblocks=+800-815
 	make_remap r0 4096 "$main" "$spare" 0 1024
 	expect_equal "$(health r0)" ok "health"
-	expect_reply 'sector 80 -> spare 0' r0 remap 80
+	expect_reply 'sector 80 -> spare 32' r0 remap 80
 	expect_equal "$(status_word r0 2)" 2 "lost sectors"
 	expect_equal "$(health r0)" degraded health
-	expect_equal "$(message r0 list)" $'80 0 lost\nend' list
+	expect_equal "$(message r0 list)" $'80 32 lost\nend' list
 	# Two whole blocks and one that is in order.
 	expect_reply 'remapped 3 already 0' r0 remap 800 24
 	expect_equal "$(status_word r0 2)" 18 "lost sectors"

@@ -7,11 +7,14 @@ edges() {
 	local block=$1 sectors=$((3 * $1 + ($1 + 1) / 2)) last_block
 	local last=$((sectors - 1))
 	last_block=$((last / block * block))
-	make_remap r0 "$sectors" "$main" "$spare" 8 $((4 * block)) main_start 5 block_size "$block"
+	# Behind two pages of metadata, each with two places.
+	local first=$(((32 + block - 1) / block * block))
+	make_remap r0 "$sectors" "$main" "$spare" 8 $(((first + 4 * block + 39) / 8 * 8)) \
+		main_start 5 block_size "$block" format
 	block_io fill "$main" behind $((5 + sectors)) 64
 	block_io fill /dev/mapper/r0 first
-	expect_reply "sector 0 -> spare 8" r0 remap 0
-	expect_reply "sector $last_block -> spare $((8 + block))" r0 remap "$last"
+	expect_reply "sector 0 -> spare $((8 + first))" r0 remap 0
+	expect_reply "sector $last_block -> spare $((8 + first + block))" r0 remap "$last"
 	block_io check /dev/mapper/r0 first
 	block_io fill /dev/mapper/r0 second
 	block_io check /dev/mapper/r0 second

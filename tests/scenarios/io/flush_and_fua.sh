@@ -20,7 +20,7 @@ make_logged() {
 test() {
 	make_logged main
 	make_logged spare
-	make_remap r0 8192 /dev/mapper/logged_main /dev/mapper/logged_spare 0 1024
+	make_remap r0 8192 /dev/mapper/logged_main /dev/mapper/logged_spare 0 1088
 	expect_equal "$(cat "$(sysfs_of /dev/mapper/r0)/queue/fua")" 1 "FUA of the device"
 	python3 -S - "$log_main" "$log_spare" <<'END'
 import os
@@ -71,7 +71,7 @@ class Log:
 
 
 def fua_of(entries):
-    return [(sector, sectors) for sector, sectors, flags, _ in entries if flags & FUA]
+    return [(sector, sectors) for sector, sectors, flags, _ in entries if flags & FUA and sectors]
 
 
 def flushes(entries):
@@ -86,21 +86,25 @@ device.write(0, pattern(1, 0, 64))
 device.flush()
 main.news(), spare.news()
 
-# Moving a block: written to the spare, then flushed there.
-assert control.message("r0", "remap 8") == "sector 8 -> spare 0"
+# Moving a block: written to the spare, then flushed there; then metadata, first in the head and then
+# in the tail.
+assert control.message("r0", "remap 8") == "sector 8 -> spare 32"
 entries = spare.news()
 expect(entries[0][3], pattern(1, 8, 8), 8, "the copy in the spare's log")
-assert entries[0][:2] == (0, 8), entries[0][:3]
+assert entries[0][:2] == (32, 8), entries[0][:3]
 assert flushes(entries), "the copy was not flushed"
+metadata = fua_of(entries)
+assert metadata == [(24, 8), (1088 - 24, 8)], metadata
+assert flushes(entries)[0] < min(n for n, entry in enumerate(entries) if entry[2] & FUA and entry[1]), "metadata before its data"
 assert not main.news(), "a remap wrote to main"
 
 # FUA to main, to the spare, to both.
 durable.write(0, pattern(2, 0, 8))
 assert (fua_of(main.news()), fua_of(spare.news())) == ([(0, 8)], []), "FUA to main"
 durable.write(8, pattern(3, 8, 8))
-assert (fua_of(main.news()), fua_of(spare.news())) == ([], [(0, 8)]), "FUA to the spare"
+assert (fua_of(main.news()), fua_of(spare.news())) == ([], [(32, 8)]), "FUA to the spare"
 durable.write(4, pattern(4, 4, 16))
-assert (fua_of(main.news()), fua_of(spare.news())) == ([(4, 4), (16, 4)], [(4 - 4, 8)]), "FUA to both"
+assert (fua_of(main.news()), fua_of(spare.news())) == ([(4, 4), (16, 4)], [(32, 8)]), "FUA to both"
 
 # A flush goes to both.
 device.write(32, pattern(5, 32, 8))
@@ -116,5 +120,6 @@ assert control.message("r0", "unremap 8") == "unremapped 1"
 entries = main.news()
 expect(entries[0][3], pattern(6, 8, 8), 8, "the copy in main's log")
 assert flushes(entries), "the copy back was not flushed"
+assert len(fua_of(spare.news())) == 2, "the release of the spare is not durable"
 END
 }

@@ -13,7 +13,7 @@ test() {
 	[[ -b $partition ]] || partition=${disk}p1
 	[[ -b $partition ]] || fail "no partition of $disk: $(ls "$disk"*)"
 	block_io fill "$disk" outside 2048 8192
-	make_remap r0 4000 "$partition" "$spare" 16 1024 main_start 1003
+	make_remap r0 4000 "$partition" "$spare" 16 1088 main_start 1003
 	block_io check /dev/mapper/r0 none 2>/dev/null && fail "check finds no difference"
 	python3 -S "$tests/random_walk.py" r0 8 128 "$(scaled 300)" "$SEED" "$partition" 1003 "$spare"
 	message r0 clear

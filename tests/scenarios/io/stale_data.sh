@@ -7,7 +7,7 @@ test() {
 	make_null_blk main 2
 	make_null_blk spare 1
 	block_io fill "$spare" foreign
-	make_remap r0 4096 "$main" "$spare" 0 64 # 8 blocks
+	make_remap r0 4096 "$main" "$spare" 0 128 format # 8 blocks
 	python3 -S - <<'END'
 import random, os
 

@@ -7,8 +7,8 @@ test() {
 	make_null_blk main_a 8
 	make_null_blk main_b 8
 	make_null_blk spare 8
-	make_remap r0 16384 "$main_a" "$spare" 0 2048
-	make_remap r1 16384 "$main_b" "$spare" 2048 2048 block_size 16
+	make_remap r0 16384 "$main_a" "$spare" 0 2112
+	make_remap r1 16384 "$main_b" "$spare" 2112 2112 block_size 16
 	python3 -S "$tests/random_walk.py" r0 8 256 "$(scaled 600)" "$SEED" "$main_a" 0 "$spare" &
 	local first=$!
 	python3 -S "$tests/random_walk.py" r1 16 128 "$(scaled 600)" "$((SEED + 1))" "$main_b" 0 "$spare" &
@@ -18,12 +18,12 @@ test() {
 	remove_mapped r1
 
 	make_mapped both \
-		"0 8192 remap $main_a $spare 0 512" \
-		"8192 8192 remap $main_b $spare 512 512"
+		"0 8192 remap $main_a $spare 0 576 1 format" \
+		"8192 8192 remap $main_b $spare 576 576 1 format"
 	block_io fill /dev/mapper/both one
 	dmsetup message both 0 remap 8184
 	# Sectors count from the start of the device, whichever target they are on.
-	expect_equal "$(dmsetup message both 8192 remap 8192)" "sector 8192 -> spare 512" "the second target's answer"
+	expect_equal "$(dmsetup message both 8192 remap 8192)" "sector 8192 -> spare 608" "the second target's answer"
 	expect_errno EINVAL dmsetup message both 8192 remap 0
 	block_io check /dev/mapper/both one
 	block_io check "$spare" one 8184 8 2>/dev/null && fail "the spare has another place"

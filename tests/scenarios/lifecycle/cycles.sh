@@ -54,6 +54,7 @@ def cycle():
     assert len(control.remaps("r0")) == 32
     control.suspend("r0")
     control.resume("r0")
+    assert control.message("r0", "clear") == "cleared 32"
     control.remove("r0")
     rmmod()
 

@@ -29,19 +29,19 @@ test() {
 	set_level 2
 	log_mark
 	message r0 remap 16
-	expect_log 'sector 16 moved to spare sector 8'
+	expect_log 'sector 16 moved to spare sector 40'
 	log_mark
 	message r0 unremap 16
-	expect_log 'sector 16 moved back from spare sector 8'
+	expect_log 'sector 16 moved back from spare sector 40'
 	set_level 0
 	log_mark
 	remove_mapped r0
 	make_remap r0 4096 "$main" "$spare" 0 1024
-	message r0 remap 8
+	message r0 remap 24
 	expect_equal "$(log_lines)" "" "log at level 0"
 	log_mark
-	expect_errno EEXIST message r0 remap 8
-	expect_log 'sector 8' 'remapped already'
+	expect_errno EEXIST message r0 remap 24
+	expect_log 'sector 24' 'remapped already'
 	remove_mapped r0
 
 	rmmod dm_remap

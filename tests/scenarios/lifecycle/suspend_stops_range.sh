@@ -6,7 +6,7 @@ test() {
 	make_null_blk main 16
 	# A pass takes a while.
 	make_null_blk spare 16 irqmode=2 completion_nsec=100000000
-	make_remap r0 32768 "$main" "$spare" 0 32768
+	make_remap r0 32768 "$main" "$spare" 0 32768 volatile
 	block_io fill "$main" 1
 	python3 -S - <<'END'
 import threading

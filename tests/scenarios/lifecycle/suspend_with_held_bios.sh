@@ -6,7 +6,7 @@ MACHINES="uml uml-smp debian"
 test() {
 	make_null_blk main 2
 	make_null_blk spare 1 irqmode=2 completion_nsec=1000000000
-	make_remap r0 4096 "$main" "$spare" 0 1024
+	make_remap r0 4096 "$main" "$spare" 0 1024 volatile
 	block_io fill "$main" 1
 	python3 -S - <<'END'
 import threading

@@ -6,11 +6,11 @@ MACHINES="uml uml-smp debian"
 test() {
 	make_loop main 8M
 	make_loop spare 1M
-	make_remap r0 16384 "$main" "$spare" 64 256 # 32 blocks
+	make_remap r0 16384 "$main" "$spare" 64 320 # 32 blocks
 	expect_reply pong r0 ping
 	expect_reply 'sector 100 not remapped' r0 verify 100
-	expect_reply 'sector 96 -> spare 64' r0 remap 100
-	expect_reply 'sector 96 -> spare 64' r0 verify 103
+	expect_reply 'sector 96 -> spare 96' r0 remap 100
+	expect_reply 'sector 96 -> spare 96' r0 verify 103
 	expect_reply 'sector 104 not remapped' r0 verify 104
 	expect_errno EEXIST message r0 remap 96
 	expect_errno EEXIST message r0 remap 101 2
@@ -20,10 +20,10 @@ test() {
 	# A range touches every block that it has a sector of.
 	expect_reply 'remapped 2 already 1' r0 remap 95 10
 	expect_reply 'remapped 0 already 3' r0 remap 95 10
-	expect_equal "$(message r0 list)" $'88 72 -\n96 64 -\n104 80 -\nend' "list"
-	expect_equal "$(message r0 list 89)" $'88 72 -\n96 64 -\n104 80 -\nend' "list from within a block"
-	expect_equal "$(message r0 list 96 1)" $'96 64 -\nmore 104' "list of one"
-	expect_equal "$(message r0 list 96 2)" $'96 64 -\n104 80 -\nend' "list of two"
+	expect_equal "$(message r0 list)" $'88 104 -\n96 96 -\n104 112 -\nend' "list"
+	expect_equal "$(message r0 list 89)" $'88 104 -\n96 96 -\n104 112 -\nend' "list from within a block"
+	expect_equal "$(message r0 list 96 1)" $'96 96 -\nmore 104' "list of one"
+	expect_equal "$(message r0 list 96 2)" $'96 96 -\n104 112 -\nend' "list of two"
 	expect_equal "$(message r0 list 112)" end "list of none"
 	expect_reply 'unremapped 2' r0 unremap 90 8
 	expect_reply 'unremapped 1' r0 unremap 0 16384
@@ -38,5 +38,5 @@ test() {
 	expect_match "$(dmsetup message r0 0 remap 8)" '^sector 8 -> spare [0-9]+$' "what dmsetup prints"
 	expect_errno EEXIST dmsetup message r0 0 remap 8
 	expect_errno EINVAL dmsetup message r0 0 remap x
-	expect_match "$(dmsetup status r0)" '^0 16384 remap 1/32 0 0 8 ok none reads=' "dmsetup status"
+	expect_match "$(dmsetup status r0)" '^0 16384 remap 1/32 0 0 8 ok ok reads=' "dmsetup status"
 }

@@ -5,8 +5,8 @@ TIMEOUT=170
 
 test() {
 	make_null_blk main 16
-	make_null_blk spare 8
-	make_remap r0 32768 "$main" "$spare" 0 16384
+	make_null_blk spare 9
+	make_remap r0 32768 "$main" "$spare" 0 16576
 	local count=100000
 	# Where every allocation is watched, a relocation takes milliseconds.
 	[[ $DM_REMAP_MACHINE == uml ]] || count=3000

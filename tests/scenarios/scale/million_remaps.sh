@@ -12,7 +12,7 @@ test() {
 	# Disks without contents: a million blocks would not fit into memory.
 	make_null_blk main 2048 memory_backed=0
 	make_null_blk spare 1024 memory_backed=0
-	make_remap r0 4194304 "$main" "$spare" 0 2097152 block_size 2
+	make_remap r0 4194304 "$main" "$spare" 0 2097152 block_size 2 volatile
 	python3 -S - "$SEED" "$(fewer 1000000)" "$(fewer 2000)" <<'END'
 import random
 import sys

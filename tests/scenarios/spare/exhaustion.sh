@@ -6,7 +6,7 @@ MACHINES="uml uml-smp debian"
 test() {
 	make_null_blk main 2
 	make_null_blk spare 1
-	make_remap r0 4096 "$main" "$spare" 0 160 # 20 blocks
+	make_remap r0 4096 "$main" "$spare" 0 224 # 20 blocks
 	block_io fill /dev/mapper/r0 1
 	expect_equal "$(health r0)" ok "health of an empty table"
 	expect_reply 'remapped 18 already 0' r0 remap 0 144

@@ -18,10 +18,10 @@ test() {
 	refused 4096 "$other" "$spare" 1000 1000
 	refused 4096 "$other" "$spare" 0 1001
 	refused 4096 "$other" "$spare" 1999 500
-	refused 4096 "$other" "$spare" 1500 8
+	refused 4096 "$other" "$spare" 1500 80
 	# By its number.
 	log_mark
-	expect_errno EBUSY make_remap r1 4096 "$other" "$(cat "/sys/block/$(basename "$spare")/dev")" 1500 8
+	expect_errno EBUSY make_remap r1 4096 "$other" "$(cat "/sys/block/$(basename "$spare")/dev")" 1500 80
 	# A target that lies over somebody's spare area, a spare area that lies over somebody's target.
 	log_mark
 	expect_errno EBUSY make_remap r1 1500 "$spare" "$other" 0 1000
@@ -39,5 +39,5 @@ test() {
 	load_remap r0 4096 "$main" "$spare" 1500 1000
 	dmsetup clear r0
 	remove_mapped r0
-	make_remap r1 4096 "$other" "$spare" 1000 1000
+	make_remap r1 4096 "$other" "$spare" 1000 1000 format
 }

@@ -26,10 +26,15 @@ test() {
 	again 4096 "$main" "$spare" 77 1024 main_start 5
 	again 4096 "$main" "$spare" 0 1024 block_size 8
 	again 4096 "$main" "$spare" 0 1024 block_size 64 volatile
-	again 4096 "$main" "$spare" 0 1024 format
 	again 4096 "$main" "$spare" 0 1024 error_policy record
-	again 4096 "$main" "$spare" 0 1024 main_start 8 block_size 16 volatile format error_policy off
+	again 4096 "$main" "$spare" 0 1024 main_start 8 block_size 16 volatile error_policy off
+	# What is formatted is not formatted again.
+	make_remap r0 4096 "$main" "$spare" 0 1024 format block_size 16
+	expect_match "$(dmsetup table r0)" '^0 4096 remap [0-9]+:[0-9]+ [0-9]+:[0-9]+ 0 1024 2 block_size 16$' table
+	load_remap r0 4096 "$main" "$spare" 0 1024 format
+	expect_match "$(dmsetup table --inactive r0)" ' 0 1024 1 format$' "a table that is not active yet"
+	remove_mapped r0
 	# In another order, with what is the default anyway.
 	make_remap r0 4096 "$main" "$spare" 0 1024 format error_policy relocate main_start 0 volatile
-	expect_match "$(dmsetup table r0)" '^0 4096 remap [0-9]+:[0-9]+ [0-9]+:[0-9]+ 0 1024 2 volatile format$' table
+	expect_match "$(dmsetup table r0)" '^0 4096 remap [0-9]+:[0-9]+ [0-9]+:[0-9]+ 0 1024 1 volatile$' table
 }

@@ -55,16 +55,21 @@ test() {
 	refuse EINVAL "$main" 'The target reaches beyond the end of main_dev' "$main $spare 0 1024 2 main_start 18446744073709551615"
 	refuse EINVAL "$spare" 'The spare area reaches beyond the end of spare_dev' "$main $spare 0 2049"
 	refuse EINVAL "$spare" 'The spare area reaches beyond the end of spare_dev' "$main $spare 2048 8"
-	refuse EINVAL "$spare" 'The spare area is too small for one block' "$main $spare 0 7"
-	refuse EINVAL "$spare" 'The spare area is too small for one block' "$main $spare 0 0"
-	refuse EINVAL "$main" 'The spare area overlaps with the target' "$main $main 4088 8"
+	refuse EINVAL "$spare" 'The spare area is too small for one block' "$main $spare 0 7 1 volatile"
+	refuse EINVAL "$spare" 'The spare area is too small for one block' "$main $spare 0 0 1 volatile"
+	refuse EINVAL "$spare" 'The spare area is too small for metadata and one block' "$main $spare 0 0"
+	refuse EINVAL "$spare" 'The spare area is too small for metadata and one block' "$main $spare 0 71 2 block_size 8"
+	refuse EINVAL "$main" 'The spare area overlaps with the target' "$main $main 4088 80"
 
 	# What is just within the bounds is taken.
 	make_remap r0 8192 "$main" "$spare" 0 2048
-	expect_equal "$(status_word r0 1)" 0/256 "spare blocks"
+	expect_equal "$(status_word r0 1)" 0/248 "spare blocks"
 	remove_mapped r0
 	make_remap r0 4096 "$main" "$main" 4096 4096
 	remove_mapped r0
-	make_remap r0 1 "$main" "$spare" 2040 8 main_start 8191
+	make_remap r0 1 "$main" "$spare" 2040 8 main_start 8191 volatile format
+	expect_equal "$(status_word r0 1)" 0/1 "spare blocks"
+	remove_mapped r0
+	make_remap r0 1 "$main" "$spare" 1976 72 main_start 8191 format
 	expect_equal "$(status_word r0 1)" 0/1 "spare blocks"
 }

@@ -6,20 +6,20 @@ MACHINES="uml uml-smp debian"
 test() {
 	make_null_blk main 4
 	make_null_blk spare 1
-	make_remap r0 4000 "$main" "$spare" 0 1024
+	make_remap r0 4000 "$main" "$spare" 0 1088
 	block_io fill /dev/mapper/r0 1
 	expect_errno EINVAL message r0 remap 4096
-	load_remap r0 8192 "$main" "$spare" 0 1024
+	load_remap r0 8192 "$main" "$spare" 0 1088
 	dmsetup suspend r0
 	dmsetup resume r0
 	expect_equal "$(sectors_of /dev/mapper/r0)" 8192 size
 	block_io check /dev/mapper/r0 1 0 4000
-	expect_reply 'sector 4096 -> spare 0' r0 remap 4096
+	expect_reply 'sector 4096 -> spare 32' r0 remap 4096
 	message r0 clear
 	python3 -S "$tests/random_walk.py" r0 8 128 "$(scaled 200)" "$SEED" "$main" 0 "$spare"
 	message r0 clear
 	# And shorter again.
-	load_remap r0 2048 "$main" "$spare" 0 1024
+	load_remap r0 2048 "$main" "$spare" 0 1088
 	dmsetup suspend r0
 	dmsetup resume r0
 	expect_equal "$(sectors_of /dev/mapper/r0)" 2048 size

@@ -2,11 +2,16 @@
 
 //! What is in a spare area.
 
+use std::collections::HashSet;
+
 use remap_core::metadata::{
     entry::Entry,
+    layout::Layout,
     page::Page,
     store::{
         Findings,
+        LoadError,
+        Reader,
         Scratch,
         Store,
         MOST_PLACES, //
@@ -39,6 +44,40 @@ fn crc32c(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
 
+/// Takes everything that is there.
+#[derive(Default)]
+struct Entries {
+    taken: Vec<(u32, Entry)>,
+    blocks: HashSet<u64>,
+}
+
+impl Reader for Entries {
+    type Error = Failure;
+    type Generations = Vec<u64>;
+
+    fn begin(
+        &mut self,
+        superblock: &Superblock,
+        layout: &Layout,
+    ) -> Result<(u64, Vec<u64>), Failure> {
+        let blocks = superblock
+            .length
+            .div_ceil(u64::from(superblock.block.sectors()));
+        Ok((blocks, vec![0; layout.pages() as usize]))
+    }
+
+    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), Failure> {
+        match entry {
+            Entry::Block { block, .. } if !self.blocks.insert(*block) => {
+                return Err(LoadError::Twice { slot }.into())
+            }
+            _ => {}
+        }
+        self.taken.push((slot, *entry));
+        Ok(())
+    }
+}
+
 impl Area {
     /// Loads an area, and changes nothing in it.
     pub fn load(location: &Location) -> Result<Self, Failure> {
@@ -50,32 +89,14 @@ impl Area {
             head: &mut head,
             tail: &mut tail,
         };
-        let mut blocks = std::collections::HashSet::new();
-        let mut entries = Vec::new();
-        let (store, findings) = Store::load(
-            image,
-            sectors,
-            crc32c,
-            &mut scratch,
-            false,
-            |superblock, layout| {
-                let size = superblock.block.sectors();
-                let generations = vec![0; layout.pages() as usize];
-                Ok::<_, Failure>((superblock.length.div_ceil(u64::from(size)), generations))
-            },
-            |slot, entry| {
-                entries.push((slot, *entry));
-                match entry {
-                    Entry::Block { block, .. } => blocks.insert(*block),
-                    Entry::Free | Entry::Bad => true,
-                }
-            },
-        )?;
+        let mut entries = Entries::default();
+        let (store, findings) =
+            Store::load(image, sectors, crc32c, &mut scratch, false, &mut entries)?;
         Ok(Self {
             superblock: *store.superblock(),
             slots: store.layout().slots(),
             first_slot: store.layout().first_slot(),
-            entries,
+            entries: entries.taken,
             findings,
         })
     }

@@ -112,9 +112,9 @@ impl Storage for Image {
         self.file.read_exact_at(pages.as_mut_bytes(), offset)
     }
 
-    fn write(&mut self, sector: u64, page: &Page) -> io::Result<()> {
+    fn write(&mut self, sector: u64, pages: &[Page]) -> io::Result<()> {
         let offset = self.offset(sector)?;
-        self.file.write_all_at(page.as_bytes(), offset)?;
+        self.file.write_all_at(pages.as_bytes(), offset)?;
         self.file.sync_data()
     }
 }

@@ -50,9 +50,10 @@ impl Storage for Memory<'_> {
         Ok(())
     }
 
-    fn write(&mut self, sector: u64, page: &Page) -> Result<(), ()> {
+    fn write(&mut self, sector: u64, pages: &[Page]) -> Result<(), ()> {
         let start = sector as usize * 512;
-        self.0[start..start + PAGE_BYTES].copy_from_slice(page.as_bytes());
+        let bytes = pages.as_bytes();
+        self.0[start..start + bytes.len()].copy_from_slice(bytes);
         Ok(())
     }
 }
@@ -66,7 +67,7 @@ fn image() -> (Vec<u8>, Superblock) {
     let superblock = Superblock {
         uuid: *b"0123456789abcdef",
         main: Main {
-            uuid: [0; 16],
+            identity: [0; 16],
             sectors: 1 << 20,
             start: 0,
         },
@@ -77,9 +78,10 @@ fn image() -> (Vec<u8>, Superblock) {
     };
     let mut bytes = vec![0; SECTORS as usize * 512];
     let pages = superblock.layout().unwrap().pages() as usize;
-    let mut page = [Page::new_zeroed()];
+    let mut scratch = [Page::new_zeroed(); 2];
     let storage = Memory(&mut bytes);
-    let mut store = Store::format(storage, &superblock, vec![0; pages], crc32c, &mut page).unwrap();
+    let mut store =
+        Store::format(storage, &superblock, vec![0; pages], crc32c, &mut scratch).unwrap();
     let mut lost = LostUnits::NONE;
     lost.mark(2);
     let entries = [
@@ -209,7 +211,7 @@ fn a_dump_has_every_remap() {
     assert_eq!(dump["remaps"], serde_json::json!(wanted));
     assert_eq!(dump["bad_slots"], serde_json::json!([10]));
     assert_eq!(dump["block_size"], 8);
-    assert_eq!(dump["main_uuid"], serde_json::Value::Null);
+    assert_eq!(dump["main_identity"], serde_json::Value::Null);
     let (status, out, _) = run(env!("CARGO_BIN_EXE_remap_dump"), &[], &file);
     assert_eq!(status, 0);
     assert!(

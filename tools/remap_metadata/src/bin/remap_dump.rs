@@ -43,7 +43,7 @@ struct Arguments {
 #[derive(Serialize)]
 struct Dump {
     uuid: Uuid,
-    main_uuid: Option<Uuid>,
+    main_identity: Option<Uuid>,
     main_sectors: u64,
     main_start: u64,
     target_sectors: u64,
@@ -71,7 +71,7 @@ impl Dump {
     fn new(area: &Area) -> Self {
         let superblock = &area.superblock;
         let block_size = superblock.block.sectors();
-        let main_uuid = Uuid::from_bytes(superblock.main.uuid);
+        let main_identity = Uuid::from_bytes(superblock.main.identity);
         let units = block_size / superblock.lost_unit.max(1);
         let lost = |lost: &LostUnits| {
             (0..units)
@@ -95,7 +95,7 @@ impl Dump {
         }
         Self {
             uuid: Uuid::from_bytes(superblock.uuid),
-            main_uuid: (!main_uuid.is_nil()).then_some(main_uuid),
+            main_identity: (!main_identity.is_nil()).then_some(main_identity),
             main_sectors: superblock.main.sectors,
             main_start: superblock.main.start,
             target_sectors: superblock.length,
@@ -110,8 +110,8 @@ impl Dump {
 
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "area          {}", self.uuid)?;
-        if let Some(uuid) = self.main_uuid {
-            writeln!(out, "main          {uuid}")?;
+        if let Some(identity) = self.main_identity {
+            writeln!(out, "main          {identity}")?;
         }
         writeln!(
             out,
