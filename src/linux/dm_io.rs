@@ -41,11 +41,12 @@ impl IoBuffer {
         }
     }
 
-    /// Copies the buffer from its sector `at` on to `data`, as far as the buffer goes.
+    /// Copies the buffer from its sector `at` on to `data`, where it has as much.
     pub(crate) fn get(&self, at: usize, data: &mut [u8]) {
         let first = at.saturating_mul(512).min(self.0.len());
-        for (to, from) in data.iter_mut().zip(self.0.get(first..).unwrap_or(&[])) {
-            *to = *from;
+        let end = first.saturating_add(data.len());
+        if let Some(part) = self.0.get(first..end) {
+            data.copy_from_slice(part);
         }
     }
 
