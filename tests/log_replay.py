@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Every state that a power cut could have left a spare area in, from what dm-log-writes saw of it.
+
+    log_replay.py MAIN SPARE LOGGED LOG REPLAY OPERATIONS SEED
+
+LOGGED is the mapped device over SPARE that logs to LOG. Blocks of MAIN are remapped, moved back and
+written through a table on LOGGED; then the log is replayed to REPLAY, and at every flush and every
+write that was forced through, the kernel and a second reader of the format look at what is there: each
+block is where it was or where it was about to be, with contents that it had.
+"""
+
+import os
+import random
+import struct
+import sys
+
+from block_io import SECTOR, Disk, pattern
+from device_mapper import Control
+from metadata import Area
+
+FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
+BLOCK, BLOCKS, SPARE_SECTORS = 8, 512, 4800
+SECTORS = BLOCK * BLOCKS
+
+
+class Past:
+    """What a block may be and hold: all states since the last that is sure."""
+
+    def __init__(self):
+        self.remapped = [{False} for _ in range(BLOCKS)]
+        self.seeds = [[0] for _ in range(SECTORS)]
+        self.unflushed = set()
+
+    def begin(self, operation):
+        verb, *what = operation
+        if verb in ("remap", "unremap"):
+            for block in range(*what):
+                self.remapped[block].add(verb == "remap")
+        elif verb != "flush":
+            start, count, seed = what
+            for sector in range(start, start + count):
+                self.seeds[sector].append(seed)
+
+    def end(self, operation):
+        verb, *what = operation
+        if verb in ("remap", "unremap"):
+            # What moves is durable with what was written to it before.
+            for block in range(*what):
+                self.remapped[block] = {verb == "remap"}
+        elif verb == "write":
+            self.unflushed.update(range(what[0], what[0] + what[1]))
+        elif verb == "durable":
+            self.settle(range(what[0], what[0] + what[1]))
+        else:
+            self.settle(self.unflushed)
+            self.unflushed = set()
+
+    def settle(self, sectors):
+        for sector in sectors:
+            del self.seeds[sector][:-1]
+
+
+class Image:
+    """The spare as it would be read after a power cut."""
+
+    def __init__(self, disk):
+        self.disk = disk
+        self.bytes = bytearray(SPARE_SECTORS * SECTOR)
+
+    def put(self, sector, data):
+        self.bytes[sector * SECTOR : sector * SECTOR + len(data)] = data
+        for at in range(0, len(data), 1 << 20):
+            self.disk.write(sector + at // SECTOR, data[at : at + (1 << 20)])
+
+    def read(self, offset, size):
+        return bytes(self.bytes[offset : offset + size])
+
+    def restore(self, sector, sectors):
+        self.disk.write(sector, self.read(sector * SECTOR, sectors * SECTOR))
+
+
+def entries(log):
+    """(flags, sector, data) of everything that was logged, in order."""
+    magic, _, count, size = struct.unpack_from("<QQQI", log.read(0, 1))
+    assert (magic, size) == (0x6A736677736872, SECTOR), "no log"
+    at = 1
+    for _ in range(count):
+        sector, sectors, flags, length = struct.unpack_from("<QQQQ", log.read(at, 1))
+        at += 1
+        if flags & MARK:
+            text = log.read(at - 1, 1)[32 : 32 + length]
+            yield flags, 0, text
+            continue
+        data = b""
+        if flags & DISCARD:
+            data = bytes(sectors * SECTOR)
+        else:
+            while len(data) < sectors * SECTOR:
+                part = min(1024, sectors - len(data) // SECTOR)
+                data += log.read(at, part)
+                at += part
+        yield flags, sector, data
+
+
+class Test:
+    def __init__(self, words):
+        self.main, spare, self.logged, log, replay, count, seed = words
+        self.count, self.chance = int(count), random.Random(int(seed))
+        self.control = Control()
+        self.log, self.image = Disk(log), Image(Disk(replay))
+        self.replay, self.unflushed = replay, set()
+        for start in range(0, SPARE_SECTORS, 64):
+            self.image.disk.write(start, bytes(min(64, SPARE_SECTORS - start) * SECTOR))
+
+    def table(self, spare):
+        return f"0 {SECTORS} remap {self.main} {spare} 0 {SPARE_SECTORS}"
+
+    def an_operation(self, seed):
+        verb = self.chance.choice(("remap", "unremap", "write", "write", "durable", "flush"))
+        if verb == "flush":
+            return (verb,)
+        if verb in ("remap", "unremap"):
+            first = self.chance.randrange(BLOCKS)
+            return verb, first, min(BLOCKS, first + self.chance.choice((1, 1, 1, 3, 40)))
+        start = self.chance.randrange(SECTORS)
+        count = min(self.chance.choice((1, 3, 8, 20)), SECTORS - start)
+        if verb == "durable" and not self.unflushed.isdisjoint(range(start, start + count)):
+            # dm-log-writes would log what was written before behind it.
+            return ("flush",)
+        return verb, start, count, seed
+
+    def work(self):
+        """The operations, each with a mark behind it in the log."""
+        control = self.control
+        control.create("r0")
+        control.load("r0", self.table(f"/dev/mapper/{self.logged}"))
+        control.resume("r0")
+        os.mknod("/dev/mapper/r0", 0o60600, control.number("r0"))
+        plain = Disk("/dev/mapper/r0")
+        durable = Disk("/dev/mapper/r0", os.O_DSYNC)
+        for start in range(0, SECTORS, 256):
+            plain.write(start, pattern(0, start, 256))
+        plain.flush()
+        control.message(self.logged, "mark begin")
+        done = []
+        for n in range(self.count):
+            operation = self.an_operation(n + 1)
+            verb, *what = operation
+            if verb == "write":
+                self.unflushed.update(range(what[0], what[0] + what[1]))
+            elif verb == "flush":
+                self.unflushed.clear()
+            if verb in ("remap", "unremap"):
+                first, end = what
+                control.outcome("r0", f"{verb} {first * BLOCK} {(end - first) * BLOCK}")
+            elif verb == "flush":
+                plain.flush()
+            else:
+                disk = durable if verb == "durable" else plain
+                disk.write(what[0], pattern(what[2], *what[:2]))
+            done.append(operation)
+            control.message(self.logged, "mark done")
+        plain.close()
+        durable.close()
+        control.remove("r0")
+        os.unlink("/dev/mapper/r0")
+        # The log is complete when its device has gone.
+        control.remove(self.logged)
+        return done
+
+    def load(self, read_only):
+        """The remaps that the kernel finds."""
+        self.control.create("replay")
+        try:
+            self.control.load("replay", self.table(self.replay), read_only)
+            self.control.resume("replay")
+            return self.control.remaps("replay")
+        finally:
+            self.control.remove("replay")
+
+    def check(self, past, cut):
+        remaps = self.load(read_only=True)
+        area = Area(self.image, 0, SPARE_SECTORS)
+        places = {sector // BLOCK: place for sector, place, _ in remaps}
+        seen = {block: area.slot_sector(slot) for block, (slot, _) in area.remaps().items()}
+        assert seen == places, f"cut {cut}: the kernel finds {places}, another reader {seen}"
+        for block in range(BLOCKS):
+            if (block in places) not in past.remapped[block]:
+                raise SystemExit(f"FAIL: cut {cut}: block {block} remapped: {block in places}, may be {past.remapped[block]}")
+        for block, place in places.items():
+            data = self.image.read(place * SECTOR, BLOCK * SECTOR)
+            for n in range(BLOCK):
+                sector = block * BLOCK + n
+                part = data[n * SECTOR : (n + 1) * SECTOR]
+                if not any(part == pattern(seed, sector, 1) for seed in past.seeds[sector]):
+                    held = [seed for seed in range(self.count + 1) if part == pattern(seed, sector, 1)]
+                    raise SystemExit(
+                        f"FAIL: cut {cut}: sector {sector}, in {place + n}, may hold {past.seeds[sector]}, and holds {held}"
+                    )
+        # And what is put right is the same.
+        assert self.load(read_only=False) == remaps, f"cut {cut}: mending changes the remaps"
+        self.image.restore(0, area.half)
+        self.image.restore(SPARE_SECTORS - area.half, area.half)
+
+    def run(self):
+        done = self.work()
+        past, n, cuts, begun = Past(), 0, 0, False
+        for flags, sector, data in entries(self.log):
+            if flags & MARK:
+                if data.startswith(b"done"):
+                    past.end(done[n])
+                    n += 1
+                begun = True
+                if n < len(done):
+                    past.begin(done[n])
+                continue
+            if data:
+                self.image.put(sector, data)
+            if begun and flags & (FLUSH | FUA):
+                self.check(past, cuts)
+                cuts += 1
+        assert n == len(done), f"{n} of {len(done)} operations in the log"
+        print(f"{len(done)} operations, {cuts} cuts")
+        assert cuts > len(done), cuts
+
+
+if __name__ == "__main__":
+    Test(sys.argv[1:]).run()

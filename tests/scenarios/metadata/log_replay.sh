@@ -1,0 +1,21 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="whenever the power goes during remaps, moves back and writes, the spare area is as before or after, and its data right (hundreds of cuts)"
+MACHINES="uml uml-smp"
+TIMEOUT=170
+
+requires() {
+	dmsetup targets | grep -q log-writes || modprobe -q dm-log-writes || {
+		echo "no dm-log-writes"
+		return 1
+	}
+}
+
+test() {
+	make_null_blk main 2
+	make_null_blk spare 3
+	make_null_blk log 256
+	make_null_blk replay 3
+	make_mapped logged "0 4800 log-writes $spare $log"
+	python3 -S "$tests/log_replay.py" "$main" "$spare" logged "$log" "$replay" "$(scaled "${OPERATIONS:-300}")" "$SEED"
+}
