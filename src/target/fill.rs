@@ -38,8 +38,7 @@ use crate::linux::{
         EndedBio,
         Ending, //
     },
-    noio::NoIo,
-    work_queue::WorkQueue, //
+    noio::NoIo, //
 };
 
 impl WorkItem for LiveTable {
@@ -53,10 +52,10 @@ impl WorkItem for LiveTable {
 impl LiveTable {
     /// A write has given `part` contents. Any context.
     pub(super) fn fill(
-        self: &Arc<Self>,
+        &self,
+        target: &RemapTarget,
         part: LostPart,
         bio: EndedBio<'_, RemapTarget>,
-        queue: &WorkQueue,
     ) -> (BioTag, Ending) {
         if self.metadata_state() == MetadataState::None {
             self.lost.lock().written(part.block, part.first, part.len);
@@ -64,8 +63,10 @@ impl LiveTable {
         }
         let (tag, bio, ending) = bio.hold();
         self.filled.lock().push(bio);
-        // Where it is queued already it has not taken the list so far.
-        let _ = queue.enqueue(self.clone());
+        if let Some(table) = target.table.share() {
+            // Where it is queued already it has not taken the list so far.
+            let _ = target.queue.enqueue(table);
+        }
         (tag, ending)
     }
 

@@ -355,21 +355,21 @@ pub(super) fn init() {
 }
 
 /// Makes a table known. May sleep.
-pub(super) fn publish(table: &Arc<LiveTable>) -> Result {
+pub(super) fn publish(table: Arc<LiveTable>) -> Result {
     // The device is suspended: memory must not wait for it, here or in `all`.
     let _noio = NoIo::enter();
     tables::with(|tables| {
-        if !tables.iter().any(|other| Arc::ptr_eq(other, table)) {
-            tables.push(table.clone(), GFP_KERNEL)?;
+        if !tables.iter().any(|other| Arc::ptr_eq(other, &table)) {
+            tables.push(table, GFP_KERNEL)?;
         }
         Ok(())
     })
 }
 
 /// Makes a table unknown again. May sleep.
-pub(super) fn retract(table: &Arc<LiveTable>) {
+pub(super) fn retract(table: &LiveTable) {
     tables::with(|tables| {
-        tables.retain(|other| !Arc::ptr_eq(other, table));
+        tables.retain(|other| !core::ptr::eq(&**other, table));
         if tables.is_empty() {
             *tables = KVec::new();
         }

@@ -5,7 +5,6 @@
 //! A bio that touches no remapped block costs an entry of the gate, one word of the filter and a
 //! redirection; on its way back, an exit. Everything else is in functions of its own, out of line.
 
-use kernel::sync::Arc;
 use remap_core::index::Route;
 
 use super::{
@@ -34,8 +33,7 @@ use crate::linux::{
         Inside,
         Ticket, //
     },
-    stopwatch::Stopwatch,
-    work_queue::WorkQueue, //
+    stopwatch::Stopwatch, //
 };
 
 /// What a bio carries along besides its tag, if anything.
@@ -109,8 +107,8 @@ fn end_io_slowly(
     bio: EndedBio<'_, RemapTarget>,
     status: BlockStatus,
 ) -> Ending {
-    match target.table.as_ref() {
-        Some(table) => table.end_io_slowly(bio, status, &target.queue),
+    match target.table.get() {
+        Some(table) => table.end_io_slowly(&target, bio, status),
         // A bio that was refused before there was a table: it has not been anywhere.
         None => Ending::DONE,
     }
@@ -330,10 +328,10 @@ impl LiveTable {
     }
 
     fn end_io_slowly(
-        self: &Arc<Self>,
+        &self,
+        target: &RemapTarget,
         bio: EndedBio<'_, RemapTarget>,
         status: BlockStatus,
-        queue: &WorkQueue,
     ) -> Ending {
         let start = Stopwatch::start();
         let direction = bio.direction();
@@ -341,7 +339,7 @@ impl LiveTable {
         let note = bio.note();
         let fills = note.and_then(|note| note.fills).filter(|_| status.is_ok());
         let (tag, ending) = match fills {
-            Some(part) => self.fill(part, bio, queue),
+            Some(part) => self.fill(target, part, bio),
             None => (bio.tag(), Ending::DONE),
         };
         if status.is_device_error(moves_data) {

@@ -26,11 +26,7 @@ mod status;
 
 use kernel::{
     prelude::*,
-    str::CStr,
-    sync::{
-        Arc,
-        SetOnce, //
-    }, //
+    str::CStr, //
 };
 use remap_core::geometry::SectorRange;
 
@@ -47,6 +43,7 @@ use crate::linux::{
         Target,
         TargetRef, //
     },
+    once_arc::OnceArc,
     text::Text,
     work_queue::WorkQueue, //
 };
@@ -56,7 +53,7 @@ use live::LiveTable;
 /// What device-mapper owns: the open devices of one table line, and the remap table over them.
 pub(crate) struct RemapTarget {
     /// There from the first resume on: before that, another table may write to the spare area.
-    table: SetOnce<Arc<LiveTable>>,
+    table: OnceArc<LiveTable>,
     /// For what cannot be done where bios end.
     queue: WorkQueue,
     /// The spare area is ours alone until this goes.
@@ -83,7 +80,7 @@ impl Target for RemapTarget {
 
     #[inline(always)]
     fn map(&self, bio: MapBio<'_, Self>) -> Mapping {
-        match self.table.as_ref() {
+        match self.table.get() {
             Some(table) => table.map(bio),
             None => bio.refuse(),
         }
@@ -95,7 +92,7 @@ impl Target for RemapTarget {
     }
 
     fn presuspend(&self) {
-        if let Some(table) = self.table.as_ref() {
+        if let Some(table) = self.table.get() {
             table.suspend();
         }
     }
@@ -105,20 +102,20 @@ impl Target for RemapTarget {
     }
 
     fn preresume(&self) -> Result {
-        if self.table.as_ref().is_none() {
-            self.table.populate(setup::begin(self)?);
+        if self.table.get().is_none() {
+            self.table.put(setup::begin(self)?);
         }
-        self.table.as_ref().map_or(Ok(()), live::publish)
+        self.table.share().map_or(Ok(()), live::publish)
     }
 
     fn resume(&self) {
-        if let Some(table) = self.table.as_ref() {
+        if let Some(table) = self.table.get() {
             table.activate();
         }
     }
 
     fn status(&self, text: &mut Text<'_>) -> core::fmt::Result {
-        match self.table.as_ref() {
+        match self.table.get() {
             Some(table) => status::print(table, text),
             None => status::print_nothing(&self.line, text),
         }
@@ -129,7 +126,7 @@ impl Target for RemapTarget {
     }
 
     fn message(&self, words: &[&CStr], reply: &mut Text<'_>) -> Result<bool> {
-        let table = self.table.as_ref().ok_or(EAGAIN).inspect_err(|_| {
+        let table = self.table.get().ok_or(EAGAIN).inspect_err(|_| {
             pr_err!(
                 "{}: message refused: the table was never resumed\n",
                 format_args!("{}", self.line.number)
@@ -159,14 +156,14 @@ impl Target for RemapTarget {
 
     fn ioctl_device(&self) -> (&BlockDevice, bool) {
         let whole = self.line.main_start == 0 && self.line.sectors == self.main.sectors();
-        let remapped = self.table.as_ref().map(|table| table.remapped());
+        let remapped = self.table.get().map(|table| table.remapped());
         (&self.main, whole && remapped == Some(0))
     }
 }
 
 impl Drop for RemapTarget {
     fn drop(&mut self) {
-        if let Some(table) = self.table.as_ref() {
+        if let Some(table) = self.table.get() {
             live::retract(table);
             table.retire();
         }

@@ -10,8 +10,7 @@ use kernel::{
     },
     sync::{
         aref::ARef,
-        Arc,
-        SetOnce, //
+        Arc, //
     }, //
 };
 use remap_core::{
@@ -62,6 +61,7 @@ use crate::linux::{
     },
     log,
     noio::NoIo,
+    once_arc::OnceArc,
     work_queue::WorkQueue, //
 };
 
@@ -146,7 +146,7 @@ pub(super) fn construct(setup: &mut Setup<'_>, words: &[&CStr]) -> Result<KBox<R
     let queue = WorkQueue::new(c"dm_remap")
         .map_err(|error| refuse(setup, b"", c"Not enough memory", error))?;
     let target = RemapTarget {
-        table: SetOnce::new(),
+        table: OnceArc::new(),
         queue,
         _area: area,
         main,

@@ -71,7 +71,7 @@ pub(super) fn print_arguments(target: &RemapTarget, text: &mut Text<'_>) -> Resu
         line.spare_area.len()
     )?;
     let policy = line.error_policy != ErrorPolicy::default();
-    let format = line.format && target.table.as_ref().is_none();
+    let format = line.format && target.table.get().is_none();
     let words = 2 * u32::from(line.main_start != 0)
         + 2 * u32::from(line.block_size.is_some())
         + u32::from(line.volatile)
