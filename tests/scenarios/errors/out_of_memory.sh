@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="whichever allocation of a load or a relocation fails, it ends with ENOMEM, and nothing is harmed or left"
+DESCRIPTION="whichever allocation of a load, an activation or a relocation fails, it ends with ENOMEM, and nothing is harmed or left"
 MACHINES="uml-smp"
-TIMEOUT=90
+TIMEOUT=170
 
 requires() {
 	if [[ ! -e /proc/self/fail-nth ]]; then
@@ -18,7 +18,12 @@ test() {
 	echo 0 >/sys/kernel/debug/failslab/ignore-gfp-wait
 	echo 0 >/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait
 	echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
-	make_remap r0 2048 "$main" "$spare" 0 1024
+	# brd allocates what is written for the first time.
+	block_io fill "$spare" 1
+	make_remap r0 2048 "$main" "$spare" 0 1024 format
+	make_remap r1 2048 "$main" "$spare" 1024 1024 main_start 2048 format
+	message r1 remap 0 400
+	remove_mapped r1
 	python3 -S - "$main" "$spare" <<'END'
 import errno
 import os
@@ -71,6 +76,29 @@ def unload(end):
 
 
 failing("load", load, unload)
+
+
+def prepare(options):
+    control.create("r1")
+    control.load("r1", f"0 2048 remap {main} {spare} 1024 1024 {options}")
+
+
+def again(options):
+    def undo(end):
+        if end == "ok":
+            assert len(control.remaps("r1")) == remaps, f"{len(control.remaps('r1'))} remaps"
+        control.remove("r1")
+        prepare(options)
+
+    return undo
+
+
+# What was loaded, what is formatted, what keeps nothing.
+for remaps, options in ((50, "2 main_start 2048"), (0, "3 main_start 2048 format"), (0, "3 main_start 2048 volatile")):
+    prepare(options)
+    failing(f"resume with {options}", lambda: control.resume("r1"), again(options), 2000)
+    control.remove("r1")
+failing("save", lambda: control.message("r0", "save"), lambda end: None)
 failing("remap", lambda: control.message("r0", "remap 800 800"), lambda end: control.message("r0", "clear"))
 control.message("r0", "remap 0 800")
 

@@ -12,7 +12,7 @@ test() {
 	case $DM_REMAP_MACHINE in
 	uml) cycles=1000 ;;
 	# Watched for leaks, or emulated, a cycle takes a second.
-	*) cycles=25 ;;
+	*) cycles=15 ;;
 	esac
 	python3 -S - "$main" "$spare" "$cycles" <<'END'
 import ctypes

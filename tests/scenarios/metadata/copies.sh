@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="any sector of the metadata goes bad in any way, then two of them: nothing is lost, or the table is refused; nothing is ever somewhere else"
-MACHINES="uml uml-smp"
+MACHINES=uml
 TIMEOUT=170
 
 test() {

@@ -9,7 +9,7 @@ DESCRIPTION='Ten thousand tests can be started and stopped (fewer where it is sl
 test() {
 	local before count=10000
 	# Where every allocation is watched, a start takes a tenth of a second.
-	[[ $DM_REMAP_MACHINE == uml ]] || count=250
+	[[ $DM_REMAP_MACHINE == uml ]] || count=125
 	make_stress_device
 	run_stress 4 1 50
 	before=$(report_value comprehensive_report 'Memory After')

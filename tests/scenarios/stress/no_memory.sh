@@ -45,7 +45,7 @@ test() {
 	# Every one at first; then the buffers, which are all alike, by steps. Few of those: what is adjusted
 	# stays until a test starts.
 	stress_write stress_test_adjust queue_depth=8
-	for ((n = 1; n < 1000; n += n < 60 ? 1 : RANDOM % 8 + 1)); do
+	for ((n = 1; n < 1000; n += n < 60 ? 1 : RANDOM % 20 + 1)); do
 		[[ $(start_without $n 2>/dev/null) == failed ]] || break
 		stress_write stress_test_stop 1
 		expect_match "$(stress_status)" ^STOPPED
