@@ -8,14 +8,15 @@ test() {
 	make_null_blk main 4
 	make_null_blk spare 1
 	block_io fill "$main" 1
-	make_remap r0 4096 "$main" "$spare" 16 1600
+	make_mapped below "0 2048 linear $spare 0"
+	make_remap r0 4096 "$main" /dev/mapper/below 16 1600
 	message r0 remap 80
 	message r0 remap 160
 	message r0 remap 4088
 	message r0 unremap 80
 	message r0 remap 800 64
 	block_io fill /dev/mapper/r0 2
-	python3 -S - "$SEED" "$main" "$spare" "$(scaled 400)" <<'END'
+	python3 -S - "$SEED" "$main" "$spare" "$(scaled 200)" <<'END'
 import errno
 import random
 import sys
@@ -50,41 +51,53 @@ for index in range(area.pages):
             other[START + half[0] + n] = whole[START + half[1] + n]
             other[START + half[1] + n] = whole[START + half[0] + n]
 
-knob = "/sys/kernel/config/nullb/nb_spare/badblocks"
+
+def unreadable(bad):
+    """The error target in the place of these sectors."""
+    lines, at = [], 0
+    for sector in sorted(bad):
+        if sector > at:
+            lines.append(f"{at} {sector - at} linear {spare} {at}")
+        lines.append(f"{sector} 1 error")
+        at = sector + 1
+    control.load("below", "\n".join([*lines, f"{at} {2048 - at} linear {spare} {at}"]))
+    control.suspend("below")
+    control.resume("below")
+
+
 WAYS = ["unreadable", "zeros", "ones", "other generation", "random"]
 
 
-def spoil(sector, way):
-    if way == "unreadable":
-        with open(knob, "w") as file:
-            file.write(f"+{sector}-{sector}")
-        return
-    disk.write(
-        sector,
-        {
-            "zeros": lambda: bytes(SECTOR),
-            "ones": lambda: b"\xff" * SECTOR,
-            "other generation": lambda: other[sector],
-            "random": lambda: chance.randbytes(SECTOR),
-        }[way](),
-    )
+def spoil(spoiled):
+    bad = [sector for sector, way in spoiled if way == "unreadable"]
+    if bad:
+        unreadable(bad)
+    for sector, way in spoiled:
+        if way != "unreadable":
+            disk.write(
+                sector,
+                {
+                    "zeros": lambda: bytes(SECTOR),
+                    "ones": lambda: b"\xff" * SECTOR,
+                    "other generation": lambda: other[sector],
+                    "random": lambda: chance.randbytes(SECTOR),
+                }[way](),
+            )
 
 
 def restore():
-    with open(knob, "w") as file:
-        file.write(f"-0-{START + SECTORS}")
+    unreadable([])
     for sector in sectors:
         disk.write(sector, whole[sector])
 
 
 def try_it(spoiled):
     """Whether the table is served, with all remaps; it is an error where it has others."""
-    for sector, way in spoiled:
-        spoil(sector, way)
+    spoil(spoiled)
     served = True
     control.create("r0")
     try:
-        control.load("r0", f"0 4096 remap {main} {spare} {START} {SECTORS}")
+        control.load("r0", f"0 4096 remap {main} /dev/mapper/below {START} {SECTORS}")
         try:
             control.resume("r0")
         except OSError as error:
@@ -119,6 +132,6 @@ for _ in range(pairs):
 print(f"{loads} with one bad sector, {pairs} with two, of which {refused} were refused")
 assert try_it([]), "in the end it is not as it was"
 END
-	make_remap r0 4096 "$main" "$spare" 16 1600
+	make_remap r0 4096 "$main" /dev/mapper/below 16 1600
 	block_io check /dev/mapper/r0 2
 }
