@@ -787,5 +787,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
     }
 }
 
+pub mod recovery;
+
 #[cfg(test)]
 mod tests;

@@ -639,3 +639,5 @@ proptest! {
         }
     }
 }
+
+mod recovery;
