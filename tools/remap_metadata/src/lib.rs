@@ -7,5 +7,8 @@
 #![forbid(unsafe_code)]
 
 pub mod area;
+pub mod arguments;
+pub mod dump;
 pub mod failure;
 pub mod image;
+pub mod restore;
