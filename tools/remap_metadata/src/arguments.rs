@@ -238,7 +238,15 @@ pub struct Import {
     pub json: Option<PathBuf>,
 }
 
-/// The command lines of all tools.
+/// Writes the manual of the tools for dm-remap's metadata
+#[derive(Parser)]
+#[command(name = "remap_metadata_manual", version)]
+pub struct Manual {
+    /// The directory to write to
+    pub directory: PathBuf,
+}
+
+/// The command lines of the tools that have a page in the manual.
 pub fn commands() -> Vec<Command> {
     vec![
         Check::command(),

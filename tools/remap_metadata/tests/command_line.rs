@@ -168,3 +168,28 @@ fn the_size_is_enough_and_no_more() {
     assert_eq!(size(&["1000", "--block-size", "7"]), (3, None));
     assert_eq!(size(&["0"]).0, 2);
 }
+
+#[test]
+fn the_manual_has_a_page_for_each_tool() {
+    let directory = area::Directory::new("manual");
+    let program = env!("CARGO_BIN_EXE_remap_metadata_manual");
+    let (status, _, errors) = call(program, &[directory.0.to_str().unwrap()], "");
+    assert_eq!((status, errors.as_str()), (0, ""));
+    let mut pages: Vec<_> = fs::read_dir(&directory.0)
+        .unwrap()
+        .map(|page| page.unwrap().file_name().into_string().unwrap())
+        .collect();
+    pages.sort();
+    let tools = [
+        "check",
+        "dump",
+        "export",
+        "import",
+        "metadata_size",
+        "repair",
+        "restore",
+    ];
+    assert_eq!(pages, tools.map(|tool| format!("remap_{tool}.1")));
+    let page = fs::read_to_string(directory.0.join("remap_repair.1")).unwrap();
+    assert!(page.contains("Exit status"), "{page}");
+}

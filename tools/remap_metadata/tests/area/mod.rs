@@ -151,6 +151,22 @@ impl Drop for File {
     }
 }
 
+/// A directory of the test's own, which a tool makes.
+pub struct Directory(pub PathBuf);
+
+impl Directory {
+    pub fn new(name: &str) -> Self {
+        let name = format!("dm-remap.{name}.{}", std::process::id());
+        Directory(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 /// Spoils a place of a page.
 pub fn spoil(bytes: &mut [u8], layout: &Layout, index: u32, place: Place) {
     let sector = layout.sector_of(index, place).unwrap() as usize;
