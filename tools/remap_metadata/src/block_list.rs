@@ -197,6 +197,7 @@ pub fn write_map(bad: &[Range<u64>], size: u64, out: &mut dyn Write) -> io::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::slice;
 
     fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
         let mut out = Vec::new();
@@ -266,8 +267,8 @@ mod tests {
             let wanted: Vec<_> = wanted.chars().filter_map(Status::new).collect();
             read_map(text, &wanted).unwrap()
         };
-        assert_eq!(read("-"), [512..1024]);
-        assert_eq!(read("-*/"), [512..2048]);
+        assert_eq!(read("-"), slice::from_ref(&(512..1024)));
+        assert_eq!(read("-*/"), slice::from_ref(&(512..2048)));
         assert_eq!(read("-?"), [512..1024, 2048..2560]);
     }
 

@@ -196,7 +196,7 @@ fn read(image: &Image, written: &Pages, sector: u64, bytes: &mut [u8]) -> Result
             continue;
         };
         let page = written.range(..=sector).next_back();
-        if !page.is_some_and(|(start, _)| sector - start < PAGE_SECTORS) {
+        if page.is_none_or(|(start, _)| sector - start >= PAGE_SECTORS) {
             return Err(Failure::Undone(format!(
                 "cannot read sector {sector} of the area: {error}; ddrescue copies the rest of the \
                  device"

@@ -179,9 +179,8 @@ fn an_area_takes_no_more_blocks_than_it_has_slots() {
     let json = dump(&File::new("import_full_from", &formatted().0));
     let slots = serde_json::from_str::<Value>(&json).unwrap()["slots"].as_u64();
     let list = |blocks: u64| {
-        (0..blocks)
-            .map(|block| format!("{block}\n"))
-            .collect::<String>()
+        let numbers: Vec<_> = (0..blocks).map(|block| block.to_string()).collect();
+        numbers.join("\n")
     };
     let json = File::new("import_full", json.as_bytes());
     let arguments = ["--json", json.path(), "-b", "4096"];
