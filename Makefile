@@ -77,6 +77,7 @@ tools:
 	@scripts/toolchain sh -ec ' \
 		rm -rf target/man; \
 		target/release/remapctl man --output target/man; \
+		target/release/remap_metadata_manual target/man; \
 		target/release/remapctl completions bash >target/completions/remapctl.bash; \
 		target/release/remapctl completions zsh >target/completions/_remapctl; \
 		target/release/remapctl completions fish >target/completions/remapctl.fish'

@@ -214,6 +214,8 @@ pub enum Version {
 struct Found {
     superblock: Superblock,
     layout: Layout,
+    /// Of the superblock.
+    generation: u64,
 }
 
 fn judge(page: &mut Page, checksum: Checksum, area: u64, index: u32, place: Place) -> Seen {
@@ -232,7 +234,7 @@ fn find<S: Storage>(
     let mut refused = None;
     let mut unreadable = false;
     let page = page.get_mut(..1).ok_or(LoadError::Scratch)?;
-    let mut look = |storage: &mut S, sector: u64, found: &mut Option<Found>| {
+    let mut look = |storage: &mut S, sector: u64, odd: bool, found: &mut Option<Found>| {
         if storage.read(sector, page).is_err() {
             unreadable = true;
             return Ok(());
@@ -248,9 +250,17 @@ fn find<S: Storage>(
                 return Err(LoadError::Blank);
             }
         }
-        let Ok(Identity { index: 0, area, .. }) = checked else {
+        let Ok(Identity {
+            index: 0,
+            area,
+            generation,
+        }) = checked
+        else {
             return Ok(());
         };
+        if (generation % 2 == 1) != odd {
+            return Ok(());
+        }
         // The places of the head are the same for every length.
         let of_this_length = |is: u64| sector <= PAGE_SECTORS || is == sectors;
         match Superblock::read(page.payload()) {
@@ -260,8 +270,15 @@ fn find<S: Storage>(
                     Some(known) if known.superblock.uuid != superblock.uuid => {
                         return Err(LoadError::Several)
                     }
-                    Some(_) => {}
-                    None => *found = Some(Found { superblock, layout }),
+                    // The length of the target may be another in the newer one.
+                    Some(known) if known.generation >= generation => {}
+                    _ => {
+                        *found = Some(Found {
+                            superblock,
+                            layout,
+                            generation,
+                        });
+                    }
                 }
             }
             Ok(_) => {}
@@ -269,8 +286,8 @@ fn find<S: Storage>(
         }
         Ok(())
     };
-    for sector in superblocks(sectors) {
-        look(storage, sector, &mut found)?;
+    for (number, sector) in superblocks(sectors).enumerate() {
+        look(storage, sector, number % 2 == 1, &mut found)?;
     }
     match (found, refused, first) {
         (Some(found), _, _) => Ok(found),
@@ -335,7 +352,9 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
         mend: bool,
         reader: &mut R,
     ) -> Result<(Self, Findings), R::Error> {
-        let Found { superblock, layout } = find(&mut storage, sectors, scratch.head, checksum)?;
+        let Found {
+            superblock, layout, ..
+        } = find(&mut storage, sectors, scratch.head, checksum)?;
         if superblock.sectors != sectors {
             let is = superblock.sectors;
             return Err(LoadError::Length { is }.into());
@@ -355,9 +374,12 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
         };
         let findings = store.sweep(scratch, mend, |store, index, page| {
             if index == 0 {
-                // What was found first need not be the newest.
+                // A place that could not be read at first may be the newest.
                 store.superblock =
                     Superblock::read(page.payload()).map_err(LoadError::Superblock)?;
+                if store.superblock.layout() != Some(store.layout) {
+                    return Err(LoadError::Superblock(superblock::Error::Figures).into());
+                }
             }
             store.take_entries(index, page, blocks, reader)
         })?;
@@ -764,6 +786,8 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
         self.degraded
     }
 }
+
+pub mod recovery;
 
 #[cfg(test)]
 mod tests;

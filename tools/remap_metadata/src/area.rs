@@ -13,6 +13,7 @@ use remap_core::metadata::{
         LoadError,
         Reader,
         Scratch,
+        Storage,
         Store,
         MOST_PLACES, //
     },
@@ -22,7 +23,10 @@ use zerocopy::FromZeros;
 
 use crate::{
     failure::Failure,
-    image::Location, //
+    image::{
+        Access,
+        Location, //
+    },
 };
 
 /// An area as it was found.
@@ -30,17 +34,16 @@ use crate::{
 pub struct Area {
     /// What it is.
     pub superblock: Superblock,
-    /// Number of slots.
-    pub slots: u32,
-    /// Where the first of them starts, in sectors from the start of the area.
-    pub first_slot: u64,
+    /// How it is divided.
+    pub layout: Layout,
     /// Slots that are not free, in order.
     pub entries: Vec<(u32, Entry)>,
     /// What is wrong with the copies.
     pub findings: Findings,
 }
 
-fn crc32c(bytes: &[u8]) -> u32 {
+/// The checksum of pages.
+pub fn crc32c(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
 
@@ -52,24 +55,24 @@ struct Entries {
 }
 
 impl Reader for Entries {
-    type Error = Failure;
+    type Error = LoadError;
     type Generations = Vec<u64>;
 
     fn begin(
         &mut self,
         superblock: &Superblock,
         layout: &Layout,
-    ) -> Result<(u64, Vec<u64>), Failure> {
+    ) -> Result<(u64, Vec<u64>), LoadError> {
         let blocks = superblock
             .length
             .div_ceil(u64::from(superblock.block.sectors()));
         Ok((blocks, vec![0; layout.pages() as usize]))
     }
 
-    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), Failure> {
+    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), LoadError> {
         match entry {
             Entry::Block { block, .. } if !self.blocks.insert(*block) => {
-                return Err(LoadError::Twice { slot }.into())
+                return Err(LoadError::Twice { slot })
             }
             _ => {}
         }
@@ -78,27 +81,41 @@ impl Reader for Entries {
     }
 }
 
+/// Calls `with` with memory for as many pages as may be looked at together.
+pub fn with_scratch<R>(with: impl FnOnce(&mut Scratch<'_>) -> R) -> R {
+    let mut head = vec![Page::new_zeroed(); MOST_PLACES];
+    let mut tail = head.clone();
+    with(&mut Scratch {
+        head: &mut head,
+        tail: &mut tail,
+    })
+}
+
 impl Area {
     /// Loads an area, and changes nothing in it.
     pub fn load(location: &Location) -> Result<Self, Failure> {
-        let image = location.open()?;
-        let sectors = image.sectors();
-        let mut head = vec![Page::new_zeroed(); MOST_PLACES];
-        let mut tail = head.clone();
-        let mut scratch = Scratch {
-            head: &mut head,
-            tail: &mut tail,
-        };
+        let image = location.open(Access::Read)?;
+        let (area, _) = Self::load_from(&image, image.sectors(), false)?;
+        Ok(area)
+    }
+
+    /// Loads an area of `sectors` sectors, and puts right what it can where it is to be mended.
+    pub fn load_from<S: Storage>(
+        storage: S,
+        sectors: u64,
+        mend: bool,
+    ) -> Result<(Self, Store<S, Vec<u64>>), LoadError> {
         let mut entries = Entries::default();
-        let (store, findings) =
-            Store::load(image, sectors, crc32c, &mut scratch, false, &mut entries)?;
-        Ok(Self {
+        let (store, findings) = with_scratch(|scratch| {
+            Store::load(storage, sectors, crc32c, scratch, mend, &mut entries)
+        })?;
+        let area = Self {
             superblock: *store.superblock(),
-            slots: store.layout().slots(),
-            first_slot: store.layout().first_slot(),
+            layout: *store.layout(),
             entries: entries.taken,
             findings,
-        })
+        };
+        Ok((area, store))
     }
 
     /// Number of remapped blocks.

@@ -20,6 +20,22 @@ pub const UNUSABLE: u8 = 2;
 /// Exit status: it could not be looked at.
 pub const UNDONE: u8 = 3;
 
+/// What a tool's end is: its exit status, or what to say behind its name.
+pub fn end(name: &str, result: Result<u8, Failure>) -> ExitCode {
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            eprintln!("{name}: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// What was to be printed was, or not.
+pub fn printed(result: io::Result<()>) -> Result<(), Failure> {
+    result.map_err(|error| Failure::Undone(format!("cannot write: {error}")))
+}
+
 /// Why nothing came of it.
 #[derive(Debug)]
 pub enum Failure {

@@ -33,7 +33,7 @@ use zerocopy::IntoBytes;
 use crate::failure::Failure;
 
 /// Bytes of a sector.
-const SECTOR: u64 = 512;
+pub const SECTOR: u64 = 512;
 
 /// Which area a tool is to look at.
 #[derive(Args, Clone, Debug)]
@@ -50,6 +50,15 @@ pub struct Location {
     pub length: Option<u64>,
 }
 
+/// What an area is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing in it changes.
+    Read,
+    /// It is written to as well.
+    Write,
+}
+
 /// An open area.
 #[derive(Debug)]
 pub struct Image {
@@ -59,16 +68,22 @@ pub struct Image {
 }
 
 impl Location {
-    /// Opens the area for reading. A block device that somebody uses is refused.
-    pub fn open(&self) -> Result<Image, Failure> {
+    /// Opens the area. What is no file or block device is refused, and a block device that somebody
+    /// uses.
+    pub fn open(&self, access: Access) -> Result<Image, Failure> {
         let path: &Path = &self.image;
         let kind = std::fs::metadata(path)
             .map_err(|error| Failure::file("look at", path, &error))?
             .file_type();
         let mut options = OpenOptions::new();
-        options.read(true);
+        options.read(true).write(access == Access::Write);
         if kind.is_block_device() {
             options.custom_flags(libc::O_EXCL);
+        } else if !kind.is_file() {
+            return Err(Failure::Undone(format!(
+                "{} is no file and no block device",
+                path.display()
+            )));
         }
         let file = options.open(path);
         let mut file = file.map_err(|error| Failure::file("open", path, &error))?;
@@ -92,6 +107,22 @@ impl Location {
 }
 
 impl Image {
+    /// A new file, all zeros, that is one area. A file that exists is refused.
+    pub fn create(path: &Path, sectors: u64) -> Result<Self, Failure> {
+        let failed = |error| Failure::file("create", path, &error);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        let file = options.open(path).map_err(failed)?;
+        let bytes = sectors.checked_mul(SECTOR);
+        let bytes = bytes.ok_or_else(|| failed(io::ErrorKind::FileTooLarge.into()))?;
+        file.set_len(bytes).map_err(failed)?;
+        Ok(Self {
+            file,
+            start: 0,
+            sectors,
+        })
+    }
+
     /// Sectors of the area.
     pub fn sectors(&self) -> u64 {
         self.sectors
@@ -102,19 +133,32 @@ impl Image {
         let offset = sector.and_then(|sector| sector.checked_mul(SECTOR));
         offset.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
     }
+
+    /// Reads bytes from `sector` of the area on.
+    pub fn read_bytes(&self, sector: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(bytes, self.offset(sector)?)
+    }
+
+    /// Writes bytes from `sector` of the area on; durable they are after [`Image::sync`].
+    pub fn write_bytes(&self, sector: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, self.offset(sector)?)
+    }
+
+    /// Makes durable what was written.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
 }
 
-impl Storage for Image {
+impl Storage for &Image {
     type Error = io::Error;
 
     fn read(&mut self, sector: u64, pages: &mut [Page]) -> io::Result<()> {
-        let offset = self.offset(sector)?;
-        self.file.read_exact_at(pages.as_mut_bytes(), offset)
+        self.read_bytes(sector, pages.as_mut_bytes())
     }
 
     fn write(&mut self, sector: u64, pages: &[Page]) -> io::Result<()> {
-        let offset = self.offset(sector)?;
-        self.file.write_all_at(pages.as_bytes(), offset)?;
-        self.file.sync_data()
+        self.write_bytes(sector, pages.as_bytes())?;
+        self.sync()
     }
 }

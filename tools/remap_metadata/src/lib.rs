@@ -7,5 +7,13 @@
 #![forbid(unsafe_code)]
 
 pub mod area;
+pub mod arguments;
+pub mod block_list;
+pub mod dump;
+pub mod export;
 pub mod failure;
 pub mod image;
+pub mod import;
+pub mod overlay;
+pub mod repair;
+pub mod restore;

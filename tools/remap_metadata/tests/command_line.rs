@@ -2,131 +2,31 @@
 
 //! The tools as users call them, on images.
 
+mod area;
+
 use std::{
     fs,
     path::PathBuf,
-    process::{
-        Command,
-        Output, //
-    },
+    process::Command, //
 };
 
+use area::{
+    call,
+    image,
+    File,
+    SECTORS, //
+};
 use remap_core::{
     geometry::BlockSize,
     metadata::{
-        entry::{
-            Entry,
-            LostUnits, //
-        },
         layout::Place,
-        page::Page,
-        store::{
-            Storage,
-            Store, //
-        },
-        superblock::{
-            Main,
-            Superblock, //
-        },
         PAGE_BYTES, //
     },
 };
-use zerocopy::{
-    FromZeros,
-    IntoBytes, //
-};
-
-const SECTORS: u64 = 4096;
-
-struct Memory<'a>(&'a mut Vec<u8>);
-
-impl Storage for Memory<'_> {
-    type Error = ();
-
-    fn read(&mut self, sector: u64, pages: &mut [Page]) -> Result<(), ()> {
-        let start = sector as usize * 512;
-        let bytes = pages.as_mut_bytes();
-        bytes.copy_from_slice(&self.0[start..start + bytes.len()]);
-        Ok(())
-    }
-
-    fn write(&mut self, sector: u64, pages: &[Page]) -> Result<(), ()> {
-        let start = sector as usize * 512;
-        let bytes = pages.as_bytes();
-        self.0[start..start + bytes.len()].copy_from_slice(bytes);
-        Ok(())
-    }
-}
-
-fn crc32c(bytes: &[u8]) -> u32 {
-    crc32c::crc32c(bytes)
-}
-
-/// An image of an area with three blocks, one of which has lost something, and a slot that failed.
-fn image() -> (Vec<u8>, Superblock) {
-    let superblock = Superblock {
-        uuid: *b"0123456789abcdef",
-        main: Main {
-            identity: [0; 16],
-            sectors: 1 << 20,
-            start: 0,
-        },
-        length: 1 << 20,
-        block: BlockSize::from_sectors(8).unwrap(),
-        lost_unit: 1,
-        sectors: SECTORS,
-    };
-    let mut bytes = vec![0; SECTORS as usize * 512];
-    let pages = superblock.layout().unwrap().pages() as usize;
-    let mut scratch = [Page::new_zeroed(); 2];
-    let storage = Memory(&mut bytes);
-    let mut store =
-        Store::format(storage, &superblock, vec![0; pages], crc32c, &mut scratch).unwrap();
-    let mut lost = LostUnits::NONE;
-    lost.mark(2);
-    let entries = [
-        (0, 5, LostUnits::NONE),
-        (1, 100, lost),
-        (9, 0, LostUnits::NONE),
-    ];
-    let changes = entries
-        .into_iter()
-        .map(|(slot, block, lost)| (slot, Entry::Block { block, lost }))
-        .chain([(10, Entry::Bad)]);
-    store.commit(changes, &mut [Page::new_zeroed(); 2]).unwrap();
-    drop(store);
-    (bytes, superblock)
-}
-
-/// A file in a directory of the test's own.
-struct File(PathBuf);
-
-impl File {
-    fn new(name: &str, bytes: &[u8]) -> Self {
-        let path = std::env::temp_dir().join(format!("{name}.{}", std::process::id()));
-        fs::write(&path, bytes).unwrap();
-        File(path)
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
 
 fn run(program: &str, arguments: &[&str], file: &File) -> (i32, String, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = Command::new(program)
-        .args(arguments)
-        .arg(&file.0)
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap(), text(stdout), text(stderr))
+    let path = file.0.to_str().unwrap();
+    call(program, &[arguments, &[path]].concat(), "")
 }
 
 fn check(file: &File) -> (i32, String, String) {
@@ -155,6 +55,26 @@ fn bad_copies_are_told_and_left_alone() {
     assert_eq!(status, 1);
     assert!(out.contains(" 1 bad copies"), "{out}");
     assert!(fs::read(&file.0).unwrap() == bytes);
+}
+
+#[test]
+fn a_write_that_was_cut_short_is_told_and_no_fault() {
+    let (mut bytes, superblock) = image();
+    let layout = superblock.layout().unwrap();
+    // The commit was generation 3: of its tail there was only generation 1.
+    let [head, tail] = [Place::ALL[1], Place::ALL[3]]
+        .map(|place| layout.sector_of(1, place).unwrap() as usize * 512);
+    let (mut fresh, _) = area::formatted();
+    bytes[tail..][..PAGE_BYTES].copy_from_slice(&fresh[tail..][..PAGE_BYTES]);
+    assert_ne!(
+        bytes[head..][..PAGE_BYTES],
+        fresh.split_off(head)[..PAGE_BYTES]
+    );
+    let file = File::new("behind", &bytes);
+    let (status, out, _) = check(&file);
+    assert_eq!(status, 0);
+    let wanted = " 0 bad copies, 1 pages whose last write was cut short\n";
+    assert!(out.ends_with(wanted), "{out}");
 }
 
 #[test]
@@ -247,4 +167,29 @@ fn the_size_is_enough_and_no_more() {
     );
     assert_eq!(size(&["1000", "--block-size", "7"]), (3, None));
     assert_eq!(size(&["0"]).0, 2);
+}
+
+#[test]
+fn the_manual_has_a_page_for_each_tool() {
+    let directory = area::Directory::new("manual");
+    let program = env!("CARGO_BIN_EXE_remap_metadata_manual");
+    let (status, _, errors) = call(program, &[directory.0.to_str().unwrap()], "");
+    assert_eq!((status, errors.as_str()), (0, ""));
+    let mut pages: Vec<_> = fs::read_dir(&directory.0)
+        .unwrap()
+        .map(|page| page.unwrap().file_name().into_string().unwrap())
+        .collect();
+    pages.sort();
+    let tools = [
+        "check",
+        "dump",
+        "export",
+        "import",
+        "metadata_size",
+        "repair",
+        "restore",
+    ];
+    assert_eq!(pages, tools.map(|tool| format!("remap_{tool}.1")));
+    let page = fs::read_to_string(directory.0.join("remap_repair.1")).unwrap();
+    assert!(page.contains("Exit status"), "{page}");
 }

@@ -368,6 +368,21 @@ fn the_length_of_the_target_is_kept() {
 }
 
 #[test]
+fn a_reader_begins_with_the_length_that_was_noted_last() {
+    for times in 1..4_u64 {
+        let disk = Disk::default();
+        let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+        for more in 1..=times {
+            let length = (1 << 20) + more * 2048;
+            store.set_length(length, &mut Page::new_zeroed()).unwrap();
+        }
+        let last = block((1 << 20) / 2048 + times - 1);
+        commit(&mut store, &[(3, last)]).unwrap();
+        assert_eq!(load(&disk).unwrap().2, Table::from([(3, last)]));
+    }
+}
+
+#[test]
 fn an_area_that_begins_with_zeros_is_no_blank_one() {
     let disk = Disk::default();
     let mut store = format(&disk, &superblock(2048, 1)).unwrap();
@@ -624,3 +639,5 @@ proptest! {
         }
     }
 }
+
+mod recovery;

@@ -9,40 +9,29 @@ use std::process::ExitCode;
 use clap::Parser;
 use remap_metadata::{
     area::Area,
+    arguments::Check,
     failure::{
         DEGRADED,
         GOOD, //
     },
-    image::Location, //
 };
 
-/// Checks the metadata of a dm-remap spare area, and changes nothing
-///
-/// Exit status: 0 everything is as it should be, 1 copies are bad but everything is there, 2 the
-/// metadata cannot be used, 3 it could not be looked at.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    #[command(flatten)]
-    location: Location,
-
-    /// Say nothing: the exit status tells
-    #[arg(short, long)]
-    quiet: bool,
-}
-
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Check::parse();
     let image = arguments.location.image.display();
     match Area::load(&arguments.location) {
         Ok(area) => {
-            let bad = area.findings.bad;
+            let (bad, behind) = (area.findings.bad, area.findings.behind);
             if !arguments.quiet {
-                println!(
+                print!(
                     "{image}: {} of {} slots hold remapped blocks, {bad} bad copies",
                     area.remaps(),
-                    area.slots
+                    area.layout.slots()
                 );
+                if behind > 0 {
+                    print!(", {behind} pages whose last write was cut short");
+                }
+                println!();
             }
             ExitCode::from(if bad == 0 { GOOD } else { DEGRADED })
         }

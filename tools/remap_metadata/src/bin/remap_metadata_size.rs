@@ -9,30 +9,15 @@ use std::process::ExitCode;
 use clap::Parser;
 use remap_core::{
     geometry::BlockSize,
-    index::MAX_SLOTS,
     metadata::layout::Layout, //
 };
-use remap_metadata::failure::UNDONE;
-
-/// Tells how large a dm-remap spare area has to be for a number of remaps: its spare_len, in sectors
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    /// Number of blocks that may be remapped at the same time
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_SLOTS)))]
-    remaps: u32,
-
-    /// The block size, in sectors of 512 bytes
-    #[arg(long, value_name = "SECTORS", default_value_t = 8)]
-    block_size: u32,
-
-    /// The logical block size of the main device, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 512)]
-    logical_block: u32,
-}
+use remap_metadata::{
+    arguments::MetadataSize,
+    failure::UNDONE, //
+};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = MetadataSize::parse();
     let block = BlockSize::from_sectors(u64::from(arguments.block_size));
     let unit = (arguments.logical_block % 512 == 0).then_some(arguments.logical_block / 512);
     let sectors = block

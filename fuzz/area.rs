@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the fuzzers share: an area in memory, and a valid one to begin with.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap, //
+};
+
+use remap_core::{
+    geometry::BlockSize,
+    metadata::{
+        entry::{
+            Entry,
+            LostUnits, //
+        },
+        page::Page,
+        store::{
+            Storage,
+            Store, //
+        },
+        superblock::{
+            Main,
+            Superblock, //
+        },
+        PAGE_SECTORS, //
+    },
+};
+use remap_metadata::{
+    area::crc32c,
+    dump::Described, //
+};
+use zerocopy::FromZeros;
+
+/// Sectors of the area: room for 24 slots, and so many entries in a page that the table has two.
+pub const SECTORS: u64 = 24 * 2048 + 2 * 3 * 16 + 2048;
+
+/// Pages by their sector; the others are zero.
+#[derive(Clone, Default)]
+pub struct Memory(pub RefCell<BTreeMap<u64, Page>>);
+
+impl Storage for &Memory {
+    type Error = ();
+
+    fn read(&mut self, sector: u64, pages: &mut [Page]) -> Result<(), ()> {
+        let known = self.0.borrow();
+        for (number, page) in (0..).zip(pages) {
+            match known.get(&(sector + number * PAGE_SECTORS)) {
+                Some(known) => *page = *known,
+                None => page.zero(),
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, sector: u64, pages: &[Page]) -> Result<(), ()> {
+        let mut known = self.0.borrow_mut();
+        for (number, page) in (0..).zip(pages) {
+            known.insert(sector + number * PAGE_SECTORS, *page);
+        }
+        Ok(())
+    }
+}
+
+/// Writes what a dump describes.
+pub fn write(described: &Described) -> Memory {
+    let memory = Memory::default();
+    let generations = vec![0; described.layout.pages() as usize];
+    let mut pages = [Page::new_zeroed(); 2];
+    let superblock = &described.superblock;
+    let Ok(mut store) = Store::format(&memory, superblock, generations, crc32c, &mut pages) else {
+        panic!("memory cannot be formatted");
+    };
+    let committed = store.commit(described.entries.iter().copied(), &mut pages);
+    assert!(committed.is_ok(), "memory cannot be written");
+    drop(store);
+    memory
+}
+
+/// What the valid area is.
+pub fn superblock() -> Superblock {
+    Superblock {
+        uuid: *b"0123456789abcdef",
+        main: Main {
+            identity: *b"the main device\0",
+            sectors: 1 << 20,
+            start: 64,
+        },
+        length: 1 << 19,
+        block: BlockSize::from_sectors(2048).expect("a power of two"),
+        lost_unit: 1,
+        sectors: SECTORS,
+    }
+}
+
+/// A valid area with some of everything in it.
+pub fn valid() -> Memory {
+    thread_local! {
+        static VALID: Memory = make_valid();
+    }
+    VALID.with(Memory::clone)
+}
+
+fn make_valid() -> Memory {
+    let superblock = superblock();
+    let mut lost = LostUnits::NONE;
+    lost.mark(2047);
+    let block = |block| Entry::Block { block, lost };
+    let described = Described {
+        superblock,
+        layout: superblock.layout().expect("room for slots"),
+        entries: vec![
+            (0, block(3)),
+            (2, Entry::Bad),
+            (14, block(0)),
+            (20, block(255)),
+        ],
+    };
+    write(&described)
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a spare area holds, in words and as JSON.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    fs,
+    io::{
+        self,
+        Read,
+        Write, //
+    },
+    path::Path, //
+};
+
+use remap_core::{
+    geometry::BlockSize,
+    index::MAX_BLOCKS,
+    metadata::{
+        entry::{
+            Entry,
+            LostUnits, //
+        },
+        layout::Layout,
+        superblock::{
+            Main,
+            Superblock, //
+        },
+    },
+};
+use serde::{
+    Deserialize,
+    Serialize, //
+};
+use uuid::Uuid;
+
+use crate::{
+    area::Area,
+    failure::Failure, //
+};
+
+/// An area as JSON. Positions and sizes are in sectors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dump {
+    /// Of the area.
+    pub uuid: Uuid,
+    /// What tells the main device from others, if anything does.
+    pub main_identity: Option<Uuid>,
+    /// Size of the main device.
+    pub main_sectors: u64,
+    /// Where the target starts on it.
+    pub main_start: u64,
+    /// Size of the target.
+    pub target_sectors: u64,
+    /// Size of a block.
+    pub block_size: u32,
+    /// Size of the unit in which lost sectors are noted.
+    pub lost_unit: u32,
+    /// Size of the area.
+    pub spare_sectors: u64,
+    /// How many slots it has.
+    pub slots: u32,
+    /// What is remapped, in the order of the slots.
+    pub remaps: Vec<Remap>,
+    /// Slots that have failed.
+    pub bad_slots: Vec<u32>,
+}
+
+/// A remapped block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Remap {
+    /// Where it is.
+    pub slot: u32,
+    /// From the start of the target.
+    pub sector: u64,
+    /// From the start of the spare area.
+    pub spare_sector: u64,
+    /// First sectors, from the start of the block, of the units that are lost.
+    pub lost: Vec<u32>,
+}
+
+/// What of a dump does not agree with the rest of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disagreement(String);
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The area that a dump describes.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// What it is.
+    pub superblock: Superblock,
+    /// How it is divided.
+    pub layout: Layout,
+    /// Slots that are not free, in order.
+    pub entries: Vec<(u32, Entry)>,
+}
+
+/// The slot's first sector, from the start of the area.
+fn sector_of_slot(layout: &Layout, block: BlockSize, slot: u32) -> u64 {
+    let sector = block.first_sector(u64::from(slot));
+    layout.first_slot().saturating_add(sector)
+}
+
+impl Dump {
+    /// Of an area.
+    pub fn new(area: &Area) -> Self {
+        let superblock = &area.superblock;
+        let (block, unit) = (superblock.block, superblock.lost_unit);
+        let main_identity = Uuid::from_bytes(superblock.main.identity);
+        let lost = |lost: &LostUnits| {
+            (0..area.layout.shape().units())
+                .filter(|number| lost.contains(*number))
+                .map(|number| number.saturating_mul(unit))
+                .collect()
+        };
+        let mut remaps = Vec::new();
+        let mut bad_slots = Vec::new();
+        for (slot, entry) in &area.entries {
+            match entry {
+                Entry::Free => {}
+                Entry::Bad => bad_slots.push(*slot),
+                Entry::Block {
+                    block: number,
+                    lost: units,
+                } => remaps.push(Remap {
+                    slot: *slot,
+                    sector: block.first_sector(*number),
+                    spare_sector: sector_of_slot(&area.layout, block, *slot),
+                    lost: lost(units),
+                }),
+            }
+        }
+        Self {
+            uuid: Uuid::from_bytes(superblock.uuid),
+            main_identity: (!main_identity.is_nil()).then_some(main_identity),
+            main_sectors: superblock.main.sectors,
+            main_start: superblock.main.start,
+            target_sectors: superblock.length,
+            block_size: block.sectors(),
+            lost_unit: unit,
+            spare_sectors: superblock.sectors,
+            slots: area.layout.slots(),
+            remaps,
+            bad_slots,
+        }
+    }
+
+    /// Reads JSON from a file, or from standard input where it is called `-`.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let text = if path == Path::new("-") {
+            let mut text = Vec::new();
+            io::stdin().lock().read_to_end(&mut text).map(|_| text)
+        } else {
+            fs::read(path)
+        };
+        let text = text.map_err(|error| Failure::file("read", path, &error))?;
+        Self::parse(&text)
+            .map_err(|error| Failure::Undone(format!("{} is no dump: {error}", path.display())))
+    }
+
+    /// Reads JSON.
+    pub fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(text)
+    }
+
+    /// As JSON, with a line feed at the end.
+    pub fn to_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, self).map_err(io::Error::from)?;
+        writeln!(out)
+    }
+
+    /// For people.
+    pub fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "area          {}", self.uuid)?;
+        if let Some(identity) = self.main_identity {
+            writeln!(out, "main          {identity}")?;
+        }
+        writeln!(
+            out,
+            "main          {} sectors, target from {} on, {} sectors",
+            self.main_sectors, self.main_start, self.target_sectors
+        )?;
+        writeln!(
+            out,
+            "spare area    {} sectors, {} slots of {} sectors, {} bad",
+            self.spare_sectors,
+            self.slots,
+            self.block_size,
+            self.bad_slots.len()
+        )?;
+        writeln!(out, "remaps        {}", self.remaps.len())?;
+        for remap in &self.remaps {
+            write!(out, "{} -> {}", remap.sector, remap.spare_sector)?;
+            for sector in &remap.lost {
+                write!(out, " lost+{sector}")?;
+            }
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+
+    fn superblock(&self) -> Result<Superblock, Disagreement> {
+        let block = BlockSize::from_sectors(u64::from(self.block_size)).ok_or_else(|| {
+            Disagreement(format!(
+                "block_size: {} is no power of two from 1 to 2048",
+                self.block_size
+            ))
+        })?;
+        Ok(Superblock {
+            uuid: self.uuid.into_bytes(),
+            main: Main {
+                identity: self.main_identity.unwrap_or_default().into_bytes(),
+                sectors: self.main_sectors,
+                start: self.main_start,
+            },
+            length: self.target_sectors,
+            block,
+            lost_unit: self.lost_unit,
+            sectors: self.spare_sectors,
+        })
+    }
+
+    /// The area that this describes, if it agrees with itself.
+    pub fn describe(&self) -> Result<Described, Disagreement> {
+        let superblock = self.superblock()?;
+        let units = self.block_size.checked_rem(self.lost_unit);
+        if units != Some(0) {
+            return Err(Disagreement(format!(
+                "lost_unit: {} does not divide a block of {} sectors",
+                self.lost_unit, self.block_size
+            )));
+        }
+        let layout = superblock.layout().ok_or_else(|| {
+            Disagreement(format!(
+                "spare_sectors: {} have no room for a slot",
+                self.spare_sectors
+            ))
+        })?;
+        if layout.slots() != self.slots {
+            return Err(Disagreement(format!(
+                "slots: an area of {} sectors has {}, not {}",
+                self.spare_sectors,
+                layout.slots(),
+                self.slots
+            )));
+        }
+        let mut entries = Vec::new();
+        let mut blocks = HashSet::new();
+        for remap in &self.remaps {
+            let entry = self.entry(remap, superblock.block, &layout)?;
+            if !blocks.insert(remap.sector) {
+                return Err(Disagreement(format!("sector {}: twice", remap.sector)));
+            }
+            entries.push((remap.slot, entry));
+        }
+        entries.extend(self.bad_slots.iter().map(|slot| (*slot, Entry::Bad)));
+        entries.sort_by_key(|(slot, _)| *slot);
+        let mut slots = HashSet::new();
+        for (slot, _) in &entries {
+            if *slot >= layout.slots() {
+                let slots = layout.slots();
+                return Err(Disagreement(format!("slot {slot}: there are only {slots}")));
+            }
+            if !slots.insert(*slot) {
+                return Err(Disagreement(format!("slot {slot}: twice")));
+            }
+        }
+        Ok(Described {
+            superblock,
+            layout,
+            entries,
+        })
+    }
+
+    /// The entry that a remap describes.
+    fn entry(
+        &self,
+        remap: &Remap,
+        block: BlockSize,
+        layout: &Layout,
+    ) -> Result<Entry, Disagreement> {
+        let wrong = |why: String| Disagreement(format!("sector {}: {why}", remap.sector));
+        if block.offset_of(remap.sector) != 0 {
+            return Err(wrong(format!("no multiple of block_size {block}")));
+        }
+        if remap.sector >= self.target_sectors || block.block_of(remap.sector) >= MAX_BLOCKS {
+            return Err(wrong(format!(
+                "beyond the target of {} sectors",
+                self.target_sectors
+            )));
+        }
+        let spare_sector = sector_of_slot(layout, block, remap.slot);
+        if remap.slot < layout.slots() && remap.spare_sector != spare_sector {
+            return Err(wrong(format!(
+                "spare_sector {} is not that of slot {}, {spare_sector}",
+                remap.spare_sector, remap.slot
+            )));
+        }
+        let mut lost = LostUnits::NONE;
+        for sector in &remap.lost {
+            // The unit is no zero: it divides the block size.
+            let (unit, rest) = (
+                sector / self.lost_unit.max(1),
+                sector % self.lost_unit.max(1),
+            );
+            if rest != 0 || *sector >= self.block_size {
+                return Err(wrong(format!(
+                    "no unit of the block starts at lost {sector}"
+                )));
+            }
+            if lost.contains(unit) {
+                return Err(wrong(format!("lost {sector} twice")));
+            }
+            lost.mark(unit);
+        }
+        Ok(Entry::Block {
+            block: block.block_of(remap.sector),
+            lost,
+        })
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The remapped blocks of an area, for other programs.
+
+use std::{
+    io::{
+        self,
+        Write, //
+    },
+    ops::Range, //
+};
+
+use crate::{
+    area::Area,
+    arguments::{
+        Export,
+        ExportFormat, //
+    },
+    block_list::{
+        merge,
+        write_badblocks,
+        write_map, //
+    },
+    dump::Dump,
+    failure::{
+        printed,
+        Failure, //
+    },
+    image::SECTOR, //
+};
+
+/// The sectors of the target that are remapped.
+fn remapped(dump: &Dump) -> Vec<Range<u64>> {
+    let block = u64::from(dump.block_size);
+    let ranges = dump.remaps.iter().map(|remap| {
+        let end = remap.sector.saturating_add(block).min(dump.target_sectors);
+        remap.sector..end
+    });
+    merge(ranges.collect())
+}
+
+/// A sector of the target in bytes of main.
+fn on_main(dump: &Dump, sector: u64) -> Result<u64, Failure> {
+    let sector = dump.main_start.checked_add(sector);
+    let bytes = sector.and_then(|sector| sector.checked_mul(SECTOR));
+    bytes.ok_or_else(|| Failure::Undone("the target is beyond what has a number in bytes".into()))
+}
+
+/// `remap_export`.
+pub fn run(arguments: &Export, out: &mut dyn Write) -> Result<(), Failure> {
+    let dump = Dump::new(&Area::load(&arguments.location)?);
+    let sectors = remapped(&dump);
+    let bytes = || -> Result<Vec<Range<u64>>, Failure> {
+        let on_main = |sector| on_main(&dump, sector);
+        let ranges = sectors.iter();
+        ranges
+            .map(|range| Ok(on_main(range.start)?..on_main(range.end)?))
+            .collect()
+    };
+    printed(match arguments.format {
+        ExportFormat::Badblocks => write_badblocks(&bytes()?, arguments.block, out),
+        ExportFormat::Ddrescue => {
+            // A device that has grown is noted with the size that it had.
+            let target = on_main(&dump, dump.target_sectors)?;
+            let size = target.max(dump.main_sectors.saturating_mul(SECTOR));
+            write_map(&bytes()?, size, out)
+        }
+        ExportFormat::Json => dump.to_json(out),
+        ExportFormat::Messages => write_messages("remap", &sectors, out),
+    })?;
+    printed(out.flush())
+}
+
+/// A line with a message for each range of sectors.
+pub fn write_messages(
+    command: &str,
+    sectors: &[Range<u64>],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for range in sectors {
+        writeln!(out, "{}", message(command, range))?;
+    }
+    Ok(())
+}
+
+/// The message for a range of sectors.
+pub fn message(command: &str, range: &Range<u64>) -> String {
+    let count = range.end.saturating_sub(range.start);
+    format!("{command} {} {count}", range.start)
+}

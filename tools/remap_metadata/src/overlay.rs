@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What would be written to an area, in memory.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    io, //
+};
+
+use remap_core::metadata::{
+    page::Page,
+    store::Storage,
+    PAGE_SECTORS, //
+};
+
+use crate::image::Image;
+
+/// An image that stays as it is, and the pages that would be written to it, by their sector.
+pub struct Overlay<'a> {
+    image: &'a Image,
+    pages: RefCell<BTreeMap<u64, Page>>,
+}
+
+impl<'a> Overlay<'a> {
+    /// An image as it is.
+    pub fn new(image: &'a Image) -> Self {
+        Self {
+            image,
+            pages: RefCell::default(),
+        }
+    }
+
+    /// What would be written, by sector.
+    pub fn into_pages(self) -> BTreeMap<u64, Page> {
+        self.pages.into_inner()
+    }
+}
+
+/// The sector of page number `number` from `sector` on.
+fn nth(sector: u64, number: usize) -> u64 {
+    sector.saturating_add(PAGE_SECTORS.saturating_mul(number as u64))
+}
+
+impl Storage for &Overlay<'_> {
+    type Error = io::Error;
+
+    fn read(&mut self, sector: u64, pages: &mut [Page]) -> io::Result<()> {
+        let known = self.pages.borrow();
+        let mut written = known.range(sector..nth(sector, pages.len()));
+        if written.next().is_none() {
+            return self.image.read_bytes(sector, Page::bytes_mut(pages));
+        }
+        for (number, page) in pages.iter_mut().enumerate() {
+            let sector = nth(sector, number);
+            match known.get(&sector) {
+                Some(written) => *page = *written,
+                None => {
+                    let page = std::slice::from_mut(page);
+                    self.image.read_bytes(sector, Page::bytes_mut(page))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, sector: u64, pages: &[Page]) -> io::Result<()> {
+        let mut known = self.pages.borrow_mut();
+        for (number, page) in pages.iter().enumerate() {
+            known.insert(nth(sector, number), *page);
+        }
+        Ok(())
+    }
+}

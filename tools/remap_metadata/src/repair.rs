@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Putting the copies of metadata right, in place or in a copy of the area.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io,
+    path::Path, //
+};
+
+use indicatif::ProgressBar;
+use remap_core::metadata::{
+    copies::Doubt,
+    page::Page,
+    store::{
+        recovery::{
+            recover,
+            Error,
+            Recovered, //
+        },
+        Findings,
+        LoadError,
+        Storage, //
+    },
+    PAGE_SECTORS, //
+};
+use zerocopy::FromZeros;
+
+use crate::{
+    area::{
+        crc32c,
+        with_scratch,
+        Area, //
+    },
+    arguments::Repair,
+    failure::{
+        Failure,
+        DEGRADED,
+        GOOD, //
+    },
+    image::{
+        Access,
+        Image,
+        SECTOR, //
+    },
+    overlay::Overlay,
+};
+
+/// Pages that are to be written, by sector.
+type Pages = BTreeMap<u64, Page>;
+
+/// Bytes that are copied together.
+const CHUNK: usize = 1 << 16;
+
+/// What was found and done.
+#[derive(Debug)]
+struct Repaired {
+    /// What was wrong where it could be proven what is right.
+    findings: Findings,
+    /// Pages that could not be believed.
+    recovered: Vec<Recovered>,
+    /// Copies that could not be put right.
+    left: Findings,
+}
+
+impl Repaired {
+    fn is_whole(&self) -> bool {
+        self.recovered.is_empty() && self.findings == Findings::default()
+    }
+
+    /// A line for each page that could not be believed, and one for all.
+    fn words(&self, done: &str) -> Vec<String> {
+        let mut lines: Vec<_> = self.recovered.iter().map(line).collect();
+        lines.push(if self.is_whole() {
+            "every copy is right".to_owned()
+        } else {
+            format!(
+                "{} bad copies, {} pages whose last write was cut short, {} pages not believed: {done}",
+                self.findings.bad,
+                self.findings.behind,
+                self.recovered.len()
+            )
+        });
+        if self.left.unmended > 0 {
+            let left = self.left.unmended;
+            lines.push(format!("{left} pages could not be put right"));
+        }
+        lines
+    }
+}
+
+fn line(page: &Recovered) -> String {
+    let index = page.index;
+    match page.doubt {
+        Doubt::Superseded { found } => format!(
+            "metadata page {index}: generation {found} is believed, and a newer one may have been \
+             lost{}",
+            slots(page, "")
+        ),
+        Doubt::Nothing => format!(
+            "metadata page {index}: no copy is valid{}",
+            slots(page, " are free now")
+        ),
+    }
+}
+
+/// The slots of a page; the superblock has none.
+fn slots(page: &Recovered, what: &str) -> String {
+    match page.slots.end.checked_sub(1) {
+        Some(last) if !page.slots.is_empty() => {
+            format!("; slots {} to {last}{what}", page.slots.start)
+        }
+        _ => String::new(),
+    }
+}
+
+/// Puts right what can be proven, and what is to be believed.
+fn repair<S: Storage + Copy>(
+    mut storage: S,
+    sectors: u64,
+    arguments: &Repair,
+) -> Result<Repaired, Failure> {
+    let mut recovered = Vec::new();
+    if arguments.believe_newest {
+        let mut pages = [Page::new_zeroed(); 2];
+        let forget = arguments.forget_lost_pages;
+        let told = |page| recovered.push(page);
+        let done = recover(&mut storage, sectors, crc32c, &mut pages, forget, told);
+        done.map_err(|error| match error {
+            Error::Load(error) => Failure::Unusable(error),
+            Error::Write(page) => {
+                Failure::Undone(format!("cannot write metadata page {}", page.index))
+            }
+        })?;
+    }
+    let (area, mut store) = Area::load_from(storage, sectors, true)?;
+    let left = with_scratch(|scratch| store.check(scratch))?;
+    Ok(Repaired {
+        findings: area.findings,
+        recovered,
+        left,
+    })
+}
+
+/// Writes the area, with some pages changed, to a new file; holes where it is zero.
+fn copy(image: &Image, written: &Pages, path: &Path) -> Result<(), Failure> {
+    let new = Image::create(path, image.sectors())?;
+    let failed = |error| Failure::file("write", path, &error);
+    let copied = copy_area(image, written, &new)
+        .and_then(|()| new.sync().map_err(failed))
+        .and_then(|()| write_pages(written, &new).map_err(failed));
+    if copied.is_err() {
+        // Half a copy is worse than none.
+        let _ = fs::remove_file(path);
+    }
+    copied
+}
+
+fn write_pages(written: &Pages, new: &Image) -> io::Result<()> {
+    for (sector, page) in written {
+        new.write_bytes(*sector, Page::bytes(std::slice::from_ref(page)))?;
+    }
+    new.sync()
+}
+
+fn copy_area(image: &Image, written: &Pages, new: &Image) -> Result<(), Failure> {
+    let total = image.sectors().saturating_mul(SECTOR);
+    // Hidden where standard error is no terminal.
+    let bar = ProgressBar::new(total);
+    let mut buffer = vec![0; CHUNK];
+    let mut done: u64 = 0;
+    while done < total {
+        let length = usize::try_from(total - done).map_or(CHUNK, |rest| rest.min(CHUNK));
+        let bytes = buffer.get_mut(..length).unwrap_or_default();
+        let sector = done / SECTOR;
+        read(image, written, sector, bytes)?;
+        if bytes.iter().any(|byte| *byte != 0) {
+            let copied = new.write_bytes(sector, bytes);
+            copied.map_err(|error| Failure::Undone(format!("cannot write the copy: {error}")))?;
+        }
+        done += length as u64;
+        bar.set_position(done);
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Reads a part of an area. What is put right need not be readable.
+fn read(image: &Image, written: &Pages, sector: u64, bytes: &mut [u8]) -> Result<(), Failure> {
+    if image.read_bytes(sector, bytes).is_ok() {
+        return Ok(());
+    }
+    for (sector, bytes) in (sector..).zip(bytes.chunks_mut(SECTOR as usize)) {
+        let Err(error) = image.read_bytes(sector, bytes) else {
+            continue;
+        };
+        let page = written.range(..=sector).next_back();
+        if page.is_none_or(|(start, _)| sector - start >= PAGE_SECTORS) {
+            return Err(Failure::Undone(format!(
+                "cannot read sector {sector} of the area: {error}; ddrescue copies the rest of the \
+                 device"
+            )));
+        }
+        bytes.fill(0);
+    }
+    Ok(())
+}
+
+/// `remap_repair`. Returns the exit status, and the lines to say.
+pub fn run(arguments: &Repair) -> Result<(u8, Vec<String>), Failure> {
+    let access = match arguments.yes {
+        true => Access::Write,
+        false => Access::Read,
+    };
+    let image = arguments.location.open(access)?;
+    let sectors = image.sectors();
+    let overlay = Overlay::new(&image);
+    let planned = repair(&overlay, sectors, arguments)?;
+    if let Some(path) = &arguments.output {
+        copy(&image, &overlay.into_pages(), path)?;
+        return Ok((GOOD, planned.words(&format!("right in {}", path.display()))));
+    }
+    if planned.is_whole() {
+        return Ok((GOOD, planned.words("")));
+    }
+    if !arguments.yes {
+        return Ok((DEGRADED, planned.words("--yes puts them right")));
+    }
+    let repaired = repair(&image, sectors, arguments)?;
+    let status = match repaired.left.unmended {
+        0 => GOOD,
+        _ => DEGRADED,
+    };
+    Ok((status, repaired.words("put right")))
+}
+
+/// What could be done where an area cannot be believed.
+pub fn hint(why: &LoadError, arguments: &Repair) -> Option<&'static str> {
+    match why {
+        LoadError::Page {
+            doubt: Doubt::Superseded { .. },
+            ..
+        } if !arguments.believe_newest => {
+            Some("--believe-newest takes the newest valid copy, which may be an older one")
+        }
+        // Without a superblock there is nothing to begin with.
+        LoadError::Page {
+            index: 1..,
+            doubt: Doubt::Nothing,
+        } => Some("--believe-newest with --forget-lost-pages gives up what was on such pages"),
+        _ => None,
+    }
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Images with an area in them, and files for them.
+
+// Each test program uses a part of it.
+#![allow(dead_code, unreachable_pub)]
+
+use std::{
+    fs,
+    io::Write,
+    path::PathBuf,
+    process::{
+        Command,
+        Output,
+        Stdio, //
+    },
+};
+
+use remap_core::{
+    geometry::BlockSize,
+    metadata::{
+        entry::{
+            Entry,
+            LostUnits, //
+        },
+        layout::{
+            Layout,
+            Place, //
+        },
+        page::Page,
+        store::{
+            Storage,
+            Store, //
+        },
+        superblock::{
+            Main,
+            Superblock, //
+        },
+        PAGE_BYTES, //
+    },
+};
+use remap_metadata::area::Area;
+use zerocopy::{
+    FromZeros,
+    IntoBytes, //
+};
+
+pub const SECTORS: u64 = 4096;
+
+pub struct Memory<'a>(pub &'a mut Vec<u8>);
+
+impl Storage for Memory<'_> {
+    type Error = ();
+
+    fn read(&mut self, sector: u64, pages: &mut [Page]) -> Result<(), ()> {
+        let start = sector as usize * 512;
+        let bytes = pages.as_mut_bytes();
+        bytes.copy_from_slice(&self.0[start..start + bytes.len()]);
+        Ok(())
+    }
+
+    fn write(&mut self, sector: u64, pages: &[Page]) -> Result<(), ()> {
+        let start = sector as usize * 512;
+        let bytes = pages.as_bytes();
+        self.0[start..start + bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
+/// An image of an area without a remap.
+pub fn formatted() -> (Vec<u8>, Superblock) {
+    let superblock = Superblock {
+        uuid: *b"0123456789abcdef",
+        main: Main {
+            identity: [0; 16],
+            sectors: 1 << 20,
+            start: 0,
+        },
+        length: 1 << 20,
+        block: BlockSize::from_sectors(8).unwrap(),
+        lost_unit: 1,
+        sectors: SECTORS,
+    };
+    let mut bytes = vec![0; SECTORS as usize * 512];
+    let pages = superblock.layout().unwrap().pages() as usize;
+    let mut scratch = [Page::new_zeroed(); 2];
+    let storage = Memory(&mut bytes);
+    Store::format(storage, &superblock, vec![0; pages], crc32c, &mut scratch).unwrap();
+    (bytes, superblock)
+}
+
+/// Commits entries to an area.
+pub fn commit(bytes: &mut Vec<u8>, entries: &[(u32, Entry)]) {
+    let sectors = bytes.len() as u64 / 512;
+    let (_, mut store) = Area::load_from(Memory(bytes), sectors, false).unwrap();
+    let mut pages = [Page::new_zeroed(); 2];
+    store.commit(entries.iter().copied(), &mut pages).unwrap();
+}
+
+/// An image of an area with three blocks, one of which has lost something, and a slot that failed.
+pub fn image() -> (Vec<u8>, Superblock) {
+    let (mut bytes, superblock) = formatted();
+    let mut lost = LostUnits::NONE;
+    lost.mark(2);
+    let entries = [
+        (0, 5, LostUnits::NONE),
+        (1, 100, lost),
+        (9, 0, LostUnits::NONE),
+    ];
+    let changes = entries
+        .into_iter()
+        .map(|(slot, block, lost)| (slot, Entry::Block { block, lost }))
+        .chain([(10, Entry::Bad)])
+        .collect::<Vec<_>>();
+    commit(&mut bytes, &changes);
+    (bytes, superblock)
+}
+
+/// A file in a directory of the test's own.
+pub struct File(pub PathBuf);
+
+impl File {
+    pub fn new(name: &str, bytes: &[u8]) -> Self {
+        let file = Self::absent(name);
+        fs::write(&file.0, bytes).unwrap();
+        file
+    }
+
+    /// A name for a file that a tool is to make.
+    pub fn absent(name: &str) -> Self {
+        let name = format!("dm-remap.{name}.{}", std::process::id());
+        File(std::env::temp_dir().join(name))
+    }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        fs::read(&self.0).unwrap()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A directory of the test's own, which a tool makes.
+pub struct Directory(pub PathBuf);
+
+impl Directory {
+    pub fn new(name: &str) -> Self {
+        let name = format!("dm-remap.{name}.{}", std::process::id());
+        Directory(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Spoils a place of a page.
+pub fn spoil(bytes: &mut [u8], layout: &Layout, index: u32, place: Place) {
+    let sector = layout.sector_of(index, place).unwrap() as usize;
+    bytes[sector * 512..][..PAGE_BYTES].fill(0xff);
+}
+
+/// Exit status and both outputs of a tool that is given `input`.
+pub fn call(program: &str, arguments: &[&str], input: &str) -> (i32, String, String) {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Who refuses before it reads closes the pipe.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// What `remap_dump --json` says of a file.
+pub fn dump(file: &File) -> String {
+    let program = env!("CARGO_BIN_EXE_remap_dump");
+    let (status, out, errors) = call(program, &["--json", file.path()], "");
+    assert_eq!((status, errors.as_str()), (0, ""));
+    out
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `remap_repair`, as users call it.
+
+mod area;
+
+use std::os::unix::fs::MetadataExt;
+
+use area::{
+    call,
+    dump,
+    image,
+    spoil,
+    File,
+    SECTORS, //
+};
+use remap_core::metadata::layout::Place;
+
+fn repair(arguments: &[&str]) -> (i32, String, String) {
+    call(env!("CARGO_BIN_EXE_remap_repair"), arguments, "")
+}
+
+fn check(file: &File) -> i32 {
+    call(env!("CARGO_BIN_EXE_remap_check"), &[file.path()], "").0
+}
+
+/// The image with some places of page 1, or 0, spoilt.
+fn spoilt(index: u32, places: &[usize]) -> Vec<u8> {
+    let (mut bytes, superblock) = image();
+    let layout = superblock.layout().unwrap();
+    for place in places {
+        spoil(&mut bytes, &layout, index, Place::ALL[*place]);
+    }
+    bytes
+}
+
+#[test]
+fn what_is_right_stays_as_it_is() {
+    let before = image().0;
+    let file = File::new("repair_right", &before);
+    for arguments in [vec![file.path()], vec![file.path(), "--yes"]] {
+        let (status, out, _) = repair(&arguments);
+        assert_eq!(status, 0);
+        assert!(out.ends_with(": every copy is right\n"), "{out}");
+        assert!(file.bytes() == before);
+    }
+}
+
+#[test]
+fn copies_are_put_right_in_place_only_when_asked() {
+    let wanted = dump(&File::new("repair_wanted", &image().0));
+    let before = spoilt(1, &[2]);
+    let file = File::new("repair_in_place", &before);
+    let (status, out, _) = repair(&[file.path()]);
+    assert_eq!(status, 1);
+    assert!(
+        out.contains(": 1 bad copies, 0 pages whose last write was cut short"),
+        "{out}"
+    );
+    assert!(out.ends_with(": --yes puts them right\n"), "{out}");
+    assert!(file.bytes() == before);
+    assert_eq!(check(&file), 1);
+    let (status, out, _) = repair(&[file.path(), "--yes"]);
+    assert_eq!(status, 0);
+    assert!(out.ends_with(": put right\n"), "{out}");
+    assert_eq!(check(&file), 0);
+    assert_eq!(dump(&file), wanted);
+}
+
+#[test]
+fn a_copy_has_blocks_and_holes() {
+    let layout = image().1.layout().unwrap();
+    let (slot, last) = (layout.first_slot() as usize * 512, SECTORS as usize * 512);
+    let mut area = spoilt(1, &[2]);
+    area[slot..][..4096].fill(0x5a);
+    let mut before = vec![7; 8 * 512];
+    before.extend(&area);
+    let file = File::new("repair_source", &before);
+    let new = File::absent("repair_copy");
+    let arguments = [file.path(), "--start", "8", "--output", new.path()];
+    let (status, out, _) = repair(&arguments);
+    assert_eq!(status, 0);
+    assert!(out.contains(": right in "), "{out}");
+    assert!(file.bytes() == before);
+    let copy = new.bytes();
+    assert_eq!(copy.len(), last);
+    assert!(copy[slot..][..4096] == [0x5a; 4096]);
+    assert_eq!(check(&new), 0);
+    let wanted = dump(&File::new("repair_copy_wanted", &image().0));
+    assert_eq!(dump(&new), wanted);
+    let blocks = std::fs::metadata(&new.0).unwrap().blocks();
+    assert!(blocks < SECTORS, "{blocks}");
+    // What is there is not written over.
+    let (status, _, errors) = repair(&arguments);
+    assert_eq!(status, 3);
+    assert!(errors.contains("cannot create"), "{errors}");
+    assert!(new.bytes() == copy);
+}
+
+#[test]
+fn what_may_be_older_is_believed_only_when_asked() {
+    // The commit was generation 3.
+    let before = spoilt(1, &[1, 3]);
+    let file = File::new("repair_older", &before);
+    let new = File::absent("repair_older_copy");
+    for more in [&["--yes"][..], &["--output", new.path()], &[]] {
+        let (status, _, errors) = repair(&[&[file.path()], more].concat());
+        assert_eq!(status, 2);
+        assert!(errors.contains("both copies of what may have"), "{errors}");
+        assert!(errors.contains("--believe-newest takes"), "{errors}");
+        assert!(file.bytes() == before && !new.0.exists());
+    }
+    let (status, out, _) = repair(&[file.path(), "--believe-newest"]);
+    assert_eq!(status, 1);
+    let wanted = "metadata page 1: generation 2 is believed, and a newer one may have been lost; \
+        slots 0 to 450\n";
+    assert!(out.contains(wanted), "{out}");
+    assert!(file.bytes() == before);
+    let (status, out, _) = repair(&[file.path(), "--believe-newest", "--yes"]);
+    assert_eq!(status, 0);
+    assert!(out.contains(wanted), "{out}");
+    assert_eq!(check(&file), 0);
+    let mut empty: serde_json::Value = serde_json::from_str(&dump(&file)).unwrap();
+    assert_eq!(empty["remaps"].take(), serde_json::json!([]));
+}
+
+#[test]
+fn a_page_without_a_copy_is_given_up_only_when_asked() {
+    let before = spoilt(1, &[0, 1, 2, 3]);
+    let file = File::new("repair_lost", &before);
+    for more in [&[][..], &["--believe-newest"]] {
+        let (status, _, errors) = repair(&[&[file.path(), "--yes"], more].concat());
+        assert_eq!(status, 2);
+        let wanted = "no copy of metadata page 1 is valid\n  --believe-newest with --forget";
+        assert!(errors.contains(wanted), "{errors}");
+        assert!(file.bytes() == before);
+    }
+    let forget = ["--believe-newest", "--forget-lost-pages", "--yes"];
+    let (status, out, _) = repair(&[&[file.path()], &forget[..]].concat());
+    assert_eq!(status, 0);
+    let wanted = "metadata page 1: no copy is valid; slots 0 to 450 are free now\n";
+    assert!(out.contains(wanted), "{out}");
+    assert_eq!(check(&file), 0);
+}
+
+#[test]
+fn without_a_superblock_there_is_nothing_to_repair() {
+    let before = spoilt(0, &[0, 1, 2, 3]);
+    let file = File::new("repair_nothing", &before);
+    let forget = ["--believe-newest", "--forget-lost-pages", "--yes"];
+    let (status, _, errors) = repair(&[&[file.path()], &forget[..]].concat());
+    assert_eq!(status, 2);
+    assert!(
+        errors.ends_with("something that is no metadata\n"),
+        "{errors}"
+    );
+    assert!(file.bytes() == before);
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `remap_restore`, as users call it.
+
+mod area;
+
+use area::{
+    call,
+    dump,
+    formatted,
+    image,
+    spoil,
+    File,
+    SECTORS, //
+};
+use remap_core::metadata::layout::Place;
+use serde_json::{
+    json,
+    Value, //
+};
+
+fn restore(arguments: &[&str], json: &str) -> (i32, String, String) {
+    call(env!("CARGO_BIN_EXE_remap_restore"), arguments, json)
+}
+
+fn blank() -> Vec<u8> {
+    vec![0; SECTORS as usize * 512]
+}
+
+#[test]
+fn what_was_dumped_comes_back() {
+    let json = dump(&File::new("restore_from", &image().0));
+    let file = File::new("restore_to", &blank());
+    let (status, out, errors) = restore(&[file.path(), "-"], &json);
+    assert_eq!((status, errors.as_str()), (0, ""));
+    assert!(out.ends_with(": metadata of 3 remapped blocks written\n"));
+    assert_eq!(dump(&file), json);
+    let check = call(env!("CARGO_BIN_EXE_remap_check"), &[file.path()], "");
+    assert_eq!(check.0, 0);
+}
+
+#[test]
+fn only_the_area_and_only_its_metadata_is_written() {
+    let json = dump(&File::new("restore_part_from", &image().0));
+    let layout = image().1.layout().unwrap();
+    let slots = layout.first_slot() as usize * 512;
+    let mut before = vec![7; 8 * 512];
+    before.extend(blank());
+    before.extend([9; 4096]);
+    before[8 * 512 + slots..][..8 * 512 * 12].fill(5);
+    let file = File::new("restore_part", &before);
+    let length = SECTORS.to_string();
+    let arguments = [file.path(), "-", "--start", "8", "--length", &length];
+    assert_eq!(restore(&arguments, &json).0, 0);
+    let after = file.bytes();
+    assert!(after[..8 * 512] == before[..8 * 512]);
+    assert!(after[8 * 512 + slots..][..8 * 512 * 12] == before[8 * 512 + slots..][..8 * 512 * 12]);
+    let end = 8 * 512 + SECTORS as usize * 512;
+    assert!(after[end..] == before[end..]);
+}
+
+#[test]
+fn remaps_are_given_up_only_when_asked() {
+    let json = dump(&File::new("restore_empty", &formatted().0));
+    let (mut doubtful, superblock) = image();
+    for place in [Place::ALL[0], Place::ALL[2]] {
+        spoil(&mut doubtful, &superblock.layout().unwrap(), 1, place);
+    }
+    let mut foreign = blank();
+    foreign[..4].copy_from_slice(b"data");
+    for (before, why) in [
+        (image().0, "metadata of 3 remapped blocks; --yes"),
+        (doubtful, "both copies of what may have come after it"),
+        (foreign, "something that is no metadata; --yes"),
+    ] {
+        let file = File::new("restore_refused", &before);
+        let (status, _, errors) = restore(&[file.path(), "-"], &json);
+        assert_eq!(status, 3);
+        assert!(errors.contains(why), "{errors}");
+        assert!(file.bytes() == before);
+        assert_eq!(restore(&[file.path(), "-", "--yes"], &json).0, 0);
+        assert_eq!(dump(&file), json);
+    }
+    // Nothing is given up.
+    let file = File::new("restore_again", &formatted().0);
+    assert_eq!(restore(&[file.path(), "-"], &json).0, 0);
+}
+
+#[test]
+fn another_main_device_may_take_it_over() {
+    let json = dump(&File::new("restore_main", &image().0));
+    let mut known: Value = serde_json::from_str(&json).unwrap();
+    known["main_identity"] = json!("0fc63daf-8483-4772-8e79-3d69d8477de4");
+    known["main_sectors"] = json!(2_000_000);
+    known["main_start"] = json!(64);
+    let file = File::new("restore_any_main", &blank());
+    let text = known.to_string();
+    assert_eq!(restore(&[file.path(), "-"], &text).0, 0);
+    let restored: Value = serde_json::from_str(&dump(&file)).unwrap();
+    assert_eq!(restored, known);
+    let arguments = [file.path(), "-", "--yes", "--any-main"];
+    assert_eq!(restore(&arguments, &text).0, 0);
+    known["main_identity"] = Value::Null;
+    known["main_sectors"] = json!((1 << 20) + 64);
+    let restored: Value = serde_json::from_str(&dump(&file)).unwrap();
+    assert_eq!(restored, known);
+}
+
+#[test]
+fn what_does_not_agree_with_itself_is_refused_by_name() {
+    let json = dump(&File::new("restore_disagrees", &image().0));
+    let dump: Value = serde_json::from_str(&json).unwrap();
+    let first = dump["remaps"][0]["spare_sector"].as_u64().unwrap();
+    let slots = dump["slots"].as_u64().unwrap();
+    for (at, value, why) in [
+        ("/block_size", json!(7), "block_size: 7 is no power of two"),
+        ("/lost_unit", json!(3), "lost_unit: 3 does not divide"),
+        ("/lost_unit", json!(0), "lost_unit: 0 does not divide"),
+        ("/spare_sectors", json!(8), "spare_sectors: 8 have no room"),
+        ("/slots", json!(slots - 1), "slots: an area of 4096 sectors"),
+        ("/remaps/1/slot", json!(0), "spare_sector"),
+        ("/remaps/1/sector", json!(40), "sector 40: twice"),
+        ("/remaps/1/sector", json!(41), "sector 41: no multiple of"),
+        ("/remaps/1/sector", json!(1 << 20), "beyond the target"),
+        ("/remaps/1/spare_sector", json!(first), "not that of slot 1"),
+        ("/remaps/1/slot", json!(slots), "there are only"),
+        ("/remaps/1/lost", json!([8]), "starts at lost 8"),
+        ("/remaps/1/lost", json!([2, 2]), "lost 2 twice"),
+        ("/bad_slots", json!([1]), "slot 1: twice"),
+        ("/bad_slots", json!([10, 10]), "slot 10: twice"),
+        ("/bad_slots", json!([slots]), "there are only"),
+        ("/uuid", json!("x"), "- is no dump"),
+        (
+            "/version",
+            json!(1),
+            "- is no dump: unknown field `version`",
+        ),
+    ] {
+        let mut changed = dump.clone();
+        match changed.pointer_mut(at) {
+            Some(known) => *known = value,
+            None => changed[&at[1..]] = value,
+        }
+        let before = vec![0; 4096 * 512];
+        let file = File::new("restore_disagreement", &before);
+        let (status, _, errors) = restore(&[file.path(), "-", "--yes"], &changed.to_string());
+        assert_eq!(status, 3, "{at}");
+        assert!(errors.contains(why), "{at}: {errors}");
+        assert!(file.bytes() == before);
+    }
+}
+
+#[test]
+fn an_area_of_another_length_is_refused() {
+    let json = dump(&File::new("restore_length_from", &image().0));
+    let file = File::new("restore_length", &[0; 4104 * 512]);
+    let (status, _, errors) = restore(&[file.path(), "-"], &json);
+    assert_eq!(status, 3);
+    let wanted = "-: spare_sectors: 4096, but the area has 4104\n";
+    assert!(errors.ends_with(wanted), "{errors}");
+    assert!(file.bytes() == [0; 4104 * 512]);
+}
+
+#[test]
+fn what_is_no_image_is_refused() {
+    let json = dump(&File::new("restore_no_image", &image().0));
+    for (path, why) in [
+        ("/dev/null", "/dev/null is no file and no block device"),
+        ("/nonexistent/image", "cannot look at"),
+    ] {
+        let (status, _, errors) = restore(&[path, "-", "--yes"], &json);
+        assert_eq!(status, 3);
+        assert!(errors.contains(why), "{errors}");
+    }
+}
