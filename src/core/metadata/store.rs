@@ -218,6 +218,21 @@ struct Found {
     generation: u64,
 }
 
+impl Found {
+    /// Becomes what was found, unless that is newer.
+    fn keep_newer(self, found: &mut Option<Found>) -> Result<(), LoadError> {
+        match found {
+            Some(known) if known.superblock.uuid != self.superblock.uuid => {
+                return Err(LoadError::Several)
+            }
+            // The length of the target may be another in the newer one.
+            Some(known) if known.generation >= self.generation => {}
+            _ => *found = Some(self),
+        }
+        Ok(())
+    }
+}
+
 fn judge(page: &mut Page, checksum: Checksum, area: u64, index: u32, place: Place) -> Seen {
     Seen::judge(page.check(checksum), area, index, place)
 }
@@ -250,36 +265,23 @@ fn find<S: Storage>(
                 return Err(LoadError::Blank);
             }
         }
-        let Ok(Identity {
-            index: 0,
-            area,
-            generation,
-        }) = checked
-        else {
-            return Ok(());
+        let (area, generation) = match checked {
+            Ok(page) if page.index == 0 && (page.generation % 2 == 1) == odd => {
+                (page.area, page.generation)
+            }
+            _ => return Ok(()),
         };
-        if (generation % 2 == 1) != odd {
-            return Ok(());
-        }
         // The places of the head are the same for every length.
         let of_this_length = |is: u64| sector <= PAGE_SECTORS || is == sectors;
         match Superblock::read(page.payload()) {
             Ok(superblock) if superblock.area() == area && of_this_length(superblock.sectors) => {
                 let layout = superblock.layout().ok_or(LoadError::Foreign)?;
-                match found {
-                    Some(known) if known.superblock.uuid != superblock.uuid => {
-                        return Err(LoadError::Several)
-                    }
-                    // The length of the target may be another in the newer one.
-                    Some(known) if known.generation >= generation => {}
-                    _ => {
-                        *found = Some(Found {
-                            superblock,
-                            layout,
-                            generation,
-                        });
-                    }
-                }
+                let new = Found {
+                    superblock,
+                    layout,
+                    generation,
+                };
+                new.keep_newer(found)?;
             }
             Ok(_) => {}
             Err(error) => refused = Some(LoadError::Superblock(error)),
