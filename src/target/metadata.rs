@@ -38,6 +38,7 @@ use remap_core::{
             Mismatch,
             Superblock, //
         },
+        LOST_UNIT,
         PAGE_BYTES,
         PAGE_SECTORS, //
     }, //
@@ -69,9 +70,6 @@ use crate::linux::{
 
 /// Pages in a request.
 const PAGES: usize = 16;
-
-/// Sectors of the unit in which lost sectors are noted in new areas: exact for every device.
-const LOST_UNIT: u32 = 1;
 
 /// A spare area on its device.
 struct Area {

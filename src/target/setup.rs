@@ -31,6 +31,7 @@ use remap_core::{
     metadata::{
         layout::Layout,
         superblock::Main,
+        LOST_UNIT,
         PAGE_SECTORS, //
     }, //
 };
@@ -362,7 +363,7 @@ fn has_room(line: &TableLine) -> bool {
     } else {
         line.block_size
             .or_else(least)
-            .is_some_and(|block| Layout::new(area.len(), block, 1).is_some())
+            .is_some_and(|block| Layout::new(area.len(), block, LOST_UNIT).is_some())
     }
 }
 

@@ -59,10 +59,6 @@ pub struct MetadataSize {
     /// The block size, in sectors of 512 bytes
     #[arg(long, value_name = "SECTORS", default_value_t = 8)]
     pub block_size: u32,
-
-    /// The logical block size of the main device, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = 512)]
-    pub logical_block: u32,
 }
 
 /// Writes the metadata of a dm-remap spare area from the JSON of remap_dump

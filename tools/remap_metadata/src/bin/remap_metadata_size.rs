@@ -9,7 +9,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use remap_core::{
     geometry::BlockSize,
-    metadata::layout::Layout, //
+    metadata::{
+        layout::Layout,
+        LOST_UNIT, //
+    }, //
 };
 use remap_metadata::{
     arguments::MetadataSize,
@@ -19,10 +22,8 @@ use remap_metadata::{
 fn main() -> ExitCode {
     let arguments = MetadataSize::parse();
     let block = BlockSize::from_sectors(u64::from(arguments.block_size));
-    let unit = (arguments.logical_block % 512 == 0).then_some(arguments.logical_block / 512);
-    let sectors = block
-        .zip(unit)
-        .and_then(|(block, unit)| Layout::sectors_for(arguments.remaps, block, unit));
+    let sectors =
+        block.and_then(|block| Layout::sectors_for(arguments.remaps, block, LOST_UNIT));
     match sectors {
         Some(sectors) => {
             println!("{sectors}");
@@ -30,8 +31,8 @@ fn main() -> ExitCode {
         }
         None => {
             eprintln!(
-                "remap_metadata_size: no block size is {} sectors with logical blocks of {} bytes",
-                arguments.block_size, arguments.logical_block
+                "remap_metadata_size: '{}': no block size is so many sectors",
+                arguments.block_size
             );
             ExitCode::from(UNDONE)
         }
