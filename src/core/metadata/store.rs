@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Formatting, loading and changing the metadata of an area, on whatever holds its pages.
+//! Loading and changing the metadata of an area, on whatever holds its pages.
 
 use core::fmt;
-
-use zerocopy::FromZeros as _;
 
 use super::{
     copies::{
@@ -19,13 +17,11 @@ use super::{
         Entry, //
     },
     layout::{
-        superblocks,
         Half,
         Layout,
         Place, //
     },
     page::{
-        Defect,
         Identity,
         Page, //
     },
@@ -36,6 +32,17 @@ use super::{
     Checksum,
     PAGE_SECTORS, //
 };
+
+mod find;
+mod format;
+pub mod recovery;
+
+use find::{
+    find,
+    Found, //
+};
+pub use format::erase;
+
 /// What holds the pages of an area.
 pub trait Storage {
     /// Why a page could not be read or written.
@@ -79,9 +86,6 @@ pub struct Scratch<'a> {
 
 /// Most places of a half that are looked at together.
 pub const MOST_PLACES: usize = 128;
-
-/// Number of the page that stands in the first place while an area is being formatted.
-const FORMATTING: u32 = u32::MAX;
 
 /// Why an area cannot be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,137 +214,8 @@ pub enum Version {
     New,
 }
 
-/// What of an area is known before it is loaded.
-struct Found {
-    superblock: Superblock,
-    layout: Layout,
-    /// Of the superblock.
-    generation: u64,
-}
-
-impl Found {
-    /// Becomes what was found, unless that is newer.
-    fn keep_newer(self, found: &mut Option<Found>) -> Result<(), LoadError> {
-        match found {
-            Some(known) if known.superblock.uuid != self.superblock.uuid => {
-                return Err(LoadError::Several)
-            }
-            // The length of the target may be another in the newer one.
-            Some(known) if known.generation >= self.generation => {}
-            _ => *found = Some(self),
-        }
-        Ok(())
-    }
-}
-
 fn judge(page: &mut Page, checksum: Checksum, area: u64, index: u32, place: Place) -> Seen {
     Seen::judge(page.check(checksum), area, index, place)
-}
-
-/// Looks for superblocks.
-fn find<S: Storage>(
-    storage: &mut S,
-    sectors: u64,
-    page: &mut [Page],
-    checksum: Checksum,
-) -> Result<Found, LoadError> {
-    let mut found: Option<Found> = None;
-    let mut first = None;
-    let mut refused = None;
-    let mut unreadable = false;
-    let page = page.get_mut(..1).ok_or(LoadError::Scratch)?;
-    let mut look = |storage: &mut S, sector: u64, odd: bool, found: &mut Option<Found>| {
-        if storage.read(sector, page).is_err() {
-            unreadable = true;
-            return Ok(());
-        }
-        let Some(page) = page.first_mut() else {
-            return Ok(());
-        };
-        let checked = page.check(checksum);
-        if sector == 0 {
-            first = Some(checked);
-            // Nobody has relied on anything yet.
-            if checked.is_ok_and(|page| page.index == FORMATTING) {
-                return Err(LoadError::Blank);
-            }
-        }
-        let (area, generation) = match checked {
-            Ok(page) if page.index == 0 && (page.generation % 2 == 1) == odd => {
-                (page.area, page.generation)
-            }
-            _ => return Ok(()),
-        };
-        // The places of the head are the same for every length.
-        let of_this_length = |is: u64| sector <= PAGE_SECTORS || is == sectors;
-        match Superblock::read(page.payload()) {
-            Ok(superblock) if superblock.area() == area && of_this_length(superblock.sectors) => {
-                let layout = superblock.layout().ok_or(LoadError::Foreign)?;
-                let new = Found {
-                    superblock,
-                    layout,
-                    generation,
-                };
-                new.keep_newer(found)?;
-            }
-            Ok(_) => {}
-            Err(error) => refused = Some(LoadError::Superblock(error)),
-        }
-        Ok(())
-    };
-    for (number, sector) in superblocks(sectors).enumerate() {
-        look(storage, sector, number % 2 == 1, &mut found)?;
-    }
-    match (found, refused, first) {
-        (Some(found), _, _) => Ok(found),
-        (None, Some(error), _) => Err(error),
-        // What cannot be read may be a superblock.
-        (None, None, _) if unreadable => Err(LoadError::Unreadable),
-        (None, None, Some(Err(Defect::Blank))) => Err(LoadError::Blank),
-        (None, None, _) => Err(LoadError::Foreign),
-    }
-}
-
-/// Marks an area as being formatted, and takes away whatever was a superblock in it before.
-/// `page` is memory for one page.
-fn clear<S: Storage>(
-    storage: &mut S,
-    sectors: u64,
-    area: u64,
-    checksum: Checksum,
-    page: &mut [Page],
-) -> Result<(), Unwritable> {
-    let nowhere = Unwritable { index: 0 };
-    let page = page.get_mut(..1).ok_or(nowhere)?;
-    let mark = Identity {
-        area,
-        index: FORMATTING,
-        generation: 0,
-    };
-    page.zero();
-    if let Some(page) = page.first_mut() {
-        page.seal(&mark, checksum);
-    }
-    storage.write(0, page).map_err(|_| nowhere)?;
-    page.zero();
-    for sector in superblocks(sectors).skip(1) {
-        storage.write(sector, page).map_err(|_| nowhere)?;
-    }
-    Ok(())
-}
-
-/// Takes the metadata of an area away, so that it is blank. `page` is memory for one page.
-pub fn erase<S: Storage>(
-    storage: &mut S,
-    sectors: u64,
-    checksum: Checksum,
-    page: &mut [Page],
-) -> Result<(), Unwritable> {
-    let nowhere = Unwritable { index: 0 };
-    clear(storage, sectors, 0, checksum, page)?;
-    let page = page.get_mut(..1).ok_or(nowhere)?;
-    page.zero();
-    storage.write(0, page).map_err(|_| nowhere)
 }
 
 impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
@@ -705,74 +580,6 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
         Ok(())
     }
 
-    /// Writes fresh metadata: every slot is free. `generations` is memory for as many as there are
-    /// pages, `pages` for an even number of them; the more, the fewer requests.
-    pub fn format(
-        storage: S,
-        superblock: &Superblock,
-        generations: G,
-        checksum: Checksum,
-        pages: &mut [Page],
-    ) -> Result<Self, Unwritable> {
-        let nowhere = Unwritable { index: 0 };
-        let layout = superblock.layout().ok_or(nowhere)?;
-        let mut store = Self {
-            storage,
-            checksum,
-            superblock: *superblock,
-            layout,
-            generations,
-            degraded: false,
-            unsettled: None,
-        };
-        if store.generations.as_ref().len() != layout.pages() as usize || pages.len() < 2 {
-            return Err(nowhere);
-        }
-        // From here on, and until the last write below, the area says that it is being formatted.
-        let (sectors, area) = (superblock.sectors, superblock.area());
-        clear(&mut store.storage, sectors, area, checksum, pages)?;
-        for half in Half::BOTH {
-            store.format_half(half, pages)?;
-        }
-        store.generations.as_mut().fill(2);
-        let page = pages.first_mut().ok_or(nowhere)?;
-        superblock.write(page.payload_mut()).ok_or(nowhere)?;
-        for (generation, half) in [
-            (1, Half::Tail),
-            (2, Half::Tail),
-            (1, Half::Head),
-            (2, Half::Head),
-        ] {
-            store.write_place(0, generation, half, page)?;
-        }
-        Ok(store)
-    }
-
-    /// Writes both generations of all pages of the table to a half.
-    fn format_half(&mut self, half: Half, pages: &mut [Page]) -> Result<(), Unwritable> {
-        let at_once = (pages.len() / 2) as u32;
-        pages.zero();
-        let mut first = 1;
-        while first < self.layout.pages() {
-            let nowhere = Unwritable { index: first };
-            let count = at_once.min(self.layout.pages() - first);
-            let places = pages.get_mut(..2 * count as usize).ok_or(nowhere)?;
-            for (number, page) in (0..).zip(places.iter_mut()) {
-                let identity = Identity {
-                    area: self.superblock.area(),
-                    index: first + Layout::nth_of(half, number / 2, count),
-                    generation: if number % 2 == 0 { 2 } else { 1 },
-                };
-                page.seal(&identity, self.checksum);
-            }
-            let start = self.layout.start_of(half, first, count);
-            let written = self.storage.write(start.ok_or(nowhere)?, places);
-            written.map_err(|_| nowhere)?;
-            first += count;
-        }
-        Ok(())
-    }
-
     /// What the area is.
     pub const fn superblock(&self) -> &Superblock {
         &self.superblock
@@ -788,8 +595,6 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
         self.degraded
     }
 }
-
-pub mod recovery;
 
 #[cfg(test)]
 mod tests;

@@ -7,10 +7,11 @@ use core::ops::Range;
 use zerocopy::FromZeros as _;
 
 use super::{
-    find,
+    find::{
+        find,
+        Found, //
+    },
     judge,
-    superblock::Superblock,
-    Found,
     LoadError,
     Storage,
     Unwritable, //
@@ -31,6 +32,7 @@ use crate::metadata::{
         Identity,
         Page, //
     },
+    superblock::Superblock,
     Checksum, //
 };
 

@@ -22,8 +22,7 @@ use remap_metadata::{
 fn main() -> ExitCode {
     let arguments = MetadataSize::parse();
     let block = BlockSize::from_sectors(u64::from(arguments.block_size));
-    let sectors =
-        block.and_then(|block| Layout::sectors_for(arguments.remaps, block, LOST_UNIT));
+    let sectors = block.and_then(|block| Layout::sectors_for(arguments.remaps, block, LOST_UNIT));
     match sectors {
         Some(sectors) => {
             println!("{sectors}");
