@@ -17,12 +17,17 @@
 //! Whatever fails, a block is in the end where it was or where it should be, and no bio stays
 //! behind. Where metadata can no longer be written, and what it says of a block is uncertain, the
 //! block is on the spare with the same contents as on main, and is not written to: it is *unsaved*
-//! until that can be written, and nothing else moves before. Passes are serialised by [`Mover`]. Between two passes of a long range somebody who
-//! wants to suspend the device gets his turn, and the range ends with `EAGAIN`; device-mapper
-//! would wait for the message otherwise.
+//! until that can be written, and nothing else moves before ([`record`]).
+//!
+//! Passes are serialised by [`Mover`]. Between two passes of a long range somebody who wants to
+//! suspend the device gets his turn, and the range ends with `EAGAIN`; device-mapper would wait for
+//! the message otherwise.
 //!
 //! A pass runs without allocations that wait for I/O: the bios that it holds may be what writes
 //! memory out.
+
+mod moves;
+mod record;
 
 use core::ops::Range;
 
@@ -41,16 +46,7 @@ use remap_core::{
         SectorRange,
         MAX_BLOCK_SECTORS, //
     },
-    metadata::{
-        entry::{
-            Entry,
-            LostUnits, //
-        },
-        store::{
-            CommitError,
-            Version, //
-        }, //
-    },
+    metadata::store::Version,
     remap_table::Refusal, //
 };
 
@@ -75,6 +71,12 @@ use crate::linux::{
     gate::Drain,
     log,
     noio::NoIo, //
+};
+use moves::{
+    Fate,
+    Homeward,
+    Left,
+    Outward, //
 };
 
 /// How long a pass waits for bios in flight before it gives up. A device that takes longer has
@@ -153,124 +155,6 @@ pub(super) struct Progress {
     pub(super) next: u64,
 }
 
-/// What became of a block in a pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    /// Not tried: the next pass begins with it.
-    PutOff,
-    /// It could not be copied.
-    Failed,
-    /// Its contents are durable in the new place, and the metadata says so where there is any.
-    Copied,
-    /// Its contents are durable in both places, and which one the metadata says is uncertain.
-    Unsaved,
-}
-
-/// A block on its way to the spare.
-struct Outward {
-    block: u64,
-    slot: u32,
-    node: Option<Node>,
-    lost: Option<NewLost>,
-    fate: Fate,
-}
-
-/// A block on its way back.
-struct Homeward {
-    block: u64,
-    slot: u32,
-    fate: Fate,
-}
-
-/// A block on its way.
-trait Move {
-    fn block(&self) -> u64;
-    fn slot(&self) -> u32;
-    fn fate(&self) -> Fate;
-    fn set_fate(&mut self, fate: Fate);
-    /// What the metadata says of the slot when it has arrived, with lost sectors noted in units of
-    /// so many.
-    fn entry(&self, unit: u32) -> Entry;
-}
-
-impl Move for Outward {
-    fn block(&self) -> u64 {
-        self.block
-    }
-
-    fn slot(&self) -> u32 {
-        self.slot
-    }
-
-    fn fate(&self) -> Fate {
-        self.fate
-    }
-
-    fn set_fate(&mut self, fate: Fate) {
-        self.fate = fate;
-    }
-
-    fn entry(&self, unit: u32) -> Entry {
-        Entry::Block {
-            block: self.block,
-            lost: match &self.lost {
-                Some(new) => LostUnits::of(&new.sectors, unit),
-                None => LostUnits::NONE,
-            },
-        }
-    }
-}
-
-impl Move for Homeward {
-    fn block(&self) -> u64 {
-        self.block
-    }
-
-    fn slot(&self) -> u32 {
-        self.slot
-    }
-
-    fn fate(&self) -> Fate {
-        self.fate
-    }
-
-    fn set_fate(&mut self, fate: Fate) {
-        self.fate = fate;
-    }
-
-    fn entry(&self, _unit: u32) -> Entry {
-        Entry::Free
-    }
-}
-
-/// The first blocks that stayed where they were, if any.
-#[derive(Clone, Copy, Debug, Default)]
-struct Left {
-    failed: Option<u64>,
-    put_off: Option<u64>,
-}
-
-impl Left {
-    fn note(&mut self, block: u64, fate: Fate) {
-        match fate {
-            Fate::Failed | Fate::Unsaved => self.failed.get_or_insert(block),
-            Fate::PutOff => self.put_off.get_or_insert(block),
-            Fate::Copied => return,
-        };
-    }
-
-    /// Where the range goes on, and whether it does.
-    fn end_pass(self, copied: Result, progress: &mut Progress) -> Result {
-        if let Some(block) = self.failed.or(self.put_off) {
-            progress.next = block;
-        }
-        match self.failed {
-            Some(_) => Err(copied.err().unwrap_or(EIO)),
-            None => copied,
-        }
-    }
-}
-
 impl LiveTable {
     /// Moves every block that `range` touches to the spare. Tells how far it came, and why not
     /// further.
@@ -345,74 +229,6 @@ impl LiveTable {
         let ended = pass(&mut mover, first..end, progress);
         self.show_metadata_state(&mover);
         ended
-    }
-
-    /// Tries again where metadata could not be written. `EIO` where it still cannot.
-    pub(super) fn revive_metadata(&self, mover: &mut Mover) -> Result {
-        let revived = mover
-            .metadata
-            .as_mut()
-            .map_or(Ok(false), Metadata::revive)?;
-        if revived {
-            self.lost.lock().set_saved();
-        }
-        Ok(())
-    }
-
-    /// Makes metadata durable that could not be written before, and puts every copy of it right.
-    ///
-    /// Sleeps. `EINVAL` volatile, `EROFS` read-only, `EAGAIN` suspended, `ENODEV` gone, `EIO` it
-    /// still cannot be written, `ENOMEM`.
-    pub(super) fn save(&self) -> Result {
-        let mut mover = self.mover.lock();
-        if self.read_only {
-            return Err(EROFS);
-        }
-        if mover.metadata.is_none() {
-            return Err(EINVAL);
-        }
-        mover.state.admits()?;
-        let _noio = NoIo::enter();
-        let saved = mover.metadata.as_mut().map_or(Ok(()), Metadata::save);
-        if saved.is_ok() {
-            self.lost.lock().set_saved();
-        }
-        self.show_metadata_state(&mover);
-        saved
-    }
-
-    /// Takes over what metadata of a shorter target says: of a last block that was cut short and is
-    /// on the spare, the rest follows now. The table is not in use so far.
-    ///
-    /// Sleeps. `EIO` where that cannot be read or written.
-    pub(super) fn take_length(&self) -> Result {
-        let mut mover = self.mover.lock();
-        let Mover {
-            io,
-            buffer,
-            metadata,
-            ..
-        } = &mut *mover;
-        let Some(metadata) = metadata.as_mut().filter(|_| !self.read_only) else {
-            return Ok(());
-        };
-        let before = metadata.length();
-        if before >= self.sectors {
-            return Ok(());
-        }
-        let (block, offset) = (self.block.block_of(before), self.block.offset_of(before));
-        let slot = self.remaps.lock().table.get(block);
-        if let Some(slot) = slot.filter(|_| offset != 0) {
-            let rest = u64::from(self.block.sectors().saturating_sub(offset));
-            let len = rest.min(self.sectors.saturating_sub(before));
-            let from = self.main_start.saturating_add(before);
-            let to = self.slot_sector(slot).saturating_add(u64::from(offset));
-            let from = SectorRange::new(from, len).ok_or(EINVAL)?;
-            let to = SectorRange::new(to, len).ok_or(EINVAL)?;
-            io.read(&self.main, from, buffer, 0)?;
-            io.write(&self.spare, to, buffer, 0)?;
-        }
-        metadata.set_length(self.sectors)
     }
 
     fn remap_pass(&self, mover: &mut Mover, blocks: Range<u64>, progress: &mut Progress) -> Result {
@@ -662,43 +478,6 @@ impl LiveTable {
             at = at.saturating_add(sectors);
         }
         Ok(())
-    }
-
-    /// Step 4, page by page: makes it durable where blocks are that were copied. `counts` is what
-    /// the metadata shall say of them where it cannot be written now.
-    fn record<M: Move>(&self, mover: &mut Mover, moves: &mut [M], counts: Version) -> Result {
-        let Some(metadata) = &mut mover.metadata else {
-            return Ok(());
-        };
-        let unit = metadata.lost_unit();
-        let mut ended = Ok(());
-        // Each page is written once.
-        moves.sort_unstable_by_key(M::slot);
-        let mut rest = &mut *moves;
-        while let Some(first) = rest.first().map(M::slot) {
-            let page = metadata.page_of(first);
-            let count = rest.partition_point(|moved| metadata.page_of(moved.slot()) == page);
-            let (together, behind) = rest.split_at_mut(count);
-            let copied = together.iter().filter(|moved| moved.fate() == Fate::Copied);
-            let changes = copied.map(|moved| (moved.slot(), moved.entry(unit)));
-            let fate = match metadata.commit(changes, counts) {
-                Ok(()) => Fate::Copied,
-                Err(CommitError::Unchanged(_)) => Fate::Failed,
-                Err(CommitError::Uncertain(_)) => Fate::Unsaved,
-            };
-            if fate != Fate::Copied {
-                self.statistics.count(Count::SpareError);
-                ended = Err(EIO);
-                for moved in together.iter_mut() {
-                    if moved.fate() == Fate::Copied {
-                        moved.set_fate(fate);
-                    }
-                }
-            }
-            rest = behind;
-        }
-        moves.sort_unstable_by_key(M::block);
-        ended
     }
 
     /// Step 5 outward.

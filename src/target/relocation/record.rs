@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Making it durable where blocks are.
+
+use kernel::prelude::*;
+use remap_core::{
+    geometry::SectorRange,
+    metadata::store::{
+        CommitError,
+        Version, //
+    }, //
+};
+
+use super::{
+    moves::{
+        Fate,
+        Move, //
+    },
+    Mover, //
+};
+use crate::{
+    linux::noio::NoIo,
+    target::{
+        live::LiveTable,
+        metadata::Metadata,
+        statistics::Count, //
+    }, //
+};
+
+impl LiveTable {
+    /// Tries again where metadata could not be written. `EIO` where it still cannot.
+    pub(in crate::target) fn revive_metadata(&self, mover: &mut Mover) -> Result {
+        let revived = mover
+            .metadata
+            .as_mut()
+            .map_or(Ok(false), Metadata::revive)?;
+        if revived {
+            self.lost.lock().set_saved();
+        }
+        Ok(())
+    }
+
+    /// Makes metadata durable that could not be written before, and puts every copy of it right.
+    ///
+    /// Sleeps. `EINVAL` volatile, `EROFS` read-only, `EAGAIN` suspended, `ENODEV` gone, `EIO` it
+    /// still cannot be written, `ENOMEM`.
+    pub(in crate::target) fn save(&self) -> Result {
+        let mut mover = self.mover.lock();
+        if self.read_only {
+            return Err(EROFS);
+        }
+        if mover.metadata.is_none() {
+            return Err(EINVAL);
+        }
+        mover.state.admits()?;
+        let _noio = NoIo::enter();
+        let saved = mover.metadata.as_mut().map_or(Ok(()), Metadata::save);
+        if saved.is_ok() {
+            self.lost.lock().set_saved();
+        }
+        self.show_metadata_state(&mover);
+        saved
+    }
+
+    /// Takes over what metadata of a shorter target says: of a last block that was cut short and is
+    /// on the spare, the rest follows now. The table is not in use so far.
+    ///
+    /// Sleeps. `EIO` where that cannot be read or written.
+    pub(in crate::target) fn take_length(&self) -> Result {
+        let mut mover = self.mover.lock();
+        let Mover {
+            io,
+            buffer,
+            metadata,
+            ..
+        } = &mut *mover;
+        let Some(metadata) = metadata.as_mut().filter(|_| !self.read_only) else {
+            return Ok(());
+        };
+        let before = metadata.length();
+        if before >= self.sectors {
+            return Ok(());
+        }
+        let (block, offset) = (self.block.block_of(before), self.block.offset_of(before));
+        let slot = self.remaps.lock().table.get(block);
+        if let Some(slot) = slot.filter(|_| offset != 0) {
+            let rest = u64::from(self.block.sectors().saturating_sub(offset));
+            let len = rest.min(self.sectors.saturating_sub(before));
+            let from = self.main_start.saturating_add(before);
+            let to = self.slot_sector(slot).saturating_add(u64::from(offset));
+            let from = SectorRange::new(from, len).ok_or(EINVAL)?;
+            let to = SectorRange::new(to, len).ok_or(EINVAL)?;
+            io.read(&self.main, from, buffer, 0)?;
+            io.write(&self.spare, to, buffer, 0)?;
+        }
+        metadata.set_length(self.sectors)
+    }
+
+    /// Step 4, page by page: makes it durable where blocks are that were copied. `counts` is what
+    /// the metadata shall say of them where it cannot be written now.
+    pub(super) fn record<M: Move>(
+        &self,
+        mover: &mut Mover,
+        moves: &mut [M],
+        counts: Version,
+    ) -> Result {
+        let Some(metadata) = &mut mover.metadata else {
+            return Ok(());
+        };
+        let unit = metadata.lost_unit();
+        let mut ended = Ok(());
+        // Each page is written once.
+        moves.sort_unstable_by_key(M::slot);
+        let mut rest = &mut *moves;
+        while let Some(first) = rest.first().map(M::slot) {
+            let page = metadata.page_of(first);
+            let count = rest.partition_point(|moved| metadata.page_of(moved.slot()) == page);
+            let (together, behind) = rest.split_at_mut(count);
+            let copied = together.iter().filter(|moved| moved.fate() == Fate::Copied);
+            let changes = copied.map(|moved| (moved.slot(), moved.entry(unit)));
+            let fate = match metadata.commit(changes, counts) {
+                Ok(()) => Fate::Copied,
+                Err(CommitError::Unchanged(_)) => Fate::Failed,
+                Err(CommitError::Uncertain(_)) => Fate::Unsaved,
+            };
+            if fate != Fate::Copied {
+                self.statistics.count(Count::SpareError);
+                ended = Err(EIO);
+                for moved in together.iter_mut() {
+                    if moved.fate() == Fate::Copied {
+                        moved.set_fate(fate);
+                    }
+                }
+            }
+            rest = behind;
+        }
+        moves.sort_unstable_by_key(M::block);
+        ended
+    }
+}
