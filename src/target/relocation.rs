@@ -46,7 +46,6 @@ use remap_core::{
         SectorRange,
         MAX_BLOCK_SECTORS, //
     },
-    metadata::store::Version,
     remap_table::Refusal, //
 };
 
@@ -74,9 +73,9 @@ use crate::linux::{
 };
 use moves::{
     Fate,
-    Homeward,
     Left,
-    Outward, //
+    Move,
+    Toward, //
 };
 
 /// How long a pass waits for bios in flight before it gives up. A device that takes longer has
@@ -244,7 +243,7 @@ impl LiveTable {
             .gate
             .drain(&mut mover.drain, PATIENCE)
             .and_then(|()| self.copy_out(mover, &mut moves));
-        let recorded = self.record(mover, &mut moves, Version::New);
+        let recorded = self.record(mover, &mut moves, Toward::Spare);
         let left = self.finish_remap(mover, moves, progress);
         self.release_held();
         left.end_pass(copied.and(recorded), progress)?;
@@ -269,7 +268,7 @@ impl LiveTable {
             .gate
             .drain(&mut mover.drain, PATIENCE)
             .and_then(|()| self.copy_home(mover, &mut moves));
-        let recorded = self.record(mover, &mut moves, Version::Old);
+        let recorded = self.record(mover, &mut moves, Toward::Main);
         let left = self.finish_unremap(mover, moves, progress);
         self.release_held();
         left.end_pass(copied.and(recorded), progress)?;
@@ -300,7 +299,7 @@ impl LiveTable {
         &self,
         mover: &mut Mover,
         blocks: Range<u64>,
-        moves: &mut KVec<Outward>,
+        moves: &mut KVec<Move>,
         progress: &mut Progress,
     ) -> Result {
         let room = usize::try_from(blocks.end.saturating_sub(blocks.start))?;
@@ -313,16 +312,7 @@ impl LiveTable {
         let index = self.gate.current(&mover.drain);
         for block in blocks {
             match remaps.table.begin_remap(index, block) {
-                Ok(slot) => moves.push(
-                    Outward {
-                        block,
-                        slot,
-                        node: nodes.pop(),
-                        lost: None,
-                        fate: Fate::PutOff,
-                    },
-                    GFP_KERNEL,
-                )?,
+                Ok(slot) => moves.push(Move::new(block, slot, nodes.pop()), GFP_KERNEL)?,
                 Err(Refusal::Remapped) if moves.is_empty() => {
                     progress.already = progress.already.saturating_add(1);
                 }
@@ -363,7 +353,7 @@ impl LiveTable {
 
     /// Step 3 outward. A damaged block is the last one that is tried: what comes behind it should
     /// not wait while the device struggles.
-    fn copy_out(&self, mover: &mut Mover, moves: &mut [Outward]) -> Result {
+    fn copy_out(&self, mover: &mut Mover, moves: &mut [Move]) -> Result {
         let Mover { io, buffer, .. } = mover;
         let mut copied = match self.read_main(io, buffer, moves) {
             Ok(read) => match moves.get_mut(..read) {
@@ -394,12 +384,7 @@ impl LiveTable {
 
     /// Reads blocks from main into the buffer: all of them at once, or where that fails one by
     /// one up to a damaged one. Tells how many it has read, at least one.
-    fn read_main(
-        &self,
-        io: &IoClient,
-        buffer: &mut IoBuffer,
-        moves: &mut [Outward],
-    ) -> Result<usize> {
+    fn read_main(&self, io: &IoClient, buffer: &mut IoBuffer, moves: &mut [Move]) -> Result<usize> {
         let Some(first) = moves.first().map(|moved| moved.block) else {
             return Ok(0);
         };
@@ -463,7 +448,7 @@ impl LiveTable {
     }
 
     /// Writes blocks from the buffer to their slots, neighbouring slots together.
-    fn write_slots(&self, io: &IoClient, buffer: &mut IoBuffer, moves: &mut [Outward]) -> Result {
+    fn write_slots(&self, io: &IoClient, buffer: &mut IoBuffer, moves: &mut [Move]) -> Result {
         let mut at = 0;
         for slots in moves.chunk_by_mut(|a, b| a.slot.wrapping_add(1) == b.slot) {
             let sectors = slots.len() << self.block.shift();
@@ -481,12 +466,12 @@ impl LiveTable {
     }
 
     /// Step 5 outward.
-    fn finish_remap(&self, mover: &Mover, moves: KVec<Outward>, progress: &mut Progress) -> Left {
+    fn finish_remap(&self, mover: &Mover, moves: KVec<Move>, progress: &mut Progress) -> Left {
         let mut left = Left::default();
         let index = self.gate.current(&mover.drain);
         let mut remaps = self.remaps.lock();
         for moved in moves {
-            let Outward {
+            let Move {
                 block,
                 slot,
                 node,
@@ -523,7 +508,7 @@ impl LiveTable {
         &self,
         mover: &mut Mover,
         blocks: Range<u64>,
-        moves: &mut KVec<Homeward>,
+        moves: &mut KVec<Move>,
         progress: &mut Progress,
     ) -> Result {
         let mut remaps = self.remaps.lock();
@@ -540,14 +525,7 @@ impl LiveTable {
                 return if moves.is_empty() { Err(EIO) } else { Ok(()) };
             }
             if let Ok(slot) = remaps.table.begin_unremap(index, block) {
-                moves.push(
-                    Homeward {
-                        block,
-                        slot,
-                        fate: Fate::PutOff,
-                    },
-                    GFP_KERNEL,
-                )?;
+                moves.push(Move::new(block, slot, None), GFP_KERNEL)?;
             }
             progress.next = block.saturating_add(1);
         }
@@ -555,9 +533,9 @@ impl LiveTable {
     }
 
     /// Step 3 homeward, up to the first error.
-    fn copy_home(&self, mover: &mut Mover, moves: &mut [Homeward]) -> Result {
+    fn copy_home(&self, mover: &mut Mover, moves: &mut [Move]) -> Result {
         let Mover { io, buffer, .. } = mover;
-        let follows = |a: &Homeward, b: &Homeward| {
+        let follows = |a: &Move, b: &Move| {
             a.block.wrapping_add(1) == b.block && a.slot.wrapping_add(1) == b.slot
         };
         let mut copied = Ok(());
@@ -586,7 +564,7 @@ impl LiveTable {
     }
 
     /// Copies blocks whose slots are neighbours as they are.
-    fn copy_run_home(&self, io: &IoClient, buffer: &mut IoBuffer, run: &[Homeward]) -> Result {
+    fn copy_run_home(&self, io: &IoClient, buffer: &mut IoBuffer, run: &[Move]) -> Result {
         let Some(first) = run.first() else {
             return Ok(());
         };
@@ -599,12 +577,7 @@ impl LiveTable {
     }
 
     /// Step 5 homeward.
-    fn finish_unremap(
-        &self,
-        mover: &Mover,
-        moves: KVec<Homeward>,
-        progress: &mut Progress,
-    ) -> Left {
+    fn finish_unremap(&self, mover: &Mover, moves: KVec<Move>, progress: &mut Progress) -> Left {
         let mut left = Left::default();
         let index = self.gate.current(&mover.drain);
         let mut remaps = self.remaps.lock();

@@ -27,51 +27,44 @@ pub(super) enum Fate {
     Unsaved,
 }
 
-/// A block on its way to the spare.
-pub(super) struct Outward {
-    pub(super) block: u64,
-    pub(super) slot: u32,
-    pub(super) node: Option<Node>,
-    pub(super) lost: Option<NewLost>,
-    pub(super) fate: Fate,
-}
-
-/// A block on its way back.
-pub(super) struct Homeward {
-    pub(super) block: u64,
-    pub(super) slot: u32,
-    pub(super) fate: Fate,
+/// Where a pass takes its blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Toward {
+    /// To slots.
+    Spare,
+    /// Back.
+    Main,
 }
 
 /// A block on its way.
-pub(super) trait Move {
-    fn block(&self) -> u64;
-    fn slot(&self) -> u32;
-    fn fate(&self) -> Fate;
-    fn set_fate(&mut self, fate: Fate);
-    /// What the metadata says of the slot when it has arrived, with lost sectors noted in units of
-    /// so many.
-    fn entry(&self, unit: u32) -> Entry;
+pub(super) struct Move {
+    pub(super) block: u64,
+    pub(super) slot: u32,
+    pub(super) fate: Fate,
+    /// Memory for its entry in the table, on the way to the spare.
+    pub(super) node: Option<Node>,
+    /// What could not be read of it, on the way to the spare.
+    pub(super) lost: Option<NewLost>,
 }
 
-impl Move for Outward {
-    fn block(&self) -> u64 {
-        self.block
+impl Move {
+    /// A block that nothing has happened to so far.
+    pub(super) fn new(block: u64, slot: u32, node: Option<Node>) -> Self {
+        Self {
+            block,
+            slot,
+            fate: Fate::PutOff,
+            node,
+            lost: None,
+        }
     }
 
-    fn slot(&self) -> u32 {
-        self.slot
-    }
-
-    fn fate(&self) -> Fate {
-        self.fate
-    }
-
-    fn set_fate(&mut self, fate: Fate) {
-        self.fate = fate;
-    }
-
-    fn entry(&self, unit: u32) -> Entry {
+    /// What the metadata says of the slot when it has arrived, with lost sectors noted in units of
+    /// so many.
+    pub(super) fn entry(&self, toward: Toward, unit: u32) -> Entry {
+        if toward == Toward::Main {
+            return Entry::Free;
+        }
         Entry::Block {
             block: self.block,
             lost: match &self.lost {
@@ -79,28 +72,6 @@ impl Move for Outward {
                 None => LostUnits::NONE,
             },
         }
-    }
-}
-
-impl Move for Homeward {
-    fn block(&self) -> u64 {
-        self.block
-    }
-
-    fn slot(&self) -> u32 {
-        self.slot
-    }
-
-    fn fate(&self) -> Fate {
-        self.fate
-    }
-
-    fn set_fate(&mut self, fate: Fate) {
-        self.fate = fate;
-    }
-
-    fn entry(&self, _unit: u32) -> Entry {
-        Entry::Free
     }
 }
 

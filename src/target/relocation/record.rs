@@ -14,7 +14,8 @@ use remap_core::{
 use super::{
     moves::{
         Fate,
-        Move, //
+        Move,
+        Toward, //
     },
     Mover, //
 };
@@ -96,28 +97,27 @@ impl LiveTable {
         metadata.set_length(self.sectors)
     }
 
-    /// Step 4, page by page: makes it durable where blocks are that were copied. `counts` is what
-    /// the metadata shall say of them where it cannot be written now.
-    pub(super) fn record<M: Move>(
-        &self,
-        mover: &mut Mover,
-        moves: &mut [M],
-        counts: Version,
-    ) -> Result {
+    /// Step 4, page by page: makes it durable where blocks are that were copied.
+    pub(super) fn record(&self, mover: &mut Mover, moves: &mut [Move], toward: Toward) -> Result {
         let Some(metadata) = &mut mover.metadata else {
             return Ok(());
+        };
+        // Where it cannot be written now: the block is on the spare.
+        let counts = match toward {
+            Toward::Spare => Version::New,
+            Toward::Main => Version::Old,
         };
         let unit = metadata.lost_unit();
         let mut ended = Ok(());
         // Each page is written once.
-        moves.sort_unstable_by_key(M::slot);
+        moves.sort_unstable_by_key(|moved| moved.slot);
         let mut rest = &mut *moves;
-        while let Some(first) = rest.first().map(M::slot) {
+        while let Some(first) = rest.first().map(|moved| moved.slot) {
             let page = metadata.page_of(first);
-            let count = rest.partition_point(|moved| metadata.page_of(moved.slot()) == page);
+            let count = rest.partition_point(|moved| metadata.page_of(moved.slot) == page);
             let (together, behind) = rest.split_at_mut(count);
-            let copied = together.iter().filter(|moved| moved.fate() == Fate::Copied);
-            let changes = copied.map(|moved| (moved.slot(), moved.entry(unit)));
+            let copied = together.iter().filter(|moved| moved.fate == Fate::Copied);
+            let changes = copied.map(|moved| (moved.slot, moved.entry(toward, unit)));
             let fate = match metadata.commit(changes, counts) {
                 Ok(()) => Fate::Copied,
                 Err(CommitError::Unchanged(_)) => Fate::Failed,
@@ -127,14 +127,14 @@ impl LiveTable {
                 self.statistics.count(Count::SpareError);
                 ended = Err(EIO);
                 for moved in together.iter_mut() {
-                    if moved.fate() == Fate::Copied {
-                        moved.set_fate(fate);
+                    if moved.fate == Fate::Copied {
+                        moved.fate = fate;
                     }
                 }
             }
             rest = behind;
         }
-        moves.sort_unstable_by_key(M::block);
+        moves.sort_unstable_by_key(|moved| moved.block);
         ended
     }
 }
