@@ -27,6 +27,7 @@ test() {
 	python3 -S - "$main" "$spare" <<'END'
 import errno
 import os
+import random
 import sys
 import threading
 
@@ -34,15 +35,18 @@ from block_io import Disk, Model
 from device_mapper import Control
 
 main, spare = sys.argv[1:]
+chance = random.Random(int(os.environ["SEED"]))
 control = Control()
 model = Model(Disk("/dev/mapper/r0"), 2048)
 model.fill(1)
 
 
-def failing(what, call, undo, limit=300):
-    """Calls with the first allocation failing, the second, and so on, until nothing fails."""
-    refused = 0
-    for nth in range(1, limit):
+def failing(what, call, undo, limit=300, alike=300):
+    """Calls with the first allocation failing, the second, and so on, until nothing fails. Behind so
+    many they are alike, such as the pages of a buffer, and only some of them fail."""
+    refused = nth = 0
+    while nth < limit:
+        nth += 1 if nth < alike else chance.randrange(1, 40)
         path = f"/proc/self/task/{threading.get_native_id()}/fail-nth"
         fd = os.open(path, os.O_RDWR)
         os.pwrite(fd, str(nth).encode(), 0)
@@ -96,7 +100,7 @@ def again(options):
 # What was loaded, what is formatted, what keeps nothing.
 for remaps, options in ((50, "2 main_start 2048"), (0, "3 main_start 2048 format"), (0, "3 main_start 2048 volatile")):
     prepare(options)
-    failing(f"resume with {options}", lambda: control.resume("r1"), again(options), 2000)
+    failing(f"resume with {options}", lambda: control.resume("r1"), again(options), 2000, 25)
     control.remove("r1")
 failing("save", lambda: control.message("r0", "save"), lambda end: None)
 failing("remap", lambda: control.message("r0", "remap 800 800"), lambda end: control.message("r0", "clear"))
