@@ -37,7 +37,6 @@ notrace u32 remap_helper_gate_enter(const u32 *state, u64 __percpu *entered, u64
 
 	preempt_disable();
 	/* Pairs with the release of the state in Gate::drain(). */
-	/* Pairs with the release of the epoch in Gate::drain(). */
 	now = smp_load_acquire(state);
 	count(&entered[(now & 2) + kind]);
 	preempt_enable();
@@ -47,7 +46,6 @@ notrace u32 remap_helper_gate_enter(const u32 *state, u64 __percpu *entered, u64
 /* Counts an exit: what the caller read under the gate was read before. */
 notrace void remap_helper_gate_leave(u64 __percpu *left)
 {
-	/* Pairs with the barrier at the end of Gate::wait(). */
 	/* Pairs with the barrier at the end of Gate::wait(). */
 	smp_mb__before_atomic();
 	count(left);
