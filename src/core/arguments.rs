@@ -35,11 +35,23 @@ impl ErrorPolicy {
         }
     }
 
+    const ALL: [Self; 3] = [Self::Relocate, Self::Record, Self::Off];
+
     /// The policy that `word` stands for.
     pub fn from_word(word: &[u8]) -> Option<Self> {
-        [Self::Relocate, Self::Record, Self::Off]
+        Self::ALL
             .into_iter()
             .find(|policy| policy.word().as_bytes() == word)
+    }
+
+    /// The policy as a number, to be kept where others look without a lock.
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+
+    /// The policy of that number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.get(number as usize).copied()
     }
 }
 
@@ -227,6 +239,15 @@ mod tests {
         assert_eq!(parsed.block_size, None);
         assert!(!parsed.volatile && !parsed.format);
         assert_eq!(parsed.error_policy, ErrorPolicy::Relocate);
+    }
+
+    #[test]
+    fn policies_are_the_same_as_words_and_numbers() {
+        for policy in ErrorPolicy::ALL {
+            assert_eq!(ErrorPolicy::from_word(policy.word().as_bytes()), Some(policy));
+            assert_eq!(ErrorPolicy::from_number(policy.number()), Some(policy));
+        }
+        assert_eq!(ErrorPolicy::from_number(3), None);
     }
 
     #[test]

@@ -7,14 +7,33 @@
 pub enum Health {
     /// Nothing to worry about.
     Ok,
-    /// Some sectors are lost.
+    /// Some sectors are lost, or blocks pending.
     Degraded,
     /// Less than a tenth of the spare blocks is free.
     SpareLow,
     /// No spare block is free.
     SpareFull,
+    /// The main device fails wholesale.
+    Failing,
     /// The table is loaded read-only.
     ReadOnly,
+}
+
+/// What the health of a table depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signs {
+    /// The table is loaded read-only.
+    pub read_only: bool,
+    /// Main fails wholesale.
+    pub failing: bool,
+    /// Spare blocks.
+    pub slots: u64,
+    /// Those that are free.
+    pub free: u64,
+    /// Lost sectors.
+    pub lost: u64,
+    /// Pending blocks.
+    pub pending: u64,
 }
 
 impl Health {
@@ -25,25 +44,31 @@ impl Health {
             Health::Degraded => "degraded",
             Health::SpareLow => "spare_low",
             Health::SpareFull => "spare_full",
+            Health::Failing => "failing",
             Health::ReadOnly => "read_only",
         }
     }
 
-    /// The health of a table with `remapped` of `slots` spare blocks taken and `lost` sectors
-    /// lost.
-    pub const fn judge(read_only: bool, remapped: u64, slots: u64, lost: u64) -> Self {
-        let free = slots.saturating_sub(remapped);
-        if read_only {
+    /// The health of a table with these signs.
+    pub const fn judge(signs: &Signs) -> Self {
+        if signs.read_only {
             Health::ReadOnly
-        } else if free == 0 {
+        } else if signs.failing {
+            Health::Failing
+        } else if signs.free == 0 {
             Health::SpareFull
-        } else if free < slots.div_ceil(10) {
+        } else if signs.free < signs.slots.div_ceil(10) {
             Health::SpareLow
-        } else if lost > 0 {
+        } else if signs.lost > 0 || signs.pending > 0 {
             Health::Degraded
         } else {
             Health::Ok
         }
+    }
+
+    /// The health as a number, to be kept where others look without a lock.
+    pub const fn number(self) -> u32 {
+        self as u32
     }
 }
 
@@ -98,14 +123,32 @@ mod tests {
 
     #[test]
     fn the_gravest_word_is_shown() {
-        assert_eq!(Health::judge(false, 0, 100, 0), Health::Ok);
-        assert_eq!(Health::judge(false, 90, 100, 0), Health::Ok);
-        assert_eq!(Health::judge(false, 91, 100, 0), Health::SpareLow);
-        assert_eq!(Health::judge(false, 91, 100, 1), Health::SpareLow);
-        assert_eq!(Health::judge(false, 5, 100, 1), Health::Degraded);
-        assert_eq!(Health::judge(false, 100, 100, 1), Health::SpareFull);
-        assert_eq!(Health::judge(true, 100, 100, 1), Health::ReadOnly);
-        assert_eq!(Health::judge(false, 0, 1, 0), Health::Ok);
-        assert_eq!(Health::judge(false, 1, 1, 0), Health::SpareFull);
+        let of = |free, slots, lost, pending| Signs {
+            slots,
+            free,
+            lost,
+            pending,
+            ..Signs::default()
+        };
+        let judge = |signs| Health::judge(&signs);
+        assert_eq!(judge(of(100, 100, 0, 0)), Health::Ok);
+        assert_eq!(judge(of(10, 100, 0, 0)), Health::Ok);
+        assert_eq!(judge(of(9, 100, 0, 0)), Health::SpareLow);
+        assert_eq!(judge(of(9, 100, 1, 1)), Health::SpareLow);
+        assert_eq!(judge(of(95, 100, 1, 0)), Health::Degraded);
+        assert_eq!(judge(of(95, 100, 0, 1)), Health::Degraded);
+        assert_eq!(judge(of(0, 100, 1, 1)), Health::SpareFull);
+        assert_eq!(judge(of(1, 1, 0, 0)), Health::Ok);
+        assert_eq!(judge(of(0, 1, 0, 0)), Health::SpareFull);
+        let failing = Signs {
+            failing: true,
+            ..of(0, 100, 1, 1)
+        };
+        assert_eq!(judge(failing), Health::Failing);
+        let read_only = Signs {
+            read_only: true,
+            ..failing
+        };
+        assert_eq!(judge(read_only), Health::ReadOnly);
     }
 }

@@ -32,7 +32,8 @@ pub const MAX_SLOTS: u32 = (1 << SLOT_BITS) - 2;
 
 const SLOT_BITS: u32 = 24;
 const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
-/// Slot part of a cell whose block is held.
+/// Slot part of a cell whose block is in no slot, but not simply on main either: held, or with
+/// [`LOST`] pending.
 const HELD: u64 = SLOT_MASK;
 /// Set where some sectors of the block are lost.
 const LOST: u64 = 1 << SLOT_BITS;
@@ -54,6 +55,8 @@ const FILTER_SHIFT: u32 = 3;
 pub enum Route {
     /// In its own place on the main device.
     Main,
+    /// There, too, and has failed.
+    Pending,
     /// In a spare block.
     Spare {
         /// Number of the spare block.
@@ -71,12 +74,14 @@ impl Route {
             Route::Main => return REMOVED,
             Route::Spare { slot, lost } => (u64::from(slot) + 1) | if lost { LOST } else { 0 },
             Route::Held => HELD,
+            Route::Pending => HELD | LOST,
         };
         block << BLOCK_SHIFT | state
     }
 
     fn decode(cell: u64) -> Self {
         match cell & SLOT_MASK {
+            HELD if cell & LOST != 0 => Route::Pending,
             HELD => Route::Held,
             0 => Route::Main,
             slot => Route::Spare {
@@ -238,7 +243,8 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
     }
 
     /// Where the blocks from `first` on are, and how many up to `last` go the same way: on main,
-    /// in consecutive slots without lost sectors, or a single block that is held or has some.
+    /// in consecutive slots without lost sectors, or a single block that is held, is pending or has
+    /// some.
     pub fn run(&self, first: u64, last: u64) -> (Route, u64) {
         let route = self.route(first);
         let mut end = first.saturating_add(1);
@@ -267,7 +273,7 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
                     end = end.saturating_add(1);
                 }
             }
-            Route::Spare { lost: true, .. } | Route::Held => {}
+            Route::Spare { lost: true, .. } | Route::Held | Route::Pending => {}
         }
         (route, end.saturating_sub(first))
     }
@@ -433,6 +439,7 @@ mod tests {
             3 => (0..MAX_SLOTS, prop::bool::weighted(0.1))
                 .prop_map(|(slot, lost)| Route::Spare { slot, lost }),
             1 => Just(Route::Held),
+            1 => Just(Route::Pending),
             3 => Just(Route::Main),
         ]
     }

@@ -3,6 +3,7 @@
 //! What `dmsetup message <dev> 0 ...` takes.
 
 use crate::{
+    arguments::ErrorPolicy,
     decimal,
     geometry::SectorRange, //
 };
@@ -14,6 +15,8 @@ pub enum Message {
     Ping,
     /// Moves the blocks that the range touches to the spare.
     Remap(SectorRange),
+    /// Gives up the contents of the blocks that the range touches, and remaps them.
+    Bad(SectorRange),
     /// Moves them back.
     Unremap(SectorRange),
     /// Tells where a sector's block is.
@@ -25,6 +28,26 @@ pub enum Message {
         /// Most entries to list.
         max: u64,
     },
+    /// Lists pending blocks in the same manner.
+    Pending {
+        /// First sector of interest.
+        from: u64,
+        /// Most entries to list.
+        max: u64,
+    },
+    /// Gives pending blocks another try.
+    Retry,
+    /// Changes what a failing write does.
+    Policy(ErrorPolicy),
+    /// Starts to read the whole device, at so many megabytes a second.
+    StartScrub {
+        /// Where it is to be slow.
+        megabytes: Option<u64>,
+    },
+    /// Stops that.
+    StopScrub,
+    /// Tells how far it is.
+    ScrubStatus,
     /// Moves every block back.
     Clear,
     /// Makes the metadata durable.
@@ -46,6 +69,10 @@ pub enum Error {
     Number(decimal::Error),
     /// The sectors are not all on the target, or there are none.
     OutsideTarget,
+    /// No such error policy.
+    ErrorPolicy,
+    /// A pace of nothing.
+    Pace,
 }
 
 impl Error {
@@ -56,6 +83,8 @@ impl Error {
             Error::ArgumentCount => "wrong number of arguments",
             Error::Number(why) => why.reason(),
             Error::OutsideTarget => "not within the target",
+            Error::ErrorPolicy => "not relocate, record or off",
+            Error::Pace => "not a pace in MB/s",
         }
     }
 }
@@ -77,25 +106,32 @@ impl Message {
         match words {
             [b"ping"] => Ok(Message::Ping),
             [b"remap", range @ ..] => select(command, range, target).map(Message::Remap),
+            [b"bad", range @ ..] => select(command, range, target).map(Message::Bad),
             [b"unremap", range @ ..] => select(command, range, target).map(Message::Unremap),
             [b"verify", sector] => on_target(sector, target).map(Message::Verify),
-            [b"list"] => Ok(Message::List {
-                from: 0,
-                max: u64::MAX,
-            }),
-            [b"list", from] => Ok(Message::List {
-                from: on_target(from, target)?,
-                max: u64::MAX,
-            }),
-            [b"list", from, max] => Ok(Message::List {
-                from: on_target(from, target)?,
-                max: number(max)?,
-            }),
+            [b"list", page @ ..] if page.len() <= 2 => {
+                let (from, max) = select_page(page, target)?;
+                Ok(Message::List { from, max })
+            }
+            [b"pending", page @ ..] if page.len() <= 2 => {
+                let (from, max) = select_page(page, target)?;
+                Ok(Message::Pending { from, max })
+            }
+            [b"retry"] => Ok(Message::Retry),
+            [b"policy", word] => {
+                let policy = ErrorPolicy::from_word(word).ok_or(Refusal {
+                    argument: *word,
+                    error: Error::ErrorPolicy,
+                });
+                policy.map(Message::Policy)
+            }
+            [b"scrub", words @ ..] => scrub(command, words),
             [b"clear"] => Ok(Message::Clear),
             [b"save"] => Ok(Message::Save),
             [b"stats"] => Ok(Message::Stats),
             [b"stats", b"reset"] => Ok(Message::ResetStats),
-            [b"ping" | b"verify" | b"list" | b"clear" | b"save" | b"stats", ..] => Err(Refusal {
+            [b"ping" | b"verify" | b"list" | b"pending" | b"retry" | b"policy" | b"clear" | b"save"
+            | b"stats", ..] => Err(Refusal {
                 argument: command,
                 error: Error::ArgumentCount,
             }),
@@ -120,6 +156,38 @@ fn on_target(text: &[u8], target: SectorRange) -> Result<u64, Refusal<'_>> {
         _ => Err(Refusal {
             argument: text,
             error: Error::OutsideTarget,
+        }),
+    }
+}
+
+/// Where a list begins, and how many lines it has at most.
+fn select_page<'a>(words: &[&'a [u8]], target: SectorRange) -> Result<(u64, u64), Refusal<'a>> {
+    let from = words.first().map_or(Ok(0), |word| on_target(word, target))?;
+    let max = words.get(1).map_or(Ok(u64::MAX), |word| number(word))?;
+    Ok((from, max))
+}
+
+fn scrub<'a>(command: &'a [u8], words: &[&'a [u8]]) -> Result<Message, Refusal<'a>> {
+    match *words {
+        [b"start"] => Ok(Message::StartScrub { megabytes: None }),
+        [b"start", pace] => match number(pace)? {
+            0 => Err(Refusal {
+                argument: pace,
+                error: Error::Pace,
+            }),
+            megabytes => Ok(Message::StartScrub {
+                megabytes: Some(megabytes),
+            }),
+        },
+        [b"stop"] => Ok(Message::StopScrub),
+        [b"status"] => Ok(Message::ScrubStatus),
+        [b"start" | b"stop" | b"status", ..] | [] => Err(Refusal {
+            argument: command,
+            error: Error::ArgumentCount,
+        }),
+        [word, ..] => Err(Refusal {
+            argument: word,
+            error: Error::UnknownCommand,
         }),
     }
 }
@@ -170,7 +238,31 @@ mod tests {
         assert_eq!(parse("remap 999"), Ok(Message::Remap(range(999, 1))));
         assert_eq!(parse("remap 0 1000"), Ok(Message::Remap(range(0, 1000))));
         assert_eq!(parse("unremap 8 1"), Ok(Message::Unremap(range(8, 1))));
+        assert_eq!(parse("bad 992 8"), Ok(Message::Bad(range(992, 8))));
         assert_eq!(parse("verify 5"), Ok(Message::Verify(5)));
+        assert_eq!(parse("retry"), Ok(Message::Retry));
+        for policy in [ErrorPolicy::Relocate, ErrorPolicy::Record, ErrorPolicy::Off] {
+            let text = std::format!("policy {}", policy.word());
+            let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
+            let parsed = Message::parse(&words, range(0, 1000));
+            assert_eq!(parsed, Ok(Message::Policy(policy)));
+        }
+        assert_eq!(
+            parse("pending 7 3"),
+            Ok(Message::Pending { from: 7, max: 3 })
+        );
+        assert_eq!(
+            parse("scrub start"),
+            Ok(Message::StartScrub { megabytes: None })
+        );
+        assert_eq!(
+            parse("scrub start 30"),
+            Ok(Message::StartScrub {
+                megabytes: Some(30)
+            })
+        );
+        assert_eq!(parse("scrub stop"), Ok(Message::StopScrub));
+        assert_eq!(parse("scrub status"), Ok(Message::ScrubStatus));
         assert_eq!(
             parse("list"),
             Ok(Message::List {
@@ -209,6 +301,18 @@ mod tests {
             ("ping 1", Error::ArgumentCount),
             ("stats all", Error::ArgumentCount),
             ("save now", Error::ArgumentCount),
+            ("bad", Error::ArgumentCount),
+            ("bad 992 9", Error::OutsideTarget),
+            ("pending 1 2 3", Error::ArgumentCount),
+            ("retry 1", Error::ArgumentCount),
+            ("policy", Error::ArgumentCount),
+            ("policy none", Error::ErrorPolicy),
+            ("scrub", Error::ArgumentCount),
+            ("scrub now", Error::UnknownCommand),
+            ("scrub stop 1", Error::ArgumentCount),
+            ("scrub start 0", Error::Pace),
+            ("scrub start 1 2", Error::ArgumentCount),
+            ("scrub start x", Error::Number(decimal::Error::NotDecimal)),
             ("remap x", Error::Number(decimal::Error::NotDecimal)),
             ("remap -1", Error::Number(decimal::Error::NotDecimal)),
             (

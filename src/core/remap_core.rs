@@ -16,6 +16,7 @@
 extern crate std;
 
 pub mod arguments;
+pub mod breaker;
 pub mod counters;
 pub mod decimal;
 pub mod device_number;

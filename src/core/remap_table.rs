@@ -56,16 +56,21 @@ pub enum Refusal {
 pub struct RemapTable<T, S> {
     tree: T,
     entries: u32,
+    /// Blocks on main that have failed, each with slot 0.
+    pending: T,
+    pending_blocks: u32,
     spares: SpareMap<S>,
     occupancy: Occupancy,
 }
 
 impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
-    /// An empty table over an empty tree, for an empty index.
-    pub fn new(tree: T, spares: SpareMap<S>) -> Self {
+    /// An empty table over empty trees, for an empty index.
+    pub fn new(tree: T, pending: T, spares: SpareMap<S>) -> Self {
         Self {
             tree,
             entries: 0,
+            pending,
+            pending_blocks: 0,
             spares,
             occupancy: Occupancy::default(),
         }
@@ -122,6 +127,67 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
     /// The first remap at or behind `block`.
     pub fn at_or_after(&self, block: u64) -> Option<(u64, u32)> {
         self.tree.at_or_after(block)
+    }
+
+    /// Number of pending blocks.
+    pub fn pending_blocks(&self) -> u32 {
+        self.pending_blocks
+    }
+
+    /// The first pending block at or behind `block`.
+    pub fn pending_at_or_after(&self, block: u64) -> Option<u64> {
+        self.pending.at_or_after(block).map(|(block, _)| block)
+    }
+
+    /// Where a block is that has no slot.
+    fn home_route(&self, block: u64) -> Route {
+        match self.pending.get(block) {
+            Some(_) => Route::Pending,
+            None => Route::Main,
+        }
+    }
+
+    /// `block`, which does not move, has failed on main. Nothing changes where it was pending before;
+    /// refused where it is on the spare, or the index has no room.
+    pub fn set_pending<W>(
+        &mut self,
+        index: &Index<W>,
+        block: u64,
+        node: T::Node,
+    ) -> Result<(), Refusal>
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        if self.tree.get(block).is_some() {
+            return Err(Refusal::Remapped);
+        }
+        if self.pending.get(block).is_some() {
+            return Ok(());
+        }
+        let fits = index.has_room(&self.occupancy, 1)
+            && index.set(block, Route::Pending, &mut self.occupancy);
+        if !fits {
+            return Err(Refusal::NoRoom);
+        }
+        self.pending.insert(block, 0, node);
+        self.pending_blocks = self.pending_blocks.saturating_add(1);
+        Ok(())
+    }
+
+    /// `block`, which does not move, is pending no more, if it was.
+    pub fn clear_pending<W>(&mut self, index: &Index<W>, block: u64)
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        if self.forget_pending(block) {
+            index.set(block, Route::Main, &mut self.occupancy);
+        }
+    }
+
+    fn forget_pending(&mut self, block: u64) -> bool {
+        let was = self.pending.remove(block).is_some();
+        self.pending_blocks = self.pending_blocks.saturating_sub(u32::from(was));
+        was
     }
 
     /// Whether `index` takes `more` entries.
@@ -186,17 +252,49 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
     ) where
         W: AsRef<[AtomicU64]>,
     {
+        self.forget_pending(block);
         self.tree.insert(block, slot, node);
         self.entries = self.entries.saturating_add(1);
         index.set(block, Route::Spare { slot, lost }, &mut self.occupancy);
     }
 
-    /// `block` stays on main and its slot is free again.
+    /// `block` stays on main, as it was, and its slot is free again.
     pub fn cancel_remap<W>(&mut self, index: &Index<W>, block: u64, slot: u32)
     where
         W: AsRef<[AtomicU64]>,
     {
-        index.set(block, Route::Main, &mut self.occupancy);
+        index.set(block, self.home_route(block), &mut self.occupancy);
+        self.spares.release(slot);
+    }
+
+    pub fn begin_replace<W>(&mut self, index: &Index<W>, block: u64) -> Result<(u32, u32), Refusal>
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        let old = self.tree.get(block).ok_or(Refusal::NotRemapped)?;
+        let new = self.spares.allocate().ok_or(Refusal::NoSpare)?;
+        index.set(block, Route::Held, &mut self.occupancy);
+        Ok((old, new))
+    }
+    pub fn another_slot(&mut self) -> Option<u32> {
+        self.spares.allocate()
+    }
+    pub fn finish_replace<W>(&mut self, index: &Index<W>, block: u64, new: u32, lost: bool)
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        index.set(block, Route::Spare { slot: new, lost }, &mut self.occupancy);
+    }
+    pub fn cancel_replace<W>(&mut self, index: &Index<W>, block: u64, new: u32, lost: bool)
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        self.cancel_unremap(index, block, lost);
+        self.spares.release(new);
+    }
+
+    /// A slot that was taken for a block, and that the block has not come to, is free again.
+    pub fn give_back(&mut self, slot: u32) {
         self.spares.release(slot);
     }
 
@@ -292,16 +390,18 @@ mod tests {
     enum Step {
         Remap { block: u64, finish: bool },
         Unremap { block: u64, finish: bool },
+        SetPending { block: u64 },
+        ClearPending { block: u64 },
     }
 
     fn step() -> impl Strategy<Value = Step> {
         let block = prop_oneof![0..64_u64, 0..BLOCKS];
-        (block, prop::bool::weighted(0.6), prop::bool::weighted(0.8)).prop_map(
-            |(block, remap, finish)| match remap {
-                true => Step::Remap { block, finish },
-                false => Step::Unremap { block, finish },
-            },
-        )
+        (block, 0..10, prop::bool::weighted(0.8)).prop_map(|(block, kind, finish)| match kind {
+            0 => Step::SetPending { block },
+            1 => Step::ClearPending { block },
+            2..=5 => Step::Unremap { block, finish },
+            _ => Step::Remap { block, finish },
+        })
     }
 
     proptest! {
@@ -313,8 +413,9 @@ mod tests {
             steps in prop::collection::vec(step(), 1..400),
         ) {
             let spares = SpareMap::new(vec![0; words_for(slots)], slots).unwrap();
-            let mut table = RemapTable::new(BTreeMap::new(), spares);
+            let mut table = RemapTable::new(BTreeMap::new(), BTreeMap::new(), spares);
             let mut readers = index(0);
+            let mut pending = BTreeSet::new();
             let mut model = BTreeMap::new();
             let mut contents = vec![None; slots as usize];
             for step in steps {
@@ -341,6 +442,7 @@ mod tests {
                             contents[slot as usize] = Some(block);
                             table.finish_remap(&readers, block, slot, false, ());
                             model.insert(block, slot);
+                            pending.remove(&block);
                         } else {
                             table.cancel_remap(&readers, block, slot);
                         }
@@ -360,7 +462,21 @@ mod tests {
                             table.cancel_unremap(&readers, block, false);
                         }
                     }
+                    Step::SetPending { block } => {
+                        let set = table.set_pending(&readers, block, ());
+                        if model.contains_key(&block) {
+                            prop_assert_eq!(set, Err(Refusal::Remapped));
+                            continue;
+                        }
+                        prop_assert_eq!(set, Ok(()));
+                        pending.insert(block);
+                    }
+                    Step::ClearPending { block } => {
+                        table.clear_pending(&readers, block);
+                        pending.remove(&block);
+                    }
                 }
+                prop_assert_eq!(table.pending_blocks() as usize, pending.len());
                 prop_assert_eq!(table.entries() as usize, model.len());
                 prop_assert_eq!(table.free_slots() + table.entries(), slots);
             }
@@ -370,10 +486,18 @@ mod tests {
                         prop_assert_eq!(contents[slot as usize], Some(block));
                         Route::Spare { slot, lost: false }
                     }
+                    None if pending.contains(&block) => Route::Pending,
                     None => Route::Main,
                 };
                 prop_assert_eq!(readers.route(block), wanted);
             }
+            let mut listed = BTreeSet::new();
+            let mut from = 0;
+            while let Some(block) = table.pending_at_or_after(from) {
+                listed.insert(block);
+                from = block + 1;
+            }
+            prop_assert_eq!(listed, pending);
             prop_assert_eq!(model.values().collect::<BTreeSet<_>>().len(), model.len());
             let mut listed = Vec::new();
             let mut from = 0;

@@ -162,6 +162,22 @@ impl BlockDevice {
         })
     }
 
+    /// Writes `data` from `sector` on, in one bio.
+    ///
+    /// Sleeps. Errors as for [`BlockDevice::read`].
+    pub(crate) fn write(&self, sector: u64, data: &mut KVec<u8>) -> Result {
+        // SAFETY: As above.
+        to_result(unsafe {
+            bindings::bdev_rw_virt(
+                self.as_ptr(),
+                sector,
+                data.as_mut_ptr().cast(),
+                data.len(),
+                bindings::REQ_OP_WRITE | bindings::REQ_SYNC,
+            )
+        })
+    }
+
     /// Makes everything that was written durable.
     ///
     /// May sleep; must not be called where the device's own I/O would have to wait.

@@ -22,7 +22,6 @@
 
 use core::{
     marker::PhantomData,
-    mem::size_of,
     ops::Deref,
     ptr::NonNull, //
 };
@@ -33,10 +32,15 @@ use kernel::{
         to_result, //
     },
     ffi,
+    new_mutex,
     prelude::*,
     str::{
         CStr,
         CStrExt, //
+    },
+    sync::{
+        Arc,
+        Mutex, //
     },
     types::{
         ForeignOwnable,
@@ -51,19 +55,25 @@ use remap_core::{
 use super::{
     bindings,
     block_device::BlockDevice,
+    gate::{
+        Exits,
+        GateCounters, //
+    },
     text::Text, //
 };
 
 mod bio;
 pub(crate) use bio::{
-    BioTag,
+    Blame,
     BlockStatus,
     EndedBio,
     Ending,
     HeldBio,
     HeldBios,
+    Journey,
     MapBio,
     Mapping,
+    OpenBio,
     TargetBio, //
 };
 
@@ -81,19 +91,17 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     const NAME: &'static CStr;
     /// Version of the table and message interface.
     const VERSION: [u32; 3];
-    /// What the target sends along with some bios, besides their [`BioTag`].
+    /// What the target sends along with some bios.
     type Note: Copy + Send;
 
     /// Makes the target of a table line. On an error nothing else is called.
-    fn construct(setup: &mut Setup<'_>, arguments: &[&CStr]) -> Result<KBox<Self>>;
+    fn construct(setup: &mut Setup<'_>, arguments: &[&CStr]) -> Result<Self>;
 
     /// Decides where a bio goes.
     fn map(&self, bio: MapBio<'_, Self>) -> Mapping;
 
     /// A bio that was redirected, or held and then ended, comes back with `status`.
-    ///
-    /// `target` costs a few loads when it is looked at, which not every bio's end has to do.
-    fn end_io(target: TargetRef<'_, Self>, bio: EndedBio<'_, Self>, status: BlockStatus) -> Ending;
+    fn end_io(bio: EndedBio<'_, Self>, status: BlockStatus) -> Ending;
 
     /// The device is about to be suspended; held bios must end in bounded time from now on.
     fn presuspend(&self);
@@ -125,7 +133,7 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     fn ioctl_device(&self) -> (&BlockDevice, bool);
 }
 
-/// A target that is there, to be looked at when it is needed.
+/// A target that is there; to look at it costs a few loads, which not every bio's end has to do.
 ///
 /// # Invariants
 ///
@@ -135,19 +143,78 @@ pub(crate) struct TargetRef<'a, T: Target> {
     _target: PhantomData<&'a T>,
 }
 
-impl<T: Target> Deref for TargetRef<'_, T> {
-    type Target = T;
-
-    #[inline(always)]
-    fn deref(&self) -> &T {
+impl<'a, T: Target> TargetRef<'a, T> {
+    fn get(&self) -> &'a T {
         // SAFETY: By the type invariant.
         unsafe { Callbacks::<T>::target(self.ti) }
+    }
+
+    /// The way out of the gate that the target's bios are in.
+    #[inline(always)]
+    fn exits(&self) -> Exits {
+        // SAFETY: By the type invariant.
+        unsafe { Callbacks::<T>::private(self.ti) }.exits
+    }
+}
+
+
+/// What device-mapper keeps for us with a target.
+struct Private<T> {
+    exits: Exits,
+    target: T,
+    events: Arc<Events>,
+    /// Has to be there as long as `exits`.
+    _counters: GateCounters,
+}
+
+impl<T> Drop for Private<T> {
+    fn drop(&mut self) {
+        self.events.close();
+    }
+}
+
+/// Who waits for something to happen to a mapped device (`dmsetup wait`), and how to wake him.
+pub(crate) struct Events(Pin<KBox<Mutex<Source>>>);
+
+/// The table whose device it is.
+///
+/// # Invariants
+///
+/// Null, or a table with a target that is set up.
+struct Source(*mut bindings::dm_table);
+
+// SAFETY: The events of a table may be raised by any thread.
+unsafe impl Send for Source {}
+
+impl Events {
+    fn new(table: *mut bindings::dm_table) -> Result<Arc<Self>> {
+        // INVARIANT: `close` is called before the target goes.
+        let source = new_mutex!(Source(table), "dm_remap::events");
+        Ok(Arc::new(
+            Self(KBox::pin_init(source, GFP_KERNEL)?),
+            GFP_KERNEL,
+        )?)
+    }
+
+    /// Tells that something has happened. Nobody hears it where the table is not in use. May sleep.
+    pub(crate) fn raise(&self) {
+        let source = self.0.lock();
+        if !source.0.is_null() {
+            // SAFETY: By the type invariant, and it stays so while we have the lock.
+            unsafe { bindings::dm_table_event(source.0) };
+        }
+    }
+
+    fn close(&self) {
+        self.0.lock().0 = core::ptr::null_mut();
     }
 }
 
 /// What `construct` may ask and set.
 pub(crate) struct Setup<'a> {
     ti: *mut bindings::dm_target,
+    events: &'a Arc<Events>,
+    counters: &'a GateCounters,
     _lifetime: PhantomData<&'a mut bindings::dm_target>,
 }
 
@@ -198,6 +265,16 @@ impl Setup<'_> {
             major: major as u32,
             minor: minor as u32,
         }
+    }
+
+    /// The events of the mapped device.
+    pub(crate) fn events(&self) -> Arc<Events> {
+        self.events.clone()
+    }
+
+    /// The counters for the gate of the target's bios. With those of others, every bio costs more.
+    pub(crate) fn gate_counters(&self) -> GateCounters {
+        self.counters.clone()
     }
 
     /// Opens a device by path or `major:minor`, in the table's mode. It is closed when the result
@@ -421,9 +498,18 @@ impl<T: Target> Callbacks<T> {
     ///
     /// `ti` was set up by [`Self::ctr`] and is not yet destroyed.
     #[inline(always)]
-    unsafe fn target<'a>(ti: *mut bindings::dm_target) -> &'a T {
+    unsafe fn private<'a>(ti: *mut bindings::dm_target) -> &'a Private<T> {
         // SAFETY: `private` is what `ctr` put there, and stays until `dtr`.
-        unsafe { <KBox<T> as ForeignOwnable>::borrow((*ti).private) }
+        unsafe { <KBox<Private<T>> as ForeignOwnable>::borrow((*ti).private) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Self::private`].
+    #[inline(always)]
+    unsafe fn target<'a>(ti: *mut bindings::dm_target) -> &'a T {
+        // SAFETY: By the safety requirement.
+        &unsafe { Self::private(ti) }.target
     }
 
     /// Makes the target.
@@ -439,15 +525,27 @@ impl<T: Target> Callbacks<T> {
         from_result(|| {
             // SAFETY: Device-mapper passes `argc` strings.
             let words = unsafe { words(argc, argv) }?;
+            let counters = GateCounters::new()?;
+            // SAFETY: `ti` is valid during ctr.
+            let events = Events::new(unsafe { (*ti).table })?;
             let mut setup = Setup {
                 ti,
+                events: &events,
+                counters: &counters,
                 _lifetime: PhantomData,
             };
-            let target = T::construct(&mut setup, &words)?;
+            let target = T::construct(&mut setup, &words).inspect_err(|_| events.close())?;
+            let private = Private {
+                exits: counters.exits(),
+                target,
+                events,
+                _counters: counters,
+            };
+            let private = KBox::new(private, GFP_KERNEL)?;
             // SAFETY: `ti` is valid and ours during ctr.
             unsafe {
-                (*ti).private = target.into_foreign();
-                (*ti).per_io_data_size = size_of::<T::Note>() as u32;
+                (*ti).private = private.into_foreign();
+                (*ti).per_io_data_size = const { bio::luggage::<T::Note>() } as u32;
                 bindings::dm_target_set_accounts_remapped_io(ti);
             }
             Ok(0)
@@ -461,7 +559,7 @@ impl<T: Target> Callbacks<T> {
     /// Called by device-mapper, once, when nothing else of the target is called any more.
     unsafe extern "C" fn dtr(ti: *mut bindings::dm_target) {
         // SAFETY: `private` is what `ctr` put there, and nobody uses it any more.
-        drop(unsafe { <KBox<T> as ForeignOwnable>::from_foreign((*ti).private) });
+        drop(unsafe { <KBox<Private<T>> as ForeignOwnable>::from_foreign((*ti).private) });
     }
 
     /// Maps a clone.
@@ -470,10 +568,11 @@ impl<T: Target> Callbacks<T> {
     ///
     /// Called by device-mapper with a clone of its own, which is ours until the call returns.
     unsafe extern "C" fn map(ti: *mut bindings::dm_target, bio: *mut bindings::bio) -> ffi::c_int {
-        // SAFETY: The bio is a clone that device-mapper lends us for the call.
-        let bio = unsafe { MapBio::from_raw(bio) };
         // SAFETY: A table that maps is set up.
-        unsafe { Self::target(ti) }.map(bio).into_raw()
+        let private = unsafe { Self::private(ti) };
+        // SAFETY: The bio is a clone that device-mapper lends us for the call.
+        let bio = unsafe { MapBio::from_raw(bio, private) };
+        private.target.map(bio).into_raw()
     }
 
     /// A clone comes back.
@@ -494,8 +593,7 @@ impl<T: Target> Callbacks<T> {
                 _target: PhantomData,
             };
             T::end_io(
-                target,
-                EndedBio::from_raw(bio),
+                EndedBio::from_raw(bio, target),
                 BlockStatus::from_raw(*error),
             )
             .into_raw()

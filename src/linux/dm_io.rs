@@ -94,7 +94,19 @@ impl IoClient {
         buffer: &mut IoBuffer,
         at: usize,
     ) -> Result {
-        self.transfer(bindings::REQ_OP_READ, device, range, buffer, at)
+        let priority = Priority::Usual;
+        self.transfer(bindings::REQ_OP_READ, device, range, (buffer, at), priority)
+    }
+
+    /// The same when nobody else has anything for the device to do, where it knows such a difference.
+    pub(crate) fn read_idly(
+        &self,
+        device: &BlockDevice,
+        range: SectorRange,
+        buffer: &mut IoBuffer,
+    ) -> Result {
+        let priority = Priority::Idle;
+        self.transfer(bindings::REQ_OP_READ, device, range, (buffer, 0), priority)
     }
 
     /// Writes `range` of `device` from the buffer's sector `at` on. Durable only after
@@ -108,7 +120,8 @@ impl IoClient {
         buffer: &mut IoBuffer,
         at: usize,
     ) -> Result {
-        self.transfer(bindings::REQ_OP_WRITE, device, range, buffer, at)
+        let priority = Priority::Usual;
+        self.transfer(bindings::REQ_OP_WRITE, device, range, (buffer, at), priority)
     }
 
     /// The same, and durable when it returns, with whatever was written to the device before.
@@ -121,7 +134,7 @@ impl IoClient {
     ) -> Result {
         let durable = bindings::REQ_PREFLUSH | bindings::REQ_FUA;
         let operation = bindings::REQ_OP_WRITE | durable;
-        self.transfer(operation, device, range, buffer, at)
+        self.transfer(operation, device, range, (buffer, at), Priority::Usual)
     }
 
     fn transfer(
@@ -129,8 +142,8 @@ impl IoClient {
         operation: u32,
         device: &BlockDevice,
         range: SectorRange,
-        buffer: &mut IoBuffer,
-        at: usize,
+        (buffer, at): (&mut IoBuffer, usize),
+        priority: Priority,
     ) -> Result {
         let sectors = usize::try_from(range.len())?;
         let first = at.checked_mul(512).ok_or(EINVAL)?;
@@ -168,10 +181,20 @@ impl IoClient {
                 &mut region,
                 core::ptr::null_mut(),
                 core::ptr::null_mut(),
-                0,
+                match priority {
+                    Priority::Usual => 0,
+                    Priority::Idle => bindings::IOPRIO_IDLE,
+                },
             )
         })
     }
+}
+
+/// When I/O is due.
+#[derive(Clone, Copy)]
+enum Priority {
+    Usual,
+    Idle,
 }
 
 impl Drop for IoClient {

@@ -44,10 +44,10 @@ use kernel::{
             Acquire,
             Atomic,
             Full,
-            Relaxed,
-            Release, //
+            Relaxed, //
         },
-        barrier::smp_mb, //
+        barrier::smp_mb,
+        Arc, //
     },
     time::{
         delay::fsleep,
@@ -62,6 +62,50 @@ use super::{
     percpu::PerCpuCounters, //
 };
 
+/// What a gate counts with. It may outlive the gate, so that whoever counts out the last one need
+/// not know whether the gate is still there.
+#[derive(Clone)]
+pub(crate) struct GateCounters(Arc<PerCpuCounters<COUNTERS>>);
+
+impl GateCounters {
+    /// Counters of a gate that nobody has entered. May sleep.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self(Arc::new(PerCpuCounters::new()?, GFP_KERNEL)?))
+    }
+
+    /// Where those who entered with these counters are counted out.
+    pub(super) fn exits(&self) -> Exits {
+        Exits(self.0.address(0))
+    }
+}
+
+/// The way out of the gates of some [`GateCounters`], as long as those are there: their address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Exits(NonNull<u64>);
+
+// SAFETY: Leaving is a per-CPU operation that any thread may do.
+unsafe impl Send for Exits {}
+// SAFETY: As above.
+unsafe impl Sync for Exits {}
+
+impl Exits {
+    /// What [`Inside::stay_with`] returns has no other bits.
+    pub(super) const EPOCH_BITS: usize = EPOCH as usize;
+
+    /// The ticket of one who stayed.
+    ///
+    /// # Safety
+    ///
+    /// `epoch` is what [`Inside::stay_with`] returned for these counters, which are still there; it is
+    /// used for this only once.
+    #[inline(always)]
+    pub(super) unsafe fn ticket(self, epoch: usize) -> Ticket {
+        // SAFETY: There is an exit counter so far behind the first one.
+        // INVARIANT: By the safety requirement.
+        Ticket(unsafe { self.0.add(LEFT + epoch) })
+    }
+}
+
 /// What enters: the direction of a bio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -74,11 +118,13 @@ pub(crate) enum Direction {
 
 /// Bit of the state word: bios are timed.
 const TIMED: u32 = 1;
+/// Bit of the state word: somebody wants to see the next bio.
+const WATCHED: u32 = 4;
 /// Bit of the state word: the current epoch. As a number, 0 or 2, it is where the counters of the
 /// epoch begin.
 const EPOCH: u32 = 2;
 
-/// Entries of two epochs with two directions each.
+/// Entries of two epochs with two directions each; C and [`Gate::enter`] know that they come first.
 const ENTERED: usize = 0;
 /// Exits of two epochs; every other counter is not used.
 const LEFT: usize = 4;
@@ -101,27 +147,30 @@ impl Ticket {
     #[inline(always)]
     pub(crate) fn leave(self) {
         // SAFETY: By the type invariant.
-        unsafe { bindings::gate_leave(self.0.as_ptr()) };
+        unsafe { count_out(self.0) };
     }
+}
 
-    /// Bits of [`Ticket::into_word`] that are zero.
-    pub(super) const FREE_BITS: usize = core::mem::align_of::<u64>() - 1;
-
-    /// The ticket as a word, to be kept where there is room for no more.
-    #[inline(always)]
-    pub(super) fn into_word(self) -> usize {
-        self.0.as_ptr() as usize
+/// Counts an exit: what the caller read under the gate was read before.
+///
+/// # Safety
+///
+/// The counter is an exit counter that is there.
+#[inline(always)]
+unsafe fn count_out(counter: NonNull<u64>) {
+    // One instruction that is safe against interrupts on the same CPU, as this_cpu_inc() is; and
+    // since no memory is said to be left alone, what was read before stays before. It pairs with
+    // the barrier at the end of Gate::wait().
+    #[cfg(not(CONFIG_UML))]
+    // SAFETY: By the safety requirement: per-CPU addresses are relative to %gs.
+    unsafe {
+        core::arch::asm!("inc qword ptr gs:[{}]", in(reg) counter.as_ptr());
     }
-
-    /// The ticket that a word stands for; `None` for zero.
-    ///
-    /// # Safety
-    ///
-    /// The word is zero or what [`Ticket::into_word`] returned, and is used for this only once.
-    #[inline(always)]
-    pub(super) unsafe fn from_word(word: usize) -> Option<Self> {
-        // INVARIANT: By the safety requirement.
-        NonNull::new(word as *mut u64).map(Self)
+    // User-mode Linux has no per-CPU addresses of that kind.
+    #[cfg(CONFIG_UML)]
+    // SAFETY: By the safety requirement.
+    unsafe {
+        bindings::gate_leave(counter.as_ptr());
     }
 }
 
@@ -139,11 +188,13 @@ pub(crate) struct Drain<T> {
 ///
 /// `guarded` is a `KBox<T>` that is owned by the gate. It is an atomic of `core`, whose Acquire
 /// loads and Release stores are the plain moves that smp_load_acquire() and smp_store_release()
-/// are on x86: the `kernel` crate's would be calls on the path of every bio.
+/// are on x86: the `kernel` crate's would be calls on the path of every bio. `address` is that of
+/// `counters`.
 pub(crate) struct Gate<T> {
     state: Atomic<u32>,
     guarded: AtomicPtr<T>,
-    counters: PerCpuCounters<COUNTERS>,
+    address: NonNull<u64>,
+    counters: GateCounters,
 }
 
 // SAFETY: A gate hands out shared references to its `T` and owns it.
@@ -158,10 +209,20 @@ pub(crate) struct Inside<'a, T> {
 }
 
 impl<T> Inside<'_, T> {
-    /// Whether the gate wants bios to be timed.
+    /// Whether the gate wants more of a bio than to pass: that it is timed, or seen.
     #[inline(always)]
+    pub(crate) fn attends(&self) -> bool {
+        self.now & (TIMED | WATCHED) != 0
+    }
+
+    /// Whether the gate wants bios to be timed.
     pub(crate) fn timed(&self) -> bool {
         self.now & TIMED != 0
+    }
+
+    /// Whether somebody wants to see the bio.
+    pub(crate) fn watched(&self) -> bool {
+        self.now & WATCHED != 0
     }
 
     /// Stays inside until [`Ticket::leave`].
@@ -170,6 +231,17 @@ impl<T> Inside<'_, T> {
         let ticket = self.gate.ticket(self.now);
         core::mem::forget(self);
         ticket
+    }
+
+    /// The same where `exits` are known to be those of the gate: a few bits are enough then.
+    #[inline(always)]
+    pub(super) fn stay_with(self, exits: Exits) -> core::result::Result<usize, Self> {
+        if self.gate.address != exits.0 {
+            return Err(self);
+        }
+        let epoch = (self.now & EPOCH) as usize;
+        core::mem::forget(self);
+        Ok(epoch)
     }
 }
 
@@ -192,30 +264,32 @@ impl<T> Drop for Inside<'_, T> {
 }
 
 impl<T> Gate<T> {
-    /// A gate around `guarded` that nobody has entered, and the right to drain it. May sleep.
-    pub(crate) fn new(guarded: KBox<T>) -> Result<(Self, Drain<T>)> {
-        let counters = PerCpuCounters::new()?;
+    /// A gate around `guarded` that nobody has entered, and the right to drain it. Where another gate
+    /// has the same counters, a drain of the one waits for those in the other as well.
+    pub(crate) fn new(guarded: KBox<T>, counters: GateCounters) -> (Self, Drain<T>) {
         // INVARIANT: The box is ours.
         let gate = Self {
             state: Atomic::new(0),
             guarded: AtomicPtr::new(KBox::into_raw(guarded)),
+            address: counters.0.address(0),
             counters,
         };
         let drain = Drain {
             unfinished: None,
             retired: KVec::new(),
         };
-        Ok((gate, drain))
+        (gate, drain)
     }
 
     /// Enters. Any context but NMI.
     #[inline(always)]
     pub(crate) fn enter(&self, direction: Direction) -> Inside<'_, T> {
-        // SAFETY: `state` is a u32, and there are entry counters for two epochs of two directions.
+        // SAFETY: `state` is a u32, and the counters begin with those of the entries, for two epochs
+        // of two directions.
         let now = unsafe {
             bindings::gate_enter(
                 (&raw const self.state).cast::<u32>(),
-                self.counters.address(ENTERED).as_ptr(),
+                self.address.as_ptr(),
                 direction as u64,
             )
         };
@@ -225,7 +299,7 @@ impl<T> Gate<T> {
     #[inline(always)]
     fn ticket(&self, now: u32) -> Ticket {
         // INVARIANT: Of the caller's entry, which saw `now`.
-        Ticket(self.counters.address(LEFT + (now & EPOCH) as usize))
+        Ticket(self.counters.0.address(LEFT + (now & EPOCH) as usize))
     }
 
     /// What is guarded, for the owner of the token: nobody else replaces it.
@@ -256,26 +330,43 @@ impl<T> Gate<T> {
     /// How many have entered so far.
     pub(crate) fn entered(&self, direction: Direction) -> u64 {
         let which = ENTERED + direction as usize;
-        self.counters
-            .sum(which)
-            .wrapping_add(self.counters.sum(which + 2))
+        let counters = &self.counters.0;
+        counters.sum(which).wrapping_add(counters.sum(which + 2))
+    }
+
+    /// Sets the bits of `mask` to those of `bits`. What the caller did before is seen by whoever sees
+    /// the change.
+    fn set_state(&self, mask: u32, bits: u32) {
+        let mut state = self.state.load(Relaxed);
+        loop {
+            match self
+                .state
+                .cmpxchg(state, state & !mask | bits & mask, Full)
+            {
+                Ok(_) => return,
+                Err(other) => state = other,
+            }
+        }
     }
 
     /// Whether those that enter from now on are to be timed.
-    pub(crate) fn set_timed(&self, _drain: &mut Drain<T>, timed: bool) {
-        let state = self.state.load(Relaxed) & !TIMED;
-        self.state
-            .store(state | if timed { TIMED } else { 0 }, Release);
+    pub(crate) fn set_timed(&self, timed: bool) {
+        self.set_state(TIMED, if timed { TIMED } else { 0 });
+    }
+
+    /// Whether somebody wants to see those that enter from now on. Any context.
+    pub(crate) fn set_watched(&self, watched: bool) {
+        self.set_state(WATCHED, if watched { WATCHED } else { 0 });
     }
 
     fn in_flight(&self, epoch: u32) -> u64 {
+        let counters = &self.counters.0;
         // Exits first: an exit that is missed only makes the result too large.
-        let left = self.counters.sum(LEFT + epoch as usize);
+        let left = counters.sum(LEFT + epoch as usize);
         let entered = ENTERED + epoch as usize;
-        let entered = self
-            .counters
+        let entered = counters
             .sum(entered)
-            .wrapping_add(self.counters.sum(entered + 1));
+            .wrapping_add(counters.sum(entered + 1));
         entered.wrapping_sub(left)
     }
 
@@ -297,9 +388,8 @@ impl<T> Gate<T> {
     pub(crate) fn drain(&self, drain: &mut Drain<T>, patience: Delta) -> Result {
         let started = Instant::<Monotonic>::now();
         self.settle(drain, patience)?;
-        let state = self.state.load(Acquire);
-        let epoch = state & EPOCH;
-        self.state.store(state ^ EPOCH, Release);
+        let epoch = self.state.load(Acquire) & EPOCH;
+        self.set_state(EPOCH, epoch ^ EPOCH);
         drain.unfinished = Some(epoch);
         // SAFETY: We are in process context and may sleep.
         unsafe { bindings::synchronize_rcu_expedited() };

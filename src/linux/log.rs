@@ -8,6 +8,8 @@ use super::bindings;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Level {
+    /// Something has gone wrong, and may again and again.
+    Error = 0,
     /// Changes of state: a table comes, goes, is degraded.
     State = 1,
     /// Every relocation.

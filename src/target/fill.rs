@@ -9,11 +9,7 @@
 
 use core::iter::once;
 
-use kernel::{
-    prelude::*,
-    sync::Arc,
-    workqueue::WorkItem, //
-};
+use kernel::prelude::*;
 use remap_core::{
     health::MetadataState,
     metadata::{
@@ -27,69 +23,67 @@ use remap_core::{
 
 use super::{
     live::LiveTable,
-    map::LostPart,
+    map::{
+        LostPart,
+        Note, //
+    },
     relocation::Mover,
     statistics::Count,
     RemapTarget, //
 };
 use crate::linux::{
     device_mapper::{
-        BioTag,
-        EndedBio,
-        Ending, //
+        BlockStatus,
+        Ending,
+        Journey,
+        OpenBio, //
     },
     noio::NoIo, //
 };
-
-impl WorkItem for LiveTable {
-    type Pointer = Arc<Self>;
-
-    fn run(this: Arc<Self>) {
-        this.end_filled();
-    }
-}
 
 impl LiveTable {
     /// A write has given `part` contents. Any context.
     pub(super) fn fill(
         &self,
-        target: &RemapTarget,
         part: LostPart,
-        bio: EndedBio<'_, RemapTarget>,
-    ) -> (BioTag, Ending) {
-        if self.metadata_state() == MetadataState::None {
+        bio: OpenBio<'_, RemapTarget>,
+        journey: &Journey<Note>,
+    ) -> Ending {
+        let target = bio.target();
+        let ending = if self.metadata_state() == MetadataState::None {
             self.lost.lock().written(part.block, part.first, part.len);
-            return (bio.tag(), Ending::DONE);
-        }
-        let (tag, bio, ending) = bio.hold();
-        self.filled.lock().push(bio);
-        if let Some(table) = target.table.share() {
-            // Where it is queued already it has not taken the list so far.
-            let _ = target.queue.enqueue(table);
-        }
-        (tag, ending)
+            Ending::DONE
+        } else {
+            let (bio, ending) = bio.hold(&journey.start, journey.note);
+            self.filled.lock().push(bio);
+            ending
+        };
+        target.wake_queue();
+        ending
     }
 
     /// Ends the writes that wait for metadata.
-    fn end_filled(&self) {
+    pub(super) fn end_filled(&self) {
         let mut waiting = self.filled.lock().take();
-        let mut mover = self.mover.lock();
-        let _noio = NoIo::enter();
         while let Some(bio) = waiting.pop() {
+            let mut mover = self.mover.lock();
+            let _noio = NoIo::enter();
             let filled = match bio.note().and_then(|note| note.fills) {
                 Some(part) => self.note_filled(&mut mover, part),
                 None => Ok(()),
             };
             match filled {
                 Ok(()) => bio.end(),
-                // Dropped, it ends with an error.
-                Err(_) => self.statistics.count(Count::SpareError),
+                Err(_) => {
+                    self.statistics.count(Count::SpareError);
+                    bio.end_with(BlockStatus::IO_ERROR);
+                }
             }
         }
     }
 
     /// Makes it durable that `part` has contents.
-    fn note_filled(&self, mover: &mut Mover, part: LostPart) -> Result {
+    pub(super) fn note_filled(&self, mover: &mut Mover, part: LostPart) -> Result {
         let Some(slot) = self.remaps.lock().table.get(part.block) else {
             // It has been moved back since, with what another such write had filled it up with.
             return Ok(());

@@ -25,13 +25,18 @@ use kernel::{
     workqueue::Work, //
 };
 use remap_core::{
+    arguments::ErrorPolicy,
     counters::Counters,
     device_number::DeviceNumber,
     geometry::{
         BlockSize,
         SectorRange, //
     },
-    health::MetadataState,
+    health::{
+        Health,
+        MetadataState,
+        Signs, //
+    },
     histogram::Histogram,
     index::Index, //
 };
@@ -40,20 +45,27 @@ use super::{
     lost::LostBlocks,
     metadata::Begun,
     relocation::{
+        Contents,
         Mover,
         State, //
     },
     remaps::Remaps,
+    scrub::Scrub,
     statistics::Statistics,
     RemapTarget, //
 };
 use crate::linux::{
     block_device::BlockDevice,
     device_mapper::{
+        Events,
         HeldBios,
         MappedDevice, //
     },
-    gate::Gate,
+    gate::{
+        Gate,
+        GateCounters, //
+    },
+    log,
     noio::NoIo,
     registry::registry, //
 };
@@ -85,7 +97,8 @@ pub(super) type ReaderIndex = Index<Words>;
 ///   on its way. Metadata is part of it.
 /// * `remaps` guards the ordered table and the free slots. Held shortly, without I/O.
 /// * `held` guards the bios that wait for a block. Taken in process context only.
-/// * `filled` guards the bios that wait for metadata. Taken in end_io, so with interrupts off.
+/// * `failed` and `filled` guard the bios that wait for the work queue. Taken in end_io, so with
+///   interrupts off.
 /// * `lost` guards the lost sectors. Taken in end_io as well, so with interrupts off.
 #[pin_data]
 pub(crate) struct LiveTable {
@@ -104,8 +117,19 @@ pub(crate) struct LiveTable {
     pub(super) slots: u32,
     pub(super) read_only: bool,
     pub(super) number: DeviceNumber,
-    /// Number of entries of `remaps`, for those who must not wait.
-    pub(super) entries: Atomic<u32>,
+    /// Number of entries of `remaps`, of free slots and of pending blocks, for those who must not wait.
+    entries: Atomic<u32>,
+    free_slots: Atomic<u32>,
+    pending: Atomic<u32>,
+    /// What a failing write does, as a number.
+    pub(super) policy: Atomic<u32>,
+    /// Not 0 while main fails wholesale.
+    pub(super) failing: Atomic<u32>,
+    /// Not 0 where a write to main has gone well since somebody asked.
+    pub(super) main_wrote: Atomic<u32>,
+    /// The health as it was last told, as a number.
+    told_health: Atomic<u32>,
+    events: Arc<Events>,
     /// The metadata's state as a number, for those who must not wait.
     metadata_state: Atomic<u32>,
     /// How many wait for the mover and want a range to stop after the pass that is under way.
@@ -124,12 +148,17 @@ pub(crate) struct LiveTable {
     /// Writes that gave lost sectors contents, and are acknowledged when metadata says so.
     #[pin]
     pub(super) filled: SpinLockIrq<HeldBios<RemapTarget>>,
+    /// Bios that have failed, or would.
     #[pin]
-    pub(super) filling: Work<LiveTable>,
+    pub(super) failed: SpinLockIrq<HeldBios<RemapTarget>>,
+    #[pin]
+    work: Work<LiveTable>,
+    #[pin]
+    pub(super) scrub: Scrub,
 }
 
 impl_has_work! {
-    impl HasWork<Self> for LiveTable { self.filling }
+    impl HasWork<Self> for LiveTable { self.work }
 }
 
 /// Number of blocks in `sectors` sectors, one at the end that may be cut short included.
@@ -147,6 +176,9 @@ pub(super) struct Parts {
     pub(super) spare_start: u64,
     pub(super) read_only: bool,
     pub(super) number: DeviceNumber,
+    pub(super) policy: ErrorPolicy,
+    pub(super) events: Arc<Events>,
+    pub(super) gate_counters: GateCounters,
     pub(super) begun: Begun,
 }
 
@@ -167,11 +199,12 @@ impl LiveTable {
         if !remaps.table.fill(&index, |block| lost.has(block)) {
             return Err(EINVAL);
         }
-        let (gate, drain) = Gate::new(index)?;
+        let free_slots = remaps.table.free_slots();
+        let (gate, drain) = Gate::new(index, parts.gate_counters);
         let state = metadata
             .as_ref()
             .map_or(MetadataState::None, |metadata| metadata.state());
-        let mover = Mover::new(block, drain, metadata)?;
+        let mover = Mover::new(&parts.main, &parts.spare, block, drain, metadata)?;
         let statistics = Statistics::new()?;
         Arc::pin_init(
             pin_init!(Self {
@@ -188,6 +221,13 @@ impl LiveTable {
                 read_only: parts.read_only,
                 number: parts.number,
                 entries: Atomic::new(entries),
+                free_slots: Atomic::new(free_slots),
+                pending: Atomic::new(0),
+                policy: Atomic::new(parts.policy.number()),
+                failing: Atomic::new(0),
+                main_wrote: Atomic::new(0),
+                told_health: Atomic::new(Health::Ok.number()),
+                events: parts.events,
                 metadata_state: Atomic::new(state.number()),
                 impatient: Atomic::new(0),
                 mover <- new_mutex!(mover, "dm_remap::mover"),
@@ -196,7 +236,9 @@ impl LiveTable {
                 held <- new_spinlock!(HeldBios::new(), "dm_remap::held"),
                 lost <- new_spinlock_irq!(lost, "dm_remap::lost"),
                 filled <- new_spinlock_irq!(HeldBios::new(), "dm_remap::filled"),
-                filling <- new_work!("dm_remap::filling"),
+                failed <- new_spinlock_irq!(HeldBios::new(), "dm_remap::failed"),
+                work <- new_work!("dm_remap::work"),
+                scrub <- Scrub::new(),
             }),
             GFP_KERNEL,
         )
@@ -236,6 +278,51 @@ impl LiveTable {
     /// Number of remapped blocks.
     pub(crate) fn remapped(&self) -> u64 {
         u64::from(self.entries.load(Relaxed))
+    }
+
+    /// Number of pending blocks.
+    pub(super) fn pending(&self) -> u64 {
+        u64::from(self.pending.load(Relaxed))
+    }
+
+    /// Shows what is remapped, free and pending now, to those who have not locked it.
+    pub(super) fn show_remaps(&self, remaps: &Remaps) {
+        self.entries.store(remaps.table.entries(), Relaxed);
+        self.free_slots.store(remaps.table.free_slots(), Relaxed);
+        self.pending.store(remaps.table.pending_blocks(), Relaxed);
+    }
+
+    /// How the table is. Does not wait but for the lost sectors.
+    pub(super) fn health(&self) -> Health {
+        Health::judge(&Signs {
+            read_only: self.read_only,
+            failing: self.failing.load(Relaxed) != 0,
+            slots: self.spare_blocks(),
+            free: u64::from(self.free_slots.load(Relaxed)),
+            lost: self.lost.lock().sectors(),
+            pending: self.pending(),
+        })
+    }
+
+    /// Tells whoever waits for it, where the health is another than it was. May sleep.
+    pub(super) fn note_health(&self) {
+        let health = self.health();
+        if self.told_health.xchg(health.number(), Relaxed) == health.number() {
+            return;
+        }
+        if log::admits(log::Level::State) {
+            pr_info!(
+                "{}: health is {}\n",
+                format_args!("{}", self.number),
+                health.word()
+            );
+        }
+        self.events.raise();
+    }
+
+    /// Tells whoever waits for it that something has happened. May sleep.
+    pub(super) fn raise_event(&self) {
+        self.events.raise();
     }
 
     /// Number of spare blocks, free or not.
@@ -286,11 +373,12 @@ impl LiveTable {
     ///
     /// May sleep. `ENOMEM` where there is no room for the histograms.
     pub(crate) fn set_timing(&self, on: bool) -> Result {
-        let mut mover = self.mover.lock();
+        // One at a time.
+        let _mover = self.mover.lock();
         // A resume may wait for the mover, and the memory for the resume.
         let _noio = NoIo::enter();
         self.statistics.prepare_timing(on)?;
-        self.gate.set_timed(&mut mover.drain, on);
+        self.gate.set_timed(on);
         Ok(())
     }
 
@@ -304,7 +392,7 @@ impl LiveTable {
     /// May sleep. `EEXIST` where it is there already, and the errors of a relocation.
     pub(crate) fn remap(&self, sector: u64) -> Result {
         let range = SectorRange::new(sector, 1).ok_or(EINVAL)?;
-        let (progress, ended) = self.remap_range(range);
+        let (progress, ended) = self.remap_range(range, Contents::Copied);
         ended?;
         if progress.moved == 0 {
             return Err(EEXIST);
@@ -328,6 +416,7 @@ impl LiveTable {
     /// Bios may flow and blocks may move from now on.
     pub(super) fn activate(&self) {
         self.mover.lock().state = State::Active;
+        let _ = self.told_health.xchg(self.health().number(), Relaxed);
     }
 
     /// No block moves any more when this returns, and no bio is held. Sleeps until the pass that
@@ -335,12 +424,14 @@ impl LiveTable {
     pub(super) fn suspend(&self) {
         self.impatient.fetch_add(1, Relaxed);
         self.mover.lock().state = State::Suspended;
+        self.scrub.settle();
         self.impatient.fetch_sub(1, Relaxed);
     }
 
     /// The devices are about to be closed.
     pub(super) fn retire(&self) {
         self.mover.lock().state = State::Gone;
+        self.scrub.stop();
     }
 }
 

@@ -78,6 +78,24 @@ impl LostBlocks {
         self.sectors
     }
 
+    /// Marks in `new` which of the `len` sectors of `block` from `first` on are lost.
+    pub(super) fn mark_in(&self, block: u64, (first, len): (u32, u32), new: &mut NewLost) {
+        if let Some(lost) = self.blocks.get(&block) {
+            for sector in first..first.saturating_add(len) {
+                if lost.any_in(sector, 1) {
+                    new.sectors.mark(sector, 1);
+                }
+            }
+        }
+    }
+
+    /// Takes out what is lost of `block`; the caller drops it without the lock.
+    pub(super) fn take(&mut self, block: u64) -> Option<KBox<LostSectors>> {
+        let taken = self.blocks.remove(&block)?;
+        self.sectors = self.sectors.saturating_sub(u64::from(taken.count()));
+        Some(taken)
+    }
+
     /// Remembers the lost sectors of `block`, of which none was lost.
     pub(super) fn insert(&mut self, block: u64, new: NewLost) {
         self.sectors = self.sectors.saturating_add(u64::from(new.sectors.count()));

@@ -5,6 +5,7 @@
 //! A bio that touches no remapped block costs an entry of the gate, one word of the filter and a
 //! redirection; on its way back, an exit. Everything else is in functions of its own, out of line.
 
+use kernel::sync::atomic::Relaxed;
 use remap_core::index::Route;
 
 use super::{
@@ -18,20 +19,19 @@ use super::{
 use crate::linux::{
     block_device::BlockDevice,
     device_mapper::{
-        BioTag,
         BlockStatus,
         EndedBio,
         Ending,
         HeldBio,
+        Journey,
         MapBio,
         Mapping,
-        TargetBio,
-        TargetRef, //
+        OpenBio,
+        TargetBio, //
     },
     gate::{
         Direction,
-        Inside,
-        Ticket, //
+        Inside, //
     },
     stopwatch::Stopwatch, //
 };
@@ -41,6 +41,8 @@ use crate::linux::{
 pub(crate) struct Note {
     /// Nanoseconds that `map` took, while a test measures and the submitter kept its CPU.
     mapped_in: Option<u32>,
+    /// Whether somebody wants to know how it ends.
+    watched: bool,
     /// Lost sectors that it gives contents again.
     pub(super) fills: Option<LostPart>,
 }
@@ -51,15 +53,6 @@ pub(super) struct LostPart {
     pub(super) block: u64,
     pub(super) first: u32,
     pub(super) len: u32,
-}
-
-/// The tag of a bio that goes to main, or to the spare, which its mark says.
-#[inline(always)]
-fn tag(ticket: Ticket, spare: bool) -> BioTag {
-    BioTag {
-        ticket: Some(ticket),
-        mark: spare,
-    }
 }
 
 /// Where a bio goes that lies within one run of blocks.
@@ -76,39 +69,46 @@ enum Way {
     Held,
 }
 
-/// The note of a bio, where it needs one.
-fn note(start: Option<Stopwatch>, fills: Option<LostPart>) -> Option<Note> {
-    (start.is_some() || fills.is_some()).then(|| Note {
-        mapped_in: start.and_then(|start| start.read()),
-        fills,
-    })
+/// What the gate wants to know of a bio.
+struct Attention {
+    start: Option<Stopwatch>,
+    watched: bool,
+}
+
+impl Attention {
+    const NONE: Self = Self {
+        start: None,
+        watched: false,
+    };
+
+    /// The note of a bio, where it needs one.
+    fn note(&self, fills: Option<LostPart>) -> Option<Note> {
+        (self.start.is_some() || self.watched || fills.is_some()).then(|| Note {
+            mapped_in: self.start.as_ref().and_then(|start| start.read()),
+            watched: self.watched,
+            fills,
+        })
+    }
 }
 
 /// A bio that was sent out comes back.
 #[inline(always)]
-pub(super) fn end_io(
-    target: TargetRef<'_, RemapTarget>,
-    bio: EndedBio<'_, RemapTarget>,
-    status: BlockStatus,
-) -> Ending {
-    if !status.is_ok() || bio.has_note() {
-        return end_io_slowly(target, bio, status);
+pub(super) fn end_io(bio: EndedBio<'_, RemapTarget>, status: BlockStatus) -> Ending {
+    if !status.is_ok() {
+        return end_io_slowly(bio, status);
     }
-    if let Some(ticket) = bio.tag().ticket {
-        ticket.leave();
+    match bio.pass() {
+        Ok(ending) => ending,
+        Err(bio) => end_io_slowly(bio, status),
     }
-    Ending::DONE
 }
 
 #[cold]
 #[inline(never)]
-fn end_io_slowly(
-    target: TargetRef<'_, RemapTarget>,
-    bio: EndedBio<'_, RemapTarget>,
-    status: BlockStatus,
-) -> Ending {
-    match target.table.get() {
-        Some(table) => table.end_io_slowly(&target, bio, status),
+fn end_io_slowly(bio: EndedBio<'_, RemapTarget>, status: BlockStatus) -> Ending {
+    let (bio, journey) = bio.open();
+    match bio.target().table.get() {
+        Some(table) => table.end_io_slowly(bio, journey, status),
         // A bio that was refused before there was a table: it has not been anywhere.
         None => Ending::DONE,
     }
@@ -123,36 +123,40 @@ impl LiveTable {
             return self.map_flush(bio);
         }
         let inside = self.gate.enter(bio.direction());
-        if inside.timed() {
-            return self.map_timed(bio, inside);
+        if inside.attends() {
+            return self.map_attended(bio, inside);
         }
         let sector = bio.sector().wrapping_sub(self.begin);
         let last = sector.wrapping_add(u64::from(sectors)).wrapping_sub(1);
         if inside.all_on_main(self.block.block_of(sector), self.block.block_of(last)) {
             let to = self.main_start.wrapping_add(sector);
-            return bio.redirect(&self.main, to, tag(inside.stay(), false), None);
+            return bio.redirect(&self.main, to, inside, false);
         }
         self.map_slowly(bio, inside)
     }
 
-    /// The same while a test measures what we add to a bio.
+    /// The same while a test measures what we add to a bio, or somebody wants to see how one ends.
     #[cold]
     #[inline(never)]
-    fn map_timed(&self, bio: MapBio<'_, RemapTarget>, inside: Inside<'_, ReaderIndex>) -> Mapping {
-        let start = Stopwatch::start();
+    fn map_attended(
+        &self,
+        bio: MapBio<'_, RemapTarget>,
+        inside: Inside<'_, ReaderIndex>,
+    ) -> Mapping {
+        let attention = Attention {
+            start: inside.timed().then(Stopwatch::start),
+            watched: inside.watched(),
+        };
         let sector = bio.sector().wrapping_sub(self.begin);
         let last = sector
             .wrapping_add(u64::from(bio.sectors()))
             .wrapping_sub(1);
         if inside.all_on_main(self.block.block_of(sector), self.block.block_of(last)) {
             let to = self.main_start.wrapping_add(sector);
-            let note = Note {
-                mapped_in: start.read(),
-                fills: None,
-            };
-            return bio.redirect(&self.main, to, tag(inside.stay(), false), Some(note));
+            let note = attention.note(None);
+            return bio.redirect_noted(&self.main, to, Some(inside.stay()), false, note);
         }
-        self.map_parts(bio, inside, Some(start))
+        self.map_parts(bio, inside, attention)
     }
 
     /// An empty flush: one copy for each device. It makes durable what has completed, wherever
@@ -162,15 +166,7 @@ impl LiveTable {
     fn map_flush(&self, bio: MapBio<'_, RemapTarget>) -> Mapping {
         let spare = bio.flush_number() != 0;
         let device = self.device(spare);
-        bio.redirect(
-            device,
-            0,
-            BioTag {
-                ticket: None,
-                mark: spare,
-            },
-            None,
-        )
+        bio.redirect_noted(device, 0, None, spare, None)
     }
 
     /// A bio for which the filter is not enough.
@@ -188,10 +184,10 @@ impl LiveTable {
                 self.statistics.count(Count::remapped(bio.direction()));
                 let offset = u64::from(self.block.offset_of(sector));
                 let to = self.slot_sector(slot).wrapping_add(offset);
-                return bio.redirect(&self.spare, to, tag(inside.stay(), true), None);
+                return bio.redirect(&self.spare, to, inside, true);
             }
         }
-        self.map_parts(bio, inside, None)
+        self.map_parts(bio, inside, Attention::NONE)
     }
 
     /// A bio of which perhaps only a part goes one way.
@@ -200,7 +196,7 @@ impl LiveTable {
         &self,
         mut bio: MapBio<'_, RemapTarget>,
         inside: Inside<'_, ReaderIndex>,
-        start: Option<Stopwatch>,
+        attention: Attention,
     ) -> Mapping {
         loop {
             let sector = bio.sector().wrapping_sub(self.begin);
@@ -211,6 +207,13 @@ impl LiveTable {
             let (route, blocks) = inside.run(first, self.block.block_of(last));
             let run_end = self.block.first_sector(first.saturating_add(blocks));
             bio.accept(u32::try_from(run_end.saturating_sub(sector)).unwrap_or(u32::MAX));
+            if route == Route::Pending && bio.fills_sectors() && self.relocates() {
+                self.statistics.count(Count::SlowElsewhere);
+                let target = bio.target();
+                let (bio, mapping) = bio.hold();
+                self.divert(target, bio);
+                return mapping;
+            }
             match self.way(route, &bio, sector) {
                 Way::Held => {
                     let mut held = self.held.lock();
@@ -233,8 +236,8 @@ impl LiveTable {
                     fills,
                 } => {
                     self.count_way(bio.direction(), spare);
-                    let tag = tag(inside.stay(), spare);
-                    return bio.redirect(self.device(spare), sector, tag, note(start, fills));
+                    let (ticket, note) = (Some(inside.stay()), attention.note(fills));
+                    return bio.redirect_noted(self.device(spare), sector, ticket, spare, note);
                 }
             }
         }
@@ -257,8 +260,8 @@ impl LiveTable {
                 }
                 Way::Nowhere => {
                     self.statistics.count(Count::SlowElsewhere);
-                    // Dropped, it ends with an error, which end_io() counts.
-                    return;
+                    self.statistics.count(Count::error(bio.direction()));
+                    return bio.end_with(BlockStatus::IO_ERROR);
                 }
                 Way::To {
                     spare,
@@ -266,8 +269,8 @@ impl LiveTable {
                     fills,
                 } => {
                     self.count_way(bio.direction(), spare);
-                    let tag = tag(inside.stay(), spare);
-                    return bio.submit(self.device(spare), sector, tag, note(None, fills));
+                    let (ticket, note) = (inside.stay(), Attention::NONE.note(fills));
+                    return bio.submit(self.device(spare), sector, ticket, spare, note);
                 }
             }
         }
@@ -292,7 +295,7 @@ impl LiveTable {
     fn way(&self, route: Route, bio: &TargetBio<RemapTarget>, sector: u64) -> Way {
         let (slot, lost) = match route {
             Route::Held => return Way::Held,
-            Route::Main => {
+            Route::Main | Route::Pending => {
                 return Way::To {
                     spare: false,
                     sector: self.main_start.wrapping_add(sector),
@@ -329,29 +332,30 @@ impl LiveTable {
 
     fn end_io_slowly(
         &self,
-        target: &RemapTarget,
-        bio: EndedBio<'_, RemapTarget>,
+        bio: OpenBio<'_, RemapTarget>,
+        journey: Journey<Note>,
         status: BlockStatus,
     ) -> Ending {
         let start = Stopwatch::start();
-        let direction = bio.direction();
-        let moves_data = bio.moves_data();
-        let note = bio.note();
-        let fills = note.and_then(|note| note.fills).filter(|_| status.is_ok());
-        let (tag, ending) = match fills {
-            Some(part) => self.fill(target, part, bio),
-            None => (bio.tag(), Ending::DONE),
-        };
-        if status.is_device_error(moves_data) {
-            self.statistics.count(match tag.mark {
-                true => Count::SpareError,
-                false => Count::error(direction),
-            });
+        let fills = journey.note.and_then(|note| note.fills);
+        let watched = journey.note.is_some_and(|note| note.watched);
+        let mapped_in = journey.note.and_then(|note| note.mapped_in);
+        // A bio that was held and then ended has not been anywhere since.
+        let been_out = journey.ticket.is_some() || journey.start.sectors() == 0;
+        let writes_main = !journey.mark && bio.direction() == Direction::Write && bio.moves_data();
+        if watched && writes_main && status.is_ok() {
+            self.main_wrote.store(1, Relaxed);
+            self.gate.set_watched(false);
         }
-        if let Some(ticket) = tag.ticket {
+        let ending = match fills {
+            _ if !been_out => Ending::DONE,
+            _ if !status.is_ok() => self.failed(bio, &journey, status),
+            Some(part) => self.fill(part, bio, &journey),
+            None => Ending::DONE,
+        };
+        if let Some(ticket) = journey.ticket {
             ticket.leave();
         }
-        let mapped_in = note.and_then(|note| note.mapped_in);
         if let (Some(mapped_in), Some(ended_in)) = (mapped_in, start.read()) {
             self.statistics
                 .add_latency(u64::from(mapped_in).saturating_add(u64::from(ended_in)));

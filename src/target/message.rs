@@ -10,7 +10,8 @@ use kernel::{
     str::{
         BStr,
         CStr, //
-    }, //
+    },
+    sync::Arc, //
 };
 use remap_core::{
     geometry::SectorRange,
@@ -20,7 +21,11 @@ use remap_core::{
 
 use super::{
     live::LiveTable,
-    relocation::Progress, //
+    relocation::{
+        Contents,
+        Progress, //
+    },
+    scrub, //
 };
 use crate::linux::text::Text;
 
@@ -30,7 +35,11 @@ const LIST_LINE: usize = 64;
 /// Carries out a message. `true` where there is a reply. May sleep.
 ///
 /// An error has left one line in the log that names the argument and the reason.
-pub(super) fn carry_out(table: &LiveTable, words: &[&CStr], reply: &mut Text<'_>) -> Result<bool> {
+pub(super) fn carry_out(
+    table: &Arc<LiveTable>,
+    words: &[&CStr],
+    reply: &mut Text<'_>,
+) -> Result<bool> {
     let mut bytes: KVec<&[u8]> = KVec::with_capacity(words.len(), GFP_KERNEL)?;
     for word in words {
         bytes.push(word.to_bytes(), GFP_KERNEL)?;
@@ -47,10 +56,24 @@ pub(super) fn carry_out(table: &LiveTable, words: &[&CStr], reply: &mut Text<'_>
     })?;
     let written = match message {
         Message::Ping => write!(reply, "pong"),
-        Message::Remap(range) => return remap(table, range, reply),
+        Message::Remap(range) => return remap(table, range, Contents::Copied, reply),
+        Message::Bad(range) => return remap(table, range, Contents::GivenUp, reply),
         Message::Unremap(range) => return unremap(table, range, reply),
         Message::Verify(sector) => verify(table, sector, reply),
         Message::List { from, max } => list(table, from, max, reply),
+        Message::Pending { from, max } => pending(table, from, max, reply),
+        Message::Retry => return retry(table, reply),
+        Message::Policy(policy) => {
+            table.set_policy(policy);
+            table.note_health();
+            return Ok(false);
+        }
+        Message::StartScrub { megabytes } => return start_scrub(table, megabytes),
+        Message::StopScrub => {
+            table.scrub.stop();
+            return Ok(false);
+        }
+        Message::ScrubStatus => table.scrub.print(table.sectors, reply),
         Message::Clear => return clear(table, reply),
         Message::Save => return save(table, reply),
         Message::Stats => stats(table, reply),
@@ -69,7 +92,7 @@ fn replied(written: core::fmt::Result) -> Result<bool> {
 }
 
 /// What an error means, in words for a log line.
-fn reason(error: Error) -> &'static str {
+pub(super) fn reason(error: Error) -> &'static str {
     match error {
         _ if error == ENOSPC => "no spare block left",
         _ if error == EROFS => "the table is loaded read-only",
@@ -119,9 +142,15 @@ fn write_place(
     )
 }
 
-fn remap(table: &LiveTable, range: SectorRange, reply: &mut Text<'_>) -> Result<bool> {
-    let (progress, ended) = table.remap_range(range);
-    ended.map_err(|error| stopped(table, "remap", &progress, error))?;
+fn remap(
+    table: &LiveTable,
+    range: SectorRange,
+    contents: Contents,
+    reply: &mut Text<'_>,
+) -> Result<bool> {
+    let (progress, ended) = table.remap_range(range, contents);
+    table.note_health();
+    ended.map_err(|error| stopped(table, contents.command(), &progress, error))?;
     if !is_one_block(table, range) {
         return replied(write!(
             reply,
@@ -132,8 +161,9 @@ fn remap(table: &LiveTable, range: SectorRange, reply: &mut Text<'_>) -> Result<
     let block = table.block.block_of(range.start());
     if progress.moved == 0 {
         pr_err!(
-            "{}: remap of sector {}: its block is remapped already\n",
+            "{}: {} of sector {}: its block is remapped already\n",
             format_args!("{}", table.number),
+            contents.command(),
             table.begin.wrapping_add(range.start())
         );
         return Err(EEXIST);
@@ -148,6 +178,7 @@ fn remap(table: &LiveTable, range: SectorRange, reply: &mut Text<'_>) -> Result<
 
 fn unremap(table: &LiveTable, range: SectorRange, reply: &mut Text<'_>) -> Result<bool> {
     let (progress, ended) = table.unremap_range(range);
+    table.note_health();
     ended.map_err(|error| stopped(table, "unremap", &progress, error))?;
     if progress.moved == 0 && is_one_block(table, range) {
         pr_err!(
@@ -163,6 +194,7 @@ fn unremap(table: &LiveTable, range: SectorRange, reply: &mut Text<'_>) -> Resul
 fn clear(table: &LiveTable, reply: &mut Text<'_>) -> Result<bool> {
     let all = SectorRange::new(0, table.sectors).ok_or(EINVAL)?;
     let (progress, ended) = table.unremap_range(all);
+    table.note_health();
     ended.map_err(|error| stopped(table, "clear", &progress, error))?;
     replied(write!(reply, "cleared {}", progress.moved))
 }
@@ -211,6 +243,55 @@ fn list(table: &LiveTable, from: u64, max: u64, reply: &mut Text<'_>) -> core::f
         next = remaps.table.at_or_after(block.saturating_add(1));
     }
     write!(reply, "end")
+}
+
+fn pending(table: &LiveTable, from: u64, max: u64, reply: &mut Text<'_>) -> core::fmt::Result {
+    let remaps = table.remaps.lock();
+    let mut next = remaps.table.pending_at_or_after(table.block.block_of(from));
+    let mut listed: u64 = 0;
+    while let Some(block) = next {
+        let sector = table.shown_sector(block);
+        if listed >= max || reply.remaining() < 2 * LIST_LINE {
+            return write!(reply, "more {sector}");
+        }
+        writeln!(reply, "{sector}")?;
+        listed = listed.saturating_add(1);
+        next = remaps.table.pending_at_or_after(block.saturating_add(1));
+    }
+    write!(reply, "end")
+}
+
+fn retry(table: &LiveTable, reply: &mut Text<'_>) -> Result<bool> {
+    let (cleared, ended) = table.retry_pending();
+    table.note_health();
+    ended.inspect_err(|error| {
+        pr_err!(
+            "{}: retry stopped: {}; {} blocks are pending no more\n",
+            format_args!("{}", table.number),
+            reason(*error),
+            cleared
+        );
+    })?;
+    replied(write!(
+        reply,
+        "cleared {cleared} pending {}",
+        table.pending()
+    ))
+}
+
+fn start_scrub(table: &Arc<LiveTable>, megabytes: Option<u64>) -> Result<bool> {
+    scrub::start(table, megabytes).inspect_err(|error| {
+        let reason = match *error {
+            error if error == EBUSY => "one runs already",
+            error => reason(error),
+        };
+        pr_err!(
+            "{}: scrub refused: {}\n",
+            format_args!("{}", table.number),
+            reason
+        );
+    })?;
+    Ok(false)
 }
 
 fn stats(table: &LiveTable, reply: &mut Text<'_>) -> core::fmt::Result {

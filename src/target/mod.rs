@@ -8,25 +8,30 @@
 //! * [`remaps`] its content as the writer sees it, [`lost`] the sectors without contents,
 //! * [`metadata`] is what survives the table,
 //! * [`relocation`] moves blocks while I/O goes on, [`fill`] gives lost sectors contents again,
+//! * [`errors`] says what a failed bio means, [`pending`] remembers where, [`scrub`] looks for more,
 //! * [`message`] and [`status`] talk to `dmsetup`,
 //! * [`statistics`] counts and times, [`areas`] keeps spare areas apart.
 
 mod areas;
+mod errors;
 mod fill;
 pub(crate) mod live;
 mod lost;
 mod map;
 mod message;
 mod metadata;
+mod pending;
 mod relocation;
 mod remaps;
+mod scrub;
 mod setup;
 mod statistics;
 mod status;
 
 use kernel::{
     prelude::*,
-    str::CStr, //
+    str::CStr,
+    sync::Arc, //
 };
 use remap_core::geometry::SectorRange;
 
@@ -37,12 +42,13 @@ use crate::linux::{
         Device,
         EndedBio,
         Ending,
+        Events,
         MapBio,
         Mapping,
         Setup,
-        Target,
-        TargetRef, //
+        Target, //
     },
+    gate::GateCounters,
     once_arc::OnceArc,
     text::Text,
     work_queue::WorkQueue, //
@@ -56,6 +62,9 @@ pub(crate) struct RemapTarget {
     table: OnceArc<LiveTable>,
     /// For what cannot be done where bios end.
     queue: WorkQueue,
+    /// Who waits for something to happen.
+    events: Arc<Events>,
+    gate_counters: GateCounters,
     /// The spare area is ours alone until this goes.
     _area: areas::Claim,
     main: Device,
@@ -74,7 +83,7 @@ impl Target for RemapTarget {
     const VERSION: [u32; 3] = [1, 0, 0];
     type Note = map::Note;
 
-    fn construct(setup: &mut Setup<'_>, arguments: &[&CStr]) -> Result<KBox<Self>> {
+    fn construct(setup: &mut Setup<'_>, arguments: &[&CStr]) -> Result<Self> {
         setup::construct(setup, arguments)
     }
 
@@ -87,8 +96,8 @@ impl Target for RemapTarget {
     }
 
     #[inline(always)]
-    fn end_io(target: TargetRef<'_, Self>, bio: EndedBio<'_, Self>, status: BlockStatus) -> Ending {
-        map::end_io(target, bio, status)
+    fn end_io(bio: EndedBio<'_, Self>, status: BlockStatus) -> Ending {
+        map::end_io(bio, status)
     }
 
     fn presuspend(&self) {
@@ -126,13 +135,13 @@ impl Target for RemapTarget {
     }
 
     fn message(&self, words: &[&CStr], reply: &mut Text<'_>) -> Result<bool> {
-        let table = self.table.get().ok_or(EAGAIN).inspect_err(|_| {
+        let table = self.table.share().ok_or(EAGAIN).inspect_err(|_| {
             pr_err!(
                 "{}: message refused: the table was never resumed\n",
                 format_args!("{}", self.line.number)
             );
         })?;
-        message::carry_out(table, words, reply)
+        message::carry_out(&table, words, reply)
     }
 
     fn data_ranges(&self, visit: &mut dyn FnMut(&Device, SectorRange) -> i32) -> i32 {

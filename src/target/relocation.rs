@@ -25,24 +25,25 @@
 //!
 //! A pass runs without allocations that wait for I/O: the bios that it holds may be what writes
 //! memory out.
+//!
+//! A block moves because somebody wants it to (here), or because a write to it has failed
+//! ([`rescue`]).
 
+mod copy;
+mod mover;
 mod moves;
 mod record;
+mod rescue;
 
 use core::ops::Range;
 
 use kernel::{
-    error::code::{
-        EILSEQ,
-        ENODATA, //
-    },
     prelude::*,
     sync::atomic::Relaxed,
     time::Delta, //
 };
 use remap_core::{
     geometry::{
-        BlockSize,
         SectorRange,
         MAX_BLOCK_SECTORS, //
     },
@@ -50,26 +51,19 @@ use remap_core::{
 };
 
 use super::{
-    live::{
-        LiveTable,
-        ReaderIndex, //
-    },
-    lost::NewLost,
-    metadata::Metadata,
+    live::LiveTable,
     remaps::{
         Node,
         Remaps, //
-    },
-    statistics::Count, //
+    }, //
 };
 use crate::linux::{
-    dm_io::{
-        IoBuffer,
-        IoClient, //
-    },
-    gate::Drain,
     log,
     noio::NoIo, //
+};
+pub(super) use mover::{
+    Mover,
+    State, //
 };
 use moves::{
     Fate,
@@ -88,61 +82,6 @@ pub(super) const MAX_BATCH: usize = 256;
 /// Sectors of the buffer: the largest block, or a batch of smaller ones.
 const BUFFER_SECTORS: u32 = MAX_BLOCK_SECTORS;
 
-/// What a table is fit for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    /// Never resumed so far.
-    Loaded,
-    /// In use.
-    Active,
-    /// Nobody may touch the devices.
-    Suspended,
-    /// The devices are closed.
-    Gone,
-}
-
-impl State {
-    /// Whether the devices may be used.
-    fn admits(self) -> Result {
-        match self {
-            State::Active => Ok(()),
-            State::Loaded | State::Suspended => Err(EAGAIN),
-            State::Gone => Err(ENODEV),
-        }
-    }
-}
-
-/// What a relocation needs; there is one for each table, so one pass at a time.
-pub(super) struct Mover {
-    pub(super) state: State,
-    pub(super) drain: Drain<ReaderIndex>,
-    io: IoClient,
-    buffer: IoBuffer,
-    /// Most blocks that the buffer has room for.
-    batch: usize,
-    /// What a table that is not volatile keeps.
-    pub(super) metadata: Option<Metadata>,
-}
-
-impl Mover {
-    /// The mover of a new table. May sleep.
-    pub(super) fn new(
-        block: BlockSize,
-        drain: Drain<ReaderIndex>,
-        metadata: Option<Metadata>,
-    ) -> Result<Self> {
-        let batch = (BUFFER_SECTORS >> block.shift()) as usize;
-        Ok(Self {
-            state: State::Loaded,
-            drain,
-            io: IoClient::new()?,
-            buffer: IoBuffer::new(BUFFER_SECTORS as usize)?,
-            batch: batch.clamp(1, MAX_BATCH),
-            metadata,
-        })
-    }
-}
-
 /// How far a range has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Progress {
@@ -154,6 +93,33 @@ pub(super) struct Progress {
     pub(super) next: u64,
 }
 
+/// What becomes of the contents of blocks that move to the spare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contents {
+    /// They move along, as far as they can be read.
+    Copied,
+    /// They are given up: all of them are lost.
+    GivenUp,
+}
+
+impl Contents {
+    /// The message that wants it so.
+    pub(super) const fn command(self) -> &'static str {
+        match self {
+            Contents::Copied => "remap",
+            Contents::GivenUp => "bad",
+        }
+    }
+}
+
+/// What a refusal means for whoever wants a block to move.
+fn error_of(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::NoSpare => ENOSPC,
+        _ => ENOMEM,
+    }
+}
+
 impl LiveTable {
     /// Moves every block that `range` touches to the spare. Tells how far it came, and why not
     /// further.
@@ -161,9 +127,13 @@ impl LiveTable {
     /// May sleep. `ENOSPC` no slot left, `EROFS` read-only, `EIO` the devices refused, `EAGAIN`
     /// suspended, `ENODEV` gone, `EINTR` a signal came, `ETIMEDOUT` bios in flight did not end,
     /// `ENOMEM`.
-    pub(super) fn remap_range(&self, range: SectorRange) -> (Progress, Result) {
+    pub(super) fn remap_range(
+        &self,
+        range: SectorRange,
+        contents: Contents,
+    ) -> (Progress, Result) {
         self.in_passes(range, |mover, blocks, progress| {
-            self.remap_pass(mover, blocks, progress)
+            self.remap_pass(mover, blocks, contents, progress)
         })
     }
 
@@ -198,7 +168,7 @@ impl LiveTable {
     }
 
     /// Whether nobody wants a range to end here.
-    fn may_go_on(&self) -> Result {
+    pub(super) fn may_go_on(&self) -> Result {
         if kernel::current!().signal_pending() {
             Err(EINTR)
         } else if self.impatient.load(Relaxed) != 0 {
@@ -226,11 +196,18 @@ impl LiveTable {
         self.gate.settle(&mut mover.drain, PATIENCE)?;
         let first = progress.next;
         let ended = pass(&mut mover, first..end, progress);
+        self.refill(&mut mover);
         self.show_metadata_state(&mover);
         ended
     }
 
-    fn remap_pass(&self, mover: &mut Mover, blocks: Range<u64>, progress: &mut Progress) -> Result {
+    fn remap_pass(
+        &self,
+        mover: &mut Mover,
+        blocks: Range<u64>,
+        contents: Contents,
+        progress: &mut Progress,
+    ) -> Result {
         let end = blocks
             .end
             .min(blocks.start.saturating_add(mover.batch as u64));
@@ -239,13 +216,15 @@ impl LiveTable {
         if moves.is_empty() {
             return reserved;
         }
-        let copied = self
-            .gate
-            .drain(&mut mover.drain, PATIENCE)
-            .and_then(|()| self.copy_out(mover, &mut moves));
+        let drained = self.gate.drain(&mut mover.drain, PATIENCE);
+        let copied = drained.and_then(|()| match contents {
+            Contents::Copied => self.copy_out(mover, &mut moves),
+            Contents::GivenUp => self.lose(mover, &mut moves),
+        });
         let recorded = self.record(mover, &mut moves, Toward::Spare);
         let left = self.finish_remap(mover, moves, progress);
         self.release_held();
+        self.record_bad(mover);
         left.end_pass(copied.and(recorded), progress)?;
         if left.put_off.is_some() {
             return Ok(());
@@ -283,16 +262,6 @@ impl LiveTable {
         }
     }
 
-    /// Part of main that belongs to `count` blocks of the target from `first` on.
-    fn main_range(&self, first: u64, count: u64) -> Result<SectorRange> {
-        let start = self.block.first_sector(first);
-        let len = self
-            .block
-            .first_sector(count)
-            .min(self.sectors.saturating_sub(start));
-        SectorRange::new(self.main_start.saturating_add(start), len).ok_or(EINVAL)
-    }
-
     /// Step 1 outward. Takes the next run of blocks that are not remapped; those before it are
     /// passed over. What was reserved before an error is in `moves`, and is to be moved.
     fn reserve(
@@ -310,15 +279,19 @@ impl LiveTable {
         let mut remaps = self.remaps.lock();
         self.make_room(&mut remaps, mover, room)?;
         let index = self.gate.current(&mover.drain);
+        // One is left for when one of them turns out bad.
+        let most = remaps.table.free_slots().saturating_sub(1).max(1) as usize;
         for block in blocks {
+            if moves.len() == most {
+                break;
+            }
             match remaps.table.begin_remap(index, block) {
                 Ok(slot) => moves.push(Move::new(block, slot, nodes.pop()), GFP_KERNEL)?,
                 Err(Refusal::Remapped) if moves.is_empty() => {
                     progress.already = progress.already.saturating_add(1);
                 }
                 Err(Refusal::Remapped) => break,
-                Err(Refusal::NoSpare) => return Err(ENOSPC),
-                Err(_) => return Err(ENOMEM),
+                Err(refusal) => return Err(error_of(refusal)),
             }
             progress.next = block.saturating_add(1);
         }
@@ -326,7 +299,12 @@ impl LiveTable {
     }
 
     /// Replaces the readers' index where it has no room for `more` entries, or is worn.
-    fn make_room(&self, remaps: &mut Remaps, mover: &mut Mover, more: usize) -> Result {
+    pub(super) fn make_room(
+        &self,
+        remaps: &mut Remaps,
+        mover: &mut Mover,
+        more: usize,
+    ) -> Result {
         let index = self.gate.current(&mover.drain);
         let full = !remaps.table.has_room(index, more);
         if !full && !remaps.table.is_worn(index) {
@@ -351,156 +329,65 @@ impl LiveTable {
         Ok(())
     }
 
-    /// Step 3 outward. A damaged block is the last one that is tried: what comes behind it should
-    /// not wait while the device struggles.
-    fn copy_out(&self, mover: &mut Mover, moves: &mut [Move]) -> Result {
-        let Mover { io, buffer, .. } = mover;
-        let mut copied = match self.read_main(io, buffer, moves) {
-            Ok(read) => match moves.get_mut(..read) {
-                Some(read) => self.write_slots(io, buffer, read),
-                None => Err(EINVAL),
-            },
-            Err(error) => Err(error),
-        };
-        if copied.is_err() {
-            if let Some(first) = moves.iter_mut().find(|moved| moved.fate != Fate::Copied) {
-                first.fate = Fate::Failed;
-            }
-        }
-        if mover.metadata.is_some() {
-            // What is recorded makes durable what was written before.
-            return copied;
-        }
-        // What was acknowledged after a flush of main has to stay durable.
-        if let Err(unflushed) = self.spare.flush() {
-            self.statistics.count(Count::SpareError);
-            for moved in moves.iter_mut() {
-                moved.fate = Fate::Failed;
-            }
-            copied = Err(unflushed);
-        }
-        copied
-    }
-
-    /// Reads blocks from main into the buffer: all of them at once, or where that fails one by
-    /// one up to a damaged one. Tells how many it has read, at least one.
-    fn read_main(&self, io: &IoClient, buffer: &mut IoBuffer, moves: &mut [Move]) -> Result<usize> {
-        let Some(first) = moves.first().map(|moved| moved.block) else {
-            return Ok(0);
-        };
-        let whole = self.main_range(first, moves.len() as u64)?;
-        // Of a last block that is cut short, the slot has the rest, too.
-        let end = moves.len() << self.block.shift();
-        let read = usize::try_from(whole.len())?;
-        buffer.zero(read, end.saturating_sub(read));
-        if io.read(&self.main, whole, buffer, 0).is_ok() {
-            return Ok(moves.len());
-        }
-        for (n, moved) in moves.iter_mut().enumerate() {
-            let at = n << self.block.shift();
-            let block = self.main_range(moved.block, 1)?;
-            if io.read(&self.main, block, buffer, at).is_ok() {
-                continue;
-            }
-            return match self.salvage(block, buffer, at) {
-                Ok(lost) => {
-                    moved.lost = lost;
-                    Ok(n.saturating_add(1))
-                }
-                // The next pass begins with this block, and meets its error first.
-                Err(_) if n > 0 => Ok(n),
-                Err(error) => Err(error),
-            };
-        }
-        Ok(moves.len())
-    }
-
-    /// Reads what can be read of a block, one logical block at a time. The rest is lost, which is
-    /// for the medium to say: where the way to it is broken, the error is returned.
-    fn salvage(
-        &self,
-        block: SectorRange,
-        buffer: &mut IoBuffer,
-        at: usize,
-    ) -> Result<Option<NewLost>> {
-        let step = self.main.logical_block_sectors().max(1);
-        let mut part = KVec::zeroed((step as usize) << 9, GFP_KERNEL)?;
-        let mut lost = NewLost::new()?;
-        let mut offset = 0;
-        while u64::from(offset) < block.len() {
-            self.may_go_on()?;
-            let to = at.saturating_add(offset as usize);
-            let sector = block.start().saturating_add(u64::from(offset));
-            match self.main.read(sector, &mut part) {
-                Ok(()) => buffer.put(to, &part),
-                // A device that is gone says EIO as well.
-                Err(_) if self.main.is_gone() => return Err(ENODEV),
-                Err(error) if error == ENODATA || error == EILSEQ || error == EIO => {
-                    self.statistics.count(Count::ReadError);
-                    buffer.zero(to, step as usize);
-                    lost.sectors.mark(offset, step);
-                }
-                Err(error) => return Err(error),
-            }
-            offset = offset.saturating_add(step);
-        }
-        Ok((lost.sectors.count() > 0).then_some(lost))
-    }
-
-    /// Writes blocks from the buffer to their slots, neighbouring slots together.
-    fn write_slots(&self, io: &IoClient, buffer: &mut IoBuffer, moves: &mut [Move]) -> Result {
-        let mut at = 0;
-        for slots in moves.chunk_by_mut(|a, b| a.slot.wrapping_add(1) == b.slot) {
-            let sectors = slots.len() << self.block.shift();
-            let Some(first) = slots.first() else { continue };
-            let to =
-                SectorRange::new(self.slot_sector(first.slot), sectors as u64).ok_or(EINVAL)?;
-            io.write(&self.spare, to, buffer, at)
-                .inspect_err(|_| self.statistics.count(Count::SpareError))?;
-            for moved in slots.iter_mut() {
-                moved.fate = Fate::Copied;
-            }
-            at = at.saturating_add(sectors);
-        }
-        Ok(())
-    }
-
     /// Step 5 outward.
-    fn finish_remap(&self, mover: &Mover, moves: KVec<Move>, progress: &mut Progress) -> Left {
+    fn finish_remap(&self, mover: &mut Mover, moves: KVec<Move>, progress: &mut Progress) -> Left {
         let mut left = Left::default();
-        let index = self.gate.current(&mover.drain);
         let mut remaps = self.remaps.lock();
         for moved in moves {
-            let Move {
-                block,
-                slot,
-                node,
-                lost,
-                fate,
-            } = moved;
-            left.note(block, fate);
-            let in_slot = fate == Fate::Copied || fate == Fate::Unsaved;
-            let Some(node) = node.filter(|_| in_slot) else {
-                remaps.table.cancel_remap(index, block, slot);
-                continue;
-            };
-            let look = lost.is_some() || fate == Fate::Unsaved;
-            if let Some(lost) = lost {
-                self.lost.lock().insert(block, lost);
+            left.note(moved.block, moved.fate);
+            if moved.fate == Fate::Copied {
+                progress.moved = progress.moved.saturating_add(1);
+                self.statistics.manual_remaps.add(1, Relaxed);
+                self.log_move(moved.block, moved.slot, "moved to");
             }
-            if fate == Fate::Unsaved {
-                self.lost.lock().set_unsaved(block);
-            }
-            remaps.table.finish_remap(index, block, slot, look, node);
-            if fate == Fate::Unsaved {
-                continue;
-            }
-            progress.moved = progress.moved.saturating_add(1);
-            self.statistics.manual_remaps.add(1, Relaxed);
-            self.log_move(block, slot, "moved to");
+            self.settle_move(mover, &mut remaps, moved);
         }
-        self.entries.store(remaps.table.entries(), Relaxed);
+        self.show_remaps(&remaps);
         left
+    }
+
+    /// Lets everybody know where a block is that was on its way to a slot.
+    fn settle_move(&self, mover: &mut Mover, remaps: &mut Remaps, moved: Move) {
+        let from = moved.part.and_then(|part| part.slot);
+        let Move {
+            block,
+            slot,
+            node,
+            lost,
+            fate,
+            refused,
+            ..
+        } = moved;
+        let in_slot = fate == Fate::Copied || fate == Fate::Unsaved;
+        if in_slot {
+            refused.iter().for_each(|slot| mover.note_bad(slot));
+        }
+        let index = self.gate.current(&mover.drain);
+        if !in_slot {
+            if from.is_none() {
+                remaps.table.cancel_remap(index, block, slot);
+            } else {
+                let look = self.lost.lock().has(block);
+                remaps.table.cancel_replace(index, block, slot, look);
+            }
+            // None has taken it, so it was not these slots alone.
+            refused.iter().for_each(|slot| remaps.table.give_back(slot));
+            return;
+        }
+        let look = lost.is_some() || fate == Fate::Unsaved;
+        let before = self.lost.lock().take(block);
+        drop(before);
+        if let Some(lost) = lost {
+            self.lost.lock().insert(block, lost);
+        }
+        if fate == Fate::Unsaved {
+            self.lost.lock().set_unsaved(block);
+        }
+        match node {
+            Some(node) => remaps.table.finish_remap(index, block, slot, look, node),
+            // It had an entry before.
+            None => remaps.table.finish_replace(index, block, slot, look),
+        }
     }
 
     /// Step 1 homeward: takes the next remapped blocks, as many as a pass has room for.
@@ -532,52 +419,8 @@ impl LiveTable {
         Ok(())
     }
 
-    /// Step 3 homeward, up to the first error.
-    fn copy_home(&self, mover: &mut Mover, moves: &mut [Move]) -> Result {
-        let Mover { io, buffer, .. } = mover;
-        let follows = |a: &Move, b: &Move| {
-            a.block.wrapping_add(1) == b.block && a.slot.wrapping_add(1) == b.slot
-        };
-        let mut copied = Ok(());
-        for run in moves.chunk_by_mut(follows) {
-            copied = self.copy_run_home(io, buffer, run);
-            let fate = if copied.is_ok() {
-                Fate::Copied
-            } else {
-                Fate::Failed
-            };
-            for moved in run.iter_mut() {
-                moved.fate = fate;
-            }
-            if copied.is_err() {
-                break;
-            }
-        }
-        if let Err(unflushed) = self.main.flush() {
-            self.statistics.count(Count::WriteError);
-            for moved in moves.iter_mut() {
-                moved.fate = Fate::Failed;
-            }
-            copied = Err(unflushed);
-        }
-        copied
-    }
-
-    /// Copies blocks whose slots are neighbours as they are.
-    fn copy_run_home(&self, io: &IoClient, buffer: &mut IoBuffer, run: &[Move]) -> Result {
-        let Some(first) = run.first() else {
-            return Ok(());
-        };
-        let home = self.main_range(first.block, run.len() as u64)?;
-        let from = SectorRange::new(self.slot_sector(first.slot), home.len()).ok_or(EINVAL)?;
-        io.read(&self.spare, from, buffer, 0)
-            .inspect_err(|_| self.statistics.count(Count::SpareError))?;
-        io.write(&self.main, home, buffer, 0)
-            .inspect_err(|_| self.statistics.count(Count::WriteError))
-    }
-
     /// Step 5 homeward.
-    fn finish_unremap(&self, mover: &Mover, moves: KVec<Move>, progress: &mut Progress) -> Left {
+    fn finish_unremap(&self, mover: &mut Mover, moves: KVec<Move>, progress: &mut Progress) -> Left {
         let mut left = Left::default();
         let index = self.gate.current(&mover.drain);
         let mut remaps = self.remaps.lock();
@@ -598,7 +441,7 @@ impl LiveTable {
             self.statistics.unremaps.add(1, Relaxed);
             self.log_move(moved.block, moved.slot, "moved back from");
         }
-        self.entries.store(remaps.table.entries(), Relaxed);
+        self.show_remaps(&remaps);
         left
     }
 

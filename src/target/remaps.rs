@@ -125,7 +125,7 @@ impl Remaps {
         let words = Numbers::new(words_for(slots))?;
         let spares = SpareMap::new(words, slots).ok_or(EINVAL)?;
         Ok(Self {
-            table: RemapTable::new(RemapTree(RBTree::new()), spares),
+            table: RemapTable::new(RemapTree(RBTree::new()), RemapTree(RBTree::new()), spares),
         })
     }
 

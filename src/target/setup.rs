@@ -104,7 +104,7 @@ fn refuse(setup: &mut Setup<'_>, argument: &[u8], text: &'static CStr, error: Er
 }
 
 /// Makes a target of the arguments of a table line. May sleep.
-pub(super) fn construct(setup: &mut Setup<'_>, words: &[&CStr]) -> Result<KBox<RemapTarget>> {
+pub(super) fn construct(setup: &mut Setup<'_>, words: &[&CStr]) -> Result<RemapTarget> {
     let mut bytes: KVec<&[u8]> = KVec::with_capacity(words.len(), GFP_KERNEL)?;
     for word in words {
         bytes.push(word.to_bytes(), GFP_KERNEL)?;
@@ -146,15 +146,16 @@ pub(super) fn construct(setup: &mut Setup<'_>, words: &[&CStr]) -> Result<KBox<R
     setup.take_discard_and_write_zeroes();
     let queue = WorkQueue::new(c"dm_remap")
         .map_err(|error| refuse(setup, b"", c"Not enough memory", error))?;
-    let target = RemapTarget {
+    Ok(RemapTarget {
         table: OnceArc::new(),
         queue,
+        events: setup.events(),
+        gate_counters: setup.gate_counters(),
         _area: area,
         main,
         spare,
         line,
-    };
-    Ok(KBox::new(target, GFP_KERNEL)?)
+    })
 }
 
 fn table_line(
@@ -275,6 +276,9 @@ fn make_table(target: &RemapTarget, begun: Begun) -> Result<Arc<LiveTable>, Refu
         spare_start: line.spare_area.start(),
         read_only: line.read_only,
         number: line.number,
+        policy: line.error_policy,
+        events: target.events.clone(),
+        gate_counters: target.gate_counters.clone(),
         begun,
     })?;
     table.take_length()?;

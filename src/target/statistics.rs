@@ -87,6 +87,7 @@ type CpuHistogram = Pin<KVBox<SpinLockIrq<Histogram>>>;
 /// The statistics of one target.
 pub(super) struct Statistics {
     counts: PerCpuCounters<COUNTS>,
+    pub(super) auto_remaps: Atomic<u64>,
     pub(super) manual_remaps: Atomic<u64>,
     pub(super) unremaps: Atomic<u64>,
     /// One for each CPU number, made when the first test runs.
@@ -98,6 +99,7 @@ impl Statistics {
     pub(super) fn new() -> Result<Self> {
         Ok(Self {
             counts: PerCpuCounters::new()?,
+            auto_remaps: Atomic::new(0),
             manual_remaps: Atomic::new(0),
             unremaps: Atomic::new(0),
             added: SetOnce::new(),
@@ -125,7 +127,7 @@ impl Statistics {
             remapped_writes,
             read_errors: sum(Count::ReadError),
             write_errors: sum(Count::WriteError),
-            auto_remaps: 0,
+            auto_remaps: self.auto_remaps.load(Relaxed),
             manual_remaps: self.manual_remaps.load(Relaxed),
             unremaps: self.unremaps.load(Relaxed),
             spare_errors: sum(Count::SpareError),

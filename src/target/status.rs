@@ -10,7 +10,10 @@ use core::fmt::{
 use remap_core::{
     arguments::ErrorPolicy,
     counters::Counters,
-    health::Health, //
+    health::{
+        Health,
+        Signs, //
+    }, //
 };
 
 use super::{
@@ -24,28 +27,32 @@ use crate::linux::text::Text;
 /// counters. Does not wait for relocations.
 pub(super) fn print(table: &LiveTable, text: &mut Text<'_>) -> Result {
     let lost = table.lost.lock().sectors();
-    let health = Health::judge(
-        table.read_only,
-        table.remapped(),
-        table.spare_blocks(),
-        lost,
-    );
     write!(
         text,
-        "{}/{} {} 0 {} {} {}",
+        "{}/{} {} {} {} {} {}",
         table.remapped(),
         table.spare_blocks(),
         lost,
+        table.pending(),
         table.block,
-        health.word(),
+        table.health().word(),
         table.metadata_state().word()
     )?;
-    print_counters(&table.shown_counters(), text)
+    print_counters(&table.shown_counters(), text)?;
+    if let Some(read) = table.scrub.progress() {
+        write!(text, " scrub={}/{}", read, table.sectors)?;
+    }
+    Ok(())
 }
 
 /// The same of a table that was never resumed, and has not looked at its spare area.
 pub(super) fn print_nothing(line: &TableLine, text: &mut Text<'_>) -> Result {
-    let health = Health::judge(line.read_only, 0, 1, 0);
+    let health = Health::judge(&Signs {
+        read_only: line.read_only,
+        slots: 1,
+        free: 1,
+        ..Signs::default()
+    });
     let block = line.block_size.unwrap_or(line.usual_block);
     write!(text, "0/0 0 0 {} {} none", block, health.word())?;
     print_counters(&Counters::default(), text)
@@ -70,13 +77,15 @@ pub(super) fn print_arguments(target: &RemapTarget, text: &mut Text<'_>) -> Resu
         line.spare_area.start(),
         line.spare_area.len()
     )?;
-    let policy = line.error_policy != ErrorPolicy::default();
+    let now = target.table.get().map(|table| table.policy());
+    let policy = now.unwrap_or(line.error_policy);
+    let other_policy = policy != ErrorPolicy::default();
     let format = line.format && target.table.get().is_none();
     let words = 2 * u32::from(line.main_start != 0)
         + 2 * u32::from(line.block_size.is_some())
         + u32::from(line.volatile)
         + u32::from(format)
-        + 2 * u32::from(policy);
+        + 2 * u32::from(other_policy);
     if words == 0 {
         return Ok(());
     }
@@ -93,8 +102,8 @@ pub(super) fn print_arguments(target: &RemapTarget, text: &mut Text<'_>) -> Resu
     if format {
         write!(text, " format")?;
     }
-    if policy {
-        write!(text, " error_policy {}", line.error_policy.word())?;
+    if other_policy {
+        write!(text, " error_policy {}", policy.word())?;
     }
     Ok(())
 }

@@ -14,19 +14,39 @@ use core::{
 };
 
 use kernel::{
+    error::to_result,
     ffi,
+    prelude::*,
     types::Opaque, //
 };
 
-use super::Target;
+use super::{
+    Private,
+    Target,
+    TargetRef, //
+};
 use crate::linux::{
     bindings,
+    bio_pool::BioPool,
     block_device::BlockDevice,
     gate::{
         Direction,
+        Exits,
+        Inside,
         Ticket, //
     }, //
 };
+
+/// Whose fault a failed bio is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// The medium says that it cannot, there.
+    Medium,
+    /// Nobody says what it was. Another try may tell.
+    Unknown,
+    /// The way to the medium, somebody's resources, or whoever asked for it.
+    Other,
+}
 
 /// How a bio ended (`blk_status_t`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +56,17 @@ impl BlockStatus {
     /// Success.
     pub(crate) const OK: Self = Self(bindings::BLK_STS_OK);
     /// An error of no special kind.
-    const IO_ERROR: Self = Self(bindings::BLK_STS_IOERR);
+    pub(crate) const IO_ERROR: Self = Self(bindings::BLK_STS_IOERR);
 
     #[inline(always)]
     pub(super) fn from_raw(status: bindings::blk_status_t) -> Self {
         Self(status)
+    }
+
+    /// The errno of an error.
+    pub(crate) fn to_result(self) -> Result {
+        // SAFETY: Any status may be asked for.
+        to_result(unsafe { bindings::blk_status_to_errno(self.0) })
     }
 
     /// Whether this is an error that a device has had: not the wish to be asked again, and not
@@ -59,45 +85,112 @@ impl BlockStatus {
     pub(crate) fn is_ok(self) -> bool {
         self.0 == Self::OK.0
     }
+
+    /// Whose fault an error is, as far as the block layer tells (`blk_errors` in block/blk-core.c).
+    pub(crate) fn blame(self) -> Blame {
+        match self.0 {
+            bindings::BLK_STS_MEDIUM | bindings::BLK_STS_PROTECTION => Blame::Medium,
+            bindings::BLK_STS_IOERR => Blame::Unknown,
+            _ => Blame::Other,
+        }
+    }
 }
 
-/// What goes along with every bio of a target: one word.
-pub(crate) struct BioTag {
-    /// The bio's ticket, where it has entered a gate of the target's.
+/// Where a bio begins, and what it has of its memory: all that changes while it is on its way.
+#[derive(Clone, Copy)]
+pub(crate) struct Start(bindings::bvec_iter);
+
+impl Start {
+    /// Number of sectors.
+    pub(crate) fn sectors(&self) -> u32 {
+        self.0.bi_size >> 9
+    }
+}
+
+/// How a bio was sent out.
+pub(crate) struct Journey<N> {
+    /// Its ticket, where it has entered a gate of the target's.
     pub(crate) ticket: Option<Ticket>,
-    /// For the target to use.
+    /// Its mark.
     pub(crate) mark: bool,
+    /// What it was as it came.
+    pub(crate) start: Start,
+    /// Its note.
+    pub(crate) note: Option<N>,
 }
 
-/// Bit of a tag's word: a note goes along, too.
-const NOTED: usize = 1;
-/// Bit of a tag's word: the mark.
-const MARKED: usize = 2;
+/// The same in a bio's per-bio data.
+struct Luggage<N> {
+    ticket: Option<Ticket>,
+    start: Start,
+    note: Option<N>,
+}
 
-impl BioTag {
-    /// Of a bio that is in no gate.
-    pub(crate) const NONE: Self = Self {
-        ticket: None,
-        mark: false,
+/// Bytes of per-bio data that a target with notes of that type wants.
+pub(super) const fn luggage<N>() -> usize {
+    // Per-bio data lie directly before structures of device-mapper's with pointers in them.
+    assert!(align_of::<Luggage<N>>() <= align_of::<usize>());
+    size_of::<Luggage<N>>()
+}
+
+/// One word goes along with every bio; it is kept in `bi_private`, which belongs to whoever set
+/// `bi_end_io`: device-mapper for its clones. It leaves the word alone, and unlike per-bio data that
+/// costs no call. As most bios are, all that is to know of them has room there: the epoch, their
+/// sectors, and where they begin on the mapped device. They begin at the start of their memory.
+mod word {
+    use super::{
+        bindings,
+        Exits,
+        Start, //
     };
 
+    /// Bit: what else there is to know is in the per-bio data.
+    pub(super) const LUGGAGE: usize = 1;
+    /// Bit: the mark.
+    pub(super) const MARKED: usize = 2;
+    /// Where the epoch is.
+    const EPOCH_SHIFT: u32 = 1;
+    /// Where the number of sectors is.
+    const SECTORS_SHIFT: u32 = 3;
+    /// Where the first sector is.
+    const SECTOR_SHIFT: u32 = 26;
+
+    const _: () = {
+        let epoch = Exits::EPOCH_BITS << EPOCH_SHIFT;
+        assert!(epoch & (LUGGAGE | MARKED) == 0 && epoch >> SECTORS_SHIFT == 0);
+    };
+    /// Bytes of a bio are 32 bits.
+    const _: () = assert!(32 - 9 + SECTORS_SHIFT <= SECTOR_SHIFT);
+
+    /// Whether a bio's beginning has room in a word.
     #[inline(always)]
-    fn into_word(self, noted: bool) -> usize {
-        const { assert!((NOTED | MARKED) & !Ticket::FREE_BITS == 0) };
-        let ticket = self.ticket.map_or(0, Ticket::into_word);
-        ticket | if self.mark { MARKED } else { 0 } | if noted { NOTED } else { 0 }
+    pub(super) fn has_room(iter: &bindings::bvec_iter) -> bool {
+        let memory = (u64::from(iter.bi_idx) << 32) | u64::from(iter.bi_offset);
+        (memory | iter.bi_sector >> (u64::BITS - SECTOR_SHIFT)) == 0
     }
 
-    /// # Safety
-    ///
-    /// The word is what `into_word` returned, and is used for this only once.
+    /// The word of a bio that [`has_room`].
     #[inline(always)]
-    unsafe fn from_word(word: usize) -> Self {
-        Self {
-            // SAFETY: The bits of the ticket are its own.
-            ticket: unsafe { Ticket::from_word(word & !(NOTED | MARKED)) },
-            mark: word & MARKED != 0,
-        }
+    pub(super) fn pack(iter: &bindings::bvec_iter, epoch: usize) -> usize {
+        (iter.bi_sector as usize) << SECTOR_SHIFT
+            | (iter.bi_size as usize >> 9) << SECTORS_SHIFT
+            | epoch << EPOCH_SHIFT
+    }
+
+    #[inline(always)]
+    pub(super) fn epoch(word: usize) -> usize {
+        word >> EPOCH_SHIFT & Exits::EPOCH_BITS
+    }
+
+    pub(super) fn start(word: usize) -> Start {
+        let sectors = word >> SECTORS_SHIFT & ((1 << (SECTOR_SHIFT - SECTORS_SHIFT)) - 1);
+        Start(bindings::bvec_iter {
+            bi_sector: (word >> SECTOR_SHIFT) as u64,
+            bi_size: (sectors << 9) as u32,
+            bi_idx: 0,
+            bi_offset: 0,
+            ..Default::default()
+        })
     }
 }
 
@@ -157,43 +250,39 @@ impl<T: Target> TargetBio<T> {
         unsafe { bindings::dm_bio_get_target_bio_nr(self.as_ptr()) }
     }
 
-    fn note_ptr(&self) -> *mut T::Note {
-        // Per-bio data lie directly before structures of device-mapper's with pointers in them.
-        const { assert!(align_of::<T::Note>() <= align_of::<usize>()) };
-        // SAFETY: The bio is a clone of device-mapper's, with room for the note.
-        unsafe { bindings::dm_per_bio_data(self.as_ptr(), size_of::<T::Note>()).cast() }
+    /// Where it begins now.
+    #[inline(always)]
+    fn iter(&self) -> &bindings::bvec_iter {
+        &self.raw().bi_iter
     }
 
-    /// Sends the word of a tag along.
-    ///
-    /// `bi_private` belongs to whoever set `bi_end_io`, which is device-mapper for its clones. It
-    /// leaves the word alone, and unlike [`Self::note_ptr`] that costs no call.
+    #[inline(always)]
+    fn word(&self) -> usize {
+        self.raw().bi_private as usize
+    }
+
     #[inline(always)]
     fn set_word(&self, word: usize) {
         // SAFETY: The bio is owned by the caller and not in flight.
         unsafe { (*self.as_ptr()).bi_private = word as *mut ffi::c_void };
     }
 
-    /// Sends tag and note along.
-    #[inline(always)]
-    fn attach(&self, tag: BioTag, note: Option<T::Note>) {
-        self.set_word(tag.into_word(note.is_some()));
-        if let Some(note) = note {
-            // SAFETY: The bio is owned by the caller and not in flight, and has room for the note.
-            unsafe { self.note_ptr().write(note) };
-        }
+    fn luggage_ptr(&self) -> *mut Luggage<T::Note> {
+        // SAFETY: The bio is a clone of device-mapper's, which has so much room.
+        unsafe { bindings::dm_per_bio_data(self.as_ptr(), luggage::<T::Note>()).cast() }
     }
 
-    /// Whether there is a note, once a tag was attached.
-    #[inline(always)]
-    fn has_note(&self) -> bool {
-        self.raw().bi_private as usize & NOTED != 0
-    }
-
-    /// The note, once a tag was attached.
-    fn note(&self) -> Option<T::Note> {
-        // SAFETY: The bit says that a note was written.
-        self.has_note().then(|| unsafe { self.note_ptr().read() })
+    /// Keeps what is to be known of the bio in its per-bio data. It is where it begins.
+    fn pack(&self, ticket: Option<Ticket>, mark: bool, note: Option<T::Note>) {
+        let start = Start(*self.iter());
+        let luggage = Luggage {
+            ticket,
+            start,
+            note,
+        };
+        // SAFETY: The bio is owned by the caller and not in flight, and has room.
+        unsafe { self.luggage_ptr().write(luggage) };
+        self.set_word(word::LUGGAGE | if mark { word::MARKED } else { 0 });
     }
 
     #[inline(always)]
@@ -209,27 +298,93 @@ impl<T: Target> TargetBio<T> {
 /// A bio that is on its way back.
 pub(crate) struct EndedBio<'a, T: Target> {
     bio: &'a TargetBio<T>,
+    target: TargetRef<'a, T>,
 }
 
-impl<T: Target> EndedBio<'_, T> {
+impl<'a, T: Target> EndedBio<'a, T> {
     /// Takes a bio of C.
     ///
     /// # Safety
     ///
-    /// It is a clone for a target of type `T` that was mapped and has ended; this is called once
-    /// for it, and it is there as long as the result.
+    /// It is a clone for `target` that was mapped and has ended; this is called once for it, and it is
+    /// there as long as the result.
     #[inline(always)]
-    pub(super) unsafe fn from_raw(bio: *mut bindings::bio) -> Self {
+    pub(super) unsafe fn from_raw(bio: *mut bindings::bio, target: TargetRef<'a, T>) -> Self {
         Self {
             // SAFETY: `TargetBio` is a transparent wrapper, and the caller promises the rest.
             bio: unsafe { &*bio.cast::<TargetBio<T>>() },
+            target,
         }
     }
 
-    /// Whether it read or changed the medium.
     #[inline(always)]
+    fn is_plain(&self) -> bool {
+        self.bio.word() & word::LUGGAGE == 0
+    }
+
+    /// Lets a bio pass that has nothing with it but its ticket: it leaves the gate, and ends.
+    #[inline(always)]
+    pub(crate) fn pass(self) -> core::result::Result<Ending, Self> {
+        if !self.is_plain() {
+            return Err(self);
+        }
+        let epoch = word::epoch(self.bio.word());
+        // SAFETY: A plain bio stayed with these exits (see `MapBio::redirect`), whose counters the
+        // target keeps. It comes back once: `self` is consumed.
+        unsafe { self.target.exits().ticket(epoch) }.leave();
+        Ok(Ending::DONE)
+    }
+
+    /// Opens what it has with it.
+    pub(crate) fn open(self) -> (OpenBio<'a, T>, Journey<T::Note>) {
+        let word = self.bio.word();
+        let mark = word & word::MARKED != 0;
+        let journey = if self.is_plain() {
+            Journey {
+                // SAFETY: As in `pass`.
+                ticket: Some(unsafe { self.target.exits().ticket(word::epoch(word)) }),
+                mark,
+                start: word::start(word),
+                note: None,
+            }
+        } else {
+            // SAFETY: The bit says that the luggage was written, and it is taken once.
+            let luggage = unsafe { self.bio.luggage_ptr().read() };
+            Journey {
+                ticket: luggage.ticket,
+                mark,
+                start: luggage.start,
+                note: luggage.note,
+            }
+        };
+        let open = OpenBio {
+            bio: self.bio,
+            target: self.target,
+        };
+        (open, journey)
+    }
+}
+
+/// A bio that is on its way back, without what it had with it.
+pub(crate) struct OpenBio<'a, T: Target> {
+    bio: &'a TargetBio<T>,
+    target: TargetRef<'a, T>,
+}
+
+impl<'a, T: Target> OpenBio<'a, T> {
+    /// Its target.
+    pub(crate) fn target(&self) -> &'a T {
+        self.target.get()
+    }
+
+    /// Whether it read or changed the medium.
     pub(crate) fn direction(&self) -> Direction {
         self.bio.direction()
+    }
+
+    /// Whether it gave its sectors contents.
+    pub(crate) fn fills_sectors(&self) -> bool {
+        self.bio.fills_sectors()
     }
 
     /// Whether it was an ordinary read or write, or a flush.
@@ -237,36 +392,17 @@ impl<T: Target> EndedBio<'_, T> {
         self.bio.raw().bi_opf & bindings::REQ_OP_MASK <= bindings::REQ_OP_WRITE
     }
 
-    /// Whether there is a note.
-    #[inline(always)]
-    pub(crate) fn has_note(&self) -> bool {
-        self.bio.has_note()
-    }
-
-    /// The tag.
-    #[inline(always)]
-    pub(crate) fn tag(self) -> BioTag {
-        // SAFETY: A bio that comes back was redirected or held, both of which attached a tag, and
-        // it comes back once: `self` is consumed.
-        unsafe { BioTag::from_word(self.bio.raw().bi_private as usize) }
-    }
-
-    /// The note, if there is one.
-    pub(crate) fn note(&self) -> Option<T::Note> {
-        self.bio.note()
-    }
-
-    /// Keeps the bio, which has not ended for whoever submitted it before [`HeldBio::end`]. The
-    /// note stays with it.
-    pub(crate) fn hold(self) -> (BioTag, HeldBio<T>, Ending) {
-        let noted = self.has_note();
-        // INVARIANT: DM_ENDIO_INCOMPLETE makes the bio ours.
+    /// Keeps the bio, which has not ended for whoever submitted it before [`HeldBio::end`]. It is as
+    /// it was when it came, save its status.
+    pub(crate) fn hold(self, start: &Start, note: Option<T::Note>) -> (HeldBio<T>, Ending) {
+        // SAFETY: DM_ENDIO_INCOMPLETE makes the bio ours, and its memory is there until it ends.
+        unsafe { (*self.bio.as_ptr()).bi_iter = start.0 };
+        self.bio.pack(None, false, note);
+        // INVARIANT: It is ours, is as it came, and has luggage without a ticket.
         let held = HeldBio {
             bio: NonNull::from(self.bio),
         };
-        let tag = self.tag();
-        held.set_word(BioTag::NONE.into_word(noted));
-        (tag, held, Ending(bindings::DM_ENDIO_INCOMPLETE as i32))
+        (held, Ending(bindings::DM_ENDIO_INCOMPLETE as i32))
     }
 }
 
@@ -298,6 +434,7 @@ impl Mapping {
 /// A bio that is being mapped.
 pub(crate) struct MapBio<'a, T: Target> {
     bio: &'a TargetBio<T>,
+    private: &'a Private<T>,
 }
 
 impl<T: Target> Deref for MapBio<'_, T> {
@@ -309,19 +446,26 @@ impl<T: Target> Deref for MapBio<'_, T> {
     }
 }
 
-impl<T: Target> MapBio<'_, T> {
+impl<'a, T: Target> MapBio<'a, T> {
     /// Takes a bio of C.
     ///
     /// # Safety
     ///
-    /// It is a clone for a target of type `T` that device-mapper wants to have mapped, and what
+    /// It is a clone for the target of `private` that device-mapper wants to have mapped, and what
     /// becomes of the result is told to device-mapper.
     #[inline(always)]
-    pub(super) unsafe fn from_raw(bio: *mut bindings::bio) -> Self {
+    pub(super) unsafe fn from_raw(bio: *mut bindings::bio, private: &'a Private<T>) -> Self {
         Self {
             // SAFETY: `TargetBio` is a transparent wrapper, and the caller promises the rest.
             bio: unsafe { &*bio.cast::<TargetBio<T>>() },
+            private,
         }
+    }
+
+    /// Its target.
+    #[inline(always)]
+    pub(crate) fn target(&self) -> &'a T {
+        &self.private.target
     }
 
     /// Lets device-mapper send everything behind the first `sectors` sectors in another bio.
@@ -336,16 +480,41 @@ impl<T: Target> MapBio<'_, T> {
         }
     }
 
-    /// Sends the bio to `sector` of `device`, with a tag and perhaps a note for its way back.
+    /// Sends the bio, which stays inside the gate meanwhile, to `sector` of `device`, and marks it or
+    /// not.
     #[inline(always)]
-    pub(crate) fn redirect(
+    pub(crate) fn redirect<G>(
         self,
         device: &BlockDevice,
         sector: u64,
-        tag: BioTag,
+        inside: Inside<'_, G>,
+        mark: bool,
+    ) -> Mapping {
+        if !word::has_room(self.iter()) {
+            return self.redirect_noted(device, sector, Some(inside.stay()), mark, None);
+        }
+        match inside.stay_with(self.private.exits) {
+            Ok(epoch) => {
+                let mark = if mark { word::MARKED } else { 0 };
+                self.set_word(word::pack(self.iter(), epoch) | mark);
+                self.redirect_to(device, sector);
+                Mapping(bindings::DM_MAPIO_REMAPPED as i32)
+            }
+            Err(inside) => self.redirect_noted(device, sector, Some(inside.stay()), mark, None),
+        }
+    }
+
+    /// The same with a note for its way back, or without a ticket.
+    #[inline(never)]
+    pub(crate) fn redirect_noted(
+        self,
+        device: &BlockDevice,
+        sector: u64,
+        ticket: Option<Ticket>,
+        mark: bool,
         note: Option<T::Note>,
     ) -> Mapping {
-        self.attach(tag, note);
+        self.pack(ticket, mark, note);
         self.redirect_to(device, sector);
         Mapping(bindings::DM_MAPIO_REMAPPED as i32)
     }
@@ -362,8 +531,8 @@ impl<T: Target> MapBio<'_, T> {
         unsafe {
             (*self.as_ptr()).bi_opf &= !bindings::REQ_POLLED;
         }
-        self.attach(BioTag::NONE, None);
-        // INVARIANT: DM_MAPIO_SUBMITTED makes the bio ours.
+        self.pack(None, false, None);
+        // INVARIANT: DM_MAPIO_SUBMITTED makes the bio ours; it is as it came.
         let held = HeldBio {
             bio: NonNull::from(self.bio),
         };
@@ -375,7 +544,8 @@ impl<T: Target> MapBio<'_, T> {
 ///
 /// # Invariants
 ///
-/// The bio is valid, not in flight, and owned by this object. It has a tag without a ticket.
+/// The bio is valid, not in flight, and owned by this object. It begins where it did when it came, and
+/// has luggage without a ticket.
 pub(crate) struct HeldBio<T: Target> {
     bio: NonNull<TargetBio<T>>,
 }
@@ -393,35 +563,81 @@ impl<T: Target> Deref for HeldBio<T> {
 }
 
 impl<T: Target> HeldBio<T> {
-    /// Sends the bio to `sector` of `device`, with a tag and perhaps a note for its way back.
+    /// Sends the bio, which has not been anywhere so far, to `sector` of `device`, with a note for its
+    /// way back perhaps.
     ///
     /// Process context; must not be called where the bio's end would have to be waited for.
     pub(crate) fn submit(
         self,
         device: &BlockDevice,
         sector: u64,
-        tag: BioTag,
+        ticket: Ticket,
+        mark: bool,
         note: Option<T::Note>,
     ) {
-        self.attach(tag, note);
+        self.pack(Some(ticket), mark, note);
         self.redirect_to(device, sector);
         let bio = ManuallyDrop::new(self).as_ptr();
         // SAFETY: By the type invariant the bio is ours to give away.
         unsafe { bindings::dm_submit_bio_remap(bio, core::ptr::null_mut()) };
     }
 
+    /// Writes the `sectors` sectors of this bio from `first` on, which writes or zeroes, to `sector` of
+    /// `device`, and tells how that ended.
+    ///
+    /// Sleeps until it has. Nothing is allocated but from `pool`. `Blame::Other` where the bio has no
+    /// such sectors.
+    pub(crate) fn write_part(
+        &self,
+        pool: &BioPool,
+        first: u32,
+        sectors: u32,
+        device: &BlockDevice,
+        sector: u64,
+    ) -> BlockStatus {
+        let fits = first
+            .checked_add(sectors)
+            .is_some_and(|end| end <= self.sectors());
+        if sectors == 0 || !fits || !self.fills_sectors() {
+            return BlockStatus(bindings::BLK_STS_INVAL);
+        }
+        // SAFETY: By the type invariant the bio is ours and begins as it did, and it has these sectors.
+        // It outlives its clone, which has ended when the call returns.
+        BlockStatus(unsafe {
+            bindings::bio_write_part(
+                self.as_ptr(),
+                pool.as_ptr(),
+                first,
+                sectors,
+                device.as_ptr(),
+                sector,
+            )
+        })
+    }
+
+    /// How it ended when it was sent out, if it was.
+    pub(crate) fn status(&self) -> BlockStatus {
+        BlockStatus(self.raw().bi_status)
+    }
+
     /// The note that it came back with, if there was one.
     pub(crate) fn note(&self) -> Option<T::Note> {
-        self.deref().note()
+        // SAFETY: By the type invariant there is luggage; a note may be copied.
+        unsafe { (*self.luggage_ptr()).note }
     }
 
     /// Ends the bio. It comes back once more, without a ticket and a note.
     pub(crate) fn end(self) {
-        ManuallyDrop::new(self).end_as(BlockStatus::OK);
+        self.end_with(BlockStatus::OK);
+    }
+
+    /// The same with an error.
+    pub(crate) fn end_with(self, status: BlockStatus) {
+        ManuallyDrop::new(self).end_as(status);
     }
 
     fn end_as(&mut self, status: BlockStatus) {
-        self.attach(BioTag::NONE, None);
+        self.pack(None, false, None);
         // SAFETY: By the type invariant the bio is ours to end. Whoever calls this forgets it.
         unsafe {
             (*self.as_ptr()).bi_status = status.0;

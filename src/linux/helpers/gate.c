@@ -43,7 +43,10 @@ notrace u32 remap_helper_gate_enter(const u32 *state, u64 __percpu *entered, u64
 	return now;
 }
 
-/* Counts an exit: what the caller read under the gate was read before. */
+/*
+ * Counts an exit: what the caller read under the gate was read before. For user-mode Linux; gate.rs
+ * has the instruction for others.
+ */
 notrace void remap_helper_gate_leave(u64 __percpu *left)
 {
 	/* Pairs with the barrier at the end of Gate::wait(). */

@@ -8,7 +8,10 @@ use remap_core::metadata::entry::{
     LostUnits, //
 };
 
-use super::Progress;
+use super::{
+    rescue::Part,
+    Progress, //
+};
 use crate::target::{
     lost::NewLost,
     remaps::Node, //
@@ -45,6 +48,39 @@ pub(super) struct Move {
     pub(super) node: Option<Node>,
     /// What could not be read of it, on the way to the spare.
     pub(super) lost: Option<NewLost>,
+    /// What is written to it on the occasion.
+    pub(super) part: Option<Part>,
+    /// The slots that would not take it.
+    pub(super) refused: Slots,
+}
+
+/// Most slots that are tried for a block besides the first. A spare that refuses so many has failed as a
+/// whole, and says nothing about them.
+const MOST_SLOTS: usize = 7;
+
+/// A few slots.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Slots {
+    slots: [u32; MOST_SLOTS],
+    count: usize,
+}
+
+impl Slots {
+    pub(super) fn has_room(&self) -> bool {
+        self.count < MOST_SLOTS
+    }
+
+    /// Adds one, where there is room.
+    pub(super) fn push(&mut self, slot: u32) {
+        if let Some(free) = self.slots.get_mut(self.count) {
+            *free = slot;
+            self.count = self.count.saturating_add(1);
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.slots.iter().take(self.count).copied()
+    }
 }
 
 impl Move {
@@ -56,6 +92,8 @@ impl Move {
             fate: Fate::PutOff,
             node,
             lost: None,
+            part: None,
+            refused: Slots::default(),
         }
     }
 

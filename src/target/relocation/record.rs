@@ -2,12 +2,17 @@
 
 //! Making it durable where blocks are.
 
+use core::iter::once;
+
 use kernel::prelude::*;
 use remap_core::{
     geometry::SectorRange,
-    metadata::store::{
-        CommitError,
-        Version, //
+    metadata::{
+        entry::Entry,
+        store::{
+            CommitError,
+            Version, //
+        }, //
     }, //
 };
 
@@ -20,7 +25,10 @@ use super::{
     Mover, //
 };
 use crate::{
-    linux::noio::NoIo,
+    linux::{
+        log,
+        noio::NoIo, //
+    },
     target::{
         live::LiveTable,
         metadata::Metadata,
@@ -136,5 +144,27 @@ impl LiveTable {
         }
         moves.sort_unstable_by_key(|moved| moved.block);
         ended
+    }
+
+    /// Notes the slots that have failed, as far as the metadata can be written: what it does not hear
+    /// of fails again when a later table tries it.
+    pub(super) fn record_bad(&self, mover: &mut Mover) {
+        while let Some(slot) = mover.bad.pop() {
+            if let Some(metadata) = &mut mover.metadata {
+                if metadata
+                    .commit(once((slot, Entry::Bad)), Version::New)
+                    .is_err()
+                {
+                    return;
+                }
+            }
+            if log::admits(log::Level::State) {
+                pr_warn!(
+                    "{}: spare sector {} has failed, and is not used any more\n",
+                    format_args!("{}", self.number),
+                    self.slot_sector(slot)
+                );
+            }
+        }
     }
 }

@@ -22,14 +22,17 @@ test() {
 	block_io check /dev/mapper/r0 2
 	null_blk_set spare badblocks=-0-2047
 
-	# One bad sector in the middle: what is before and behind it may move, nothing is harmed.
+	# One bad sector in the middle: its slot is passed over, and never used again.
 	null_blk_set spare badblocks=+500-500
-	expect_errno EIO message r0 remap 0 4096
+	expect_errno ENOSPC message r0 remap 0 4096
+	expect_equal "$(status_word r0 1)" 127/128 "remapped blocks"
 	block_io check /dev/mapper/r0 2
 	null_blk_set spare badblocks=-500-500
 	message r0 clear
 	block_io check /dev/mapper/r0 2
-	expect_reply 'remapped 128 already 0' r0 remap 0 1024
+	expect_errno ENOSPC message r0 remap 0 1024
+	expect_reply 'remapped 0 already 127' r0 remap 0 1016
+	[[ $(message r0 list) != *" 496 "* ]] || fail "a slot that has failed is used again"
 	block_io check /dev/mapper/r0 2
 
 	# A spare that fails under a remapped block: the error goes to the caller, other blocks work.

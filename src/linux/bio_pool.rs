@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bios for those who must not wait for memory.
+//!
+//! C header: [`include/linux/bio.h`](srctree/include/linux/bio.h).
+
+use kernel::{
+    error::to_result,
+    prelude::*,
+    types::Opaque, //
+};
+
+use super::bindings;
+
+/// Bios that are left when there is no memory: one is there for whoever takes one at a time.
+///
+/// # Invariants
+///
+/// The set is initialised, and no bio of it is in use when this object goes.
+#[pin_data(PinnedDrop)]
+pub(crate) struct BioPool {
+    #[pin]
+    set: Opaque<bindings::bio_set>,
+}
+
+// SAFETY: A set may be used by any number of threads.
+unsafe impl Send for BioPool {}
+// SAFETY: As above.
+unsafe impl Sync for BioPool {}
+
+impl BioPool {
+    /// A pool. May sleep.
+    pub(crate) fn new() -> Result<Pin<KBox<Self>>> {
+        KBox::try_pin_init(
+            try_pin_init!(Self {
+                set <- Opaque::try_ffi_init(|set: *mut bindings::bio_set| {
+                    // SAFETY: The place is valid for writes, and a set of zeros is what
+                    // bioset_init() wants.
+                    unsafe {
+                        set.write_bytes(0, 1);
+                        to_result(bindings::bioset_init(set, 1, 0, 0))
+                    }
+                }),
+            }? Error),
+            GFP_KERNEL,
+        )
+    }
+
+    /// The set of C.
+    pub(super) fn as_ptr(&self) -> *mut bindings::bio_set {
+        self.set.get()
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for BioPool {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::bioset_exit(self.set.get()) };
+    }
+}

@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writes that have failed, or would.
+//!
+//! A write that has failed is *rescued*: it is tried again block by block, and what fails once more is
+//! written to the spare, to which its block moves on the occasion. Whoever submitted it hears of it when
+//! all of it is written, and what went to the spare is durable, together with the metadata that says so.
+//!
+//! The pass is that of [`super`], with more in step 3: of a block that is not written as a whole, the
+//! rest is copied, or lost where it cannot be read. Many writes share one pass. A block whose slot has
+//! failed moves on to another slot in the same way.
+
+use kernel::{
+    prelude::*,
+    sync::atomic::Relaxed, //
+};
+use remap_core::{
+    arguments::ErrorPolicy,
+    geometry::SectorRange, //
+};
+
+use super::{
+    copy::Place,
+    error_of,
+    moves::{
+        Fate,
+        Move,
+        Toward, //
+    },
+    Mover,
+    MAX_BATCH,
+    PATIENCE, //
+};
+use crate::{
+    linux::{
+        device_mapper::{
+            Blame,
+            BlockStatus,
+            HeldBio,
+            HeldBios, //
+        },
+        log,
+        noio::NoIo, //
+    },
+    target::{
+        live::LiveTable,
+        lost::NewLost,
+        map::LostPart,
+        message::reason,
+        statistics::Count,
+        RemapTarget, //
+    }, //
+};
+
+/// Most writes that are rescued together.
+pub(super) const MOST_WRITES: usize = 64;
+
+/// A write that is being rescued.
+pub(super) struct FailedWrite {
+    bio: HeldBio<RemapTarget>,
+    /// Sectors at its start that are done, or in the parts of this round.
+    done: u32,
+    /// Where it has failed for good.
+    failed: Option<BlockStatus>,
+}
+
+/// The part of a write that lies in one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::target) struct Part {
+    /// Which write of the round.
+    write: usize,
+    pub(super) block: u64,
+    /// Where it begins in the block.
+    pub(super) first: u32,
+    pub(super) len: u32,
+    /// Where it begins in the write.
+    at: u32,
+    /// The slot that has failed, where the block is on the spare.
+    pub(super) slot: Option<u32>,
+}
+
+/// What came of another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tried {
+    Written,
+    /// Another place would help.
+    HasToMove,
+    /// Nothing would.
+    Failed(BlockStatus),
+}
+
+impl Tried {
+    fn of(status: BlockStatus) -> Self {
+        match status.blame() {
+            _ if status.is_ok() => Tried::Written,
+            Blame::Medium | Blame::Unknown => Tried::HasToMove,
+            Blame::Other => Tried::Failed(status),
+        }
+    }
+}
+
+impl FailedWrite {
+    fn new(bio: HeldBio<RemapTarget>) -> Self {
+        Self {
+            bio,
+            done: 0,
+            failed: None,
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.failed.is_some() || self.done >= self.bio.sectors()
+    }
+
+    /// The error that whoever submitted it gets to see: his own, where there was one.
+    fn fail(&mut self, status: BlockStatus) {
+        let first = self.bio.status();
+        self.failed = Some(if first.is_ok() { status } else { first });
+    }
+
+    fn end(self) {
+        match self.failed {
+            Some(status) => self.bio.end_with(status),
+            None => self.bio.end(),
+        }
+    }
+}
+
+impl LiveTable {
+    /// Rescues writes until there are none left. Process context.
+    pub(in crate::target) fn rescue(&self, waiting: &mut HeldBios<RemapTarget>) {
+        let mut next = waiting.pop();
+        while next.is_some() {
+            let mut guard = self.mover.lock();
+            let mover = &mut *guard;
+            let _noio = NoIo::enter();
+            let mut writes = core::mem::take(&mut mover.writes);
+            while let Some(bio) = next.take() {
+                // There is room.
+                let _ = writes.push_within_capacity(FailedWrite::new(bio));
+                next = waiting.pop();
+                if writes.len() >= MOST_WRITES {
+                    break;
+                }
+            }
+            if self.settle_before(mover).is_err() {
+                for write in writes.iter_mut() {
+                    write.fail(BlockStatus::IO_ERROR);
+                }
+            }
+            while !writes.is_empty() {
+                self.rescue_round(mover, &mut writes);
+            }
+            mover.writes = writes;
+            self.refill(mover);
+            self.show_metadata_state(mover);
+        }
+    }
+
+    /// What has to be in order before anything is held. Errors as those of a pass.
+    fn settle_before(&self, mover: &mut Mover) -> Result {
+        mover.state.has_devices()?;
+        self.gate.settle(&mut mover.drain, PATIENCE)
+    }
+
+    /// One try of everything, one pass for what has failed once more; ends what is done.
+    fn rescue_round(&self, mover: &mut Mover, writes: &mut KVec<FailedWrite>) {
+        let mut parts = core::mem::take(&mut mover.parts);
+        for (number, write) in writes.iter_mut().enumerate() {
+            if !write.has_ended() {
+                self.try_again(mover, (number, write), &mut parts);
+            }
+        }
+        if !parts.is_empty() {
+            self.move_parts(mover, writes, &parts);
+        }
+        parts.clear();
+        mover.parts = parts;
+        let mut number = 0;
+        while let Some(write) = writes.get(number) {
+            if !write.has_ended() {
+                number = number.saturating_add(1);
+            } else if let Ok(write) = writes.remove(number) {
+                write.end();
+            }
+        }
+    }
+
+    /// Writes a write again where its blocks are, block by block, up to one that has a part in `parts`
+    /// already. What fails is added to those.
+    fn try_again(
+        &self,
+        mover: &mut Mover,
+        (number, write): (usize, &mut FailedWrite),
+        parts: &mut KVec<Part>,
+    ) {
+        let start = write.bio.sector().wrapping_sub(self.begin);
+        while !write.has_ended() && parts.len() < parts.capacity() {
+            let sector = start.wrapping_add(u64::from(write.done));
+            let block = self.block.block_of(sector);
+            if parts.iter().any(|other| other.block == block) {
+                return;
+            }
+            let first = self.block.offset_of(sector);
+            let left = write.bio.sectors().saturating_sub(write.done);
+            let part = Part {
+                write: number,
+                block,
+                first,
+                len: left.min(self.block.sectors().saturating_sub(first)),
+                at: write.done,
+                slot: self.remaps.lock().table.get(block),
+            };
+            let many = u64::from(left) > self.block.first_sector(MAX_BATCH as u64);
+            if many && self.try_run(mover, write, sector) {
+                continue;
+            }
+            match self.try_part(mover, write, &part) {
+                Tried::Written => {}
+                Tried::Failed(status) => return write.fail(status),
+                // There is room.
+                Tried::HasToMove => drop(parts.push_within_capacity(part)),
+            }
+            write.done = write.done.saturating_add(part.len);
+        }
+    }
+
+    /// Of a write that is too large for one pass, tries many blocks together. Whether that went well.
+    fn try_run(&self, mover: &mut Mover, write: &mut FailedWrite, sector: u64) -> bool {
+        let blocks = MAX_BATCH as u64;
+        let block = self.block.block_of(sector);
+        let end = block.saturating_add(blocks);
+        let next = self.remaps.lock().table.at_or_after(block);
+        if next.is_some_and(|(next, _)| next < end) {
+            return false;
+        }
+        let end = self.block.first_sector(end);
+        let len = u32::try_from(end.saturating_sub(sector)).unwrap_or(0);
+        let to = self.main_start.wrapping_add(sector);
+        let status = write
+            .bio
+            .write_part(&mover.pool, write.done, len, &self.main, to);
+        if status.is_ok() {
+            mover.breaker.wrote();
+            write.done = write.done.saturating_add(len);
+        }
+        status.is_ok()
+    }
+
+    /// Writes a part where its block is.
+    fn try_part(&self, mover: &mut Mover, write: &FailedWrite, part: &Part) -> Tried {
+        let Some(slot) = part.slot else {
+            let first = write.bio.status();
+            // The medium has said so of this very block; or nobody has asked, since it is pending.
+            let sure = first.is_ok() || first.blame() == Blame::Medium;
+            if sure && part.len == write.bio.sectors() {
+                return Tried::HasToMove;
+            }
+            let tried = Tried::of(self.write_main(mover, write, part));
+            if tried == Tried::Written {
+                mover.breaker.wrote();
+            }
+            return tried;
+        };
+        if self.lost.lock().is_unsaved(part.block) {
+            return Tried::Failed(BlockStatus::IO_ERROR);
+        }
+        let to = self.slot_sector(slot).wrapping_add(u64::from(part.first));
+        let status = write
+            .bio
+            .write_part(&mover.pool, part.at, part.len, &self.spare, to);
+        let fills = self
+            .lost
+            .lock()
+            .any_in(part.block, part.first, part.len);
+        if status.is_ok() && fills {
+            let filled = LostPart {
+                block: part.block,
+                first: part.first,
+                len: part.len,
+            };
+            if self.note_filled(mover, filled).is_err() {
+                return Tried::Failed(BlockStatus::IO_ERROR);
+            }
+        }
+        Tried::of(status)
+    }
+
+    fn write_main(&self, mover: &Mover, write: &FailedWrite, part: &Part) -> BlockStatus {
+        let sector = self.block.first_sector(part.block);
+        let to = self
+            .main_start
+            .wrapping_add(sector)
+            .wrapping_add(u64::from(part.first));
+        write
+            .bio
+            .write_part(&mover.pool, part.at, part.len, &self.main, to)
+    }
+
+    /// The pass: moves the blocks of `parts` to the spare, or to another slot, with what the parts write.
+    fn move_parts(&self, mover: &mut Mover, writes: &mut [FailedWrite], parts: &[Part]) {
+        let mut moves = core::mem::take(&mut mover.moves);
+        for part in parts {
+            if let Err(error) = self.hold_part(mover, part, &mut moves) {
+                self.give_up(mover, writes, part, error);
+            }
+        }
+        if !moves.is_empty() {
+            let drained = self.gate.drain(&mut mover.drain, PATIENCE);
+            if drained.is_ok() {
+                for moved in moves.iter_mut() {
+                    let carried = self.carry(mover, writes, moved);
+                    moved.fate = if carried.is_ok() {
+                        Fate::Copied
+                    } else {
+                        Fate::Failed
+                    };
+                }
+                // Where it cannot be, the moves say so.
+                let _ = self.make_durable(mover, &mut moves);
+            }
+            let _ = self.record(mover, &mut moves, Toward::Spare);
+            for moved in &moves {
+                if let Some(part) = moved.part.filter(|_| moved.fate != Fate::Copied) {
+                    if let Some(write) = writes.get_mut(part.write) {
+                        write.fail(BlockStatus::IO_ERROR);
+                    }
+                }
+            }
+            self.finish_rescue(mover, &mut moves);
+            self.release_held();
+            self.record_bad(mover);
+        }
+        moves.clear();
+        mover.moves = moves;
+    }
+
+    /// Step 1: takes a slot for a block, and holds it.
+    fn hold_part(&self, mover: &mut Mover, part: &Part, moves: &mut KVVec<Move>) -> Result {
+        if !self.relocates() {
+            if part.slot.is_none() && self.policy() == ErrorPolicy::Record {
+                self.mark_pending(mover, part.block);
+            }
+            return Err(EPERM);
+        }
+        self.revive_metadata(mover)?;
+        if part.slot.is_none() {
+            self.admit(mover)?;
+        }
+        let node = match part.slot {
+            None => Some(mover.reserve.node()?),
+            Some(_) => None,
+        };
+        let mut remaps = self.remaps.lock();
+        self.make_room(&mut remaps, mover, 1)?;
+        let index = self.gate.current(&mover.drain);
+        let begun = match part.slot {
+            None => remaps.table.begin_remap(index, part.block),
+            Some(_) => remaps
+                .table
+                .begin_replace(index, part.block)
+                .map(|(_, new)| new),
+        };
+        let slot = begun.map_err(error_of)?;
+        let mut moved = Move::new(part.block, slot, node);
+        moved.part = Some(*part);
+        moves
+            .push_within_capacity(moved)
+            .map_err(|_| ENOMEM)
+    }
+
+    /// Whether the breaker lets another block of main move.
+    fn admit(&self, mover: &mut Mover) -> Result {
+        if self.main_wrote.xchg(0, Relaxed) != 0 {
+            mover.breaker.wrote();
+        }
+        let now = mover.since.elapsed().as_millis().unsigned_abs();
+        if self.main.is_gone() {
+            mover.breaker.trip();
+        }
+        if mover.breaker.admit(now) {
+            // Whether the next write to main goes well is worth knowing.
+            self.gate.set_watched(true);
+            return Ok(());
+        }
+        if self.failing.xchg(1, Relaxed) == 0 {
+            pr_err!(
+                "{}: main_dev fails wholesale: nothing is relocated any more before 'policy relocate'\n",
+                format_args!("{}", self.number)
+            );
+        }
+        Err(ENODEV)
+    }
+
+    /// A block cannot move. A write that nobody has tried so far is tried in its old place.
+    fn give_up(&self, mover: &Mover, writes: &mut [FailedWrite], part: &Part, error: Error) {
+        let Some(write) = writes.get_mut(part.write) else {
+            return;
+        };
+        if part.slot.is_none() && write.bio.status().is_ok() {
+            let status = self.write_main(mover, write, part);
+            if !status.is_ok() {
+                self.statistics.count(Count::WriteError);
+                write.fail(status);
+            }
+            return;
+        }
+        if self.relocates() {
+            self.log_given_up(part.block, error);
+        }
+        write.fail(BlockStatus::IO_ERROR);
+    }
+
+    /// Step 3: what the part does not write of its block is copied, then it is written itself.
+    fn carry(&self, mover: &mut Mover, writes: &[FailedWrite], moved: &mut Move) -> Result {
+        let part = moved.part.ok_or(EINVAL)?;
+        let write = writes.get(part.write).ok_or(EINVAL)?;
+        let whole = self.main_range(part.block, 1)?;
+        let end = part.first.saturating_add(part.len);
+        let rest = [
+            (0, part.first),
+            (end, (whole.len() as u32).saturating_sub(end)),
+        ];
+        if rest.iter().any(|(_, len)| *len > 0) {
+            let mut lost = mover.reserve.lost()?;
+            for (first, len) in rest {
+                self.read_rest(mover, &part, (first, len), &mut lost)?;
+            }
+            moved.lost = Some(lost).filter(|lost| lost.sectors.count() > 0);
+        }
+        loop {
+            match self.write_slot(mover, write, moved, &part, rest) {
+                Ok(()) => return Ok(()),
+                Err(error) => self.take_next_slot(moved, error)?,
+            }
+        }
+    }
+
+    /// Reads `len` sectors of a part's block from `first` on into the buffer, from wherever it is.
+    fn read_rest(
+        &self,
+        mover: &mut Mover,
+        part: &Part,
+        (first, len): (u32, u32),
+        lost: &mut NewLost,
+    ) -> Result {
+        if len == 0 {
+            return Ok(());
+        }
+        let (place, device, start) = match part.slot {
+            None => {
+                let start = self.main_range(part.block, 1)?.start();
+                (Place::Main, &self.main, start)
+            }
+            Some(slot) => (Place::Spare, &self.spare, self.slot_sector(slot)),
+        };
+        let start = start.saturating_add(u64::from(first));
+        let range = SectorRange::new(start, u64::from(len)).ok_or(EINVAL)?;
+        let at = first as usize;
+        if mover.io.read(device, range, &mut mover.buffer, at).is_err() {
+            self.salvage(mover, place, range, (at, first), lost, || Ok(()))?;
+        }
+        // What was lost before has nothing to read.
+        self.lost.lock().mark_in(part.block, (first, len), lost);
+        Ok(())
+    }
+
+    /// Writes a block to the slot that it has now.
+    fn write_slot(
+        &self,
+        mover: &mut Mover,
+        write: &FailedWrite,
+        moved: &Move,
+        part: &Part,
+        rest: [(u32, u32); 2],
+    ) -> Result {
+        let slot = self.slot_sector(moved.slot);
+        let to = slot.saturating_add(u64::from(part.first));
+        let status = write
+            .bio
+            .write_part(&mover.pool, part.at, part.len, &self.spare, to);
+        status.to_result()?;
+        for (first, len) in rest.into_iter().filter(|(_, len)| *len > 0) {
+            let start = slot.saturating_add(u64::from(first));
+            let range = SectorRange::new(start, u64::from(len)).ok_or(EINVAL)?;
+            self.write_spare(mover, range, first as usize)?;
+        }
+        Ok(())
+    }
+
+    /// Step 5.
+    fn finish_rescue(&self, mover: &mut Mover, moves: &mut KVVec<Move>) {
+        let mut remaps = self.remaps.lock();
+        while let Some(moved) = moves.pop() {
+            if let Some(part) = moved.part.filter(|_| moved.fate != Fate::Copied) {
+                self.log_given_up(part.block, EIO);
+            } else {
+                self.statistics.auto_remaps.add(1, Relaxed);
+                self.log_move(moved.block, moved.slot, "relocated to");
+            }
+            self.settle_move(mover, &mut remaps, moved);
+        }
+        self.show_remaps(&remaps);
+    }
+
+    fn log_given_up(&self, block: u64, error: Error) {
+        if log::admits(log::Level::Error) {
+            pr_err!(
+                "{}: sector {} cannot be relocated: {}\n",
+                format_args!("{}", self.number),
+                self.shown_sector(block),
+                reason(error)
+            );
+        }
+    }
+}

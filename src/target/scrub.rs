@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Scrubbing: reading all of a table's data now and then, to find what has gone bad before somebody
+//! needs it.
+//!
+//! A thread reads chunk by chunk, main or spare, wherever the data are, with a priority and a pace that
+//! leave the devices to others. What main cannot read becomes pending. At the end all copies of the
+//! metadata are looked at. While the device is suspended the scrub waits; with the table it ends.
+//!
+//! Nobody holds anything for it: a block that moves meanwhile is read in the one place or the other.
+
+use core::fmt::{
+    self,
+    Write, //
+};
+
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex, //
+    },
+    time::{
+        Instant,
+        Monotonic, //
+    }, //
+};
+use remap_core::geometry::{
+    SectorRange,
+    MAX_BLOCK_SECTORS, //
+};
+
+use super::{
+    live::LiveTable,
+    message::reason, //
+};
+use crate::linux::{
+    dm_io::{
+        IoBuffer,
+        IoClient, //
+    },
+    kthread::Kthread,
+    log,
+    text::Text,
+    wait::{
+        new_wait_queue,
+        WaitQueue, //
+    }, //
+};
+
+/// Megabytes a second where nobody says how many: a disk has half of its time for others then.
+const USUAL_PACE: u64 = 50;
+
+/// Sectors that are read together: a block is never larger.
+const CHUNK: u64 = MAX_BLOCK_SECTORS as u64;
+
+/// How long to wait for a suspended device before looking again, in nanoseconds.
+const SUSPENDED_PAUSE: u64 = 200_000_000;
+
+/// How a scrub is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+enum State {
+    /// There was none.
+    Idle,
+    /// It reads, or waits for its turn.
+    Running,
+    /// It has read everything.
+    Done,
+    /// It was stopped, or could not go on.
+    Stopped,
+}
+
+/// What reads for a scrub.
+struct Reader {
+    io: IoClient,
+    buffer: IoBuffer,
+}
+
+/// The scrub of a table.
+#[pin_data]
+pub(super) struct Scrub {
+    /// Whoever starts or stops it.
+    #[pin]
+    thread: Mutex<Option<Kthread>>,
+    /// Held while something is read.
+    #[pin]
+    reader: Mutex<Option<Reader>>,
+    state: Atomic<u32>,
+    /// Sectors that were looked at.
+    read: Atomic<u64>,
+    /// Blocks that could not be read.
+    unreadable: Atomic<u64>,
+    stop: Atomic<u32>,
+    #[pin]
+    pause: WaitQueue,
+}
+
+impl Scrub {
+    /// No scrub so far.
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            thread <- new_mutex!(None, "dm_remap::scrub"),
+            reader <- new_mutex!(None, "dm_remap::scrub_reader"),
+            state: Atomic::new(State::Idle as u32),
+            read: Atomic::new(0),
+            unreadable: Atomic::new(0),
+            stop: Atomic::new(0),
+            pause <- new_wait_queue!("dm_remap::scrub_pause"),
+        })
+    }
+
+    fn is(&self, state: State) -> bool {
+        self.state.load(Relaxed) == state as u32
+    }
+
+    fn set(&self, state: State) {
+        self.state.store(state as u32, Relaxed);
+    }
+
+    /// Waits until nothing is being read.
+    pub(super) fn settle(&self) {
+        drop(self.reader.lock());
+    }
+
+    /// Ends it, if it runs. Sleeps until the chunk under way has been read.
+    pub(super) fn stop(&self) {
+        let mut thread = self.thread.lock();
+        self.stop.store(1, Relaxed);
+        self.pause.notify_all();
+        // Joins it.
+        drop(thread.take());
+        *self.reader.lock() = None;
+    }
+
+    /// Sectors read, if it runs.
+    pub(super) fn progress(&self) -> Option<u64> {
+        self.is(State::Running).then(|| self.read.load(Relaxed))
+    }
+
+    /// Prints how it is, of so many sectors.
+    pub(super) fn print(&self, sectors: u64, text: &mut Text<'_>) -> fmt::Result {
+        let (read, unreadable) = (self.read.load(Relaxed), self.unreadable.load(Relaxed));
+        if self.is(State::Running) {
+            write!(text, "running {read}/{sectors} unreadable {unreadable}")
+        } else if self.is(State::Done) {
+            write!(text, "done {sectors} unreadable {unreadable}")
+        } else if self.is(State::Stopped) {
+            write!(text, "stopped {read}/{sectors} unreadable {unreadable}")
+        } else {
+            text.write_str("idle")
+        }
+    }
+
+    /// Sleeps for so many nanoseconds, or until it is stopped. Whether it is.
+    fn rest(&self, ns: u64) -> bool {
+        self.pause
+            .wait_idle(Some(ns), || self.stop.load(Relaxed) != 0)
+    }
+}
+
+/// Starts a scrub of a table, at so many megabytes a second. May sleep.
+///
+/// `EBUSY` there is one already, `EAGAIN` suspended, `ENODEV` gone, `ENOMEM`.
+pub(super) fn start(table: &Arc<LiveTable>, megabytes: Option<u64>) -> Result {
+    let scrub = &table.scrub;
+    let mut thread = scrub.thread.lock();
+    if scrub.is(State::Running) {
+        return Err(EBUSY);
+    }
+    table.mover.lock().state.admits()?;
+    *scrub.reader.lock() = Some(Reader {
+        io: IoClient::new()?,
+        buffer: IoBuffer::new(CHUNK as usize)?,
+    });
+    // Of the one before, which has ended.
+    drop(thread.take());
+    scrub.stop.store(0, Relaxed);
+    scrub.read.store(0, Relaxed);
+    scrub.unreadable.store(0, Relaxed);
+    scrub.set(State::Running);
+    let table = table.clone();
+    let pace = megabytes.unwrap_or(USUAL_PACE);
+    let spawned = Kthread::spawn(c"dm_remap_scrub", move |_| table.scrub_all(pace));
+    *thread = Some(spawned.inspect_err(|_| scrub.set(State::Idle))?);
+    Ok(())
+}
+
+impl LiveTable {
+    /// What the thread does.
+    fn scrub_all(&self, megabytes: u64) {
+        let ended = self.scrub_chunks(megabytes);
+        let ended = ended.and_then(|whole| match self.check_metadata() {
+            Ok(()) => Ok(whole),
+            Err(error) => Err(error),
+        });
+        let whole = ended == Ok(true);
+        self.scrub.set(if whole { State::Done } else { State::Stopped });
+        if let Err(error) = ended {
+            pr_err!(
+                "{}: scrub stopped at sector {}: {}\n",
+                format_args!("{}", self.number),
+                self.begin.wrapping_add(self.scrub.read.load(Relaxed)),
+                reason(error)
+            );
+        } else if log::admits(log::Level::State) {
+            pr_info!(
+                "{}: scrub has read {} of {} sectors, {} blocks are unreadable\n",
+                format_args!("{}", self.number),
+                self.scrub.read.load(Relaxed),
+                self.sectors,
+                self.scrub.unreadable.load(Relaxed)
+            );
+        }
+        self.note_health();
+        self.raise_event();
+    }
+
+    /// Reads everything. Whether it came to the end.
+    fn scrub_chunks(&self, megabytes: u64) -> Result<bool> {
+        let started = Instant::<Monotonic>::now();
+        let mut rested = 0_u64;
+        let mut sector = 0;
+        while sector < self.sectors {
+            let due = sector.saturating_mul(512_000) / megabytes.saturating_mul(1_000_000);
+            let spent = started.elapsed().as_nanos().unsigned_abs().saturating_sub(rested);
+            let early = due.saturating_mul(1_000_000).saturating_sub(spent);
+            let stopped = if early > 0 {
+                self.scrub.rest(early)
+            } else {
+                self.scrub.stop.load(Relaxed) != 0
+            };
+            if stopped {
+                return Ok(false);
+            }
+            match self.scrub_chunk(sector) {
+                Ok(next) => sector = next,
+                Err(error) if error == EAGAIN => {
+                    rested = rested.saturating_add(SUSPENDED_PAUSE);
+                    if self.scrub.rest(SUSPENDED_PAUSE) {
+                        return Ok(false);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            self.scrub.read.store(sector.min(self.sectors), Relaxed);
+        }
+        Ok(true)
+    }
+
+    /// Reads what begins at `sector` and lies in one place. Returns where that ends. `EAGAIN` where the
+    /// device is suspended.
+    fn scrub_chunk(&self, sector: u64) -> Result<u64> {
+        let mut guard = self.scrub.reader.lock();
+        let Some(reader) = &mut *guard else {
+            return Err(ENODEV);
+        };
+        self.mover.lock().state.admits()?;
+        let block = self.block.block_of(sector);
+        let next = self.remaps.lock().table.at_or_after(block);
+        if let Some((_, slot)) = next.filter(|(remapped, _)| *remapped == block) {
+            let len = self.main_range(block, 1)?.len();
+            let range = SectorRange::new(self.slot_sector(slot), len).ok_or(EINVAL)?;
+            let read = reader.io.read_idly(&self.spare, range, &mut reader.buffer);
+            if read.is_err() && self.remaps.lock().table.get(block) == Some(slot) {
+                self.scrub.unreadable.add(1, Relaxed);
+                self.log_unreadable(block);
+            }
+            return Ok(sector.saturating_add(len));
+        }
+        let end = next.map_or(u64::MAX, |(remapped, _)| self.block.first_sector(remapped));
+        let end = end.min(sector.saturating_add(CHUNK)).min(self.sectors);
+        let start = self.main_start.saturating_add(sector);
+        let range = SectorRange::new(start, end.saturating_sub(sector)).ok_or(EINVAL)?;
+        let read = reader.io.read_idly(&self.main, range, &mut reader.buffer);
+        if read.is_err() {
+            return self.scrub_blocks(block, end);
+        }
+        Ok(end)
+    }
+
+    /// Reads the blocks of main from `first` to sector `end` one by one, of which some have failed, or
+    /// as many of them as nobody has to wait for. Returns where that ends.
+    fn scrub_blocks(&self, first: u64, end: u64) -> Result<u64> {
+        let last = self.block.block_of(end.saturating_sub(1));
+        for block in first..=last {
+            if self.scrub.stop.load(Relaxed) != 0 || self.impatient.load(Relaxed) != 0 {
+                return Ok(self.block.first_sector(block));
+            }
+            let mut mover = self.mover.lock();
+            if !self.reads_well(&mut mover, block)? {
+                self.scrub.unreadable.add(1, Relaxed);
+                self.mark_pending(&mut mover, block);
+            }
+        }
+        Ok(end)
+    }
+
+    fn log_unreadable(&self, block: u64) {
+        if log::admits(log::Level::Error) {
+            pr_err!(
+                "{}: sector {} cannot be read from the spare\n",
+                format_args!("{}", self.number),
+                self.shown_sector(block)
+            );
+        }
+    }
+
+    /// Looks at all copies of the metadata, where there is any that may be put right.
+    fn check_metadata(&self) -> Result {
+        let keeps = self.mover.lock().metadata.is_some();
+        if keeps && !self.read_only {
+            self.save()
+        } else {
+            Ok(())
+        }
+    }
+}
