@@ -535,8 +535,10 @@ impl<T: Target> Callbacks<T> {
                 _lifetime: PhantomData,
             };
             let target = T::construct(&mut setup, &words).inspect_err(|_| events.close())?;
+            // SAFETY: As above.
+            let end = unsafe { (*ti).begin.saturating_add((*ti).len) };
             let private = Private {
-                exits: counters.exits(),
+                exits: bio::exits(&counters, end),
                 target,
                 events,
                 _counters: counters,

@@ -89,6 +89,9 @@ unsafe impl Send for Exits {}
 unsafe impl Sync for Exits {}
 
 impl Exits {
+    /// Nobody's: nobody stays with them.
+    pub(super) const NONE: Self = Self(NonNull::dangling());
+
     /// What [`Inside::stay_with`] returns has no other bits.
     pub(super) const EPOCH_BITS: usize = EPOCH as usize;
 
@@ -102,7 +105,18 @@ impl Exits {
     pub(super) unsafe fn ticket(self, epoch: usize) -> Ticket {
         // SAFETY: There is an exit counter so far behind the first one.
         // INVARIANT: By the safety requirement.
-        Ticket(unsafe { self.0.add(LEFT + epoch) })
+        Ticket(unsafe { self.0.add(epoch) })
+    }
+
+    /// Lets one leave who stayed. Any context but NMI.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Exits::ticket`], in its place.
+    #[inline(always)]
+    pub(super) unsafe fn leave(self, epoch: usize) {
+        // SAFETY: By the safety requirement.
+        unsafe { count_out(self.0, epoch) };
     }
 }
 
@@ -130,12 +144,12 @@ const ENTERED: usize = 0;
 const LEFT: usize = 4;
 const COUNTERS: usize = 7;
 
-/// What one who entered got, to give back when leaving: the address of the exit counter.
+/// What one who entered got, to give back when leaving: the address of the counters from the epoch on.
 ///
 /// # Invariants
 ///
-/// The address is that of an exit counter of the gate that was entered, and the entry that it is
-/// for has not been counted out.
+/// The counters are those of the gate that was entered, the epoch is the one that it was entered
+/// under, and the entry has not been counted out.
 #[must_use = "a gate with a lost ticket can never be drained"]
 pub(crate) struct Ticket(NonNull<u64>);
 
@@ -147,30 +161,37 @@ impl Ticket {
     #[inline(always)]
     pub(crate) fn leave(self) {
         // SAFETY: By the type invariant.
-        unsafe { count_out(self.0) };
+        unsafe { count_out(self.0, 0) };
     }
 }
 
-/// Counts an exit: what the caller read under the gate was read before.
+/// Counts an exit in the counter that is [`LEFT`] and `epoch` behind `counters`: what the caller read
+/// under the gate was read before.
 ///
 /// # Safety
 ///
-/// The counter is an exit counter that is there.
+/// That is an exit counter, which is there.
 #[inline(always)]
-unsafe fn count_out(counter: NonNull<u64>) {
+unsafe fn count_out(counters: NonNull<u64>, epoch: usize) {
     // One instruction that is safe against interrupts on the same CPU, as this_cpu_inc() is; and
     // since no memory is said to be left alone, what was read before stays before. It pairs with
     // the barrier at the end of Gate::wait().
     #[cfg(not(CONFIG_UML))]
     // SAFETY: By the safety requirement: per-CPU addresses are relative to %gs.
     unsafe {
-        core::arch::asm!("inc qword ptr gs:[{}]", in(reg) counter.as_ptr());
+        core::arch::asm!(
+            "inc qword ptr gs:[{counters} + {epoch} * 8 + {left}]",
+            counters = in(reg) counters.as_ptr(),
+            epoch = in(reg) epoch,
+            left = const LEFT * size_of::<u64>(),
+            options(nostack)
+        );
     }
     // User-mode Linux has no per-CPU addresses of that kind.
     #[cfg(CONFIG_UML)]
     // SAFETY: By the safety requirement.
     unsafe {
-        bindings::gate_leave(counter.as_ptr());
+        bindings::gate_leave(counters.as_ptr().add(LEFT + epoch));
     }
 }
 
@@ -299,7 +320,7 @@ impl<T> Gate<T> {
     #[inline(always)]
     fn ticket(&self, now: u32) -> Ticket {
         // INVARIANT: Of the caller's entry, which saw `now`.
-        Ticket(self.counters.0.address(LEFT + (now & EPOCH) as usize))
+        Ticket(self.counters.0.address((now & EPOCH) as usize))
     }
 
     /// What is guarded, for the owner of the token: nobody else replaces it.

@@ -94,12 +94,10 @@ impl Attention {
 /// A bio that was sent out comes back.
 #[inline(always)]
 pub(super) fn end_io(bio: EndedBio<'_, RemapTarget>, status: BlockStatus) -> Ending {
-    if !status.is_ok() {
-        return end_io_slowly(bio, status);
-    }
-    match bio.pass() {
-        Ok(ending) => ending,
-        Err(bio) => end_io_slowly(bio, status),
+    if status.is_ok() && bio.is_plain() {
+        bio.finish()
+    } else {
+        end_io_slowly(bio, status)
     }
 }
 
@@ -118,8 +116,7 @@ impl LiveTable {
     /// Sends a bio on its way.
     #[inline(always)]
     pub(super) fn map(&self, bio: MapBio<'_, RemapTarget>) -> Mapping {
-        let sectors = bio.sectors();
-        if sectors == 0 {
+        if bio.sectors() == 0 {
             return self.map_flush(bio);
         }
         let inside = self.gate.enter(bio.direction());
@@ -127,7 +124,10 @@ impl LiveTable {
             return self.map_attended(bio, inside);
         }
         let sector = bio.sector().wrapping_sub(self.begin);
-        let last = sector.wrapping_add(u64::from(sectors)).wrapping_sub(1);
+        // Read once more, which costs less than to keep it.
+        let last = sector
+            .wrapping_add(u64::from(bio.sectors()))
+            .wrapping_sub(1);
         if inside.all_on_main(self.block.block_of(sector), self.block.block_of(last)) {
             let to = self.main_start.wrapping_add(sector);
             return bio.redirect(&self.main, to, inside, false);

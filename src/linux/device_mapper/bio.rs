@@ -32,6 +32,7 @@ use crate::linux::{
     gate::{
         Direction,
         Exits,
+        GateCounters,
         Inside,
         Ticket, //
     }, //
@@ -126,6 +127,16 @@ struct Luggage<N> {
     note: Option<N>,
 }
 
+/// The exits that the bios of a target stay with that ends at sector `end` of its mapped device. Where
+/// that is too far for a word, all of them have luggage.
+pub(super) fn exits(counters: &GateCounters, end: u64) -> Exits {
+    if end <= word::MOST_SECTORS {
+        counters.exits()
+    } else {
+        Exits::NONE
+    }
+}
+
 /// Bytes of per-bio data that a target with notes of that type wants.
 pub(super) const fn luggage<N>() -> usize {
     // Per-bio data lie directly before structures of device-mapper's with pointers in them.
@@ -147,39 +158,40 @@ mod word {
     /// Bit: what else there is to know is in the per-bio data.
     pub(super) const LUGGAGE: usize = 1;
     /// Bit: the mark.
-    pub(super) const MARKED: usize = 2;
-    /// Where the epoch is.
-    const EPOCH_SHIFT: u32 = 1;
+    pub(super) const MARKED: usize = 4;
+    /// Bits: the epoch.
+    const EPOCH: usize = Exits::EPOCH_BITS;
     /// Where the number of sectors is.
     const SECTORS_SHIFT: u32 = 3;
     /// Where the first sector is.
     const SECTOR_SHIFT: u32 = 26;
 
-    const _: () = {
-        let epoch = Exits::EPOCH_BITS << EPOCH_SHIFT;
-        assert!(epoch & (LUGGAGE | MARKED) == 0 && epoch >> SECTORS_SHIFT == 0);
-    };
+    /// Sectors of the largest mapped device whose sectors have room.
+    pub(super) const MOST_SECTORS: u64 = 1 << (u64::BITS - SECTOR_SHIFT);
+
+    const _: () = assert!(EPOCH & (LUGGAGE | MARKED) == 0 && EPOCH >> SECTORS_SHIFT == 0);
     /// Bytes of a bio are 32 bits.
     const _: () = assert!(32 - 9 + SECTORS_SHIFT <= SECTOR_SHIFT);
 
-    /// Whether a bio's beginning has room in a word.
+    /// Whether a bio's beginning has room in a word, on a mapped device of [`MOST_SECTORS`] or less.
     #[inline(always)]
     pub(super) fn has_room(iter: &bindings::bvec_iter) -> bool {
-        let memory = (u64::from(iter.bi_idx) << 32) | u64::from(iter.bi_offset);
-        (memory | iter.bi_sector >> (u64::BITS - SECTOR_SHIFT)) == 0
+        // One comparison for both: they are neighbours.
+        [iter.bi_idx, iter.bi_offset] == [0; 2]
     }
 
     /// The word of a bio that [`has_room`].
     #[inline(always)]
     pub(super) fn pack(iter: &bindings::bvec_iter, epoch: usize) -> usize {
+        // Bytes are a multiple of 512, so the bits below are clear.
         (iter.bi_sector as usize) << SECTOR_SHIFT
-            | (iter.bi_size as usize >> 9) << SECTORS_SHIFT
-            | epoch << EPOCH_SHIFT
+            | iter.bi_size as usize >> (9 - SECTORS_SHIFT)
+            | epoch
     }
 
     #[inline(always)]
     pub(super) fn epoch(word: usize) -> usize {
-        word >> EPOCH_SHIFT & Exits::EPOCH_BITS
+        word & EPOCH
     }
 
     pub(super) fn start(word: usize) -> Start {
@@ -289,8 +301,14 @@ impl<T: Target> TargetBio<T> {
     fn redirect_to(&self, device: &BlockDevice, sector: u64) {
         // SAFETY: The bio is owned by the caller and not in flight.
         unsafe {
-            (*self.as_ptr()).bi_iter.bi_sector = sector;
-            bindings::bio_set_dev(self.as_ptr(), device.as_ptr());
+            let bio = self.as_ptr();
+            (*bio).bi_iter.bi_sector = sector;
+            // What bio_set_dev() does for a device that is another one, as ours always is: no table
+            // maps to itself.
+            (*bio).bi_flags &= !(1 << bindings::BIO_REMAPPED | 1 << bindings::BIO_BPS_THROTTLED);
+            (*bio).bi_bdev = device.as_ptr();
+            #[cfg(CONFIG_BLK_CGROUP)]
+            bindings::bio_associate_blkg(bio);
         }
     }
 }
@@ -317,22 +335,24 @@ impl<'a, T: Target> EndedBio<'a, T> {
         }
     }
 
+    /// Whether it has nothing with it but its ticket.
     #[inline(always)]
-    fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.bio.word() & word::LUGGAGE == 0
     }
 
-    /// Lets a bio pass that has nothing with it but its ticket: it leaves the gate, and ends.
+    /// Lets it leave the gate, and end.
     #[inline(always)]
-    pub(crate) fn pass(self) -> core::result::Result<Ending, Self> {
-        if !self.is_plain() {
-            return Err(self);
+    pub(crate) fn finish(self) -> Ending {
+        if self.is_plain() {
+            let epoch = word::epoch(self.bio.word());
+            // SAFETY: A plain bio stayed with these exits (see `MapBio::redirect`), whose counters the
+            // target keeps. It comes back once: `self` is consumed.
+            unsafe { self.target.exits().leave(epoch) };
+        } else if let Some(ticket) = self.open().1.ticket {
+            ticket.leave();
         }
-        let epoch = word::epoch(self.bio.word());
-        // SAFETY: A plain bio stayed with these exits (see `MapBio::redirect`), whose counters the
-        // target keeps. It comes back once: `self` is consumed.
-        unsafe { self.target.exits().ticket(epoch) }.leave();
-        Ok(Ending::DONE)
+        Ending::DONE
     }
 
     /// Opens what it has with it.
@@ -341,7 +361,7 @@ impl<'a, T: Target> EndedBio<'a, T> {
         let mark = word & word::MARKED != 0;
         let journey = if self.is_plain() {
             Journey {
-                // SAFETY: As in `pass`.
+                // SAFETY: As in `finish`.
                 ticket: Some(unsafe { self.target.exits().ticket(word::epoch(word)) }),
                 mark,
                 start: word::start(word),
@@ -491,7 +511,7 @@ impl<'a, T: Target> MapBio<'a, T> {
         mark: bool,
     ) -> Mapping {
         if !word::has_room(self.iter()) {
-            return self.redirect_noted(device, sector, Some(inside.stay()), mark, None);
+            return self.redirect_with_luggage(device, sector, inside.stay(), mark);
         }
         match inside.stay_with(self.private.exits) {
             Ok(epoch) => {
@@ -500,8 +520,20 @@ impl<'a, T: Target> MapBio<'a, T> {
                 self.redirect_to(device, sector);
                 Mapping(bindings::DM_MAPIO_REMAPPED as i32)
             }
-            Err(inside) => self.redirect_noted(device, sector, Some(inside.stay()), mark, None),
+            Err(inside) => self.redirect_with_luggage(device, sector, inside.stay(), mark),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn redirect_with_luggage(
+        self,
+        device: &BlockDevice,
+        sector: u64,
+        ticket: Ticket,
+        mark: bool,
+    ) -> Mapping {
+        self.redirect_noted(device, sector, Some(ticket), mark, None)
     }
 
     /// The same with a note for its way back, or without a ticket.

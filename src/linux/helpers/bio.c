@@ -2,11 +2,6 @@
 
 #include <linux/bio.h>
 
-notrace void remap_helper_bio_set_dev(struct bio *bio, struct block_device *bdev)
-{
-	bio_set_dev(bio, bdev);
-}
-
 /*
  * Writes the sectors of a bio from `first` on, which are not on their way, to `sector` of `bdev`, and
  * waits for the end. What must not wait or be given up early is no longer said of it.
