@@ -3,9 +3,12 @@
 //! The blocks of a pass, and what becomes of them.
 
 use kernel::prelude::*;
-use remap_core::metadata::entry::{
-    Entry,
-    LostUnits, //
+use remap_core::metadata::{
+    entry::{
+        Entry,
+        LostUnits, //
+    },
+    turn::Turn, //
 };
 
 use super::Progress;
@@ -67,6 +70,7 @@ impl Move {
         }
         Entry::Block {
             block: self.block,
+            turn: Turn::FIRST,
             lost: match &self.lost {
                 Some(new) => LostUnits::of(&new.sectors, unit),
                 None => LostUnits::NONE,
