@@ -23,6 +23,7 @@ use remap_core::{
             Main,
             Superblock, //
         },
+        turn::Turn,
         PAGE_SECTORS, //
     },
 };
@@ -105,7 +106,11 @@ fn make_valid() -> Memory {
     let superblock = superblock();
     let mut lost = LostUnits::NONE;
     lost.mark(2047);
-    let block = |block| Entry::Block { block, lost };
+    let block = |block| Entry::Block {
+        block,
+        turn: Turn::FIRST,
+        lost,
+    };
     let described = Described {
         superblock,
         layout: superblock.layout().expect("room for slots"),

@@ -140,6 +140,7 @@ fn hold(memory: &Memory) -> bool {
     assert!(mended.entries == found.entries);
     // A page in the last generation that there is cannot be written again.
     if mended.findings.unmended == 0 {
+        assert!(store.is_settled());
         let checked = with_scratch(|scratch| store.check(scratch));
         assert!(checked == Ok(Findings::default()));
     }
@@ -148,6 +149,7 @@ fn hold(memory: &Memory) -> bool {
         panic!("what was put right cannot be loaded");
     };
     assert!(Dump::new(&again) == dump);
+    assert!(again.failed.is_empty() || mended.findings.unmended > 0);
     true
 }
 

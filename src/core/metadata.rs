@@ -23,6 +23,10 @@
 //! generation would be are bad, it may have been there, and the area is refused rather than
 //! believed. So no single bad place costs anything, and no number of them leads to a wrong mapping.
 //!
+//! **A block in two slots** is one that was going from a slot that had failed to another, in two
+//! writes. Entries count such moves ([`turn`]), so the newer one is known; the other slot is bad. Any
+//! other two are refused.
+//!
 //! Everything is little-endian. Checksums are CRC32C, which kernel and tools bring along, each their
 //! own ([`Checksum`]). `docs/metadata-format.md` has it byte by byte.
 
@@ -32,6 +36,7 @@ pub mod layout;
 pub mod page;
 pub mod store;
 pub mod superblock;
+pub mod turn;
 
 /// CRC32C (Castagnoli) of some bytes, as RFC 3720 has it: starting from all ones, and inverted.
 pub type Checksum = fn(&[u8]) -> u32;

@@ -32,6 +32,10 @@ pub trait Tree {
     /// Takes `block` out and returns its slot.
     fn remove(&mut self, block: u64) -> Option<u32>;
 
+    /// Gives `block`, which has an entry, another slot and returns the one that it had. Allocates
+    /// nothing: the entry stays where its memory is.
+    fn replace(&mut self, block: u64, slot: u32) -> Option<u32>;
+
     /// The first entry at or behind `block`.
     fn at_or_after(&self, block: u64) -> Option<(u64, u32)>;
 
@@ -77,13 +81,27 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
     }
 
     /// Adds an entry that was there before, without an index that knows it: [`Self::fill`] has to
-    /// follow. `false` where `block` has a slot already, or another block has this one.
-    pub fn restore(&mut self, block: u64, slot: u32, node: T::Node) -> bool {
-        if self.tree.get(block).is_some() || !self.spares.take(slot) {
-            return false;
+    /// follow. Where `block` has a slot already, the error is that slot; where another block has this
+    /// one, it is this one.
+    pub fn restore(&mut self, block: u64, slot: u32, node: T::Node) -> Result<(), u32> {
+        if let Some(other) = self.tree.get(block) {
+            return Err(other);
+        }
+        if !self.spares.take(slot) {
+            return Err(slot);
         }
         self.tree.insert(block, slot, node);
         self.entries = self.entries.saturating_add(1);
+        Ok(())
+    }
+
+    /// The same for a block that was added with a slot that has failed, which is set aside. `false`,
+    /// with nothing changed, where it was not added, or this slot is taken.
+    pub fn restore_replaced(&mut self, block: u64, slot: u32) -> bool {
+        if self.tree.get(block).is_none() || !self.spares.take(slot) {
+            return false;
+        }
+        self.tree.replace(block, slot);
         true
     }
 
@@ -267,32 +285,6 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         self.spares.release(slot);
     }
 
-    pub fn begin_replace<W>(&mut self, index: &Index<W>, block: u64) -> Result<(u32, u32), Refusal>
-    where
-        W: AsRef<[AtomicU64]>,
-    {
-        let old = self.tree.get(block).ok_or(Refusal::NotRemapped)?;
-        let new = self.spares.allocate().ok_or(Refusal::NoSpare)?;
-        index.set(block, Route::Held, &mut self.occupancy);
-        Ok((old, new))
-    }
-    pub fn another_slot(&mut self) -> Option<u32> {
-        self.spares.allocate()
-    }
-    pub fn finish_replace<W>(&mut self, index: &Index<W>, block: u64, new: u32, lost: bool)
-    where
-        W: AsRef<[AtomicU64]>,
-    {
-        index.set(block, Route::Spare { slot: new, lost }, &mut self.occupancy);
-    }
-    pub fn cancel_replace<W>(&mut self, index: &Index<W>, block: u64, new: u32, lost: bool)
-    where
-        W: AsRef<[AtomicU64]>,
-    {
-        self.cancel_unremap(index, block, lost);
-        self.spares.release(new);
-    }
-
     /// A slot that was taken for a block, and that the block has not come to, is free again.
     pub fn give_back(&mut self, slot: u32) {
         self.spares.release(slot);
@@ -321,6 +313,42 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
             self.entries = self.entries.saturating_sub(1);
             self.spares.release(slot);
         }
+    }
+
+    /// Holds `block`, whose slot has failed, and takes another one for it. Returns both: the one that
+    /// it has and the new one.
+    pub fn begin_replace<W>(&mut self, index: &Index<W>, block: u64) -> Result<(u32, u32), Refusal>
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        let old = self.tree.get(block).ok_or(Refusal::NotRemapped)?;
+        let new = self.spares.allocate().ok_or(Refusal::NoSpare)?;
+        index.set(block, Route::Held, &mut self.occupancy);
+        Ok((old, new))
+    }
+
+    /// Takes another free slot for a block on its way, where the one that was taken has failed, too:
+    /// that one stays taken and is nobody's. `None` where no slot is free.
+    pub fn another_slot(&mut self) -> Option<u32> {
+        self.spares.allocate()
+    }
+
+    /// `block` is in `new` from now on. Its old slot is set aside: it stays taken for good.
+    pub fn finish_replace<W>(&mut self, index: &Index<W>, block: u64, new: u32, lost: bool)
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        self.tree.replace(block, new);
+        index.set(block, Route::Spare { slot: new, lost }, &mut self.occupancy);
+    }
+
+    /// `block` stays in its old slot, and `new` is free again.
+    pub fn cancel_replace<W>(&mut self, index: &Index<W>, block: u64, new: u32, lost: bool)
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        self.cancel_unremap(index, block, lost);
+        self.spares.release(new);
     }
 
     /// `block` stays in its slot, where readers have to look out for lost sectors or not.
@@ -367,6 +395,10 @@ mod tests {
             BTreeMap::remove(self, &block)
         }
 
+        fn replace(&mut self, block: u64, slot: u32) -> Option<u32> {
+            Some(std::mem::replace(self.get_mut(&block)?, slot))
+        }
+
         fn at_or_after(&self, block: u64) -> Option<(u64, u32)> {
             self.range(block..)
                 .next()
@@ -388,20 +420,68 @@ mod tests {
 
     #[derive(Clone, Copy, Debug)]
     enum Step {
-        Remap { block: u64, finish: bool },
-        Unremap { block: u64, finish: bool },
-        SetPending { block: u64 },
-        ClearPending { block: u64 },
+        Remap {
+            block: u64,
+            finish: bool,
+        },
+        Unremap {
+            block: u64,
+            finish: bool,
+        },
+        /// So many of the slots that are taken fail, too.
+        Replace {
+            block: u64,
+            failing: u32,
+            finish: bool,
+        },
+        SetPending {
+            block: u64,
+        },
+        ClearPending {
+            block: u64,
+        },
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        let block = prop_oneof![0..64_u64, 0..BLOCKS];
-        (block, 0..10, prop::bool::weighted(0.8)).prop_map(|(block, kind, finish)| match kind {
-            0 => Step::SetPending { block },
-            1 => Step::ClearPending { block },
-            2..=5 => Step::Unremap { block, finish },
-            _ => Step::Remap { block, finish },
-        })
+        let block = || prop_oneof![0..64_u64, 0..BLOCKS];
+        let finish = || prop::bool::weighted(0.8);
+        prop_oneof![
+            5 => (block(), finish()).prop_map(|(block, finish)| Step::Remap { block, finish }),
+            3 => (block(), finish()).prop_map(|(block, finish)| Step::Unremap { block, finish }),
+            2 => (0..64_u64, 0..3_u32, finish()).prop_map(|(block, failing, finish)| {
+                Step::Replace { block, failing, finish }
+            }),
+            1 => block().prop_map(|block| Step::SetPending { block }),
+            1 => block().prop_map(|block| Step::ClearPending { block }),
+        ]
+    }
+
+    #[test]
+    fn what_was_there_before_is_there_again() {
+        let spares = SpareMap::new(vec![0; words_for(8)], 8).unwrap();
+        let mut table = RemapTable::new(BTreeMap::new(), BTreeMap::new(), spares);
+        assert_eq!(table.restore(5, 1, ()), Ok(()));
+        assert_eq!(table.restore(6, 1, ()), Err(1));
+        assert_eq!(table.restore(5, 2, ()), Err(1));
+        assert!(!table.restore_replaced(6, 3));
+        assert!(!table.restore_replaced(5, 1));
+        assert_eq!(table.free_slots(), 7);
+        assert!(table.restore_replaced(5, 4));
+        assert!(table.set_aside(0));
+        assert_eq!((table.entries(), table.free_slots()), (1, 5));
+        let readers = index(8);
+        assert!(table.fill(&readers, |_| true));
+        let route = Route::Spare {
+            slot: 4,
+            lost: true,
+        };
+        assert_eq!(readers.route(5), route);
+        // Slots 0 and 1 are nobody's any more.
+        let slots: Vec<_> = (10..15)
+            .map(|block| table.begin_remap(&readers, block))
+            .collect();
+        assert_eq!(slots, [2, 3, 5, 6, 7].map(Ok));
+        assert_eq!(table.begin_remap(&readers, 15), Err(Refusal::NoSpare));
     }
 
     proptest! {
@@ -418,6 +498,7 @@ mod tests {
             let mut pending = BTreeSet::new();
             let mut model = BTreeMap::new();
             let mut contents = vec![None; slots as usize];
+            let mut aside = BTreeSet::new();
             for step in steps {
                 if !table.has_room(&readers, 1) || table.is_worn(&readers) {
                     let new = index(table.indexed() + 1);
@@ -431,11 +512,12 @@ mod tests {
                             prop_assert_eq!(begun, Err(Refusal::Remapped));
                             continue;
                         }
-                        if model.len() == slots as usize {
+                        if model.len() + aside.len() == slots as usize {
                             prop_assert_eq!(begun, Err(Refusal::NoSpare));
                             continue;
                         }
                         let slot = begun.unwrap();
+                        prop_assert!(!aside.contains(&slot));
                         prop_assert_eq!(readers.route(block), Route::Held);
                         prop_assert!(!model.values().any(|&taken| taken == slot));
                         if finish {
@@ -462,6 +544,42 @@ mod tests {
                             table.cancel_unremap(&readers, block, false);
                         }
                     }
+                    Step::Replace { block, failing, finish } => {
+                        let begun = table.begin_replace(&readers, block);
+                        let Some(&old) = model.get(&block) else {
+                            prop_assert_eq!(begun, Err(Refusal::NotRemapped));
+                            continue;
+                        };
+                        if model.len() + aside.len() == slots as usize {
+                            prop_assert_eq!(begun, Err(Refusal::NoSpare));
+                            // Nothing is held.
+                            let route = Route::Spare { slot: old, lost: false };
+                            prop_assert_eq!(readers.route(block), route);
+                            continue;
+                        }
+                        let (found, mut new) = begun.unwrap();
+                        prop_assert_eq!(found, old);
+                        prop_assert_eq!(readers.route(block), Route::Held);
+                        for _ in 0..failing {
+                            let Some(another) = table.another_slot() else {
+                                prop_assert_eq!(model.len() + aside.len() + 1, slots as usize);
+                                break;
+                            };
+                            prop_assert!(aside.insert(new));
+                            new = another;
+                        }
+                        prop_assert!(!aside.contains(&new));
+                        prop_assert!(!model.values().any(|&taken| taken == new));
+                        if finish {
+                            contents[new as usize] = Some(block);
+                            table.finish_replace(&readers, block, new, false);
+                            prop_assert!(aside.insert(old));
+                            model.insert(block, new);
+                        } else {
+                            table.cancel_replace(&readers, block, new, false);
+                        }
+                        prop_assert_eq!(table.get(block), model.get(&block).copied());
+                    }
                     Step::SetPending { block } => {
                         let set = table.set_pending(&readers, block, ());
                         if model.contains_key(&block) {
@@ -478,7 +596,8 @@ mod tests {
                 }
                 prop_assert_eq!(table.pending_blocks() as usize, pending.len());
                 prop_assert_eq!(table.entries() as usize, model.len());
-                prop_assert_eq!(table.free_slots() + table.entries(), slots);
+                let taken = table.entries() + aside.len() as u32;
+                prop_assert_eq!(table.free_slots() + taken, slots);
             }
             for block in 0..BLOCKS {
                 let wanted = match model.get(&block) {

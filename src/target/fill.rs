@@ -92,13 +92,17 @@ impl LiveTable {
         let still = self.lost.lock().without(part.block, part.first, part.len);
         if let Some(metadata) = &mut mover.metadata {
             let lost = LostUnits::of(&still, metadata.lost_unit());
-            let entry = Entry::Block {
-                block: part.block,
-                lost,
-            };
-            let committed = metadata.commit(once((slot, entry)), Version::Old);
+            let committed = metadata.turn_of(slot).and_then(|turn| {
+                let entry = Entry::Block {
+                    block: part.block,
+                    turn,
+                    lost,
+                };
+                let committed = metadata.commit(once((slot, entry)), Version::Old);
+                committed.map_err(|_| EIO)
+            });
             self.show_metadata_state(mover);
-            committed.map_err(|_| EIO)?;
+            committed?;
         }
         self.lost.lock().written(part.block, part.first, part.len);
         Ok(())

@@ -102,6 +102,15 @@ impl LostBlocks {
         self.blocks.insert(new.node.into_node(block, new.sectors));
     }
 
+    /// Forgets what is lost of `block`, which has another slot than it was thought to have. Frees
+    /// memory.
+    pub(super) fn forget(&mut self, block: u64) {
+        if let Some(lost) = self.blocks.remove(&block) {
+            let count = u64::from(lost.count());
+            self.sectors = self.sectors.saturating_sub(count);
+        }
+    }
+
     /// Whether any of the `len` sectors of `block` from `first` on is lost.
     pub(super) fn any_in(&self, block: u64, first: u32, len: u32) -> bool {
         self.blocks

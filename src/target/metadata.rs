@@ -19,7 +19,10 @@ use remap_core::{
     health::MetadataState,
     index::MAX_BLOCKS,
     metadata::{
-        entry::Entry,
+        entry::{
+            Entry,
+            LostUnits, //
+        },
         layout::Layout,
         page::Page,
         store::{
@@ -38,6 +41,7 @@ use remap_core::{
             Mismatch,
             Superblock, //
         },
+        turn::Turn,
         LOST_UNIT,
         PAGE_BYTES,
         PAGE_SECTORS, //
@@ -273,7 +277,7 @@ struct Loading<'a> {
 
 impl Reader for Loading<'_> {
     type Error = Refusal;
-    type Generations = Numbers;
+    type Numbers = Numbers;
 
     fn begin(
         &mut self,
@@ -296,7 +300,7 @@ impl Reader for Loading<'_> {
         Ok((blocks, Numbers::new(layout.pages() as usize)?))
     }
 
-    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), Refusal> {
+    fn take(&mut self, slot: u32, entry: &Entry) -> Result<Option<u32>, Refusal> {
         let table = match &mut self.remaps {
             Some(remaps) => &mut remaps.table,
             None => return Err(Refusal::Other(EINVAL)),
@@ -306,16 +310,38 @@ impl Reader for Loading<'_> {
             Entry::Bad => {
                 table.set_aside(slot);
             }
-            Entry::Block { block, lost } => {
-                if !table.restore(*block, slot, Node::new(GFP_KERNEL)?) {
-                    return Err(LoadError::Twice { slot }.into());
+            Entry::Block { block, lost, .. } => {
+                if let Err(other) = table.restore(*block, slot, Node::new(GFP_KERNEL)?) {
+                    return Ok(Some(other));
                 }
-                if !lost.is_empty() {
-                    let mut new = NewLost::new()?;
-                    lost.mark_in(&mut new.sectors, self.lost_unit);
-                    self.lost.insert(*block, new);
-                }
+                self.note_lost(*block, lost)?;
             }
+        }
+        Ok(None)
+    }
+
+    fn replace(&mut self, _: u32, slot: u32, entry: &Entry) -> Result<(), Refusal> {
+        let (Some(remaps), Entry::Block { block, lost, .. }) = (&mut self.remaps, entry) else {
+            return Err(Refusal::Other(EINVAL));
+        };
+        if !remaps.table.restore_replaced(*block, slot) {
+            return Err(LoadError::Twice { slot }.into());
+        }
+        self.lost.forget(*block);
+        self.note_lost(*block, lost)
+    }
+
+    fn push(numbers: &mut Numbers, number: u64) -> Result<(), Refusal> {
+        Ok(numbers.push(number)?)
+    }
+}
+
+impl Loading<'_> {
+    fn note_lost(&mut self, block: u64, lost: &LostUnits) -> Result<(), Refusal> {
+        if !lost.is_empty() {
+            let mut new = NewLost::new()?;
+            lost.mark_in(&mut new.sectors, self.lost_unit);
+            self.lost.insert(block, new);
         }
         Ok(())
     }
@@ -326,17 +352,25 @@ struct Any;
 
 impl Reader for Any {
     type Error = Refusal;
-    type Generations = Numbers;
+    type Numbers = Numbers;
 
     fn begin(&mut self, _: &Superblock, layout: &Layout) -> Result<(u64, Numbers), Refusal> {
         Ok((u64::MAX, Numbers::new(layout.pages() as usize)?))
     }
 
-    fn take(&mut self, _: u32, entry: &Entry) -> Result<(), Refusal> {
+    fn take(&mut self, _: u32, entry: &Entry) -> Result<Option<u32>, Refusal> {
         match entry {
             Entry::Block { .. } => Err(Refusal::InUse),
-            Entry::Free | Entry::Bad => Ok(()),
+            Entry::Free | Entry::Bad => Ok(None),
         }
+    }
+
+    fn replace(&mut self, _: u32, _: u32, _: &Entry) -> Result<(), Refusal> {
+        Err(Refusal::InUse)
+    }
+
+    fn push(numbers: &mut Numbers, number: u64) -> Result<(), Refusal> {
+        Ok(numbers.push(number)?)
     }
 }
 
@@ -418,19 +452,25 @@ fn load(area: Area, wanted: &Wanted, memory: &mut Memory) -> Result<Begun, Refus
     let mend = !wanted.read_only;
     let (store, findings) = Store::load(area, sectors, crc32c, &mut scratch, mend, &mut loading)?;
     let layout = *store.layout();
+    let block = store.superblock().block;
+    let mut metadata = Metadata {
+        store,
+        pages: EmptyIsZero::boxed()?,
+        counts: Version::Old,
+        failed: false,
+        found_bad: findings.bad > 0,
+    };
+    if mend {
+        // What cannot be written now is before anything moves.
+        metadata.failed = metadata.settle().is_err();
+    }
     Ok(Begun {
         remaps: loading.remaps.ok_or(EINVAL)?,
         lost: loading.lost,
-        block: store.superblock().block,
+        block,
         slots: layout.slots(),
         first_slot: layout.first_slot(),
-        metadata: Some(Metadata {
-            store,
-            pages: EmptyIsZero::boxed()?,
-            counts: Version::Old,
-            failed: false,
-            found_bad: findings.bad > 0,
-        }),
+        metadata: Some(metadata),
     })
 }
 
@@ -515,6 +555,43 @@ impl Metadata {
         ended
     }
 
+    /// The turn of the block in a slot. `EIO` where its page cannot be read, and while one is
+    /// uncertain.
+    ///
+    /// Sleeps; allocates nothing.
+    pub(super) fn turn_of(&mut self, slot: u32) -> Result<Turn> {
+        match self.store.entry(slot, &mut self.pages) {
+            Ok(Entry::Block { turn, .. }) => Ok(turn),
+            Ok(Entry::Free | Entry::Bad) => Ok(Turn::FIRST),
+            Err(_) => {
+                self.failed = true;
+                Err(EIO)
+            }
+        }
+    }
+
+    /// Makes it durable that `block` has gone from slot `old`, which has failed, to slot `new`, with
+    /// what is lost of it, and whatever was written to the device before. Where it is uncertain
+    /// whether it has, the version `counts` will be. What is left to be written of it comes before
+    /// anything else: [`Metadata::revive`].
+    ///
+    /// Sleeps; allocates nothing.
+    pub(super) fn replace(
+        &mut self,
+        block: u64,
+        (old, new): (u32, u32),
+        lost: &LostUnits,
+        counts: Version,
+    ) -> Result<(), CommitError> {
+        let store = &mut self.store;
+        let ended = store.replace(block, old, new, lost, &mut self.pages);
+        if ended.is_err() || !self.store.is_settled() {
+            self.failed = true;
+            self.counts = counts;
+        }
+        ended
+    }
+
     /// Where something could not be written, tries that again; whether it did. Sleeps. `EIO`.
     pub(super) fn revive(&mut self) -> Result<bool> {
         if self.failed {
@@ -525,7 +602,9 @@ impl Metadata {
 
     fn settle(&mut self) -> Result {
         let settled = self.store.settle(self.counts, &mut self.pages);
-        settled.map_err(|_| EIO)
+        settled.map_err(|_| EIO)?;
+        let retired = self.store.retire(&mut self.pages);
+        retired.map_err(|_| EIO)
     }
 
     /// Writes what could not be written, and puts every copy right that can be.

@@ -348,7 +348,7 @@ impl LiveTable {
 
     /// Lets everybody know where a block is that was on its way to a slot.
     fn settle_move(&self, mover: &mut Mover, remaps: &mut Remaps, moved: Move) {
-        let from = moved.part.and_then(|part| part.slot);
+        let from = moved.leaves();
         let Move {
             block,
             slot,

@@ -78,6 +78,14 @@ impl Tree for RemapTree {
         Some(slot)
     }
 
+    fn replace(&mut self, block: u64, slot: u32) -> Option<u32> {
+        let old = self.get(block)?;
+        // The slot is part of the key, so the node leaves the tree and comes back.
+        let node = self.0.remove_node(&Remap::new(block, old))?;
+        self.insert(block, slot, node.into_reservation());
+        Some(old)
+    }
+
     fn at_or_after(&self, block: u64) -> Option<(u64, u32)> {
         let least = (block < MAX_BLOCKS).then(|| Remap::new(block, 0))?;
         let cursor = self.0.cursor_lower_bound(&least)?;
@@ -93,12 +101,18 @@ impl Tree for RemapTree {
 }
 
 /// Numbers of which there may be many.
+#[derive(Default)]
 pub(super) struct Numbers(KVVec<u64>);
 
 impl Numbers {
     /// So many zeros. May sleep.
     pub(super) fn new(len: usize) -> Result<Self> {
         Ok(Self(KVVec::zeroed(len, GFP_KERNEL | __GFP_NOWARN)?))
+    }
+
+    /// Adds one. May sleep.
+    pub(super) fn push(&mut self, number: u64) -> Result {
+        Ok(self.0.push(number, GFP_KERNEL | __GFP_NOWARN)?)
     }
 }
 

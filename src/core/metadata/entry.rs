@@ -11,7 +11,10 @@ use crate::{
     lost::LostSectors, //
 };
 
-use super::page::PAYLOAD_BYTES;
+use super::{
+    page::PAYLOAD_BYTES,
+    turn::Turn, //
+};
 
 /// Bytes of the part of an entry that names the block.
 const NAME_BYTES: usize = 8;
@@ -120,6 +123,8 @@ pub enum Entry {
     Block {
         /// Its number on main, counted from the start of the target.
         block: u64,
+        /// Which of two slots with that block counts.
+        turn: Turn,
         /// What of it is lost.
         lost: LostUnits,
     },
@@ -130,6 +135,8 @@ pub enum Entry {
 pub enum Error {
     /// A block that no target has.
     Block,
+    /// A turn of a slot without a block.
+    Turn,
     /// Units that no block has, or units of a slot without a block.
     Units,
     /// There are no such bytes.
@@ -140,6 +147,15 @@ pub enum Error {
 const FREE: u64 = 0;
 /// The name of what has failed.
 const BAD: u64 = u64::MAX;
+/// Where the turn starts in the name of a block.
+const TURN_SHIFT: u32 = 62;
+const _: () = assert!(MAX_BLOCKS < 1 << TURN_SHIFT);
+
+/// The name of a block, which is one more than its number.
+fn name_of(block: u64, turn: Turn) -> Option<u64> {
+    let name = block.checked_add(1).filter(|name| *name <= MAX_BLOCKS)?;
+    Some(u64::from(turn.number()) << TURN_SHIFT | name)
+}
 
 impl Entry {
     /// Writes the entry as number `number` of a page.
@@ -154,7 +170,7 @@ impl Entry {
         let (value, lost) = match self {
             Entry::Free => (FREE, &LostUnits::NONE),
             Entry::Bad => (BAD, &LostUnits::NONE),
-            Entry::Block { block, lost } => (block.checked_add(1)?, lost),
+            Entry::Block { block, turn, lost } => (name_of(*block, *turn)?, lost),
         };
         name.copy_from_slice(&value.to_le_bytes());
         units.copy_from_slice(lost.bits.get(..units.len())?);
@@ -182,16 +198,19 @@ impl Entry {
         }
         let beyond = (shape.units..shape.units.next_multiple_of(8)).any(|unit| lost.contains(unit));
         let value = u64::from_le_bytes(*name);
+        let turn = Turn::new((value >> TURN_SHIFT) as u8).ok_or(Error::Turn)?;
+        let name = value & ((1 << TURN_SHIFT) - 1);
+        // What has failed has all the bits of a turn, too.
         match value {
             FREE | BAD if !lost.is_empty() => Err(Error::Units),
             FREE => Ok(Entry::Free),
             BAD => Ok(Entry::Bad),
             _ if beyond => Err(Error::Units),
-            _ if value > blocks.min(MAX_BLOCKS) => Err(Error::Block),
-            _ => Ok(Entry::Block {
-                block: value - 1,
-                lost,
-            }),
+            _ if name > blocks.min(MAX_BLOCKS) => Err(Error::Block),
+            _ => match name.checked_sub(1) {
+                Some(block) => Ok(Entry::Block { block, turn, lost }),
+                None => Err(Error::Turn),
+            },
         }
     }
 }
@@ -236,6 +255,9 @@ mod tests {
         payload[0] = 11;
         assert_eq!(Entry::read(&shape, &payload, 0, 10), Err(Error::Block));
         payload[0] = 0;
+        payload[7] = 0x40;
+        assert_eq!(Entry::read(&shape, &payload, 0, 10), Err(Error::Turn));
+        payload[7] = 0;
         payload[8] = 1;
         assert_eq!(Entry::read(&shape, &payload, 0, 10), Err(Error::Units));
         assert_eq!(Entry::read(&shape, &payload, 451, 10), Err(Error::Range));
@@ -248,6 +270,28 @@ mod tests {
         payload[0] = 1;
         payload[8] = 0x10;
         assert_eq!(Entry::read(&coarse, &payload, 0, 10), Err(Error::Units));
+    }
+
+    #[test]
+    fn the_turn_is_in_the_two_highest_bits() {
+        let shape = shape(8, 1);
+        let lost = LostUnits::NONE;
+        for (number, high) in [(0, 0), (1, 0x40), (2, 0x80), (3, 0xc0)] {
+            let turn = Turn::new(number).unwrap();
+            let mut payload = [0; PAYLOAD_BYTES];
+            let entry = |block| Entry::Block { block, turn, lost };
+            assert_eq!(entry(0x1ff).write(&shape, &mut payload, 0), Some(()));
+            assert_eq!(payload[..9], [0, 2, 0, 0, 0, 0, 0, high, 0]);
+            assert_eq!(Entry::read(&shape, &payload, 0, 0x200), Ok(entry(0x1ff)));
+            // A block that would reach into it.
+            for block in [MAX_BLOCKS, u64::MAX - 1, u64::MAX] {
+                assert_eq!(entry(block).write(&shape, &mut payload, 0), None);
+            }
+        }
+        let mut payload = [0xff; PAYLOAD_BYTES];
+        payload[8] = 0;
+        let failed = Entry::read(&shape, &payload, 0, u64::MAX);
+        assert_eq!(failed, Ok(Entry::Bad));
     }
 
     proptest! {
@@ -269,11 +313,16 @@ mod tests {
     }
 
     fn entry(units: u32) -> impl Strategy<Value = Entry> {
-        let block =
-            (0..MAX_BLOCKS, prop::collection::vec(0..units, 0..9)).prop_map(|(block, units)| {
+        let block = (
+            0..MAX_BLOCKS,
+            0..4_u8,
+            prop::collection::vec(0..units, 0..9),
+        )
+            .prop_map(|(block, turn, units)| {
                 let mut lost = LostUnits::NONE;
                 units.into_iter().for_each(|unit| lost.mark(unit));
-                Entry::Block { block, lost }
+                let turn = Turn::new(turn).unwrap();
+                Entry::Block { block, turn, lost }
             });
         prop_oneof![Just(Entry::Free), Just(Entry::Bad), block]
     }

@@ -36,12 +36,15 @@ use super::{
 mod find;
 mod format;
 pub mod recovery;
+mod replace;
 
 use find::{
     find,
     Found, //
 };
 pub use format::erase;
+pub use replace::Failed;
+use replace::Pairs;
 
 /// What holds the pages of an area.
 pub trait Storage {
@@ -60,8 +63,8 @@ pub trait Storage {
 pub trait Reader {
     /// Why it does not go on, or why loading does not.
     type Error: From<LoadError>;
-    /// Memory for the generations of pages.
-    type Generations: AsRef<[u64]> + AsMut<[u64]>;
+    /// Memory for numbers: generations of pages, and what has to be remembered of a few slots.
+    type Numbers: AsRef<[u64]> + AsMut<[u64]> + Default;
 
     /// Looks at the superblock first. Returns the number of blocks of the target, and memory for
     /// the generations of so many pages as the layout has.
@@ -69,10 +72,18 @@ pub trait Reader {
         &mut self,
         superblock: &Superblock,
         layout: &Layout,
-    ) -> Result<(u64, Self::Generations), Self::Error>;
+    ) -> Result<(u64, Self::Numbers), Self::Error>;
 
-    /// Takes what is in a slot that is not free. Called in the order of the slots.
-    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), Self::Error>;
+    /// Takes what is in a slot that is not free. Called in the order of the slots. Where it is a block
+    /// that was taken from another slot, nothing is taken, and that slot returned.
+    fn take(&mut self, slot: u32, entry: &Entry) -> Result<Option<u32>, Self::Error>;
+
+    /// Takes `entry`, of the block that was taken from slot `old`, in the place of what was taken
+    /// there: that slot has failed.
+    fn replace(&mut self, old: u32, slot: u32, entry: &Entry) -> Result<(), Self::Error>;
+
+    /// Adds a number to some, with memory for it.
+    fn push(numbers: &mut Self::Numbers, number: u64) -> Result<(), Self::Error>;
 }
 
 /// Memory for loading: the places of some pages, of both halves. As many in one as in the other, an
@@ -121,7 +132,7 @@ pub enum LoadError {
         /// What is wrong.
         error: entry::Error,
     },
-    /// A block is in two slots.
+    /// A block is in two slots, and neither has taken over from the other; or it is in more.
     Twice {
         /// The second one.
         slot: u32,
@@ -172,6 +183,8 @@ pub struct Findings {
     pub behind: u32,
     /// Pages of which some place could not be put right.
     pub unmended: u32,
+    /// Slots that have failed and are not noted as bad yet: a crash came before.
+    pub failed: u32,
 }
 
 /// An area's metadata, ready to be changed.
@@ -186,6 +199,10 @@ pub struct Store<S, G> {
     degraded: bool,
     /// The page of which a commit has left two versions.
     unsettled: Option<u32>,
+    /// What was found to have failed, and is not noted as bad so far.
+    failed: G,
+    /// The slot that a block is leaving since it has failed, and that is not noted as bad so far.
+    leaving: Option<u32>,
 }
 
 /// A page that could not be written to both halves in any generation.
@@ -218,10 +235,10 @@ fn judge(page: &mut Page, checksum: Checksum, area: u64, index: u32, place: Plac
     Seen::judge(page.check(checksum), area, index, place)
 }
 
-impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
-    /// Loads an area of `sectors` sectors for `reader`. Puts right what it can unless told not to
-    /// write.
-    pub fn load<R: Reader<Generations = G>>(
+impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
+    /// Loads an area of `sectors` sectors for `reader`. Puts copies right that it can unless told not
+    /// to write; slots that have failed are noted by [`Store::retire`].
+    pub fn load<R: Reader<Numbers = G>>(
         mut storage: S,
         sectors: u64,
         checksum: Checksum,
@@ -248,8 +265,11 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
             generations,
             degraded: false,
             unsettled: None,
+            failed: G::default(),
+            leaving: None,
         };
-        let findings = store.sweep(scratch, mend, |store, index, page| {
+        let mut pairs = Pairs::default();
+        let mut findings = store.sweep(scratch, mend, |store, index, page| {
             if index == 0 {
                 // A place that could not be read at first may be the newest.
                 store.superblock =
@@ -258,8 +278,10 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
                     return Err(LoadError::Superblock(superblock::Error::Figures).into());
                 }
             }
-            store.take_entries(index, page, blocks, reader)
+            store.take_entries(index, page, blocks, &mut pairs, reader)
         })?;
+        store.failed = pairs.end()?;
+        findings.failed = store.failed.as_ref().len() as u32;
         Ok((store, findings))
     }
 
@@ -406,17 +428,18 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
         Ok(())
     }
 
-    fn take_entries<R: Reader>(
+    fn take_entries<R: Reader<Numbers = G>>(
         &self,
         index: u32,
         page: &Page,
         blocks: u64,
+        pairs: &mut Pairs<G>,
         reader: &mut R,
     ) -> Result<(), R::Error> {
         for (number, slot) in self.layout.slots_of(index).enumerate() {
             match Entry::read(self.layout.shape(), page.payload(), number, blocks) {
                 Ok(Entry::Free) => {}
-                Ok(entry) => reader.take(slot, &entry)?,
+                Ok(entry) => pairs.take(slot, &entry, reader)?,
                 Err(error) => return Err(LoadError::Entry { index, slot, error }.into()),
             }
         }
@@ -496,14 +519,16 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
     }
 
     /// Makes entries durable: those of neighbouring slots that come in order with one write of their
-    /// page. What was written before an error stays. `pages` is memory for two pages, which belong to
+    /// page. What was written before an error stays. Nothing is written while a slot that has failed is
+    /// not noted as bad ([`Store::retire`]). `pages` is memory for two pages, which belong to
     /// the store from an uncertain end to [`Store::settle`]; nothing else is written meanwhile.
     pub fn commit(
         &mut self,
         changes: impl IntoIterator<Item = (u32, Entry)>,
         pages: &mut [Page; 2],
     ) -> Result<(), CommitError> {
-        if let Some(index) = self.unsettled {
+        let unretired = self.unretired().map(|slot| self.layout.entry_of(slot).0);
+        if let Some(index) = self.unsettled.or(unretired) {
             return Err(CommitError::Unchanged(Unwritable { index }));
         }
         let mut open = None;
@@ -563,6 +588,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
         };
         self.write_next(index, page)?;
         self.unsettled = None;
+        self.decided(index, version);
         Ok(())
     }
 

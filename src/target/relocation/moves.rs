@@ -3,9 +3,12 @@
 //! The blocks of a pass, and what becomes of them.
 
 use kernel::prelude::*;
-use remap_core::metadata::entry::{
-    Entry,
-    LostUnits, //
+use remap_core::metadata::{
+    entry::{
+        Entry,
+        LostUnits, //
+    },
+    turn::Turn, //
 };
 
 use super::{
@@ -105,11 +108,27 @@ impl Move {
         }
         Entry::Block {
             block: self.block,
-            lost: match &self.lost {
-                Some(new) => LostUnits::of(&new.sectors, unit),
-                None => LostUnits::NONE,
-            },
+            turn: Turn::FIRST,
+            lost: self.lost_units(unit),
         }
+    }
+
+    /// What is lost of it, in units of so many sectors.
+    pub(super) fn lost_units(&self, unit: u32) -> LostUnits {
+        match &self.lost {
+            Some(new) => LostUnits::of(&new.sectors, unit),
+            None => LostUnits::NONE,
+        }
+    }
+
+    /// The slot that it leaves since that has failed, if it was in one.
+    pub(super) fn leaves(&self) -> Option<u32> {
+        self.part.and_then(|part| part.slot)
+    }
+
+    /// Whether it was copied to its first slot.
+    pub(super) fn is_newly_copied(&self) -> bool {
+        self.fate == Fate::Copied && self.leaves().is_none()
     }
 }
 

@@ -36,6 +36,15 @@ use crate::{
     }, //
 };
 
+/// What becomes of blocks that were copied, as their metadata was written or not.
+fn fate_of(committed: Result<(), CommitError>) -> Fate {
+    match committed {
+        Ok(()) => Fate::Copied,
+        Err(CommitError::Unchanged(_)) => Fate::Failed,
+        Err(CommitError::Uncertain(_)) => Fate::Unsaved,
+    }
+}
+
 impl LiveTable {
     /// Tries again where metadata could not be written. `EIO` where it still cannot.
     pub(in crate::target) fn revive_metadata(&self, mover: &mut Mover) -> Result {
@@ -124,18 +133,14 @@ impl LiveTable {
             let page = metadata.page_of(first);
             let count = rest.partition_point(|moved| metadata.page_of(moved.slot) == page);
             let (together, behind) = rest.split_at_mut(count);
-            let copied = together.iter().filter(|moved| moved.fate == Fate::Copied);
+            let copied = together.iter().filter(|moved| moved.is_newly_copied());
             let changes = copied.map(|moved| (moved.slot, moved.entry(toward, unit)));
-            let fate = match metadata.commit(changes, counts) {
-                Ok(()) => Fate::Copied,
-                Err(CommitError::Unchanged(_)) => Fate::Failed,
-                Err(CommitError::Uncertain(_)) => Fate::Unsaved,
-            };
+            let fate = fate_of(metadata.commit(changes, counts));
             if fate != Fate::Copied {
                 self.statistics.count(Count::SpareError);
                 ended = Err(EIO);
                 for moved in together.iter_mut() {
-                    if moved.fate == Fate::Copied {
+                    if moved.is_newly_copied() {
                         moved.fate = fate;
                     }
                 }
@@ -143,6 +148,15 @@ impl LiveTable {
             rest = behind;
         }
         moves.sort_unstable_by_key(|moved| moved.block);
+        for moved in moves.iter_mut().filter(|moved| moved.fate == Fate::Copied) {
+            let Some(old) = moved.leaves() else { continue };
+            let lost = moved.lost_units(unit);
+            moved.fate = fate_of(metadata.replace(moved.block, (old, moved.slot), &lost, counts));
+            if moved.fate != Fate::Copied {
+                self.statistics.count(Count::SpareError);
+                ended = Err(EIO);
+            }
+        }
         ended
     }
 

@@ -2,13 +2,14 @@
 
 //! What is in a spare area.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use remap_core::metadata::{
     entry::Entry,
     layout::Layout,
     page::Page,
     store::{
+        Failed,
         Findings,
         LoadError,
         Reader,
@@ -40,6 +41,8 @@ pub struct Area {
     pub entries: Vec<(u32, Entry)>,
     /// What is wrong with the copies.
     pub findings: Findings,
+    /// Slots that have failed and are not noted as bad, in order; of `entries` they are.
+    pub failed: Vec<Failed>,
 }
 
 /// The checksum of pages.
@@ -51,12 +54,12 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 #[derive(Default)]
 struct Entries {
     taken: Vec<(u32, Entry)>,
-    blocks: HashSet<u64>,
+    slots: HashMap<u64, u32>,
 }
 
 impl Reader for Entries {
     type Error = LoadError;
-    type Generations = Vec<u64>;
+    type Numbers = Vec<u64>;
 
     fn begin(
         &mut self,
@@ -69,14 +72,31 @@ impl Reader for Entries {
         Ok((blocks, vec![0; layout.pages() as usize]))
     }
 
-    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), LoadError> {
-        match entry {
-            Entry::Block { block, .. } if !self.blocks.insert(*block) => {
-                return Err(LoadError::Twice { slot })
+    fn take(&mut self, slot: u32, entry: &Entry) -> Result<Option<u32>, LoadError> {
+        if let Entry::Block { block, .. } = entry {
+            if let Some(other) = self.slots.get(block) {
+                return Ok(Some(*other));
             }
-            _ => {}
+            self.slots.insert(*block, slot);
         }
         self.taken.push((slot, *entry));
+        Ok(None)
+    }
+
+    fn replace(&mut self, old: u32, slot: u32, entry: &Entry) -> Result<(), LoadError> {
+        let at = self.taken.binary_search_by_key(&old, |(slot, _)| *slot);
+        if let Some((_, there)) = at.ok().and_then(|at| self.taken.get_mut(at)) {
+            *there = Entry::Bad;
+        }
+        if let Entry::Block { block, .. } = entry {
+            self.slots.insert(*block, slot);
+        }
+        self.taken.push((slot, *entry));
+        Ok(())
+    }
+
+    fn push(numbers: &mut Vec<u64>, number: u64) -> Result<(), LoadError> {
+        numbers.push(number);
         Ok(())
     }
 }
@@ -99,23 +119,49 @@ impl Area {
         Ok(area)
     }
 
-    /// Loads an area of `sectors` sectors, and puts right what it can where it is to be mended.
+    /// Loads an area of `sectors` sectors, and puts right what it can where it is to be mended. What
+    /// was wrong is in the area, and not whether it still is, except for what cannot be written.
     pub fn load_from<S: Storage>(
         storage: S,
         sectors: u64,
         mend: bool,
     ) -> Result<(Self, Store<S, Vec<u64>>), LoadError> {
         let mut entries = Entries::default();
-        let (store, findings) = with_scratch(|scratch| {
+        let (mut store, mut findings) = with_scratch(|scratch| {
             Store::load(storage, sectors, crc32c, scratch, mend, &mut entries)
         })?;
+        let failed = store.failed().collect();
+        if mend && store.retire(&mut [Page::new_zeroed(); 2]).is_err() {
+            findings.unmended = findings.unmended.saturating_add(1);
+        }
         let area = Self {
             superblock: *store.superblock(),
             layout: *store.layout(),
             entries: entries.taken,
             findings,
+            failed,
         };
         Ok((area, store))
+    }
+
+    /// A line for each slot that has failed and is not noted as bad.
+    pub fn failed_slots(&self) -> Vec<String> {
+        if self.failed.is_empty() {
+            return Vec::new();
+        }
+        let block_of = |(slot, entry): &(u32, Entry)| match entry {
+            Entry::Block { block, .. } => Some((*block, *slot)),
+            Entry::Free | Entry::Bad => None,
+        };
+        let slots: HashMap<_, _> = self.entries.iter().filter_map(block_of).collect();
+        let line = |failed: &Failed| {
+            let (slot, now) = (failed.slot, slots.get(&failed.block)?);
+            let sector = self.superblock.block.first_sector(failed.block);
+            Some(format!(
+                "slot {slot} has failed; its block, at sector {sector}, is in slot {now}"
+            ))
+        };
+        self.failed.iter().filter_map(line).collect()
     }
 
     /// Number of remapped blocks.

@@ -27,6 +27,7 @@ use remap_core::{
             Main,
             Superblock, //
         },
+        turn::Turn, //
     },
 };
 use serde::{
@@ -78,8 +79,15 @@ pub struct Remap {
     pub sector: u64,
     /// From the start of the spare area.
     pub spare_sector: u64,
+    /// How often, modulo four, it has gone from a slot that failed to another. Left out where it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub turn: u8,
     /// First sectors, from the start of the block, of the units that are lost.
     pub lost: Vec<u32>,
+}
+
+fn is_zero(number: &u8) -> bool {
+    *number == 0
 }
 
 /// What of a dump does not agree with the rest of it.
@@ -129,11 +137,13 @@ impl Dump {
                 Entry::Bad => bad_slots.push(*slot),
                 Entry::Block {
                     block: number,
+                    turn,
                     lost: units,
                 } => remaps.push(Remap {
                     slot: *slot,
                     sector: block.first_sector(*number),
                     spare_sector: sector_of_slot(&area.layout, block, *slot),
+                    turn: turn.number(),
                     lost: lost(units),
                 }),
             }
@@ -199,6 +209,9 @@ impl Dump {
         writeln!(out, "remaps        {}", self.remaps.len())?;
         for remap in &self.remaps {
             write!(out, "{} -> {}", remap.sector, remap.spare_sector)?;
+            if remap.turn != 0 {
+                write!(out, " turn {}", remap.turn)?;
+            }
             for sector in &remap.lost {
                 write!(out, " lost+{sector}")?;
             }
@@ -304,6 +317,8 @@ impl Dump {
                 remap.spare_sector, remap.slot
             )));
         }
+        let turn = Turn::new(remap.turn);
+        let turn = turn.ok_or_else(|| wrong(format!("turn {} is more than 3", remap.turn)))?;
         let mut lost = LostUnits::NONE;
         for sector in &remap.lost {
             // The unit is no zero: it divides the block size.
@@ -323,6 +338,7 @@ impl Dump {
         }
         Ok(Entry::Block {
             block: block.block_of(remap.sector),
+            turn,
             lost,
         })
     }

@@ -181,6 +181,7 @@ fn add(dump: &mut Dump, sectors: &[Range<u64>]) -> Result<(), Failure> {
             slot,
             sector,
             spare_sector: described.layout.first_slot().saturating_add(from_first),
+            turn: 0,
             lost: (0..dump.block_size)
                 .step_by(dump.lost_unit as usize)
                 .collect(),

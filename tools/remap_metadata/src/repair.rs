@@ -60,8 +60,10 @@ struct Repaired {
     findings: Findings,
     /// Pages that could not be believed.
     recovered: Vec<Recovered>,
-    /// Copies that could not be put right.
-    left: Findings,
+    /// A line for each slot that has failed and was not noted as bad.
+    failed: Vec<String>,
+    /// Pages that could not be put right.
+    unmended: u32,
 }
 
 impl Repaired {
@@ -69,21 +71,27 @@ impl Repaired {
         self.recovered.is_empty() && self.findings == Findings::default()
     }
 
-    /// A line for each page that could not be believed, and one for all.
+    /// A line for each page that could not be believed and each slot that has failed, and one for all.
     fn words(&self, done: &str) -> Vec<String> {
         let mut lines: Vec<_> = self.recovered.iter().map(line).collect();
+        lines.extend(self.failed.iter().cloned());
         lines.push(if self.is_whole() {
             "every copy is right".to_owned()
         } else {
+            let failed = match self.failed.len() {
+                0 => String::new(),
+                slots => format!(", {slots} failed slots not noted as bad"),
+            };
             format!(
-                "{} bad copies, {} pages whose last write was cut short, {} pages not believed: {done}",
+                "{} bad copies, {} pages whose last write was cut short, {} pages not \
+                 believed{failed}: {done}",
                 self.findings.bad,
                 self.findings.behind,
                 self.recovered.len()
             )
         });
-        if self.left.unmended > 0 {
-            let left = self.left.unmended;
+        if self.unmended > 0 {
+            let left = self.unmended;
             lines.push(format!("{left} pages could not be put right"));
         }
         lines
@@ -135,11 +143,15 @@ fn repair<S: Storage + Copy>(
         })?;
     }
     let (area, mut store) = Area::load_from(storage, sectors, true)?;
-    let left = with_scratch(|scratch| store.check(scratch))?;
+    let left = match store.is_settled() {
+        true => with_scratch(|scratch| store.check(scratch))?,
+        false => area.findings,
+    };
     Ok(Repaired {
         findings: area.findings,
         recovered,
-        left,
+        failed: area.failed_slots(),
+        unmended: left.unmended,
     })
 }
 
@@ -228,7 +240,7 @@ pub fn run(arguments: &Repair) -> Result<(u8, Vec<String>), Failure> {
         return Ok((DEGRADED, planned.words("--yes puts them right")));
     }
     let repaired = repair(&image, sectors, arguments)?;
-    let status = match repaired.left.unmended {
+    let status = match repaired.unmended {
         0 => GOOD,
         _ => DEGRADED,
     };

@@ -13,6 +13,7 @@ use std::{
 use area::{
     call,
     image,
+    image_with_failed_slots,
     File,
     SECTORS, //
 };
@@ -78,6 +79,48 @@ fn a_write_that_was_cut_short_is_told_and_no_fault() {
 }
 
 #[test]
+fn a_failed_slot_that_is_not_noted_is_told_and_no_fault() {
+    let (bytes, superblock) = image_with_failed_slots();
+    let last = superblock.layout().unwrap().slots() - 1;
+    let file = File::new("failed_slots", &bytes);
+    let (status, out, _) = check(&file);
+    assert_eq!(status, 0);
+    assert!(out.contains(": 3 of "), "{out}");
+    let path = file.path();
+    let wanted = format!(
+        " 0 bad copies\n\
+        {path}: slot 0 has failed; its block, at sector 40, is in slot {last}\n\
+        {path}: slot 1 has failed; its block, at sector 800, is in slot 2\n"
+    );
+    assert!(out.ends_with(&wanted), "{out}");
+    let quiet = run(env!("CARGO_BIN_EXE_remap_check"), &["--quiet"], &file);
+    assert_eq!(quiet, (0, String::new(), String::new()));
+    assert!(file.bytes() == bytes);
+}
+
+#[test]
+fn a_dump_has_turns_where_there_are_any() {
+    let (bytes, superblock) = image_with_failed_slots();
+    let layout = superblock.layout().unwrap();
+    let file = File::new("dump_turns", &bytes);
+    let dump: serde_json::Value = serde_json::from_str(&area::dump(&file)).unwrap();
+    assert_eq!(dump["bad_slots"], serde_json::json!([0, 1, 10]));
+    let slots: Vec<_> = (0..3)
+        .map(|at| dump["remaps"][at]["slot"].as_u64())
+        .collect();
+    let last = u64::from(layout.slots()) - 1;
+    assert_eq!(slots, [Some(2), Some(9), Some(last)]);
+    let turns: Vec<_> = (0..3).map(|at| dump["remaps"][at].get("turn")).collect();
+    let turn = |turn: u8| serde_json::json!(turn);
+    assert_eq!(turns, [Some(&turn(3)), None, Some(&turn(1))]);
+    let (status, out, _) = run(env!("CARGO_BIN_EXE_remap_dump"), &[], &file);
+    assert_eq!(status, 0);
+    let wanted = format!("800 -> {} turn 3\n0 ->", layout.first_slot() + 16);
+    assert!(out.contains(&wanted), "{out}");
+    assert!(out.contains(", 3 bad\n"), "{out}");
+}
+
+#[test]
 fn what_cannot_be_used_says_why() {
     let (mut bytes, superblock) = image();
     let layout = superblock.layout().unwrap();
@@ -91,6 +134,14 @@ fn what_cannot_be_used_says_why() {
         err.contains("both copies of what may have come after it are bad"),
         "{err}"
     );
+    let (mut twice, superblock) = image();
+    let last = superblock.layout().unwrap().slots() - 1;
+    let entry = area::block(5, 2, remap_core::metadata::entry::LostUnits::NONE);
+    area::commit(&mut twice, &[(last, entry)]);
+    let (status, _, err) = check(&File::new("twice", &twice));
+    assert_eq!(status, 2);
+    let wanted = format!("a block twice, the second time in slot {last}\n");
+    assert!(err.ends_with(&wanted), "{err}");
     let (status, _, err) = check(&File::new("blank", &[0; 65536]));
     assert_eq!(status, 2);
     assert!(err.contains("the spare area is blank"), "{err}");

@@ -10,6 +10,7 @@ use area::{
     call,
     dump,
     image,
+    image_with_failed_slots,
     spoil,
     File,
     SECTORS, //
@@ -64,6 +65,32 @@ fn copies_are_put_right_in_place_only_when_asked() {
     assert_eq!(status, 0);
     assert!(out.ends_with(": put right\n"), "{out}");
     assert_eq!(check(&file), 0);
+    assert_eq!(dump(&file), wanted);
+}
+
+#[test]
+fn slots_that_have_failed_are_noted() {
+    let (before, superblock) = image_with_failed_slots();
+    let last = superblock.layout().unwrap().slots() - 1;
+    let file = File::new("repair_failed", &before);
+    let wanted = dump(&file);
+    let (status, out, _) = repair(&[file.path()]);
+    assert_eq!(status, 1);
+    let line = format!("slot 0 has failed; its block, at sector 40, is in slot {last}\n");
+    assert!(out.contains(&line), "{out}");
+    let end = ", 0 pages not believed, 2 failed slots not noted as bad: --yes puts them right\n";
+    assert!(out.ends_with(end), "{out}");
+    assert!(file.bytes() == before);
+    let (status, out, _) = repair(&[file.path(), "--yes"]);
+    assert_eq!(status, 0);
+    assert!(out.contains(&line), "{out}");
+    assert!(
+        out.ends_with(" failed slots not noted as bad: put right\n"),
+        "{out}"
+    );
+    let (status, out, _) = repair(&[file.path()]);
+    assert_eq!(status, 0);
+    assert!(out.ends_with(": every copy is right\n"), "{out}");
     assert_eq!(dump(&file), wanted);
 }
 

@@ -9,6 +9,7 @@ use area::{
     dump,
     formatted,
     image,
+    image_with_failed_slots,
     spoil,
     File,
     SECTORS, //
@@ -37,6 +38,20 @@ fn what_was_dumped_comes_back() {
     assert_eq!(dump(&file), json);
     let check = call(env!("CARGO_BIN_EXE_remap_check"), &[file.path()], "");
     assert_eq!(check.0, 0);
+}
+
+#[test]
+fn turns_come_back_and_failed_slots_are_bad() {
+    let json = dump(&File::new(
+        "restore_turns_from",
+        &image_with_failed_slots().0,
+    ));
+    let file = File::new("restore_turns", &blank());
+    assert_eq!(restore(&[file.path(), "-"], &json).0, 0);
+    assert_eq!(dump(&file), json);
+    let check = call(env!("CARGO_BIN_EXE_remap_check"), &[file.path()], "");
+    assert_eq!(check.0, 0);
+    assert!(!check.1.contains("has failed"), "{}", check.1);
 }
 
 #[test]
@@ -125,6 +140,7 @@ fn what_does_not_agree_with_itself_is_refused_by_name() {
         ("/remaps/1/spare_sector", json!(first), "not that of slot 1"),
         ("/remaps/1/slot", json!(slots), "there are only"),
         ("/remaps/1/lost", json!([8]), "starts at lost 8"),
+        ("/remaps/1/turn", json!(4), "turn 4 is more than 3"),
         ("/remaps/1/lost", json!([2, 2]), "lost 2 twice"),
         ("/bad_slots", json!([1]), "slot 1: twice"),
         ("/bad_slots", json!([10, 10]), "slot 10: twice"),
@@ -139,7 +155,10 @@ fn what_does_not_agree_with_itself_is_refused_by_name() {
         let mut changed = dump.clone();
         match changed.pointer_mut(at) {
             Some(known) => *known = value,
-            None => changed[&at[1..]] = value,
+            None => {
+                let (parent, field) = at.rsplit_once('/').unwrap();
+                changed.pointer_mut(parent).unwrap()[field] = value;
+            }
         }
         let before = vec![0; 4096 * 512];
         let file = File::new("restore_disagreement", &before);

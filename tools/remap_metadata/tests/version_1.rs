@@ -87,7 +87,7 @@ fn an_area_of_version_1_is_written_as_it_was() {
     let block = |block, units: &[u32]| {
         let mut lost = LostUnits::NONE;
         units.iter().for_each(|unit| lost.mark(*unit));
-        Entry::Block { block, lost }
+        area::block(block, 0, lost)
     };
     let last = superblock.layout().unwrap().slots() - 1;
     let first = [

@@ -68,7 +68,7 @@ pub fn erase<S: Storage>(
     storage.write(0, page).map_err(|_| nowhere)
 }
 
-impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
+impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     /// Writes fresh metadata: every slot is free. `generations` is memory for as many as there are
     /// pages, `pages` for an even number of them; the more, the fewer requests.
     pub fn format(
@@ -88,6 +88,8 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]>> Store<S, G> {
             generations,
             degraded: false,
             unsettled: None,
+            failed: G::default(),
+            leaving: None,
         };
         if store.generations.as_ref().len() != layout.pages() as usize || pages.len() < 2 {
             return Err(nowhere);

@@ -6,6 +6,7 @@ use crate::metadata::{
     entry::LostUnits,
     page::tests::crc32c,
     superblock::Main,
+    turn::Turn,
     PAGE_BYTES, //
 };
 use proptest::prelude::*;
@@ -183,21 +184,46 @@ struct Everything(Table);
 
 impl Reader for Everything {
     type Error = LoadError;
-    type Generations = Vec<u64>;
+    type Numbers = Vec<u64>;
 
     fn begin(&mut self, it: &Superblock, layout: &Layout) -> Result<(u64, Vec<u64>), LoadError> {
         let blocks = it.length >> it.block.shift();
         Ok((blocks, vec![0; layout.pages() as usize]))
     }
 
-    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), LoadError> {
-        let is_block = matches!(entry, Entry::Block { .. });
-        if is_block && self.0.values().any(|known| known == entry) {
-            return Err(LoadError::Twice { slot });
+    fn take(&mut self, slot: u32, entry: &Entry) -> Result<Option<u32>, LoadError> {
+        let other = block_of(entry).and_then(|block| slot_of(&self.0, block));
+        if other.is_none() {
+            assert_eq!(self.0.insert(slot, *entry), None);
         }
-        self.0.insert(slot, *entry);
+        Ok(other)
+    }
+
+    fn replace(&mut self, old: u32, slot: u32, entry: &Entry) -> Result<(), LoadError> {
+        let before = self.0.insert(old, Entry::Bad);
+        assert_eq!(before.as_ref().and_then(block_of), block_of(entry));
+        assert_eq!(self.0.insert(slot, *entry), None);
         Ok(())
     }
+
+    fn push(numbers: &mut Vec<u64>, number: u64) -> Result<(), LoadError> {
+        numbers.push(number);
+        Ok(())
+    }
+}
+
+fn block_of(entry: &Entry) -> Option<u64> {
+    match entry {
+        Entry::Block { block, .. } => Some(*block),
+        Entry::Free | Entry::Bad => None,
+    }
+}
+
+/// The slot of a block in a table.
+fn slot_of(table: &Table, block: u64) -> Option<u32> {
+    let mut slots = table.iter();
+    let found = slots.find(|(_, entry)| block_of(entry) == Some(block));
+    found.map(|(slot, _)| *slot)
 }
 
 /// Memory for so many pages of each half.
@@ -219,8 +245,14 @@ fn load(disk: &Disk) -> Result<(TestStore, Findings, Table), LoadError> {
 }
 
 fn block(block: u64) -> Entry {
+    turned(block, 0)
+}
+
+/// A block and the number of its turn.
+fn turned(block: u64, turn: u8) -> Entry {
     Entry::Block {
         block,
+        turn: Turn::new(turn).unwrap(),
         lost: LostUnits::NONE,
     }
 }
@@ -641,3 +673,4 @@ proptest! {
 }
 
 mod recovery;
+mod replace;

@@ -32,6 +32,9 @@ fn main() -> ExitCode {
                     print!(", {behind} pages whose last write was cut short");
                 }
                 println!();
+                for line in area.failed_slots() {
+                    println!("{image}: {line}");
+                }
             }
             ExitCode::from(if bad == 0 { GOOD } else { DEGRADED })
         }

@@ -36,6 +36,7 @@ use remap_core::{
             Main,
             Superblock, //
         },
+        turn::Turn,
         PAGE_BYTES, //
     },
 };
@@ -106,16 +107,32 @@ pub fn image() -> (Vec<u8>, Superblock) {
     let (mut bytes, superblock) = formatted();
     let mut lost = LostUnits::NONE;
     lost.mark(2);
-    let entries = [
-        (0, 5, LostUnits::NONE),
-        (1, 100, lost),
-        (9, 0, LostUnits::NONE),
+    let changes = [
+        (0, block(5, 0, LostUnits::NONE)),
+        (1, block(100, 0, lost)),
+        (9, block(0, 0, LostUnits::NONE)),
+        (10, Entry::Bad),
     ];
-    let changes = entries
-        .into_iter()
-        .map(|(slot, block, lost)| (slot, Entry::Block { block, lost }))
-        .chain([(10, Entry::Bad)])
-        .collect::<Vec<_>>();
+    commit(&mut bytes, &changes);
+    (bytes, superblock)
+}
+
+/// A block and the number of its turn.
+pub fn block(block: u64, turn: u8, lost: LostUnits) -> Entry {
+    let turn = Turn::new(turn).unwrap();
+    Entry::Block { block, turn, lost }
+}
+
+/// The same image after a crash: block 5 was going from slot 0, which has failed, to the last one,
+/// and block 100, which has done so twice, to slot 2.
+pub fn image_with_failed_slots() -> (Vec<u8>, Superblock) {
+    let (mut bytes, superblock) = image();
+    let last = superblock.layout().unwrap().slots() - 1;
+    let changes = [
+        (1, block(100, 2, LostUnits::NONE)),
+        (2, block(100, 3, LostUnits::NONE)),
+        (last, block(5, 1, LostUnits::NONE)),
+    ];
     commit(&mut bytes, &changes);
     (bytes, superblock)
 }
