@@ -365,7 +365,7 @@ remove_raid1() {
 }
 
 # make_raid1 <variable> <device> <device>: a mirror without metadata of its own, whose halves are alike
-# when it is made. Needs no mdadm.
+# when it is made. What can be read from the first is read there. Needs no mdadm.
 make_raid1() {
 	local name=md_$1 directory device member n=0 turn
 	modprobe -q raid1 || true
@@ -379,6 +379,7 @@ make_raid1() {
 		stat -L -c '%Hr:%Lr' "$device" >"$directory/new_dev"
 		member=$(readlink -f "$(sysfs_of "$device")")
 		echo $n >"$directory/dev-${member##*/}/slot"
+		((n == 0)) || echo writemostly >"$directory/dev-${member##*/}/state"
 		n=$((n + 1))
 	done
 	echo $(($(sectors_of "$2") / 2)) >"$directory/component_size"

@@ -20,7 +20,6 @@ test() {
 	expect_equal "$(block_io write "$once" 8 1 x) $(block_io write "$once" 8 1 x)" "EIO ok" "null_blk with badblocks_once"
 
 	make_dust dusty "$disk"
-	block_io fill /dev/mapper/dusty 1
 	dust_add dusty 80 81 2
 	dust_add dusty 90
 	expect_equal "$(block_io unreadable /dev/mapper/dusty 72 24)" "80 81 90" "unreadable sectors of dust"
@@ -50,11 +49,11 @@ test() {
 
 	make_null_blk other 4
 	make_null_blk third 4
-	make_dust third_dusty "$third"
-	make_raid1 mirror "$other" /dev/mapper/third_dusty
+	make_dust dusty_third "$third" 4096
+	make_raid1 mirror /dev/mapper/dusty_third "$other"
 	block_io fill "$mirror" 5
 	# A disk that takes the write is repaired by it; one that does not is given up.
-	dust_add third_dusty 800 803 0
+	dust_add dusty_third 100 101 0
 	block_io check "$mirror" 5
 	block_io check "$mirror" 5
 	raid1_is_whole mirror
