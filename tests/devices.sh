@@ -556,6 +556,53 @@ files_survive() {
 	umount "$work/mounted"
 }
 
+# files_on_failing_disk <name> <sectors> <disk> <device> <file system> <command that checks it> <n>: files
+# are written, read and removed while n places of /dev/mapper/<disk>, over <device>, begin to refuse
+# writes. The file system may not see any of it.
+files_on_failing_disk() {
+	local device=/dev/mapper/$1 spoiler
+	mkdir -p "$work/mounted"
+	mount -t "$5" "$device" "$work/mounted"
+	defer leave_mount "$work/mounted"
+	: >"$work/spoiling"
+	(while [[ -e $work/spoiling ]]; do sleep 0.1; done) &
+	python3 -S "$tests/failing.py" spoil "$3" "$4" "$2" "$7" "$SEED" $! &
+	spoiler=$!
+	python3 -S "$tests/file_tree.py" write "$work/mounted" "$work/tree" "$SEED" "$(scaled 300)"
+	wait "$spoiler" || fail "the disk did not fail"
+	rm "$work/spoiling"
+	# All of it, now that all is there that will be.
+	python3 -S "$tests/file_tree.py" write "$work/mounted" "$work/tree" "$((SEED + 1))" "$(scaled 300)" empty
+	fill_up "$work/mounted"
+	umount "$work/mounted"
+	mount -t "$5" "$device" "$work/mounted"
+	python3 -S "$tests/file_tree.py" check "$work/mounted" "$work/tree"
+	umount "$work/mounted"
+	$6 "$device" >"$work/check" 2>&1 || fail "$6: $(<"$work/check")"
+	mount -t "$5" "$device" "$work/mounted"
+	python3 -S "$tests/file_tree.py" check "$work/mounted" "$work/tree"
+	umount "$work/mounted"
+	if dmesg | grep -E "(EXT4-fs|XFS|Buffer I/O).*($1|$(basename "$(readlink -f "$(sysfs_of "$device")")")).*([Ee]rror|remount)"; then
+		fail "the file system has seen an error"
+	fi
+	local moved
+	moved=$(counter "$1" auto_remaps)
+	echo "$moved blocks were relocated"
+	# What is full has been written nearly everywhere.
+	((moved >= $7 * 3 / 4)) || fail "only $moved blocks were relocated"
+	expect_state "$1" "$moved 0 0 ok"
+}
+
+# fill_up <directory>: one file in all the room that there is, and its removal.
+fill_up() {
+	# It ends when the device is full.
+	dd if=/dev/zero of="$1/filler" bs=1M oflag=direct status=none 2>"$work/filler" || true
+	[[ $(<"$work/filler") == *'No space left'* ]] || fail "dd: $(<"$work/filler")"
+	sync "$1/filler"
+	rm "$1/filler"
+	sync
+}
+
 leave_mount() {
 	if mountpoint -q "$1"; then umount "$1"; fi
 }
