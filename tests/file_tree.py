@@ -62,7 +62,8 @@ def main():
     command, directory, sums_path, *rest = sys.argv[1:]
     if command == "write":
         for name in os.listdir(directory) if rest[2:] == ["empty"] else []:
-            shutil.rmtree(os.path.join(directory, name))
+            if name != "lost+found":
+                shutil.rmtree(os.path.join(directory, name))
         write(directory, sums_path, int(rest[0]), int(rest[1]))
     else:
         check(directory, sums_path)
