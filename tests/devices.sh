@@ -308,10 +308,10 @@ remove_scsi_disk() {
 
 # need_scsi_disk: whether there can be one, and why not.
 need_scsi_disk() {
-	modprobe -q -n scsi_debug && modprobe -q -n sd_mod || {
+	if ! modprobe -q -n scsi_debug || ! modprobe -q -n sd_mod; then
 		echo "no scsi_debug"
 		return 1
-	}
+	fi
 }
 
 # make_scsi_disk <variable> <MiB> [<parameter of scsi_debug>...]: the only one at a time. Its errors are

@@ -23,25 +23,29 @@ class NullBlk:
         self._path = f"/sys/kernel/config/nullb/nb_{variable}/badblocks"
         self.bad = set()
 
-    def _tell(self, sign, first, count):
-        with open(self._path, "w") as file:
-            file.write(f"{sign}{first}-{first + count - 1}")
+    def _tell(self, sign, sectors):
+        """Range by range. What is so already would be refused."""
+        while sectors:
+            first = last = min(sectors)
+            while last + 1 in sectors:
+                last += 1
+            with open(self._path, "w") as file:
+                file.write(f"{sign}{first}-{last}")
+            sectors -= set(range(first, last + 1))
 
     def spoil(self, first, count=1):
-        self._tell("+", first, count)
-        self.bad.update(range(first, first + count))
+        sectors = set(range(first, first + count)) - self.bad
+        self.bad |= sectors
+        self._tell("+", sectors)
 
     def mend(self, first, count=1):
-        self._tell("-", first, count)
-        self.bad.difference_update(range(first, first + count))
+        sectors = set(range(first, first + count)) & self.bad
+        self.bad -= sectors
+        self._tell("-", sectors)
 
     def mend_all(self):
-        while self.bad:
-            first = min(self.bad)
-            count = 1
-            while first + count in self.bad:
-                count += 1
-            self.mend(first, count)
+        self._tell("-", self.bad)
+        self.bad = set()
 
 
 class Segments:

@@ -7,9 +7,13 @@ requires() { need_target flakey; }
 
 # below <name> <device> <linear or flakey>
 below() {
-	local line="0 $(sectors_of "$2") linear $2 0"
-	[[ $3 == linear ]] || line="0 $(sectors_of "$2") flakey $2 0 0 1 1 error_writes"
-	ask replace "$1" "$line"
+	local sectors
+	sectors=$(sectors_of "$2")
+	if [[ $3 == linear ]]; then
+		ask replace "$1" "0 $sectors linear $2 0"
+	else
+		ask replace "$1" "0 $sectors flakey $2 0 0 1 1 error_writes"
+	fi
 }
 
 test() {
