@@ -11,9 +11,9 @@ test() {
 	make_null_blk spare 8
 	make_mapped main "0 32768 linear $disk 0"
 	make_remap r0 32768 /dev/mapper/main "$spare" 0 16384
-	verifying_fio /dev/mapper/r0 "$(scaled 6)" &
+	verifying_fio /dev/mapper/r0 "$(scaled 24)" &
 	local fio=$!
-	python3 -S "$tests/failing.py" spoil main "$disk" 32768 "$(scaled 300)" "$SEED" $fio
+	python3 -S "$tests/failing.py" spoil main "$disk" 32768 "$(scaled 160)" "$SEED" $fio
 	wait "$fio" || fail "fio: $(cat "$work/fio")"
 	expect_match "$(cat "$work/fio")" 'err= 0' "what fio says"
 	expect_match "$(state r0)" '^[1-9][0-9]* 0 0 ok$' "state"

@@ -18,7 +18,8 @@ test() {
 	python3 -S "$tests/file_tree.py" write "$work/mounted" "$work/tree" "$SEED" "$(scaled 300)"
 	# The mirror's, the disk's, and again: what is bad refuses reads and writes.
 	for n in 1 2 3 4; do
-		mapfile -t places < <(bad_places $n)
+		bad_places $n >"$work/places"
+		mapfile -t places <"$work/places"
 		for place in "${places[@]}"; do
 			null_blk_set main badblocks="+$place-$place"
 		done
