@@ -10,7 +10,6 @@
     block_io.py zero DEVICE START SECTORS            one write-zeroes; the same
     block_io.py discard DEVICE START SECTORS         one discard; the same
     block_io.py flush DEVICE                         a flush; the same
-    block_io.py read_all DEVICE                      reads everything
     block_io.py unreadable DEVICE START SECTORS      the sectors that read as EIO, one read each
 """
 
@@ -191,9 +190,6 @@ def _carry_out(command, disk, rest):
         print(outcome(call, int(rest[0]), int(rest[1])))
     elif command == "flush":
         print(outcome(disk.flush))
-    elif command == "read_all":
-        for start, part in _parts(0, disk.sectors()):
-            disk.read(start, part)
     elif command == "unreadable":
         print(*unreadable(disk, int(rest[0]), int(rest[1])))
     elif command in ("write", "durable"):

@@ -361,16 +361,20 @@ scsi_writes_work() { echo "- 2 0x2a" >"$scsi_errors"; }
 
 remove_raid1() {
 	[[ -e /sys/block/$1 ]] || return 0
-	[[ $(<"/sys/block/$1/md/array_state") == clear ]] || echo clear >"/sys/block/$1/md/array_state"
+	echo clear >"/sys/block/$1/md/array_state"
+	wait_until 20 is_gone "/sys/block/$1"
 }
+
+is_gone() { [[ ! -e $1 ]]; }
 
 # make_raid1 <variable> <device> <device>: a mirror without metadata of its own, whose halves are alike
 # when it is made. What can be read from the first is read there. Needs no mdadm.
 make_raid1() {
-	local name=md_$1 directory device member n=0 turn
+	local name=md_$1 parameters=/sys/module/md_mod/parameters directory device member n=0 turn
 	modprobe -q raid1 || true
-	# An empty array stays, and may be filled again.
-	[[ -e /sys/block/$name ]] || echo "$name" >/sys/module/md_mod/parameters/new_array
+	# Else one that is stopped would stay.
+	[[ ! -e $parameters/legacy_async_del_gendisk ]] || echo 0 >"$parameters/legacy_async_del_gendisk"
+	echo "$name" >"$parameters/new_array"
 	defer remove_raid1 "$name"
 	directory=/sys/block/$name/md
 	echo none >"$directory/metadata_version"
@@ -385,9 +389,9 @@ make_raid1() {
 	done
 	echo $(($(sectors_of "$2") / 2)) >"$directory/component_size"
 	echo none >"$directory/resync_start"
+	echo active >"$directory/array_state"
 	# Kicked out is who fails, not who has been repaired often.
 	echo 1000000 >"$directory/max_read_errors"
-	echo active >"$directory/array_state"
 	for ((turn = 0; turn < 50; turn++)); do
 		[[ ! -b /dev/$name ]] || break
 		sleep 0.1

@@ -32,13 +32,15 @@ test() {
 	e2fsck -fn "$mirror" >"$work/check" 2>&1 || fail "e2fsck: $(<"$work/check")"
 	# Whatever nobody has read yet. What a repair has written in part is read, and repaired, again.
 	for n in 1 2 3; do
-		block_io read_all "$mirror"
+		read_everything
 		wait_until 10 is_calm
 	done
 	raid1_is_whole mirror
 	expect_equal "$(status_word r0 2) $(status_word r0 3)" "0 0" "lost sectors and pending blocks"
-	# All of them: everything has been read.
-	expect_equal "$(counter r0 auto_remaps)" 220 "automatic remaps"
+	# All of them, since everything has been read; and some neighbours, with which a request was merged
+	# that has failed as a whole.
+	n=$(counter r0 auto_remaps)
+	((n >= 220 && n <= 280)) || fail "$n blocks were relocated"
 	block_io differs /dev/mapper/r0 "$other" 98304
 	mount -t ext4 "$mirror" "$work/mounted"
 	python3 -S "$tests/file_tree.py" check "$work/mounted" "$work/tree"
@@ -48,6 +50,21 @@ test() {
 	remove_mapped r0
 	make_remap r0 98304 "$main" "$spare" 0 32768
 	block_io differs /dev/mapper/r0 "$other" 98304
+}
+
+# With a write now and then, since a disk that fails 64 times in a row, and takes none, passes for one
+# that is gone.
+read_everything() {
+	python3 -S - "$mirror" <<'END'
+import sys
+
+from block_io import Disk
+
+disk = Disk(sys.argv[1])
+for start in range(0, disk.sectors(), 256):
+    data = disk.read(start, 256)
+    disk.write(start, data[:4096])
+END
 }
 
 is_calm() { [[ $(cat /sys/block/md_mirror/inflight) =~ ^\ *0\ *0$ ]]; }
