@@ -6,6 +6,11 @@
     block_io.py differs A B SECTORS                  fails unless A and B are equal
     block_io.py read DEVICE START SECTORS            one read; prints the name of its errno or "ok"
     block_io.py write DEVICE START SECTORS SEED      one write; the same
+    block_io.py durable DEVICE START SECTORS SEED    one write that is forced through; the same
+    block_io.py zero DEVICE START SECTORS            one write-zeroes; the same
+    block_io.py discard DEVICE START SECTORS         one discard; the same
+    block_io.py flush DEVICE                         a flush; the same
+    block_io.py unreadable DEVICE START SECTORS      the sectors that read as EIO, one read each
 """
 
 import binascii
@@ -150,9 +155,22 @@ def _parts(start, sectors):
         start, sectors = start + part, sectors - part
 
 
+def unreadable(disk, start, sectors):
+    """The sectors that read as EIO. Any other error is one here, too."""
+    found = []
+    for sector in range(start, start + sectors):
+        try:
+            disk.read(sector, 1)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            found.append(sector)
+    return found
+
+
 def carry_out(words):
     command, path, *rest = words
-    disk = Disk(path)
+    disk = Disk(path, os.O_DSYNC if command == "durable" else 0)
     try:
         _carry_out(command, disk, rest)
     finally:
@@ -167,7 +185,14 @@ def _carry_out(command, disk, rest):
             expect(disk.read(start, part), other.read(start, part), start, f"{path} and {rest[0]}")
     elif command == "read":
         print(outcome(disk.read, int(rest[0]), int(rest[1])))
-    elif command == "write":
+    elif command in ("zero", "discard"):
+        call = disk.zero_out if command == "zero" else disk.discard
+        print(outcome(call, int(rest[0]), int(rest[1])))
+    elif command == "flush":
+        print(outcome(disk.flush))
+    elif command == "unreadable":
+        print(*unreadable(disk, int(rest[0]), int(rest[1])))
+    elif command in ("write", "durable"):
         start, sectors = int(rest[0]), int(rest[1])
         print(outcome(disk.write, start, pattern(rest[2], start, sectors)))
     else:

@@ -84,11 +84,23 @@ def message(name, *words):
         print(reply)
 
 
+def wait_event(name, event, seconds):
+    """The number of the last event, behind `event`."""
+    found = control.wait_event(name, int(event), float(seconds))
+    if found == int(event):
+        raise SystemExit(f"FAIL: no event of {name} within {seconds} s, the last one is {event}")
+    print(found)
+
+
 COMMANDS = {
     "create": create,
     "remove": remove,
     "message": message,
     "status": lambda name: print(control.status(name)),
+    "load": lambda name, *lines: control.load(name, "\n".join(lines)),
+    "replace": lambda name, *lines: control.replace(name, "\n".join(lines)),
+    "event": lambda name: print(control.event(name)),
+    "wait_event": wait_event,
     "log_mark": log_mark,
     "log_lines": log_lines,
     "block_io": lambda *words: block_io.carry_out(list(words)),

@@ -7,8 +7,10 @@
 import ctypes
 import errno
 import os
+import select
 import struct
 import sys
+import time
 
 _HEADER = struct.Struct("=3I2IIiIIIQ128s129s7x")
 _SPEC = struct.Struct("=QQiI16s")
@@ -27,7 +29,8 @@ def _iowr(number):
 
 
 _CREATE, _REMOVE, _SUSPENDED, _LOAD = _iowr(3), _iowr(4), _iowr(6), _iowr(9)
-_STATUS, _CLEAR, _TABLE_STATUS, _MESSAGE = _iowr(7), _iowr(11), _iowr(12), _iowr(14)
+_STATUS, _CLEAR, _TABLE_STATUS, _MESSAGE = _iowr(7), _iowr(10), _iowr(12), _iowr(14)
+_WAIT, _ARM_POLL = _iowr(8), _iowr(16)
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -84,12 +87,42 @@ class Control:
 
     def number(self, name):
         """The device number of a mapped device."""
-        header = bytearray(_HEADER.size)
-        _HEADER.pack_into(header, 0, 4, 0, 0, len(header), len(header), 0, 0, 0, 0, 0, 0, name.encode(), b"")
-        self._ioctl(_STATUS, header)
-        number = _HEADER.unpack_from(header)[10]
+        number = self._header(_STATUS, name)[10]
         # The kernel's own encoding: minor 0-7, major, minor 8 and up.
         return os.makedev(number >> 8 & 0xFFF, number & 0xFF | number >> 12 & ~0xFF)
+
+    def _header(self, request, name, event=0):
+        """The header of the answer to a request without data."""
+        header = bytearray(_HEADER.size)
+        _HEADER.pack_into(header, 0, 4, 0, 0, len(header), len(header), 0, 0, 0, event, 0, 0, name.encode(), b"")
+        self._ioctl(request, header)
+        return _HEADER.unpack_from(header)
+
+    def event(self, name):
+        """The number of the last event of a mapped device: what a wait for the next one starts from."""
+        return self._header(_STATUS, name)[8]
+
+    def wait(self, name, event):
+        """Waits for an event behind `event`, as `dmsetup wait` does, however long that takes."""
+        return self._header(_WAIT, name, event)[8]
+
+    def wait_event(self, name, event, seconds):
+        """The same for so many seconds at most: the number of the last event, which may be `event`."""
+        end = time.monotonic() + seconds
+        # What has been polled for is a matter of the open file.
+        poller = Control()
+        try:
+            poll = select.poll()
+            poll.register(poller._fd, select.POLLIN)
+            while True:
+                poller._header(_ARM_POLL, "")
+                found = poller.event(name)
+                left = end - time.monotonic()
+                if found != event or left <= 0:
+                    return found
+                poll.poll(left * 1000)
+        finally:
+            os.close(poller._fd)
 
     def clear(self, name):
         """Drops the table that was loaded and is not active."""
@@ -118,6 +151,23 @@ class Control:
             return self.message(name, text)
         except OSError as error:
             return errno.errorcode[error.errno]
+
+    def state(self, name):
+        """What the status line of a remap device says, by name."""
+        words = self.status(name).split(" ")
+        used, slots = words[0].split("/")
+        state = dict(zip(("lost", "pending", "block"), map(int, words[1:4])), remapped=int(used), slots=int(slots))
+        state["health"], state["metadata"] = words[4:6]
+        for word in words[6:]:
+            key, value = word.split("=")
+            state[key] = int(value) if value.isdecimal() else value
+        return state
+
+    def replace(self, name, table, flush=True):
+        """Loads a table and activates it, while I/O goes on."""
+        self.load(name, table)
+        self.suspend(name, flush)
+        self.resume(name)
 
     def remaps(self, name, page=None):
         """All remaps as (sector, spare sector, flags), in as many lists as that takes."""

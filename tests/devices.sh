@@ -67,6 +67,16 @@ expect_errno() {
 	[[ ${output,,} == *"${text,,}"* ]] || fail "expected '$text': $*: $output"
 }
 
+# wait_until <seconds> <command>...: until the command succeeds. Fails when it does not.
+wait_until() {
+	local end=$((SECONDS + $1 + 1))
+	shift
+	until "$@"; do
+		((SECONDS < end)) || fail "in vain waited for: $*"
+		sleep 0.1
+	done
+}
+
 # --- undoing ------------------------------------------------------------------------------------
 
 undo=()
@@ -225,6 +235,175 @@ sectors_of() {
 	blockdev --getsz "$1"
 }
 
+# --- devices that fail --------------------------------------------------------------------------
+
+# Bad sectors that fail for reads and writes until they are removed: null_blk_set, at most 512 ranges.
+# One failing request does not make them better. With badblocks_once=1 the first request does.
+
+# make_dust <name> <device> [<bytes of a block>]: /dev/mapper/<name>, whose bad blocks are removed by
+# a write, as a disk's are that has reallocated them. It splits I/O at its blocks.
+make_dust() {
+	make_mapped "$1" "0 $(sectors_of "$2") dust $2 0 ${3:-512}"
+	message "$1" quiet
+	message "$1" enable
+}
+
+# dust_add <name> <first> [<last> [<n>]]: blocks that fail for reads, and for n writes (255 at most;
+# default 255), before a write makes them good.
+dust_add() {
+	local block
+	for ((block = $2; block <= ${3:-$2}; block++)); do
+		message "$1" addbadblock "$block" "${4:-255}"
+	done
+}
+
+dust_remove() {
+	local block
+	for ((block = $2; block <= ${3:-$2}; block++)); do
+		message "$1" removebadblock "$block"
+	done
+}
+
+# make_segments <name> <device> and set_segments <name> <device> <first>-<last>:<way>...: the device
+# with ranges, in order and none that meet, that fail: `error` for reads and writes, `writes`, `reads`,
+# `drop` (writes are forgotten), `corrupt` (byte 32 of what is read is another).
+make_segments() {
+	make_mapped "$1" "0 $(sectors_of "$2") linear $2 0"
+}
+
+set_segments() {
+	local device=$2 at=0 end range first last lines=()
+	end=$(sectors_of "$device")
+	for range in "${@:3}"; do
+		IFS='-:' read -r first last _ <<<"$range"
+		((first == at)) || lines+=("$at $((first - at)) linear $device $at")
+		lines+=("$first $((last + 1 - first)) $(segment "${range#*:}" "$device" "$first")")
+		at=$((last + 1))
+	done
+	((at == end)) || lines+=("$at $((end - at)) linear $device $at")
+	ask replace "$1" "${lines[@]}"
+}
+
+segment() {
+	case $1 in
+	error) echo error ;;
+	writes) echo "flakey $2 $3 0 1 1 error_writes" ;;
+	reads) echo "flakey $2 $3 0 1 1 error_reads" ;;
+	drop) echo "flakey $2 $3 0 1 1 drop_writes" ;;
+	corrupt) echo "flakey $2 $3 0 1 5 corrupt_bio_byte 32 r 255 0" ;;
+	*) fail "set_segments does not know $1" ;;
+	esac
+}
+
+need_target() {
+	dmsetup targets | grep -q "^$1 " || modprobe -q "dm-$1" || {
+		echo "no dm-$1"
+		return 1
+	}
+}
+
+remove_scsi_disk() {
+	[[ ! -e /sys/module/scsi_debug ]] || modprobe -r scsi_debug
+}
+
+# need_scsi_disk: whether there can be one, and why not.
+need_scsi_disk() {
+	if ! modprobe -q -n scsi_debug || ! modprobe -q -n sd_mod; then
+		echo "no scsi_debug"
+		return 1
+	fi
+}
+
+# make_scsi_disk <variable> <MiB> [<parameter of scsi_debug>...]: the only one at a time. Its errors are
+# those of a disk, with sense data.
+make_scsi_disk() {
+	local turn block
+	modprobe sd_mod
+	modprobe scsi_debug dev_size_mb="$2" delay=0 "${@:3}"
+	defer remove_scsi_disk
+	for ((turn = 0; turn < 100; turn++)); do
+		for block in /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*:*/block/*; do
+			[[ -b /dev/${block##*/} ]] || continue
+			scsi_errors=/sys/kernel/debug/scsi_debug/$(basename "$(dirname "$(dirname "$block")")")/error
+			printf -v "$1" %s "/dev/${block##*/}"
+			return
+		done
+		sleep 0.1
+	done
+	fail "scsi_debug has made no disk"
+}
+
+# scsi_unreadable <first sector> <sectors>: a medium error for whatever reads one of them. 0 0 ends it.
+scsi_unreadable() {
+	local parameters=/sys/module/scsi_debug/parameters
+	echo "$1" >"$parameters/medium_error_start"
+	echo "$2" >"$parameters/medium_error_count"
+	if (($2 > 0)); then echo 2; else echo 0; fi >/sys/bus/pseudo/drivers/scsi_debug/opts
+}
+
+# scsi_writes_fail <n> medium|transport|write_protected: so many of the next writes, all with -1.
+scsi_writes_fail() {
+	local way
+	case $2 in
+	# Host byte, driver byte, status byte; sense key, code and qualifier.
+	medium) way='0 0 2 3 11 0' ;;
+	transport) way='f 0 0 0 0 0' ;;
+	write_protected) way='0 0 2 7 27 0' ;;
+	*) fail "scsi_writes_fail does not know $2" ;;
+	esac
+	# A positive number would be all of them, whatever it is.
+	local count=$(($1 < 0 ? 1 : -$1))
+	# WRITE(10), as sd writes to so small a disk.
+	echo "2 $count 0x2a $way" >"$scsi_errors"
+}
+
+scsi_writes_work() { echo "- 2 0x2a" >"$scsi_errors"; }
+
+remove_raid1() {
+	[[ -e /sys/block/$1 ]] || return 0
+	echo clear >"/sys/block/$1/md/array_state"
+	wait_until 20 is_gone "/sys/block/$1"
+}
+
+is_gone() { [[ ! -e $1 ]]; }
+
+# make_raid1 <variable> <device> <device>: a mirror without metadata of its own, whose halves are alike
+# when it is made. What can be read from the first is read there. Needs no mdadm.
+make_raid1() {
+	local name=md_$1 parameters=/sys/module/md_mod/parameters directory device member n=0 turn
+	modprobe -q raid1 || true
+	# Else one that is stopped would stay.
+	[[ ! -e $parameters/legacy_async_del_gendisk ]] || echo 0 >"$parameters/legacy_async_del_gendisk"
+	echo "$name" >"$parameters/new_array"
+	defer remove_raid1 "$name"
+	directory=/sys/block/$name/md
+	echo none >"$directory/metadata_version"
+	echo raid1 >"$directory/level"
+	echo $(($# - 1)) >"$directory/raid_disks"
+	for device in "${@:2}"; do
+		stat -L -c '%Hr:%Lr' "$device" >"$directory/new_dev"
+		member=$(readlink -f "$(sysfs_of "$device")")
+		echo $n >"$directory/dev-${member##*/}/slot"
+		((n == 0)) || echo writemostly >"$directory/dev-${member##*/}/state"
+		n=$((n + 1))
+	done
+	echo $(($(sectors_of "$2") / 2)) >"$directory/component_size"
+	echo none >"$directory/resync_start"
+	echo active >"$directory/array_state"
+	# Kicked out is who fails, not who has been repaired often.
+	echo 1000000 >"$directory/max_read_errors"
+	for ((turn = 0; turn < 50; turn++)); do
+		[[ ! -b /dev/$name ]] || break
+		sleep 0.1
+	done
+	printf -v "$1" %s "/dev/$name"
+}
+
+# raid1_is_whole <variable>: fails where the mirror has given up a device.
+raid1_is_whole() {
+	expect_equal "$(cat /sys/block/md_"$1"/md/degraded)" 0 "devices that the mirror has given up"
+}
+
 # The directory of a block device in sysfs.
 sysfs_of() {
 	echo "/sys/dev/block/$(stat -L -c '%Hr:%Lr' "$1")"
@@ -280,6 +459,26 @@ status_word() {
 
 health() { status_word "$1" 5; }
 
+# state <name>: "<remapped> <lost sectors> <pending blocks> <health>"
+state() {
+	local words
+	read -ra words <<<"$(ask status "$1")"
+	echo "${words[0]%/*} ${words[1]} ${words[2]} ${words[4]}"
+}
+
+# expect_state <name> <state> [<when>]
+expect_state() { expect_equal "$(state "$1")" "$2" "remapped, lost, pending, health${3:+ $3}"; }
+
+# is_state <name> <state>, is_pending <name> <blocks>: for wait_until.
+is_state() { [[ $(state "$1") == "$2" ]]; }
+is_pending() { [[ $(status_word "$1" 3) == "$2" ]]; }
+is_health() { [[ $(health "$1") == "$2" ]]; }
+
+# last_event <name>, next_event <name> <last> [<seconds>]: the number of the last event, and of one
+# behind it, which is waited for.
+last_event() { ask event "$1"; }
+next_event() { ask wait_event "$1" "$2" "${3:-10}"; }
+
 # counter <name> <key>: a value of the status line.
 counter() {
 	local word
@@ -305,10 +504,11 @@ log_lines() {
 	done <<<"$lines"
 }
 
-# expect_log <text>...: the module has written one line since log_mark, with each of the texts.
+# expect_log <text>...: the module has written one line since log_mark, with each of the texts. One that
+# tells of the health does not count.
 expect_log() {
 	local lines text
-	lines=$(log_lines)
+	lines=$(log_lines | grep -v ': health is ' || true)
 	[[ -n $lines ]] || fail "no line in the kernel log with: $*"
 	[[ $lines != *$'\n'* ]] || fail "more than one line in the kernel log: $lines"
 	for text; do
@@ -360,6 +560,53 @@ files_survive() {
 	mount -t "$3" "$device" "$work/mounted"
 	python3 -S "$tests/file_tree.py" check "$work/mounted" "$work/tree"
 	umount "$work/mounted"
+}
+
+# files_on_failing_disk <name> <sectors> <disk> <device> <file system> <command that checks it> <n>: files
+# are written, read and removed while n places of /dev/mapper/<disk>, over <device>, begin to refuse
+# writes. The file system may not see any of it.
+files_on_failing_disk() {
+	local device=/dev/mapper/$1 spoiler
+	mkdir -p "$work/mounted"
+	mount -t "$5" "$device" "$work/mounted"
+	defer leave_mount "$work/mounted"
+	: >"$work/spoiling"
+	(while [[ -e $work/spoiling ]]; do sleep 0.1; done) &
+	python3 -S "$tests/failing.py" spoil "$3" "$4" "$2" "$7" "$SEED" $! &
+	spoiler=$!
+	python3 -S "$tests/file_tree.py" write "$work/mounted" "$work/tree" "$SEED" "$(scaled 300)"
+	wait "$spoiler" || fail "the disk did not fail"
+	rm "$work/spoiling"
+	# All of it, now that all is there that will be.
+	python3 -S "$tests/file_tree.py" write "$work/mounted" "$work/tree" "$((SEED + 1))" "$(scaled 300)" empty
+	fill_up "$work/mounted"
+	umount "$work/mounted"
+	mount -t "$5" "$device" "$work/mounted"
+	python3 -S "$tests/file_tree.py" check "$work/mounted" "$work/tree"
+	umount "$work/mounted"
+	$6 "$device" >"$work/check" 2>&1 || fail "$6: $(<"$work/check")"
+	mount -t "$5" "$device" "$work/mounted"
+	python3 -S "$tests/file_tree.py" check "$work/mounted" "$work/tree"
+	umount "$work/mounted"
+	if dmesg | grep -E "(EXT4-fs|XFS|Buffer I/O).*($1|$(basename "$(readlink -f "$(sysfs_of "$device")")")).*([Ee]rror|remount)"; then
+		fail "the file system has seen an error"
+	fi
+	local moved
+	moved=$(counter "$1" auto_remaps)
+	echo "$moved blocks were relocated"
+	# What is full has been written nearly everywhere.
+	((moved >= $7 * 3 / 4)) || fail "only $moved blocks were relocated"
+	expect_state "$1" "$moved 0 0 ok"
+}
+
+# fill_up <directory>: one file in all the room that there is, and its removal.
+fill_up() {
+	# It ends when the device is full.
+	dd if=/dev/zero of="$1/filler" bs=1M oflag=direct status=none 2>"$work/filler" || true
+	[[ $(<"$work/filler") == *'No space left'* ]] || fail "dd: $(<"$work/filler")"
+	sync "$1/filler"
+	rm "$1/filler"
+	sync
 }
 
 leave_mount() {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A tree of files, written at random and known by the checksums of what was written.
 
-    file_tree.py write DIRECTORY SUMS SEED STEPS
+    file_tree.py write DIRECTORY SUMS SEED STEPS [empty]    into what is made empty before
     file_tree.py check DIRECTORY SUMS
 """
 
@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import sys
 
 MOST_FILES = 60
@@ -60,6 +61,9 @@ def check(directory, sums_path):
 def main():
     command, directory, sums_path, *rest = sys.argv[1:]
     if command == "write":
+        for name in os.listdir(directory) if rest[2:] == ["empty"] else []:
+            if name != "lost+found":
+                shutil.rmtree(os.path.join(directory, name))
         write(directory, sums_path, int(rest[0]), int(rest[1]))
     else:
         check(directory, sums_path)

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """Every state that a power cut could have left a spare area in, from what dm-log-writes saw of it.
 
-    log_replay.py MAIN SPARE LOGGED LOG REPLAY OPERATIONS SEED
+    log_replay.py MAIN SPARE LOGGED LOG REPLAY OPERATIONS SEED [VARIABLE]
 
 LOGGED is the mapped device over SPARE that logs to LOG. Blocks of MAIN are remapped, moved back and
 written through a table on LOGGED; then the log is replayed to REPLAY, and at every flush and every
 write that was forced through, the kernel and a second reader of the format look at what is there: each
 block is where it was or where it was about to be, with contents that it had.
+
+With VARIABLE, the one that make_null_blk has set to MAIN, sectors of MAIN become bad meanwhile, so that
+writes relocate and sectors are lost.
 """
 
 import os
@@ -14,13 +17,41 @@ import random
 import struct
 import sys
 
-from block_io import SECTOR, Disk, pattern
+from block_io import SECTOR, Disk, outcome, pattern
 from device_mapper import Control
+from failing import NullBlk
 from metadata import Area
 
 FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
 BLOCK, BLOCKS, SPARE_SECTORS = 8, 512, 4800
 SECTORS = BLOCK * BLOCKS
+
+
+# What a sector holds that cannot be read: no seed.
+LOST = None
+
+
+class Done:
+    """An operation, and what it changed."""
+
+    def __init__(self, operation, before, after, lost):
+        self.verb, *self.what = operation
+        # Block: whether it is remapped afterwards.
+        self.changed = {block: block in after for block in before ^ after}
+        self.moved = after - before
+        # Sectors that were lost by it.
+        self.lost = lost
+
+    def writes(self):
+        """Sectors and their seed."""
+        if self.verb not in ("write", "durable"):
+            return range(0), LOST
+        start, count, seed = self.what
+        return range(start, start + count), seed
+
+    def must_be_logged(self):
+        """Whether it cannot be done without a flush or a forced write of the spare."""
+        return bool(self.changed) or self.verb == "flush"
 
 
 class Past:
@@ -31,34 +62,28 @@ class Past:
         self.seeds = [[0] for _ in range(SECTORS)]
         self.unflushed = set()
 
-    def must_be_logged(self, operation):
-        """Whether it cannot be done without a flush or a forced write of the spare."""
-        verb, *what = operation
-        if verb in ("remap", "unremap"):
-            return any(self.remapped[block] == {verb == "unremap"} for block in range(*what))
-        return verb == "flush"
+    def begin(self, done):
+        for block, remapped in done.changed.items():
+            self.remapped[block].add(remapped)
+        sectors, seed = done.writes()
+        for sector in sectors:
+            self.seeds[sector].append(seed)
+        for sector in done.lost:
+            self.seeds[sector].append(LOST)
 
-    def begin(self, operation):
-        verb, *what = operation
-        if verb in ("remap", "unremap"):
-            for block in range(*what):
-                self.remapped[block].add(verb == "remap")
-        elif verb != "flush":
-            start, count, seed = what
-            for sector in range(start, start + count):
-                self.seeds[sector].append(seed)
-
-    def end(self, operation):
-        verb, *what = operation
-        if verb in ("remap", "unremap"):
-            # What moves is durable with what was written to it before.
-            for block in range(*what):
-                self.remapped[block] = {verb == "remap"}
-        elif verb == "write":
-            self.unflushed.update(range(what[0], what[0] + what[1]))
-        elif verb == "durable":
-            self.settle(range(what[0], what[0] + what[1]))
-        else:
+    def end(self, done):
+        # What moves is durable with what was written to it before, and what is lost stays so.
+        for block, remapped in done.changed.items():
+            self.remapped[block] = {remapped}
+        self.settle(done.lost)
+        sectors, _ = done.writes()
+        for sector in sectors:
+            # What is written of a lost sector, or relocates, is durable when it is acknowledged.
+            if done.verb == "durable" or sector // BLOCK in done.moved or LOST in self.seeds[sector]:
+                self.settle([sector])
+            else:
+                self.unflushed.add(sector)
+        if done.verb == "flush":
             self.settle(self.unflushed)
             self.unflushed = set()
 
@@ -111,7 +136,9 @@ def entries(log):
 
 class Test:
     def __init__(self, words):
-        self.main, spare, self.logged, log, replay, count, seed = words
+        self.main, spare, self.logged, log, replay, count, seed, *variable = words
+        self.disk = NullBlk(variable[0]) if variable else None
+        self.lost, self.relocations = set(), 0
         self.count, self.chance = int(count), random.Random(int(seed))
         self.control = Control()
         self.log, self.image = Disk(log), Image(Disk(replay))
@@ -123,18 +150,82 @@ class Test:
         return f"0 {SECTORS} remap {self.main} {spare} 0 {SPARE_SECTORS}"
 
     def an_operation(self, seed):
-        verb = self.chance.choice(("remap", "unremap", "write", "write", "durable", "flush"))
-        if verb == "flush":
+        verbs = ["remap", "unremap", "write", "write", "durable", "flush"]
+        if self.disk:
+            verbs += ["spoil", "write", "durable", "read", self.chance.choice(("mend", "spoil"))]
+        verb = self.chance.choice(verbs)
+        if verb in ("flush", "mend"):
             return (verb,)
+        if verb == "spoil":
+            return verb, self.chance.randrange(SECTORS), 1
         if verb in ("remap", "unremap"):
             first = self.chance.randrange(BLOCKS)
             return verb, first, min(BLOCKS, first + self.chance.choice((1, 1, 1, 3, 40)))
         start = self.chance.randrange(SECTORS)
+        if self.disk and self.disk.bad and self.chance.random() < 0.5:
+            # What is bad has to be hit to matter.
+            start = max(0, self.chance.choice(sorted(self.disk.bad)) - self.chance.randrange(4))
         count = min(self.chance.choice((1, 3, 8, 20)), SECTORS - start)
         if verb == "durable" and not self.unflushed.isdisjoint(range(start, start + count)):
             # dm-log-writes would log what was written before behind it.
             return ("flush",)
         return verb, start, count, seed
+
+    def carry_out(self, operation, plain, durable):
+        verb, *what = operation
+        if verb in ("remap", "unremap"):
+            first, end = what
+            return self.control.outcome("r0", f"{verb} {first * BLOCK} {(end - first) * BLOCK}")
+        if verb == "flush":
+            return outcome(plain.flush)
+        if verb == "spoil":
+            # A table of bad blocks has room for 512.
+            if len(self.disk.bad) < 300:
+                self.disk.spoil(*what)
+        elif verb == "mend":
+            if self.disk.bad:
+                self.disk.mend(self.chance.choice(sorted(self.disk.bad)))
+        elif verb == "read":
+            return outcome(plain.read, *what[:2])
+        else:
+            disk = durable if verb == "durable" else plain
+            return outcome(disk.write, what[0], pattern(what[2], *what[:2]))
+        return "ok"
+
+    def places(self):
+        return {sector // BLOCK for sector, _, _ in self.control.remaps("r0")}
+
+    def one(self, operation, plain, durable):
+        """Carries an operation out, and tells what it did."""
+        verb, *what = operation
+        before = self.places()
+        end = self.carry_out(operation, plain, durable)
+        after = self.places()
+        bad = self.disk.bad if self.disk else set()
+        done = Done(operation, before, after, set())
+        sectors, _ = done.writes()
+        if verb in ("remap", "unremap"):
+            # What is bad stays on the spare, and so does what comes behind it in a range.
+            left = set(range(*what)) & after if verb == "unremap" else set(range(*what)) - after
+            assert not left or (verb == "unremap" and bad), f"{operation}: {end}, {left}"
+        elif verb == "read":
+            readable = not any(self.unreadable(sector, after) for sector in range(what[0], what[0] + what[1]))
+            assert end == ("ok" if readable else "EIO"), f"{operation}: {end}"
+        else:
+            # Nobody who writes sees an error.
+            assert end == "ok", f"{operation}: {end}"
+        if verb != "remap":
+            self.relocations += len(done.moved)
+            struck = {sector // BLOCK for sector in sectors if sector in bad}
+            assert struck <= after, f"{operation} has not moved {struck - after}"
+        done.lost = {sector for sector in bad if sector // BLOCK in done.moved and sector not in sectors}
+        self.lost = (self.lost | done.lost) - set(sectors)
+        found = self.control.state("r0")["lost"]
+        assert found == len(self.lost), f"{operation}: {found} lost sectors, expected {len(self.lost)}"
+        return done
+
+    def unreadable(self, sector, places):
+        return sector in self.lost if sector // BLOCK in places else sector in self.disk.bad
 
     def work(self):
         """The operations, each with a mark behind it in the log."""
@@ -157,15 +248,7 @@ class Test:
                 self.unflushed.update(range(what[0], what[0] + what[1]))
             elif verb == "flush":
                 self.unflushed.clear()
-            if verb in ("remap", "unremap"):
-                first, end = what
-                control.outcome("r0", f"{verb} {first * BLOCK} {(end - first) * BLOCK}")
-            elif verb == "flush":
-                plain.flush()
-            else:
-                disk = durable if verb == "durable" else plain
-                disk.write(what[0], pattern(what[2], *what[:2]))
-            done.append(operation)
+            done.append(self.one(operation, plain, durable))
             control.message(self.logged, "mark done")
         plain.close()
         durable.close()
@@ -189,7 +272,8 @@ class Test:
         remaps = self.load(read_only=True)
         area = Area(self.image, 0, SPARE_SECTORS)
         places = {sector // BLOCK: place for sector, place, _ in remaps}
-        seen = {block: area.slot_sector(slot) for block, (slot, _) in area.remaps().items()}
+        found = area.remaps()
+        seen = {block: area.slot_sector(slot) for block, (slot, _) in found.items()}
         assert seen == places, f"cut {cut}: the kernel finds {places}, another reader {seen}"
         for block in range(BLOCKS):
             if (block in places) not in past.remapped[block]:
@@ -199,7 +283,11 @@ class Test:
             for n in range(BLOCK):
                 sector = block * BLOCK + n
                 part = data[n * SECTOR : (n + 1) * SECTOR]
-                if not any(part == pattern(seed, sector, 1) for seed in past.seeds[sector]):
+                if found[block][1] >> n & 1:
+                    if LOST not in past.seeds[sector]:
+                        raise SystemExit(f"FAIL: cut {cut}: sector {sector} is lost, and may hold {past.seeds[sector]}")
+                    continue
+                if not any(seed is not LOST and part == pattern(seed, sector, 1) for seed in past.seeds[sector]):
                     held = [seed for seed in range(self.count + 1) if part == pattern(seed, sector, 1)]
                     raise SystemExit(
                         f"FAIL: cut {cut}: sector {sector}, in {place + n}, may hold {past.seeds[sector]}, and holds {held}"
@@ -219,7 +307,7 @@ class Test:
                     n += 1
                 begun = True
                 if n < len(done):
-                    due += past.must_be_logged(done[n])
+                    due += done[n].must_be_logged()
                     past.begin(done[n])
                 continue
             if data:
@@ -228,8 +316,9 @@ class Test:
                 self.check(past, cuts)
                 cuts += 1
         assert n == len(done), f"{n} of {len(done)} operations in the log"
-        print(f"{len(done)} operations, {cuts} cuts")
-        assert cuts >= due > len(done) // 4, f"{due} operations are logged at least once"
+        print(f"{len(done)} operations, {cuts} cuts, {self.relocations} blocks relocated by errors")
+        assert bool(self.disk) == (self.relocations > 0)
+        assert cuts >= due > len(done) // 6, f"{due} operations are logged at least once"
 
 
 if __name__ == "__main__":

@@ -17,5 +17,7 @@ test() {
 	make_null_blk log 256
 	make_null_blk replay 3
 	make_mapped logged "0 4800 log-writes $spare $log"
-	python3 -S "$tests/log_replay.py" "$main" "$spare" logged "$log" "$replay" "$(scaled "${OPERATIONS:-300}")" "$SEED"
+	defer remove_mapped r0
+	python3 -S "$tests/log_replay.py" "$main" "$spare" logged "$log" "$replay" "$(scaled "${OPERATIONS:-300}")" "$SEED" \
+		${VARIABLE:+"$VARIABLE"}
 }

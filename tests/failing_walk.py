@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Everything that can be done to a remap device whose disks fail, at random, compared with a model.
+
+    failing_walk.py NAME MAIN SPARE STEPS SEED     MAIN and SPARE: the variables of make_null_blk
+
+The table is there, is as long as main and has the whole of SPARE, with one-sector logical blocks below.
+The model knows of every byte which value it has, or which ones it may have where a write has failed. A
+read has to give that, or EIO if there is a sector in it that is bad where it lies, or that may be lost
+because it was bad when its block moved. Nothing else is ever right: no zeros, nothing older, no EIO of
+what can be read, no error for a write that has a spare to go to.
+"""
+
+import os
+import random
+import re
+import sys
+import time
+
+from block_io import MOST, SECTOR, Disk, outcome, pattern
+from device_mapper import Control
+from failing import NullBlk
+
+ANYTHING = None
+RANGE_REPLY = re.compile(r"sector \d+ -> spare \d+|remapped \d+ already \d+")
+
+
+class Walk:
+    def __init__(self, name, main, spare, seed):
+        self.name, self.random, self.control = name, random.Random(seed), Control()
+        self.main, self.spare = NullBlk(main), NullBlk(spare)
+        self.disk = Disk(f"/dev/mapper/{name}")
+        self.sectors = self.disk.sectors()
+        state = self.control.state(name)
+        self.block, self.slots = state["block"], state["slots"]
+        self.blocks = -(-self.sectors // self.block)
+        # Of each sector, what it may hold: bytes, or ANYTHING.
+        self.held = [()] * self.sectors
+        self.places, self.may_be_lost = {}, set()
+        # Slots that have ever been bad: they may have been given up.
+        self.spoilt_slots = set()
+        self.policy, self.done, self.ends = "relocate", {}, {}
+        self.hot = [0, self.blocks - 1] + [self.random.randrange(self.blocks) for _ in range(8)]
+
+    # What the model says.
+
+    def fill(self, seed):
+        for start in range(0, self.sectors, MOST):
+            count = min(MOST, self.sectors - start)
+            data = pattern(seed, start, count)
+            self.disk.write(start, data)
+            self.hold(start, data)
+
+    def hold(self, start, data):
+        for n in range(len(data) // SECTOR):
+            self.held[start + n] = (data[n * SECTOR : (n + 1) * SECTOR],)
+
+    def blocks_of(self, start, count):
+        return range(start // self.block, (start + count - 1) // self.block + 1)
+
+    def sectors_of(self, block):
+        return range(block * self.block, min(self.sectors, (block + 1) * self.block))
+
+    def bad_below(self, sector):
+        """Whether it is bad where it lies."""
+        place = self.places.get(sector // self.block)
+        if place is None:
+            return sector in self.main.bad
+        return place + sector % self.block in self.spare.bad
+
+    def may_fail(self, sector):
+        return sector in self.may_be_lost or self.bad_below(sector)
+
+    def look(self, written=range(0), ended=True):
+        """Follows the blocks to where they are now. `written`: sectors that were just given contents."""
+        before, self.places = self.places, {}
+        for sector, place, _ in self.control.remaps(self.name):
+            self.places[sector // self.block] = place
+        for block in before.keys() | self.places.keys():
+            old, new = before.get(block), self.places.get(block)
+            if old == new:
+                continue
+            for sector in self.sectors_of(block):
+                if new is None:
+                    # Nobody takes a block with lost sectors back to main.
+                    self.may_be_lost.discard(sector)
+                    continue
+                was_bad = sector in self.main.bad if old is None else old + sector % self.block in self.spare.bad
+                if was_bad and not (sector in written and ended):
+                    self.may_be_lost.add(sector)
+        slots = list(self.places.values())
+        assert len(set(slots)) == len(slots), f"a spare block has two blocks: {self.places}"
+        return {block for block, place in self.places.items() if before.get(block) != place}
+
+    def free_at_least(self):
+        used = {place for place in self.places.values()}
+        return self.slots - len(used | self.spoilt_slots)
+
+    def may_refuse(self, start, count):
+        """Whether a write may fail."""
+        touched = self.blocks_of(start, count)
+        if self.policy != "relocate" and any(map(self.bad_below, range(start, start + count))):
+            return True
+        return self.free_at_least() < len(touched)
+
+    # What can be done.
+
+    def a_range(self, most):
+        if self.random.random() < 0.5:
+            block = max(0, min(self.blocks - 1, self.random.choice(self.hot) + self.random.randrange(-2, 3)))
+        else:
+            block = self.random.randrange(self.blocks)
+        start = block * self.block + self.random.choice((0, 0, 1, self.block - 1, self.random.randrange(self.block)))
+        start = min(start, self.sectors - 1)
+        kind = self.random.random()
+        if kind < 0.4:
+            count = self.random.randrange(1, 9)
+        elif kind < 0.8:
+            count = self.block * self.random.randrange(1, 4)
+        else:
+            count = 1 << self.random.randrange(11)
+        return start, max(1, min(count, most, self.sectors - start))
+
+    def check(self, start, count, what="read"):
+        end = None
+        try:
+            data = self.disk.read(start, count)
+        except OSError as error:
+            end = error.errno
+        if end is not None:
+            failing = [sector for sector in range(start, start + count) if self.may_fail(sector)]
+            assert end == 5 and failing, f"{what} of {count} at {start}: errno {end}, though nothing is bad; {self.describe(start)}"
+            return False
+        for n in range(count):
+            sector, found = start + n, data[n * SECTOR : (n + 1) * SECTOR]
+            # A sector that may be lost and is there after all has to be right as well.
+            wanted = self.held[sector]
+            if ANYTHING not in wanted and found not in wanted:
+                raise SystemExit(
+                    f"FAIL: {what}: sector {sector} begins {found[:16].hex()}, "
+                    f"may be {[value[:16].hex() for value in wanted]}; {self.describe(sector)}"
+                )
+            self.held[sector] = (found,)
+            self.may_be_lost.discard(sector)
+        return True
+
+    def describe(self, sector):
+        return (
+            f"block {sector // self.block} is at {self.places.get(sector // self.block, 'main')}, bad there: "
+            f"{[s for s in self.sectors_of(sector // self.block) if self.bad_below(s)]}; {self.control.status(self.name)}"
+        )
+
+    def read(self):
+        self.check(*self.a_range(MOST))
+        assert not self.look(), "a read has moved something"
+
+    def put(self, start, data, call, *arguments):
+        count = len(data) // SECTOR
+        sectors = range(start, start + count)
+        end = outcome(call, *arguments)
+        may = self.may_refuse(start, count)
+        assert end == "ok" or (may and end in ("EIO", "ENOSPC")), f"write of {count} at {start}: {end}; {self.describe(start)}"
+        self.look(sectors, end == "ok")
+        self.ends[end] = self.ends.get(end, 0) + 1
+        if end == "ok":
+            self.hold(start, data)
+            self.may_be_lost.difference_update(sectors)
+            stuck = [sector for sector in sectors if self.bad_below(sector)]
+            assert not stuck, f"write of {count} at {start} succeeded with bad sectors {stuck}; {self.describe(stuck[0])}"
+            return
+        for n, sector in enumerate(sectors):
+            # Old or new, sector by sector.
+            self.held[sector] += (data[n * SECTOR : (n + 1) * SECTOR],)
+
+    def write(self):
+        start, count = self.a_range(MOST)
+        data = pattern(self.random.randrange(1 << 30), start, count)
+        self.put(start, data, self.disk.write, start, data)
+
+    def zero(self):
+        start, count = self.a_range(256)
+        self.put(start, bytes(count * SECTOR), self.disk.zero_out, start, count)
+
+    def discard(self):
+        start, count = self.a_range(256)
+        end = outcome(self.disk.discard, start, count)
+        failing = any(self.may_fail(sector) for sector in range(start, start + count))
+        assert end in ("ok", "EOPNOTSUPP") or failing, f"discard of {count} at {start}: {end}"
+        for sector in range(start, start + count):
+            self.held[sector] = (ANYTHING,)
+        self.look()
+
+    def flush(self):
+        self.disk.flush()
+
+    def tell(self, text):
+        end = self.control.outcome(self.name, text)
+        self.done[text.split(" ")[0]] = self.done.get(text.split(" ")[0], 0) + 1
+        return end
+
+    def remap(self):
+        start, count = self.a_range(self.block * 4)
+        end = self.tell(f"remap {start} {count}")
+        free = self.free_at_least()
+        self.look()
+        blocks = set(self.blocks_of(start, count))
+        if RANGE_REPLY.fullmatch(end):
+            assert blocks <= self.places.keys(), f"remap {start} {count}: {end}, {self.places}"
+        else:
+            # A spare that refuses may stop a message; its sender is there to try again.
+            assert end == "EEXIST" or (end in ("ENOSPC", "EIO") and (free < len(blocks) or self.spare.bad)), f"remap {start} {count}: {end}"
+
+    def bad(self):
+        start, count = self.a_range(self.block * 2)
+        end = self.tell(f"bad {start} {count}")
+        free = self.free_at_least()
+        for block in self.look():
+            self.may_be_lost.update(self.sectors_of(block))
+        blocks = set(self.blocks_of(start, count))
+        if RANGE_REPLY.fullmatch(end):
+            assert blocks <= self.places.keys(), f"bad {start} {count}: {end}"
+        else:
+            assert end == "EEXIST" or (end in ("ENOSPC", "EIO") and (free < len(blocks) or self.spare.bad)), f"bad {start} {count}: {end}"
+
+    def unremap(self):
+        start, count = self.a_range(self.block * 8)
+        end = self.tell(f"unremap {start} {count}")
+        blocks = set(self.blocks_of(start, count)) & self.places.keys()
+        trouble = any(self.may_fail(sector) or sector in self.main.bad for block in blocks for sector in self.sectors_of(block))
+        self.look()
+        assert end == "ENODATA" or end.startswith("unremapped ") or (end == "EIO" and trouble), f"unremap {start} {count}: {end}"
+        if end.startswith("unremapped ") or end == "ENODATA":
+            assert not set(self.blocks_of(start, count)) & self.places.keys(), f"unremap {start} {count}: {end}"
+
+    def retry(self):
+        end = self.tell("retry")
+        assert re.fullmatch(r"cleared \d+ pending \d+", end), f"retry: {end}"
+        pending = self.control.state(self.name)["pending"]
+        assert pending == int(end.split(" ")[-1]), f"retry: {end}, and then {pending} are pending"
+        if not self.main.bad:
+            assert pending == 0, f"retry: {end} on a disk without bad sectors"
+
+    def set_policy(self):
+        self.policy = self.random.choice(("relocate", "relocate", "relocate", "record", "off"))
+        end = self.tell(f"policy {self.policy}")
+        assert end is None, f"policy: {end}"
+
+    def save(self):
+        end = self.tell("save")
+        assert end == "metadata saved", f"save: {end}"
+
+    def spoil(self):
+        if len(self.main.bad) > self.sectors // 16:
+            return self.mend()
+        first, _ = self.a_range(1)
+        self.main.spoil(first, min(self.random.choice((1, 1, 2, 9)), self.sectors - first))
+
+    def mend(self):
+        if self.main.bad:
+            self.main.mend(self.random.choice(sorted(self.main.bad)))
+
+    def spoil_spare(self):
+        # Slots only: what becomes of metadata is another test's business. And some are left in order.
+        if not self.places or len(self.spoilt_slots) > self.slots // 4:
+            return self.mend_spare()
+        slot = self.random.choice(sorted(self.places.values()))
+        if self.random.random() < 0.5:
+            # One that is next, perhaps.
+            slot += self.block * self.random.randrange(3)
+            if slot > max(self.places.values()):
+                slot = max(self.places.values())
+        sector = slot + self.random.randrange(self.block)
+        self.spare.spoil(sector)
+        self.spoilt_slots.add(slot)
+
+    def mend_spare(self):
+        if self.spare.bad:
+            self.spare.mend(self.random.choice(sorted(self.spare.bad)))
+
+    def reload(self):
+        """A table in the place of the table, or after it: the remaps and what is lost stay."""
+        control, before = self.control, self.control.remaps(self.name)
+        lost = control.state(self.name)["lost"]
+        table = f"0 {self.sectors} remap {control.table(self.name)}"
+        if self.random.random() < 0.5:
+            control.replace(self.name, table, self.random.random() < 0.5)
+        else:
+            self.disk.close()
+            control.suspend(self.name)
+            control.load(self.name, table)
+            control.resume(self.name)
+            self.disk = Disk(f"/dev/mapper/{self.name}")
+        assert control.remaps(self.name) == before, "the remaps after a reload"
+        assert control.state(self.name)["lost"] == lost, "the lost sectors after a reload"
+
+    def again(self):
+        """Removed, and made again: as at the next start of the machine."""
+        control, before = self.control, self.control.remaps(self.name)
+        state, table = control.state(self.name), f"0 {self.sectors} remap {control.table(self.name)}"
+        self.disk.close()
+        for _ in range(100):
+            try:
+                control.remove(self.name)
+                break
+            except OSError:
+                # A probe that is under way, or somebody who looks at what is new.
+                time.sleep(0.05)
+        control.create(self.name)
+        control.load(self.name, table)
+        control.resume(self.name)
+        path = f"/dev/mapper/{self.name}"
+        if os.path.lexists(path):
+            os.unlink(path)
+        os.mknod(path, 0o60600, control.number(self.name))
+        self.disk = Disk(path)
+        assert control.remaps(self.name) == before, "the remaps in the next table"
+        assert control.state(self.name)["lost"] == state["lost"], "the lost sectors in the next table"
+
+    # The whole.
+
+    def check_all(self):
+        unreadable = 0
+        for start in range(0, self.sectors, 64):
+            count = min(64, self.sectors - start)
+            if self.check(start, count, "read of everything"):
+                continue
+            for sector in range(start, start + count):
+                unreadable += not self.check(sector, 1, "read of everything, one by one")
+        return unreadable
+
+    def check_state(self):
+        state = self.control.state(self.name)
+        assert state["remapped"] == len(self.places), f"{state}, {len(self.places)} are listed"
+        assert state["lost"] <= len(self.may_be_lost), f"{state}, and {len(self.may_be_lost)} may be lost"
+        assert state["metadata"] in ("ok", "degraded"), state
+        assert state["health"] in ("ok", "degraded", "spare_low", "spare_full"), state
+        if state["health"] == "ok":
+            assert state["lost"] == state["pending"] == 0, state
+        if self.policy == "relocate" and state["lost"] + state["pending"] > 0:
+            assert state["health"] != "ok", state
+
+    def ways(self):
+        ways = [self.read] * 12 + [self.write] * 12 + [self.zero] * 2 + [self.discard, self.flush]
+        ways += [self.remap, self.bad] + [self.unremap] * 3 + [self.retry, self.set_policy, self.save]
+        return ways + [self.spoil] * 4 + [self.mend] * 2 + [self.spoil_spare, self.mend_spare, self.reload]
+
+    def go(self, steps):
+        ways = self.ways()
+        for n in range(steps):
+            way = self.random.choice(ways)
+            if self.random.random() < 0.01:
+                way = self.again
+            self.done[way.__name__] = self.done.get(way.__name__, 0) + 1
+            way()
+            if n % 50 == 49:
+                self.look()
+                self.check_all()
+                self.check_state()
+
+    def end(self, seed):
+        """All is in order again: everything can be written, nothing stays lost or pending."""
+        unreadable = self.check_all()
+        print(f"{len(self.places)} blocks remapped, {unreadable} sectors unreadable, {len(self.main.bad)} bad ones of main")
+        self.main.mend_all()
+        self.spare.mend_all()
+        self.tell("policy relocate")
+        self.policy = "relocate"
+        self.fill(seed)
+        self.may_be_lost.clear()
+        self.look()
+        self.check_all()
+        self.tell("retry")
+        state = self.control.state(self.name)
+        assert (state["lost"], state["pending"]) == (0, 0), state
+        self.again()
+        assert self.check_all() == 0
+        end = self.control.outcome(self.name, "clear")
+        assert end.startswith("cleared "), end
+        self.look()
+        assert not self.places
+        assert self.check_all() == 0
+
+
+def main():
+    name, main_disk, spare_disk, steps, seed = sys.argv[1:]
+    print("seed", seed)
+    walk = Walk(name, main_disk, spare_disk, int(seed))
+    walk.fill(seed)
+    walk.go(int(steps))
+    walk.end(f"{seed} again")
+    print(walk.done, "writes:", walk.ends)
+
+
+if __name__ == "__main__":
+    main()

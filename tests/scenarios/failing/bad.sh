@@ -1,0 +1,69 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="the message bad gives blocks up without reading them: all of each is lost until it is written, also in the next table"
+MACHINES="uml uml-smp debian"
+
+test() {
+	local reads
+	make_null_blk main 2
+	make_null_blk spare 1
+	make_remap r0 4096 "$main" "$spare" 0 224 # 20 blocks
+	block_io fill /dev/mapper/r0 1
+	# Main is in order, and is not asked.
+	reads=$(disk_stat "$main" 1)
+	expect_reply 'sector 80 -> spare 32' r0 bad 83
+	expect_equal "$(disk_stat "$main" 1)" "$reads" "reads of main"
+	expect_state r0 "1 8 0 degraded"
+	expect_equal "$(counter r0 auto_remaps) $(counter r0 manual_remaps)" "0 1" "automatic and other remaps"
+	expect_equal "$(block_io unreadable /dev/mapper/r0 72 24)" "80 81 82 83 84 85 86 87" "lost sectors"
+	expect_errno EEXIST message r0 bad 80
+	expect_errno EEXIST message r0 remap 80
+	# A range, with what is moved already in it.
+	expect_reply 'remapped 3 already 1' r0 bad 76 24
+	expect_state r0 "4 32 0 degraded"
+	message r0 remap 160
+	expect_reply 'remapped 1 already 1' r0 bad 160 16
+	block_io check /dev/mapper/r0 1 160 8
+	expect_equal "$(block_io read /dev/mapper/r0 168 1)" EIO "a block that was given up"
+
+	# Bad sectors do not matter to it.
+	null_blk_set main badblocks=+400-415
+	expect_reply 'remapped 2 already 0' r0 bad 400 16
+	expect_state r0 "8 56 0 degraded"
+	# What is written is there again, sector by sector.
+	expect_equal "$(block_io write /dev/mapper/r0 402 3 2)" ok "write"
+	expect_state r0 "8 53 0 degraded"
+	expect_equal "$(block_io unreadable /dev/mapper/r0 400 8)" "400 401 405 406 407" "lost sectors"
+	block_io check /dev/mapper/r0 2 402 3
+	expect_errno EIO message r0 unremap 80
+	remove_mapped r0
+	make_remap r0 4096 "$main" "$spare" 0 224
+	expect_state r0 "8 53 0 degraded" "in the next table"
+	expect_equal "$(block_io unreadable /dev/mapper/r0 400 8)" "400 401 405 406 407" "lost sectors in the next table"
+	block_io check /dev/mapper/r0 2 402 3
+
+	# As far as there are spares.
+	log_mark
+	expect_errno ENOSPC message r0 bad 800 160
+	expect_log 'sector 896' 'no spare block left'
+	expect_match "$(state r0)" '^20 149 0 spare_full$' state
+	expect_errno ENOSPC message r0 bad 2000
+	block_io check /dev/mapper/r0 1 896 3200
+
+	expect_errno EINVAL message r0 bad
+	expect_errno EINVAL message r0 bad 4096
+	expect_errno EINVAL message r0 bad 0 0
+	expect_errno EINVAL message r0 bad x
+	expect_errno EINVAL message r0 bad 1 2 3
+	# All can be written again.
+	block_io fill /dev/mapper/r0 3
+	expect_match "$(state r0)" '^20 0 0 spare_full$' "state after everything was written"
+	null_blk_set main badblocks=-400-415
+	expect_reply 'cleared 20' r0 clear
+	block_io check "$main" 3 0 4096
+	remove_mapped r0
+	dmsetup create r0 --readonly --table "0 4096 remap $main $spare 0 224"
+	defer remove_mapped r0
+	expect_errno EROFS message r0 bad 0
+	expect_equal "$(message r0 list)" end list
+}

@@ -1,0 +1,80 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="every automatic remap and every change of health is an event of device-mapper, and what changes nothing is none"
+MACHINES="uml uml-smp debian"
+
+# raised <what> [<health behind it>]: there was an event since the last one that was seen.
+raised() {
+	seen=$(next_event r0 "$seen") || fail "no event: $1"
+	# Two that belong together may come one after the other.
+	sleep 0.2
+	seen=$(last_event r0)
+	[[ -z ${2:-} ]] || expect_equal "$(health r0)" "$2" "health after: $1"
+}
+
+quiet() {
+	sleep 0.5
+	expect_equal "$(last_event r0)" "$seen" "the last event: $1"
+}
+
+test() {
+	local seen waiting
+	make_null_blk main 2
+	make_null_blk spare 1
+	make_remap r0 4096 "$main" "$spare" 0 224 # 20 blocks
+	block_io fill /dev/mapper/r0 1
+	seen=$(last_event r0)
+	block_io check /dev/mapper/r0 1
+	expect_reply pong r0 ping
+	quiet "what is in order"
+
+	null_blk_set main badblocks=+83-83
+	block_io write /dev/mapper/r0 80 8 2 >/dev/null
+	raised "an automatic remap" ok
+	# The next one as well, though the health stays.
+	null_blk_set main badblocks=+163-163
+	block_io write /dev/mapper/r0 160 8 2 >/dev/null
+	raised "another automatic remap" ok
+	block_io write /dev/mapper/r0 160 8 3 >/dev/null
+	quiet "a write of a remapped block"
+
+	null_blk_set main badblocks=+243-243
+	block_io read /dev/mapper/r0 243 1 >/dev/null
+	raised "a pending block" degraded
+	block_io read /dev/mapper/r0 243 1 >/dev/null
+	quiet "the same error again"
+	null_blk_set main badblocks=-243-243
+	message r0 retry >/dev/null
+	raised "a block that is pending no more" ok
+	message r0 bad 400
+	raised "lost sectors" degraded
+	block_io write /dev/mapper/r0 400 8 2 >/dev/null
+	raised "no lost sectors" ok
+	message r0 remap 800 128 >/dev/null
+	raised "few spares" spare_low
+	null_blk_set main badblocks=+2003-2003
+	block_io write /dev/mapper/r0 2000 8 2 >/dev/null
+	raised "an automatic remap to the last spare" spare_full
+	message r0 unremap 800 128 >/dev/null
+	raised "spares again" ok
+
+	# As a person would wait.
+	dmsetup wait r0 "$seen" >"$work/waited" 2>&1 &
+	waiting=$!
+	sleep 0.3
+	kill -0 $waiting || fail "dmsetup wait did not wait: $(<"$work/waited")"
+	null_blk_set main badblocks=+3003-3003
+	block_io write /dev/mapper/r0 3000 8 2 >/dev/null
+	wait_until 10 has_ended $waiting
+	wait $waiting || fail "dmsetup wait: $(<"$work/waited")"
+	expect_match "$(dmsetup status r0)" ' auto_remaps=4 ' status
+	remove_mapped r0
+
+	# Without a listener nothing piles up, and a new device starts anew.
+	make_remap r0 4096 "$main" "$spare" 0 224
+	seen=$(last_event r0)
+	quiet "a new table"
+	block_io check /dev/mapper/r0 2 3000 8
+}
+
+has_ended() { ! kill -0 "$1" 2>/dev/null; }

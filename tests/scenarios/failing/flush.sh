@@ -1,0 +1,39 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="a flush that fails, on main or on the spare, is the caller's, and marks and moves nothing"
+MACHINES="uml uml-smp debian"
+
+requires() { need_target flakey; }
+
+# below <name> <device> <linear or flakey>
+below() {
+	local sectors
+	sectors=$(sectors_of "$2")
+	if [[ $3 == linear ]]; then
+		ask replace "$1" "0 $sectors linear $2 0"
+	else
+		ask replace "$1" "0 $sectors flakey $2 0 0 1 1 error_writes"
+	fi
+}
+
+test() {
+	local turn
+	# A disk with a cache, else nobody asks it to flush.
+	make_null_blk main 2 cache_size=1
+	make_null_blk spare 1 cache_size=1
+	make_mapped below_main "0 4096 linear $main 0"
+	make_mapped below_spare "0 2048 linear $spare 0"
+	make_remap r0 4096 /dev/mapper/below_main /dev/mapper/below_spare 0 1600
+	block_io fill /dev/mapper/r0 1
+	message r0 remap 160
+	for turn in main spare; do
+		below "below_$turn" "${!turn}" flakey
+		expect_match "$(block_io flush /dev/mapper/r0)" '^E' "flush with a $turn that fails"
+		expect_state r0 "1 0 0 ok" "after a flush with a $turn that fails"
+		below "below_$turn" "${!turn}" linear
+		expect_equal "$(block_io flush /dev/mapper/r0)" ok "flush once $turn works"
+		expect_state r0 "1 0 0 ok" "after a flush once $turn works"
+	done
+	expect_equal "$(counter r0 auto_remaps)" 0 "automatic remaps"
+	block_io check /dev/mapper/r0 1
+}

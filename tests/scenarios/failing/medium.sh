@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="medium errors of a SCSI disk relocate and lose what they should; errors on the way to the disk mark nothing"
+MACHINES="uml uml-smp debian"
+TIMEOUT=120
+
+requires() { need_scsi_disk; }
+
+test() {
+	make_scsi_disk main 8
+	make_null_blk spare 1
+	make_remap r0 4096 "$main" "$spare" 0 1600
+	block_io fill /dev/mapper/r0 1
+	# A medium error is believed at once: only one write of the disk fails here.
+	scsi_writes_fail 1 medium
+	expect_equal "$(block_io write /dev/mapper/r0 80 8 2)" ok "write with a medium error"
+	scsi_writes_work
+	expect_state r0 "1 0 0 ok" "after a medium error"
+	expect_equal "$(counter r0 auto_remaps)" 1 "automatic remaps"
+	block_io check /dev/mapper/r0 2 80 8
+
+	scsi_unreadable 163 2
+	expect_match "$(block_io read /dev/mapper/r0 163 1)" '^(EIO|ENODATA)$' "read with a medium error"
+	expect_state r0 "1 0 1 degraded" "after a read with a medium error"
+	expect_equal "$(block_io write /dev/mapper/r0 164 1 2)" ok "write of a pending block"
+	expect_state r0 "2 1 0 degraded" "after the write"
+	expect_equal "$(block_io unreadable /dev/mapper/r0 160 8)" 163 "lost sectors"
+	scsi_unreadable 0 0
+	expect_equal "$(block_io unreadable /dev/mapper/r0 160 8)" 163 "lost sectors, once main reads well"
+	expect_equal "$(block_io write /dev/mapper/r0 163 1 2)" ok "write of the lost sector"
+	expect_state r0 "2 0 0 ok" "in the end"
+
+	# What is none of the medium's: the caller has it, and nothing is remembered.
+	scsi_writes_fail -1 transport
+	expect_match "$(block_io write /dev/mapper/r0 240 8 3)" '^(ENOLINK|EIO)$' "write with a transport error"
+	scsi_writes_work
+	expect_state r0 "2 0 0 ok" "after a transport error"
+	expect_equal "$(counter r0 auto_remaps)" 2 "automatic remaps after a transport error"
+	expect_equal "$(block_io write /dev/mapper/r0 240 8 3)" ok "write once the way is open again"
+	expect_match "$(message r0 verify 240)" 'not remapped' "a block with a transport error"
+	block_io check /dev/mapper/r0 3 240 8
+	expect_match "$(counter r0 write_errors)" '^[1-9]' write_errors
+	remove_mapped r0
+	make_remap r0 4096 "$main" "$spare" 0 1600
+	block_io check /dev/mapper/r0 2 80 8
+	block_io check /dev/mapper/r0 3 240 8
+	remove_mapped r0
+}

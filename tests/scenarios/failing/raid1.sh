@@ -1,0 +1,83 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="a mirror repairs what the disk below cannot read, by the write that relocates it, and never gives the disk up"
+MACHINES="uml uml-smp debian"
+TIMEOUT=170
+
+test() {
+	local n place places
+	make_null_blk main 48
+	make_null_blk spare 16
+	make_null_blk other 48
+	make_remap r0 98304 "$main" "$spare" 0 32768
+	make_raid1 mirror /dev/mapper/r0 "$other"
+	mkfs.ext4 -q "$mirror" >/dev/null
+	mkdir -p "$work/mounted"
+	mount -t ext4 "$mirror" "$work/mounted"
+	defer leave_mount "$work/mounted"
+	python3 -S "$tests/file_tree.py" write "$work/mounted" "$work/tree" "$SEED" "$(scaled 300)"
+	# The mirror's, the disk's, and again: what is bad refuses reads and writes.
+	for n in 1 2 3 4; do
+		bad_places $n >"$work/places"
+		mapfile -t places <"$work/places"
+		for place in "${places[@]}"; do
+			null_blk_set main badblocks="+$place-$place"
+		done
+		python3 -S "$tests/file_tree.py" check "$work/mounted" "$work/tree"
+		python3 -S "$tests/file_tree.py" write "$work/mounted" "$work/tree" "$((SEED + n))" "$(scaled 200)" empty
+		raid1_is_whole mirror
+	done
+	python3 -S "$tests/file_tree.py" check "$work/mounted" "$work/tree"
+	umount "$work/mounted"
+	e2fsck -fn "$mirror" >"$work/check" 2>&1 || fail "e2fsck: $(<"$work/check")"
+	# Whatever nobody has read yet. What a repair has written in part is read, and repaired, again.
+	for n in 1 2 3; do
+		read_everything
+		wait_until 10 is_calm
+	done
+	raid1_is_whole mirror
+	expect_equal "$(status_word r0 2) $(status_word r0 3)" "0 0" "lost sectors and pending blocks"
+	# All of them, since everything has been read; and some neighbours, with which a request was merged
+	# that has failed as a whole.
+	n=$(counter r0 auto_remaps)
+	((n >= 220 && n <= 280)) || fail "$n blocks were relocated"
+	block_io differs /dev/mapper/r0 "$other" 98304
+	mount -t ext4 "$mirror" "$work/mounted"
+	python3 -S "$tests/file_tree.py" check "$work/mounted" "$work/tree"
+	umount "$work/mounted"
+	if dmesg | grep -E 'EXT4-fs.*error|Disk failure'; then fail "the file system or the mirror has seen an error"; fi
+	remove_raid1 md_mirror
+	remove_mapped r0
+	make_remap r0 98304 "$main" "$spare" 0 32768
+	block_io differs /dev/mapper/r0 "$other" 98304
+}
+
+# With a write now and then, since a disk that fails 64 times in a row, and takes none, passes for one
+# that is gone.
+read_everything() {
+	python3 -S - "$mirror" <<'END'
+import sys
+
+from block_io import Disk
+
+disk = Disk(sys.argv[1])
+for start in range(0, disk.sectors(), 256):
+    data = disk.read(start, 256)
+    disk.write(start, data[:4096])
+END
+}
+
+is_calm() { [[ $(cat /sys/block/md_mirror/inflight) =~ ^\ *0\ *0$ ]]; }
+
+# 55 places, a block each, and others every time.
+bad_places() {
+	python3 -S - "$1" "$SEED" <<'END'
+import random
+import sys
+
+turn, seed = map(int, sys.argv[1:])
+blocks = random.Random(seed).sample(range(98304 // 8), 220)
+for block in blocks[55 * (turn - 1) : 55 * turn]:
+    print(block * 8 + block % 8)
+END
+}

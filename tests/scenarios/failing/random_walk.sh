@@ -1,0 +1,24 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="whatever is done to a device whose disks go bad at random, every read gives the bytes of a model, or an error where there is a reason"
+MACHINES="uml uml-smp debian"
+TIMEOUT=150
+
+# walk <sectors> <block size> <sectors of the spare area> <steps>
+walk() {
+	make_null_blk main $(($1 / 2048 + 1)) discard=1
+	make_null_blk spare $(($3 / 2048 + 1)) discard=1
+	make_remap r0 "$1" "$main" "$spare" 0 "$3" block_size "$2"
+	python3 -S "$tests/failing_walk.py" r0 main spare "$4" "$SEED"
+	remove_mapped r0
+	remove_null_blk nb_main
+	remove_null_blk nb_spare
+}
+
+test() {
+	walk 4096 8 1600 "$(scaled "${STEPS:-1200}")"
+	walk $((4096 + 5)) 32 4096 "$(scaled "${STEPS:-600}")"
+	# Few spares: they run out.
+	walk 2048 8 224 "$(scaled "${STEPS:-600}")"
+	walk 1024 1 512 "$(scaled "${STEPS:-600}")"
+}

@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="the SCSI disk of these tests has medium and transport errors, for reads by sector and for writes by number"
+MACHINES="uml uml-smp debian"
+TIMEOUT=90
+
+requires() { need_scsi_disk; }
+
+test() {
+	make_scsi_disk disk 8
+	block_io fill "$disk" 1 0 2048
+	scsi_unreadable 80 2
+	expect_equal "$(block_io read "$disk" 80 1) $(block_io read "$disk" 72 16) $(block_io read "$disk" 82 1)" \
+		"ENODATA ENODATA ok" "reads with a medium error"
+	scsi_unreadable 0 0
+	block_io check "$disk" 1 0 2048
+	scsi_writes_fail 2 medium
+	expect_equal "$(block_io write "$disk" 8 8 2) $(block_io write "$disk" 8 8 2) $(block_io write "$disk" 8 8 1)" \
+		"ENODATA ENODATA ok" "writes with a medium error"
+	scsi_writes_work
+	scsi_writes_fail -1 transport
+	expect_equal "$(block_io write "$disk" 8 8 2) $(block_io write "$disk" 8 8 2)" "ENOLINK ENOLINK" "writes with a transport error"
+	scsi_writes_work
+	block_io check "$disk" 1 0 2048
+}

@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="a spare block that refuses a write is replaced by the next, while a block moves there and afterwards, is never used again, and nobody sees it"
+MACHINES="uml uml-smp debian"
+
+place() { message r0 verify "$1" | awk '{ print $NF }'; }
+
+test() {
+	local first second third moved old
+	make_null_blk main 2
+	make_null_blk spare 1
+	make_remap r0 4096 "$main" "$spare" 0 1600
+	block_io fill /dev/mapper/r0 1
+	# While it moves there: the first two spares refuse.
+	null_blk_set spare badblocks=+32-32
+	null_blk_set spare badblocks=+47-47
+	null_blk_set main badblocks=+83-83
+	expect_equal "$(block_io write /dev/mapper/r0 82 3 2)" ok "write that moves a block past two bad spares"
+	expect_equal "$(counter r0 auto_remaps)" 1 "automatic remaps"
+	expect_match "$(counter r0 spare_errors)" '^[1-9]' spare_errors
+	first=$(place 80)
+	((first >= 48)) || fail "block 80 is on spare $first"
+	block_io check /dev/mapper/r0 2 82 3
+	block_io check /dev/mapper/r0 1 80 2
+	block_io check /dev/mapper/r0 1 85 3
+	expect_equal "$(status_word r0 2)" 0 "lost sectors"
+
+	# Where it is already: by an error, or by message.
+	moved=$(message r0 remap 160 | awk '{ print $NF }')
+	null_blk_set spare badblocks="+$((first + 2))-$((first + 2))"
+	null_blk_set spare badblocks="+$((moved + 7))-$((moved + 7))"
+	expect_equal "$(block_io write /dev/mapper/r0 80 8 3)" ok "write of a spare that has become bad"
+	second=$(place 80)
+	[[ $second != "$first" ]] || fail "block 80 is still on spare $first"
+	block_io check /dev/mapper/r0 3 80 8
+	expect_equal "$(block_io write /dev/mapper/r0 166 2 3)" ok "write of another one, in part"
+	third=$(place 160)
+	[[ $third != "$moved" ]] || fail "block 160 is still on spare $moved"
+	block_io check /dev/mapper/r0 3 166 2
+	block_io check /dev/mapper/r0 1 160 6
+	expect_equal "$(status_word r0 2)" 0 "lost sectors"
+	# What cannot be read of the bad spare, and was not written, is lost, and no older contents of main
+	# appear in its place.
+	null_blk_set spare badblocks="+$((third + 1))-$((third + 2))"
+	expect_equal "$(block_io write /dev/mapper/r0 162 1 4)" ok "write of one of two bad sectors of a spare"
+	expect_equal "$(block_io unreadable /dev/mapper/r0 160 8)" 161 "lost sectors"
+	expect_equal "$(status_word r0 2) $(health r0)" "1 degraded" "lost sectors and health"
+	expect_equal "$(block_io write /dev/mapper/r0 161 1 4)" ok "write of the lost sector"
+	block_io check /dev/mapper/r0 4 161 2
+	block_io check /dev/mapper/r0 3 166 2
+
+	# A read that fails on a spare: the caller's.
+	old=$(place 160)
+	null_blk_set spare badblocks="+$old-$old"
+	expect_equal "$(block_io read /dev/mapper/r0 160 1)" EIO "read of a bad spare"
+	expect_equal "$(place 160)" "$old" "where the block is after a read"
+	null_blk_set spare badblocks="-$old-$old"
+	block_io check /dev/mapper/r0 1 160 1
+
+	# Bad spares are not used again, though they are in order now: not by the next ones, not when all
+	# is full, not by the next table.
+	local bad="32 40 $first $moved $third"
+	null_blk_set spare badblocks=-32-32
+	null_blk_set spare badblocks=-47-47
+	null_blk_set spare badblocks="-$((first + 2))-$((first + 2))"
+	null_blk_set spare badblocks="-$((moved + 7))-$((moved + 7))"
+	null_blk_set spare badblocks="-$((third + 1))-$((third + 2))"
+	remove_mapped r0
+	make_remap r0 4096 "$main" "$spare" 0 1600
+	message r0 remap 1000 3000 || true
+	local sector
+	for sector in $bad; do
+		if message r0 list | awk '{ print $2 }' | grep -qx "$sector"; then fail "spare $sector is used again"; fi
+	done
+	block_io check /dev/mapper/r0 3 80 8
+	block_io check /dev/mapper/r0 4 161 2
+	block_io check /dev/mapper/r0 3 166 2
+	block_io check /dev/mapper/r0 1 168 3928
+}

@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="a disk that refuses every write uses up 64 spares at most; then errors go up, what has moved goes on, and policy relocate arms it again"
+MACHINES="uml uml-smp debian"
+TIMEOUT=90
+
+requires() { need_target flakey; }
+
+test() {
+	local before n worked=0 seen
+	make_null_blk disk 4
+	make_null_blk spare 4
+	make_mapped main "0 8192 linear $disk 0"
+	make_remap r0 8192 /dev/mapper/main "$spare" 0 8192
+	block_io fill /dev/mapper/r0 1
+	message r0 remap 0 80
+	seen=$(last_event r0)
+	ask replace main "0 8192 flakey $disk 0 0 1 1 error_writes"
+	for ((n = 0; n < 80; n++)); do
+		if [[ $(block_io write /dev/mapper/r0 $((800 + n * 8)) 8 2) == ok ]]; then
+			((worked == n)) || fail "write $n was relocated after one that was not"
+			worked=$((worked + 1))
+		fi
+	done
+	((worked >= 60 && worked <= 66)) || fail "$worked writes in a row were relocated"
+	expect_equal "$(health r0)" failing health
+	next_event r0 "$seen" >/dev/null
+	expect_equal "$(counter r0 auto_remaps)" "$worked" "automatic remaps"
+	before=$(status_word r0 1)
+	# No more, by whatever comes.
+	expect_equal "$(block_io write /dev/mapper/r0 4000 2048 2)" EIO "a large write"
+	expect_equal "$(block_io zero /dev/mapper/r0 4000 8)" EIO write-zeroes
+	expect_equal "$(status_word r0 1)" "$before" "remapped blocks"
+	# What has moved goes on, for reads and writes; main can be read.
+	block_io check /dev/mapper/r0 2 800 $((worked * 8))
+	block_io check /dev/mapper/r0 1 0 800
+	expect_equal "$(block_io write /dev/mapper/r0 0 80 3)" ok "write of remapped blocks"
+	expect_equal "$(block_io write /dev/mapper/r0 800 80 3)" ok "write of blocks that were relocated"
+	block_io check /dev/mapper/r0 3 0 80
+	block_io check /dev/mapper/r0 3 800 80
+	block_io check /dev/mapper/r0 1 6048 2144
+	expect_equal "$(health r0)" failing health
+
+	# Armed again, by somebody who says so; and it trips again.
+	message r0 policy relocate
+	[[ $(health r0) != failing ]] || fail "still failing after policy relocate"
+	expect_equal "$(block_io write /dev/mapper/r0 7000 8 4)" ok "write after policy relocate"
+	block_io check /dev/mapper/r0 4 7000 8
+	for ((n = 0; n < 80; n++)); do
+		block_io write /dev/mapper/r0 $((2400 + n * 8)) 8 2 >/dev/null
+	done
+	expect_equal "$(health r0)" failing "health after the second time"
+	n=$(counter r0 auto_remaps)
+	((n <= 132)) || fail "$n automatic remaps in all"
+
+	# Main is in order again: nothing is lost, everything can be written.
+	ask replace main "0 8192 linear $disk 0"
+	message r0 policy relocate
+	block_io fill /dev/mapper/r0 5
+	block_io check /dev/mapper/r0 5
+	expect_equal "$(health r0)" ok "health in the end"
+	remove_mapped r0
+	make_remap r0 8192 /dev/mapper/main "$spare" 0 8192
+	block_io check /dev/mapper/r0 5
+	message r0 clear
+	block_io check "$disk" 5
+
+	# As many bad blocks, with good ones in between, are no reason to stop.
+	block_io fill /dev/mapper/r0 1
+	local ranges=()
+	for ((n = 0; n < 100; n++)); do ranges+=("$((n * 64))-$((n * 64)):error"); done
+	set_segments main "$disk" "${ranges[@]}"
+	for ((n = 0; n < 100; n++)); do
+		expect_equal "$(block_io write /dev/mapper/r0 $((n * 64)) 64 2)" ok "write $n"
+	done
+	expect_state r0 "100 0 0 ok" "after a hundred bad blocks among good ones"
+	block_io check /dev/mapper/r0 2 0 6400
+	block_io check /dev/mapper/r0 1 6400 1792
+}
