@@ -244,7 +244,10 @@ mod tests {
     #[test]
     fn policies_are_the_same_as_words_and_numbers() {
         for policy in ErrorPolicy::ALL {
-            assert_eq!(ErrorPolicy::from_word(policy.word().as_bytes()), Some(policy));
+            assert_eq!(
+                ErrorPolicy::from_word(policy.word().as_bytes()),
+                Some(policy)
+            );
             assert_eq!(ErrorPolicy::from_number(policy.number()), Some(policy));
         }
         assert_eq!(ErrorPolicy::from_number(3), None);

@@ -130,8 +130,8 @@ impl Message {
             [b"save"] => Ok(Message::Save),
             [b"stats"] => Ok(Message::Stats),
             [b"stats", b"reset"] => Ok(Message::ResetStats),
-            [b"ping" | b"verify" | b"list" | b"pending" | b"retry" | b"policy" | b"clear" | b"save"
-            | b"stats", ..] => Err(Refusal {
+            [b"ping" | b"verify" | b"list" | b"pending" | b"retry" | b"policy" | b"clear"
+            | b"save" | b"stats", ..] => Err(Refusal {
                 argument: command,
                 error: Error::ArgumentCount,
             }),
@@ -162,7 +162,9 @@ fn on_target(text: &[u8], target: SectorRange) -> Result<u64, Refusal<'_>> {
 
 /// Where a list begins, and how many lines it has at most.
 fn select_page<'a>(words: &[&'a [u8]], target: SectorRange) -> Result<(u64, u64), Refusal<'a>> {
-    let from = words.first().map_or(Ok(0), |word| on_target(word, target))?;
+    let from = words
+        .first()
+        .map_or(Ok(0), |word| on_target(word, target))?;
     let max = words.get(1).map_or(Ok(u64::MAX), |word| number(word))?;
     Ok((from, max))
 }

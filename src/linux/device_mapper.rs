@@ -157,7 +157,6 @@ impl<'a, T: Target> TargetRef<'a, T> {
     }
 }
 
-
 /// What device-mapper keeps for us with a target.
 struct Private<T> {
     exits: Exits,

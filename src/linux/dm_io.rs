@@ -121,7 +121,13 @@ impl IoClient {
         at: usize,
     ) -> Result {
         let priority = Priority::Usual;
-        self.transfer(bindings::REQ_OP_WRITE, device, range, (buffer, at), priority)
+        self.transfer(
+            bindings::REQ_OP_WRITE,
+            device,
+            range,
+            (buffer, at),
+            priority,
+        )
     }
 
     /// The same, and durable when it returns, with whatever was written to the device before.

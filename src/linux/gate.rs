@@ -360,10 +360,7 @@ impl<T> Gate<T> {
     fn set_state(&self, mask: u32, bits: u32) {
         let mut state = self.state.load(Relaxed);
         loop {
-            match self
-                .state
-                .cmpxchg(state, state & !mask | bits & mask, Full)
-            {
+            match self.state.cmpxchg(state, state & !mask | bits & mask, Full) {
                 Ok(_) => return,
                 Err(other) => state = other,
             }

@@ -77,9 +77,7 @@ impl LiveTable {
 
     /// Whether a write to a pending block is to move it.
     pub(super) fn relocates(&self) -> bool {
-        self.policy() == ErrorPolicy::Relocate
-            && self.failing.load(Relaxed) == 0
-            && !self.read_only
+        self.policy() == ErrorPolicy::Relocate && self.failing.load(Relaxed) == 0 && !self.read_only
     }
 
     /// A bio has failed with `status`, on main or where its journey's mark says on the spare. Any

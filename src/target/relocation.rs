@@ -127,11 +127,7 @@ impl LiveTable {
     /// May sleep. `ENOSPC` no slot left, `EROFS` read-only, `EIO` the devices refused, `EAGAIN`
     /// suspended, `ENODEV` gone, `EINTR` a signal came, `ETIMEDOUT` bios in flight did not end,
     /// `ENOMEM`.
-    pub(super) fn remap_range(
-        &self,
-        range: SectorRange,
-        contents: Contents,
-    ) -> (Progress, Result) {
+    pub(super) fn remap_range(&self, range: SectorRange, contents: Contents) -> (Progress, Result) {
         self.in_passes(range, |mover, blocks, progress| {
             self.remap_pass(mover, blocks, contents, progress)
         })
@@ -299,12 +295,7 @@ impl LiveTable {
     }
 
     /// Replaces the readers' index where it has no room for `more` entries, or is worn.
-    pub(super) fn make_room(
-        &self,
-        remaps: &mut Remaps,
-        mover: &mut Mover,
-        more: usize,
-    ) -> Result {
+    pub(super) fn make_room(&self, remaps: &mut Remaps, mover: &mut Mover, more: usize) -> Result {
         let index = self.gate.current(&mover.drain);
         let full = !remaps.table.has_room(index, more);
         if !full && !remaps.table.is_worn(index) {
@@ -420,7 +411,12 @@ impl LiveTable {
     }
 
     /// Step 5 homeward.
-    fn finish_unremap(&self, mover: &mut Mover, moves: KVec<Move>, progress: &mut Progress) -> Left {
+    fn finish_unremap(
+        &self,
+        mover: &mut Mover,
+        moves: KVec<Move>,
+        progress: &mut Progress,
+    ) -> Left {
         let mut left = Left::default();
         let index = self.gate.current(&mover.drain);
         let mut remaps = self.remaps.lock();

@@ -200,7 +200,8 @@ impl LiveTable {
             Err(error) => Err(error),
         });
         let whole = ended == Ok(true);
-        self.scrub.set(if whole { State::Done } else { State::Stopped });
+        self.scrub
+            .set(if whole { State::Done } else { State::Stopped });
         if let Err(error) = ended {
             pr_err!(
                 "{}: scrub stopped at sector {}: {}\n",
@@ -228,7 +229,11 @@ impl LiveTable {
         let mut sector = 0;
         while sector < self.sectors {
             let due = sector.saturating_mul(512_000) / megabytes.saturating_mul(1_000_000);
-            let spent = started.elapsed().as_nanos().unsigned_abs().saturating_sub(rested);
+            let spent = started
+                .elapsed()
+                .as_nanos()
+                .unsigned_abs()
+                .saturating_sub(rested);
             let early = due.saturating_mul(1_000_000).saturating_sub(spent);
             let stopped = if early > 0 {
                 self.scrub.rest(early)

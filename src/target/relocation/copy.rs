@@ -87,7 +87,10 @@ impl LiveTable {
     /// Gives up what the blocks hold, in the place of step 3.
     pub(super) fn lose(&self, mover: &mut Mover, moves: &mut [Move]) -> Result {
         for moved in moves.iter_mut() {
-            let mut lost = mover.reserve.lost().inspect_err(|_| moved.fate = Fate::Failed)?;
+            let mut lost = mover
+                .reserve
+                .lost()
+                .inspect_err(|_| moved.fate = Fate::Failed)?;
             let len = self.main_range(moved.block, 1)?.len();
             lost.sectors.mark(0, len as u32);
             moved.lost = Some(lost);
@@ -255,7 +258,9 @@ impl LiveTable {
             return Err(error);
         }
         let next = self.remaps.lock().table.another_slot().ok_or(ENOSPC)?;
-        moved.refused.push(core::mem::replace(&mut moved.slot, next));
+        moved
+            .refused
+            .push(core::mem::replace(&mut moved.slot, next));
         Ok(())
     }
 

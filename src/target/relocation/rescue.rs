@@ -171,8 +171,9 @@ impl LiveTable {
                 self.try_again(mover, (number, write), &mut parts);
             }
         }
+        let mut moved = 0;
         if !parts.is_empty() {
-            self.move_parts(mover, writes, &parts);
+            moved = self.move_parts(mover, writes, &parts);
         }
         parts.clear();
         mover.parts = parts;
@@ -184,6 +185,7 @@ impl LiveTable {
                 write.end();
             }
         }
+        (0..moved).for_each(|_| self.raise_event());
     }
 
     /// Writes a write again where its blocks are, block by block, up to one that has a part in `parts`
@@ -269,10 +271,7 @@ impl LiveTable {
         let status = write
             .bio
             .write_part(&mover.pool, part.at, part.len, &self.spare, to);
-        let fills = self
-            .lost
-            .lock()
-            .any_in(part.block, part.first, part.len);
+        let fills = self.lost.lock().any_in(part.block, part.first, part.len);
         if status.is_ok() && fills {
             let filled = LostPart {
                 block: part.block,
@@ -298,7 +297,9 @@ impl LiveTable {
     }
 
     /// The pass: moves the blocks of `parts` to the spare, or to another slot, with what the parts write.
-    fn move_parts(&self, mover: &mut Mover, writes: &mut [FailedWrite], parts: &[Part]) {
+    /// Tells how many have moved.
+    fn move_parts(&self, mover: &mut Mover, writes: &mut [FailedWrite], parts: &[Part]) -> usize {
+        let mut count = 0;
         let mut moves = core::mem::take(&mut mover.moves);
         for part in parts {
             if let Err(error) = self.hold_part(mover, part, &mut moves) {
@@ -327,12 +328,13 @@ impl LiveTable {
                     }
                 }
             }
-            self.finish_rescue(mover, &mut moves);
+            count = self.finish_rescue(mover, &mut moves);
             self.release_held();
             self.record_bad(mover);
         }
         moves.clear();
         mover.moves = moves;
+        count
     }
 
     /// Step 1: takes a slot for a block, and holds it.
@@ -364,9 +366,7 @@ impl LiveTable {
         let slot = begun.map_err(error_of)?;
         let mut moved = Move::new(part.block, slot, node);
         moved.part = Some(*part);
-        moves
-            .push_within_capacity(moved)
-            .map_err(|_| ENOMEM)
+        moves.push_within_capacity(moved).map_err(|_| ENOMEM)
     }
 
     /// Whether the breaker lets another block of main move.
@@ -488,19 +488,22 @@ impl LiveTable {
         Ok(())
     }
 
-    /// Step 5.
-    fn finish_rescue(&self, mover: &mut Mover, moves: &mut KVVec<Move>) {
+    /// Step 5. Tells how many blocks have moved.
+    fn finish_rescue(&self, mover: &mut Mover, moves: &mut KVVec<Move>) -> usize {
+        let mut count = 0_usize;
         let mut remaps = self.remaps.lock();
         while let Some(moved) = moves.pop() {
             if let Some(part) = moved.part.filter(|_| moved.fate != Fate::Copied) {
                 self.log_given_up(part.block, EIO);
             } else {
+                count = count.saturating_add(1);
                 self.statistics.auto_remaps.add(1, Relaxed);
                 self.log_move(moved.block, moved.slot, "relocated to");
             }
             self.settle_move(mover, &mut remaps, moved);
         }
         self.show_remaps(&remaps);
+        count
     }
 
     fn log_given_up(&self, block: u64, error: Error) {
