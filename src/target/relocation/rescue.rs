@@ -497,7 +497,9 @@ impl LiveTable {
                 self.log_given_up(part.block, EIO);
             } else {
                 count = count.saturating_add(1);
-                self.statistics.auto_remaps.add(1, Relaxed);
+                if moved.leaves().is_none() {
+                    self.statistics.auto_remaps.add(1, Relaxed);
+                }
                 self.log_move(moved.block, moved.slot, "relocated to");
             }
             self.settle_move(mover, &mut remaps, moved);
