@@ -310,6 +310,7 @@ mod tests {
             health: String::from(health),
             metadata: String::from("none"),
             counters: Vec::new(),
+            scrub: None,
         };
         for (health, words) in [("spare_low", 6), ("invented_later", 7)] {
             let mut exposition = Exposition::default();

@@ -61,6 +61,35 @@ pub(crate) struct Status {
     /// What it counts, in its own order.
     #[serde(serialize_with = "as_map")]
     pub(crate) counters: Vec<(String, u64)>,
+    /// How far its scrub is, while one runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) scrub: Option<Scrub>,
+}
+
+/// How far a scrub is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Scrub {
+    /// Sectors that it has read.
+    pub(crate) read: u64,
+    /// Sectors that there are.
+    pub(crate) sectors: u64,
+}
+
+impl Scrub {
+    fn parse(text: &str) -> Option<Self> {
+        let (read, sectors) = text.split_once('/')?;
+        Some(Self {
+            read: read.parse().ok()?,
+            sectors: sectors.parse().ok()?,
+        })
+    }
+
+    fn percent(self) -> u64 {
+        self.read
+            .saturating_mul(100)
+            .checked_div(self.sectors)
+            .unwrap_or(100)
+    }
 }
 
 fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok, S::Error> {
@@ -105,10 +134,13 @@ fn words(device: &Device, target: &Target) -> Option<Status> {
     let mut number = || words.next()?.parse().ok();
     let (lost_sectors, pending_blocks, block_size) = (number()?, number()?, number()?);
     let (health, metadata) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let counters = words.map(|word| {
-        let (key, value) = word.split_once('=')?;
-        Some((key.to_owned(), value.parse().ok()?))
-    });
+    let (mut counters, mut scrub) = (Vec::new(), None);
+    for word in words {
+        match word.split_once('=')? {
+            ("scrub", value) => scrub = Some(Scrub::parse(value)?),
+            (key, value) => counters.push((key.to_owned(), value.parse().ok()?)),
+        }
+    }
     Some(Status {
         device: device.name.clone(),
         number: device.number.clone(),
@@ -121,7 +153,8 @@ fn words(device: &Device, target: &Target) -> Option<Status> {
         block_size,
         health,
         metadata,
-        counters: counters.collect::<Option<_>>()?,
+        counters,
+        scrub,
     })
 }
 
@@ -232,6 +265,9 @@ fn details(status: &Status, out: &mut dyn Write) -> Result<(), Failure> {
         ("Pending", format!("{} blocks", status.pending_blocks)),
         ("Metadata", status.metadata.clone()),
     ];
+    if let Some(scrub) = status.scrub {
+        rows.push(("Scrub", format!("{} % read", scrub.percent())));
+    }
     let counters = status.counters.iter();
     rows.extend(counters.map(|(key, value)| (key.as_str(), value.to_string())));
     let width = rows.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
@@ -279,6 +315,28 @@ mod tests {
         assert_eq!(status.counter("no_such"), 0);
         assert_eq!(status.errors(), 12);
         assert!(!status.is_well());
+        assert_eq!(status.scrub, None);
+    }
+
+    #[test]
+    fn a_scrub_that_runs_is_shown() {
+        let status = parsed("0/1 0 0 8 ok ok reads=1 scrub=41/400").unwrap();
+        assert_eq!(status.counter("reads"), 1);
+        let scrub = Scrub {
+            read: 41,
+            sectors: 400,
+        };
+        assert_eq!(status.scrub, Some(scrub));
+        assert_eq!(scrub.percent(), 10);
+        let mut out = Vec::new();
+        details(&status, &mut out).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(
+            out.lines()
+                .any(|line| line.trim().starts_with("Scrub") && line.ends_with("10 % read")),
+            "{out}"
+        );
+        assert!(parsed("0/1 0 0 8 ok ok scrub=41").is_err());
     }
 
     #[test]
