@@ -17,9 +17,11 @@ from random_moves import lives
 
 
 class NullBlk:
-    """Bad sectors of a null_blk that make_null_blk has made: they fail for reads and writes."""
+    """Bad sectors of a null_blk that make_null_blk has made, counted from `start`: they fail for reads
+    and writes."""
 
-    def __init__(self, variable):
+    def __init__(self, variable, start=0):
+        self._start = start
         self._path = f"/sys/kernel/config/nullb/nb_{variable}/badblocks"
         self.bad = set()
 
@@ -30,7 +32,7 @@ class NullBlk:
             while last + 1 in sectors:
                 last += 1
             with open(self._path, "w") as file:
-                file.write(f"{sign}{first}-{last}")
+                file.write(f"{sign}{self._start + first}-{self._start + last}")
             sectors -= set(range(first, last + 1))
 
     def spoil(self, first, count=1):

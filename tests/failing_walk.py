@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Everything that can be done to a remap device whose disks fail, at random, compared with a model.
 
-    failing_walk.py NAME MAIN SPARE STEPS SEED     MAIN and SPARE: the variables of make_null_blk
+    failing_walk.py NAME MAIN SPARE STEPS SEED START     MAIN and SPARE: the variables of make_null_blk
 
-The table is there, is as long as main and has the whole of SPARE, with one-sector logical blocks below.
+The table is there, begins at sector START of main and has the whole of SPARE, with one-sector logical blocks below.
 The model knows of every byte which value it has, or which ones it may have where a write has failed. A
 read has to give that, or EIO if there is a sector in it that is bad where it lies, or that may be lost
 because it was bad when its block moved. Nothing else is ever right: no zeros, nothing older, no EIO of
@@ -25,9 +25,9 @@ RANGE_REPLY = re.compile(r"sector \d+ -> spare \d+|remapped \d+ already \d+")
 
 
 class Walk:
-    def __init__(self, name, main, spare, seed):
+    def __init__(self, name, main, spare, seed, start):
         self.name, self.random, self.control = name, random.Random(seed), Control()
-        self.main, self.spare = NullBlk(main), NullBlk(spare)
+        self.main, self.spare = NullBlk(main, start), NullBlk(spare)
         self.disk = Disk(f"/dev/mapper/{name}")
         self.sectors = self.disk.sectors()
         state = self.control.state(name)
@@ -381,9 +381,9 @@ class Walk:
 
 
 def main():
-    name, main_disk, spare_disk, steps, seed = sys.argv[1:]
+    name, main_disk, spare_disk, steps, seed, start = sys.argv[1:]
     print("seed", seed)
-    walk = Walk(name, main_disk, spare_disk, int(seed))
+    walk = Walk(name, main_disk, spare_disk, int(seed), int(start))
     walk.fill(seed)
     walk.go(int(steps))
     walk.end(f"{seed} again")
