@@ -120,7 +120,7 @@ impl Message {
             [b"retry"] => Ok(Message::Retry),
             [b"policy", word] => {
                 let policy = ErrorPolicy::from_word(word).ok_or(Refusal {
-                    argument: *word,
+                    argument: word,
                     error: Error::ErrorPolicy,
                 });
                 policy.map(Message::Policy)

@@ -135,7 +135,7 @@ pub(crate) struct LiveTable {
     /// How many wait for the mover and want a range to stop after the pass that is under way.
     pub(super) impatient: Atomic<u32>,
     #[pin]
-    pub(super) mover: Mutex<Mover>,
+    pub(super) mover: Mutex<KBox<Mover>>,
     #[pin]
     pub(super) remaps: Mutex<Remaps>,
     /// The counters at their last reset.
@@ -153,8 +153,7 @@ pub(crate) struct LiveTable {
     pub(super) failed: SpinLockIrq<HeldBios<RemapTarget>>,
     #[pin]
     work: Work<LiveTable>,
-    #[pin]
-    pub(super) scrub: Scrub,
+    pub(super) scrub: Pin<KBox<Scrub>>,
 }
 
 impl_has_work! {
@@ -206,6 +205,7 @@ impl LiveTable {
             .map_or(MetadataState::None, |metadata| metadata.state());
         let mover = Mover::new(&parts.main, &parts.spare, block, drain, metadata)?;
         let statistics = Statistics::new()?;
+        let scrub = Scrub::new()?;
         Arc::pin_init(
             pin_init!(Self {
                 gate,
@@ -238,7 +238,7 @@ impl LiveTable {
                 filled <- new_spinlock_irq!(HeldBios::new(), "dm_remap::filled"),
                 failed <- new_spinlock_irq!(HeldBios::new(), "dm_remap::failed"),
                 work <- new_work!("dm_remap::work"),
-                scrub <- Scrub::new(),
+                scrub,
             }),
             GFP_KERNEL,
         )

@@ -531,9 +531,9 @@ impl Metadata {
         self.store.superblock().lost_unit
     }
 
-    /// The page that has the entry for `slot`. What is in one page is committed at once.
-    pub(super) fn page_of(&self, slot: u32) -> u32 {
-        self.store.layout().entry_of(slot).0
+    /// How its entries lie in pages. What is in one page is committed at once.
+    pub(super) fn layout(&self) -> Layout {
+        *self.store.layout()
     }
 
     /// Makes entries of one page durable, and whatever was written to the device before. Where it

@@ -102,9 +102,10 @@ pub(super) struct Scrub {
 }
 
 impl Scrub {
-    /// No scrub so far.
-    pub(super) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
+    /// No scrub so far. May sleep.
+    #[inline(never)]
+    pub(super) fn new() -> Result<Pin<KBox<Self>>> {
+        let scrub = pin_init!(Self {
             thread <- new_mutex!(None, "dm_remap::scrub"),
             reader <- new_mutex!(None, "dm_remap::scrub_reader"),
             state: Atomic::new(State::Idle as u32),
@@ -112,14 +113,15 @@ impl Scrub {
             unreadable: Atomic::new(0),
             stop: Atomic::new(0),
             pause <- new_wait_queue!("dm_remap::scrub_pause"),
-        })
+        });
+        KBox::pin_init(scrub, GFP_KERNEL)
     }
 
     fn is(&self, state: State) -> bool {
         self.state.load(Relaxed) == state as u32
     }
 
-    fn set(&self, state: State) {
+    fn enter(&self, state: State) {
         self.state.store(state as u32, Relaxed);
     }
 
@@ -183,11 +185,11 @@ pub(super) fn start(table: &Arc<LiveTable>, megabytes: Option<u64>) -> Result {
     scrub.stop.store(0, Relaxed);
     scrub.read.store(0, Relaxed);
     scrub.unreadable.store(0, Relaxed);
-    scrub.set(State::Running);
+    scrub.enter(State::Running);
     let table = table.clone();
     let pace = megabytes.unwrap_or(USUAL_PACE);
     let spawned = Kthread::spawn(c"dm_remap_scrub", move |_| table.scrub_all(pace));
-    *thread = Some(spawned.inspect_err(|_| scrub.set(State::Idle))?);
+    *thread = Some(spawned.inspect_err(|_| scrub.enter(State::Idle))?);
     Ok(())
 }
 
@@ -201,7 +203,7 @@ impl LiveTable {
         });
         let whole = ended == Ok(true);
         self.scrub
-            .set(if whole { State::Done } else { State::Stopped });
+            .enter(if whole { State::Done } else { State::Stopped });
         if let Err(error) = ended {
             pr_err!(
                 "{}: scrub stopped at sector {}: {}\n",

@@ -201,7 +201,6 @@ mod word {
             bi_size: (sectors << 9) as u32,
             bi_idx: 0,
             bi_offset: 0,
-            ..Default::default()
         })
     }
 }

@@ -3,8 +3,8 @@
 #include <linux/bio.h>
 
 /*
- * Writes the sectors of a bio from `first` on, which are not on their way, to `sector` of `bdev`, and
- * waits for the end. What must not wait or be given up early is no longer said of it.
+ * Writes the sectors of a bio from `first` on, which are not on their way, to `sector` of
+ * `bdev`, and waits for the end. What must not wait or be given up early is no longer said of it.
  */
 blk_status_t remap_helper_bio_write_part(struct bio *bio, struct bio_set *set, u32 first,
 					 u32 sectors, struct block_device *bdev, sector_t sector)

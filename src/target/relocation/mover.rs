@@ -138,10 +138,10 @@ pub(in crate::target) struct Mover {
     /// What a table that is not volatile keeps.
     pub(in crate::target) metadata: Option<Metadata>,
     pub(in crate::target) reserve: Reserve,
-    pub(in crate::target) breaker: Breaker,
+    pub(in crate::target) breaker: KBox<Breaker>,
     /// When its time began.
     pub(super) since: Instant<Monotonic>,
-    pub(in crate::target) suspects: Suspects,
+    pub(in crate::target) suspects: KBox<Suspects>,
     /// Memory for rescuing writes.
     pub(super) pool: Pin<KBox<BioPool>>,
     pub(super) writes: KVec<FailedWrite>,
@@ -153,13 +153,14 @@ pub(in crate::target) struct Mover {
 
 impl Mover {
     /// The mover of a new table. May sleep.
+    #[inline(never)]
     pub(in crate::target) fn new(
         main: &BlockDevice,
         spare: &BlockDevice,
         block: BlockSize,
         drain: Drain<ReaderIndex>,
         metadata: Option<Metadata>,
-    ) -> Result<Self> {
+    ) -> Result<KBox<Self>> {
         let piece = |device: &BlockDevice| {
             let sectors = device.logical_block_sectors().max(1) as usize;
             KVec::zeroed(sectors << 9, GFP_KERNEL)
@@ -167,7 +168,7 @@ impl Mover {
         let batch = (BUFFER_SECTORS >> block.shift()) as usize;
         let mut reserve = Reserve::new()?;
         reserve.refill();
-        Ok(Self {
+        let mover = Self {
             state: State::Loaded,
             drain,
             io: IoClient::new()?,
@@ -177,15 +178,16 @@ impl Mover {
             batch: batch.clamp(1, MAX_BATCH),
             metadata,
             reserve,
-            breaker: Breaker::new(),
+            breaker: KBox::new(Breaker::new(), GFP_KERNEL)?,
             since: Instant::now(),
-            suspects: Suspects::default(),
+            suspects: KBox::new(Suspects::default(), GFP_KERNEL)?,
             pool: BioPool::new()?,
             writes: KVec::with_capacity(MOST_WRITES, GFP_KERNEL)?,
             parts: KVec::with_capacity(MAX_BATCH, GFP_KERNEL)?,
             moves: KVVec::with_capacity(MAX_BATCH, GFP_KERNEL)?,
             bad: KVec::with_capacity(MOST_BAD, GFP_KERNEL)?,
-        })
+        };
+        Ok(KBox::new(mover, GFP_KERNEL)?)
     }
 
     /// Remembers a slot that has failed. Where there is no room, the metadata never hears of it: it

@@ -91,7 +91,7 @@ impl LiveTable {
             buffer,
             metadata,
             ..
-        } = &mut *mover;
+        } = &mut **mover;
         let Some(metadata) = metadata.as_mut().filter(|_| !self.read_only) else {
             return Ok(());
         };
@@ -127,27 +127,27 @@ impl LiveTable {
         let unit = metadata.lost_unit();
         let mut ended = Ok(());
         // Each page is written once.
-        moves.sort_unstable_by_key(|moved| moved.slot);
-        let mut rest = &mut *moves;
-        while let Some(first) = rest.first().map(|moved| moved.slot) {
-            let page = metadata.page_of(first);
-            let count = rest.partition_point(|moved| metadata.page_of(moved.slot) == page);
-            let (together, behind) = rest.split_at_mut(count);
-            let copied = together.iter().filter(|moved| moved.is_newly_copied());
-            let changes = copied.map(|moved| (moved.slot, moved.entry(toward, unit)));
+        let layout = metadata.layout();
+        let page_of = |moved: &Move| layout.entry_of(moved.slot).0;
+        let mut next = moves.iter().map(page_of).min();
+        while let Some(page) = next {
+            let here = |moved: &Move| moved.is_newly_copied() && page_of(moved) == page;
+            let together = moves.iter().filter(|moved| here(moved));
+            let changes = together.map(|moved| (moved.slot, moved.entry(toward, unit)));
             let fate = fate_of(metadata.commit(changes, counts));
             if fate != Fate::Copied {
                 self.statistics.count(Count::SpareError);
                 ended = Err(EIO);
-                for moved in together.iter_mut() {
-                    if moved.is_newly_copied() {
-                        moved.fate = fate;
-                    }
+                for moved in moves.iter_mut().filter(|moved| here(moved)) {
+                    moved.fate = fate;
                 }
             }
-            rest = behind;
+            next = moves
+                .iter()
+                .map(page_of)
+                .filter(|other| *other > page)
+                .min();
         }
-        moves.sort_unstable_by_key(|moved| moved.block);
         for moved in moves.iter_mut().filter(|moved| moved.fate == Fate::Copied) {
             let Some(old) = moved.leaves() else { continue };
             let lost = moved.lost_units(unit);
