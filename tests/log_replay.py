@@ -239,6 +239,8 @@ class Test:
         for start in range(0, SECTORS, 256):
             plain.write(start, pattern(0, start, 256))
         plain.flush()
+        for _ in range(40 if self.disk else 0):
+            self.disk.spoil(self.chance.randrange(SECTORS))
         control.message(self.logged, "mark begin")
         done = []
         for n in range(self.count):
