@@ -59,6 +59,14 @@ impl LostSectors {
             .any(|(n, word)| word & Self::mask(n, first, len) != 0)
     }
 
+    /// Whether all of the `len` sectors from `first` on are lost.
+    pub fn all_in(&self, first: u32, len: u32) -> bool {
+        self.bits.iter().enumerate().all(|(n, word)| {
+            let mask = Self::mask(n, first, len);
+            word & mask == mask
+        })
+    }
+
     /// Number of lost sectors.
     pub fn count(&self) -> u32 {
         self.bits.iter().map(|word| word.count_ones()).sum()
@@ -94,6 +102,11 @@ mod tests {
             prop_assert_eq!(
                 lost.any_in(first, len),
                 (first..first + len).any(|sector| model.contains(&sector))
+            );
+            let end = (first + len).min(MAX_BLOCK_SECTORS);
+            prop_assert_eq!(
+                lost.all_in(first, len),
+                (first..end).all(|sector| model.contains(&sector))
             );
         }
     }

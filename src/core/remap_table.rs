@@ -157,6 +157,11 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         self.pending.at_or_after(block).map(|(block, _)| block)
     }
 
+    /// Whether `block` is pending.
+    pub fn is_pending(&self, block: u64) -> bool {
+        self.pending.get(block).is_some()
+    }
+
     /// Where a block is that has no slot.
     fn home_route(&self, block: u64) -> Route {
         match self.pending.get(block) {

@@ -441,8 +441,9 @@ impl<T: Target> Registration<T> {
                 // SAFETY: The slot is valid for writes; all zero is "no callback" for each.
                 unsafe {
                     slot.write_bytes(0, 1);
-                    (*slot).features = u64::from(bindings::DM_TARGET_NOWAIT)
-                        | u64::from(bindings::DM_TARGET_PASSES_CRYPTO);
+                    // Not DM_TARGET_PASSES_CRYPTO: what encrypts below counts on in a bio that is split
+                    // there, and a bio that is sent out twice would be encrypted as another place.
+                    (*slot).features = u64::from(bindings::DM_TARGET_NOWAIT);
                     (*slot).name = T::NAME.as_char_ptr();
                     (*slot).module = module.as_ptr();
                     (*slot).version = T::VERSION;

@@ -99,7 +99,7 @@ impl LiveTable {
             return Ending::DONE;
         }
         let concerns_us = match (self.policy(), bio.direction()) {
-            (ErrorPolicy::Off, _) => false,
+            (ErrorPolicy::Off, Direction::Write) => false,
             (ErrorPolicy::Record, Direction::Write) => !spare && bio.fills_sectors(),
             (ErrorPolicy::Relocate, Direction::Write) => !self.read_only && bio.fills_sectors(),
             (_, Direction::Read) => !spare,
@@ -109,14 +109,17 @@ impl LiveTable {
         }
         let target = bio.target();
         let (bio, ending) = bio.hold(&journey.start, None);
-        self.failed.lock().push(bio);
+        let mut failed = self.failed.lock();
+        failed.push(bio);
+        // Under the lock: when the bio has ended, the target may go.
         target.wake_queue();
         ending
     }
 
     /// Keeps a write to a pending block for the work queue.
     pub(super) fn divert(&self, target: &RemapTarget, bio: HeldBio<RemapTarget>) {
-        self.failed.lock().push(bio);
+        let mut failed = self.failed.lock();
+        failed.push(bio);
         target.wake_queue();
     }
 
@@ -152,7 +155,10 @@ impl LiveTable {
             let (first, end) = range.blocks(self.block);
             let mut mover = self.mover.lock();
             let _noio = NoIo::enter();
-            if end.saturating_sub(first) == 1 {
+            self.look_for_main(&mut mover);
+            if self.failing.load(Relaxed) != 0 {
+                // Says nothing about the block.
+            } else if end.saturating_sub(first) == 1 {
                 self.mark_pending(&mut mover, first);
             } else {
                 mover.suspects.push(first, end);

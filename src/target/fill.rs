@@ -7,17 +7,15 @@
 //! what was lost. It waits for that in a list, outside the gate, and is ended from a work queue.
 //! The block has lost sectors in memory meanwhile, so that nobody moves it back to main.
 
-use core::iter::once;
-
 use kernel::prelude::*;
 use remap_core::{
     health::MetadataState,
     metadata::{
-        entry::{
-            Entry,
-            LostUnits, //
-        },
-        store::Version, //
+        entry::LostUnits,
+        store::{
+            Change,
+            Version, //
+        }, //
     }, //
 };
 
@@ -27,14 +25,19 @@ use super::{
         LostPart,
         Note, //
     },
+    metadata::Metadata,
     relocation::Mover,
-    statistics::Count,
+    statistics::{
+        Count,
+        Statistics, //
+    },
     RemapTarget, //
 };
 use crate::linux::{
     device_mapper::{
         BlockStatus,
         Ending,
+        HeldBio,
         Journey,
         OpenBio, //
     },
@@ -55,56 +58,130 @@ impl LiveTable {
             Ending::DONE
         } else {
             let (bio, ending) = bio.hold(&journey.start, journey.note);
-            self.filled.lock().push(bio);
-            ending
+            let mut filled = self.filled.lock();
+            filled.push(bio);
+            // Under the lock: when the bio has ended, the target may go.
+            target.wake_queue();
+            return ending;
         };
         target.wake_queue();
         ending
     }
 
-    /// Ends the writes that wait for metadata.
+    /// Ends the writes that wait for metadata, as many as possible together.
     pub(super) fn end_filled(&self) {
         let mut waiting = self.filled.lock().take();
-        while let Some(bio) = waiting.pop() {
+        let mut next = waiting.pop();
+        while next.is_some() {
             let mut mover = self.mover.lock();
             let _noio = NoIo::enter();
-            let filled = match bio.note().and_then(|note| note.fills) {
-                Some(part) => self.note_filled(&mut mover, part),
-                None => Ok(()),
-            };
-            match filled {
-                Ok(()) => bio.end(),
-                Err(_) => {
-                    self.statistics.count(Count::SpareError);
-                    bio.end_with(BlockStatus::IO_ERROR);
+            let mut fills = core::mem::take(&mut mover.fills);
+            while let Some(bio) = next.take() {
+                // There is room.
+                let _ = fills.push_within_capacity(Fill::new(bio));
+                next = waiting.pop();
+                if fills.len() >= MOST_FILLS {
+                    break;
                 }
             }
+            self.note_fills(&mut mover, &mut fills);
+            while let Some(fill) = fills.pop() {
+                fill.end(&self.statistics);
+            }
+            mover.fills = fills;
         }
     }
 
-    /// Makes it durable that `part` has contents.
-    pub(super) fn note_filled(&self, mover: &mut Mover, part: LostPart) -> Result {
-        let Some(slot) = self.remaps.lock().table.get(part.block) else {
-            // It has been moved back since, with what another such write had filled it up with.
-            return Ok(());
-        };
-        self.revive_metadata(mover)?;
-        let still = self.lost.lock().without(part.block, part.first, part.len);
-        if let Some(metadata) = &mut mover.metadata {
-            let lost = LostUnits::of(&still, metadata.lost_unit());
-            let committed = metadata.turn_of(slot).and_then(|turn| {
-                let entry = Entry::Block {
-                    block: part.block,
-                    turn,
-                    lost,
-                };
-                let committed = metadata.commit(once((slot, entry)), Version::Old);
-                committed.map_err(|_| EIO)
-            });
-            self.show_metadata_state(mover);
-            committed?;
+    /// Makes it durable that the parts of `fills` have contents, page by page.
+    fn note_fills(&self, mover: &mut Mover, fills: &mut [Fill]) {
+        let remaps = self.remaps.lock();
+        for fill in fills.iter_mut() {
+            // A block may have been moved back since, with what another such write had filled it up with.
+            fill.slot = fill.part.and_then(|part| remaps.table.get(part.block));
         }
-        self.lost.lock().written(part.block, part.first, part.len);
+        drop(remaps);
+        let layout = mover.metadata.as_ref().map(Metadata::layout);
+        let page_of = |fill: &Fill| match (layout, fill.slot) {
+            (Some(layout), Some(slot)) => Some(layout.entry_of(slot).0),
+            _ => None,
+        };
+        let mut next = fills.iter().filter_map(page_of).min();
+        while let Some(page) = next {
+            let here = |fill: &Fill| page_of(fill) == Some(page);
+            let parts = fills
+                .iter()
+                .filter(|fill| here(fill))
+                .filter_map(|fill| Some((fill.slot?, fill.part?)));
+            let noted = self.note_parts(mover, parts);
+            for fill in fills.iter_mut().filter(|fill| here(fill)) {
+                fill.noted = noted.is_ok();
+            }
+            next = fills
+                .iter()
+                .filter_map(page_of)
+                .filter(|other| *other > page)
+                .min();
+        }
+    }
+
+    /// Makes it durable that these parts of blocks, with their slots, have contents. All of them are in
+    /// one page.
+    pub(super) fn note_parts(
+        &self,
+        mover: &mut Mover,
+        parts: impl Iterator<Item = (u32, LostPart)> + Clone,
+    ) -> Result {
+        self.revive_metadata(mover)?;
+        if let Some(metadata) = &mut mover.metadata {
+            let unit = metadata.lost_unit();
+            let changes = parts.clone().map(|(slot, part)| {
+                // What several of them write of a block, the last one says as well as the first.
+                let mut still = self.lost.lock().of(part.block);
+                parts
+                    .clone()
+                    .filter(|(_, other)| other.block == part.block)
+                    .for_each(|(_, other)| still.written(other.first, other.len));
+                (slot, Change::Lost(LostUnits::of(&still, unit)))
+            });
+            let committed = metadata.commit(changes, Version::Old);
+            self.show_metadata_state(mover);
+            committed.map_err(|_| EIO)?;
+        }
+        let mut lost = self.lost.lock();
+        parts.for_each(|(_, part)| lost.written(part.block, part.first, part.len));
         Ok(())
+    }
+}
+
+/// Most writes that wait for metadata together.
+pub(super) const MOST_FILLS: usize = 64;
+
+/// A write that has given lost sectors contents.
+pub(super) struct Fill {
+    bio: HeldBio<RemapTarget>,
+    part: Option<LostPart>,
+    slot: Option<u32>,
+    noted: bool,
+}
+
+impl Fill {
+    fn new(bio: HeldBio<RemapTarget>) -> Self {
+        let part = bio.note().and_then(|note| note.fills);
+        Self {
+            bio,
+            part,
+            slot: None,
+            noted: false,
+        }
+    }
+
+    /// Ends the write, well where its metadata was noted or there is none to note.
+    fn end(self, statistics: &Statistics) {
+        if self.noted || self.slot.is_none() {
+            self.bio.end();
+        } else {
+            statistics.count(Count::SpareError);
+            self.bio.end_with(BlockStatus::IO_ERROR);
+        }
     }
 }

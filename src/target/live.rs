@@ -415,8 +415,13 @@ impl LiveTable {
 
     /// Bios may flow and blocks may move from now on.
     pub(super) fn activate(&self) {
-        self.mover.lock().state = State::Active;
-        let _ = self.told_health.xchg(self.health().number(), Relaxed);
+        let before = core::mem::replace(&mut self.mover.lock().state, State::Active);
+        if before == State::Loaded {
+            // As it is found, which is no change.
+            self.told_health.store(self.health().number(), Relaxed);
+        } else {
+            self.note_health();
+        }
     }
 
     /// No block moves any more when this returns, and no bio is held. Sleeps until the pass that

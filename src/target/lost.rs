@@ -3,6 +3,7 @@
 //! Which sectors of which remapped blocks are lost.
 
 use kernel::{
+    alloc::Flags,
     prelude::*,
     rbtree::{
         RBTree,
@@ -29,11 +30,11 @@ pub(super) struct NewLost {
 }
 
 impl NewLost {
-    /// No sector so far. May sleep.
-    pub(super) fn new() -> Result<Self> {
+    /// No sector so far.
+    pub(super) fn new(flags: Flags) -> Result<Self> {
         Ok(Self {
-            sectors: KBox::new(LostSectors::NONE, GFP_KERNEL)?,
-            node: RBTreeNodeReservation::new(GFP_KERNEL)?,
+            sectors: KBox::new(LostSectors::NONE, flags)?,
+            node: RBTreeNodeReservation::new(flags)?,
         })
     }
 }
@@ -136,14 +137,12 @@ impl LostBlocks {
         }
     }
 
-    /// The lost sectors of `block` when the `len` ones from `first` on will have been written.
-    pub(super) fn without(&self, block: u64, first: u32, len: u32) -> LostSectors {
-        let mut lost = match self.blocks.get(&block) {
+    /// The lost sectors of `block`.
+    pub(super) fn of(&self, block: u64) -> LostSectors {
+        match self.blocks.get(&block) {
             Some(lost) => (**lost).clone(),
             None => LostSectors::NONE,
-        };
-        lost.written(first, len);
-        lost
+        }
     }
 
     /// Takes the entry of `block` out where none of its sectors is lost any more; the caller

@@ -333,7 +333,7 @@ impl LiveTable {
     fn end_io_slowly(
         &self,
         bio: OpenBio<'_, RemapTarget>,
-        journey: Journey<Note>,
+        mut journey: Journey<Note>,
         status: BlockStatus,
     ) -> Ending {
         let start = Stopwatch::start();
@@ -347,20 +347,20 @@ impl LiveTable {
             self.main_wrote.store(1, Relaxed);
             self.gate.set_watched(false);
         }
-        let ending = match fills {
-            _ if !been_out => Ending::DONE,
-            _ if !status.is_ok() => self.failed(bio, &journey, status),
-            Some(part) => self.fill(part, bio, &journey),
-            None => Ending::DONE,
-        };
-        if let Some(ticket) = journey.ticket {
+        if let Some(ticket) = journey.ticket.take() {
             ticket.leave();
         }
         if let (Some(mapped_in), Some(ended_in)) = (mapped_in, start.read()) {
             self.statistics
                 .add_latency(u64::from(mapped_in).saturating_add(u64::from(ended_in)));
         }
-        ending
+        // Whoever keeps the bio may end it at once, and the table go.
+        match fills {
+            _ if !been_out => Ending::DONE,
+            _ if !status.is_ok() => self.failed(bio, &journey, status),
+            Some(part) => self.fill(part, bio, &journey),
+            None => Ending::DONE,
+        }
     }
 
     /// First sector of a slot on the spare device.

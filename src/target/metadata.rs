@@ -27,6 +27,7 @@ use remap_core::{
         page::Page,
         store::{
             self,
+            Change,
             CommitError,
             Findings,
             LoadError,
@@ -41,7 +42,6 @@ use remap_core::{
             Mismatch,
             Superblock, //
         },
-        turn::Turn,
         LOST_UNIT,
         PAGE_BYTES,
         PAGE_SECTORS, //
@@ -339,7 +339,7 @@ impl Reader for Loading<'_> {
 impl Loading<'_> {
     fn note_lost(&mut self, block: u64, lost: &LostUnits) -> Result<(), Refusal> {
         if !lost.is_empty() {
-            let mut new = NewLost::new()?;
+            let mut new = NewLost::new(GFP_KERNEL)?;
             lost.mark_in(&mut new.sectors, self.lost_unit);
             self.lost.insert(block, new);
         }
@@ -542,7 +542,7 @@ impl Metadata {
     /// Sleeps; allocates nothing.
     pub(super) fn commit(
         &mut self,
-        changes: impl IntoIterator<Item = (u32, Entry)>,
+        changes: impl IntoIterator<Item = (u32, impl Into<Change>)>,
         counts: Version,
     ) -> Result<(), CommitError> {
         let ended = self.store.commit(changes, &mut self.pages);
@@ -553,21 +553,6 @@ impl Metadata {
             }
         }
         ended
-    }
-
-    /// The turn of the block in a slot. `EIO` where its page cannot be read, and while one is
-    /// uncertain.
-    ///
-    /// Sleeps; allocates nothing.
-    pub(super) fn turn_of(&mut self, slot: u32) -> Result<Turn> {
-        match self.store.entry(slot, &mut self.pages) {
-            Ok(Entry::Block { turn, .. }) => Ok(turn),
-            Ok(Entry::Free | Entry::Bad) => Ok(Turn::FIRST),
-            Err(_) => {
-                self.failed = true;
-                Err(EIO)
-            }
-        }
     }
 
     /// Makes it durable that `block` has gone from slot `old`, which has failed, to slot `new`, with

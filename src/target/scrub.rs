@@ -46,6 +46,7 @@ use crate::linux::{
     },
     kthread::Kthread,
     log,
+    noio::NoIo,
     text::Text,
     wait::{
         new_wait_queue,
@@ -300,6 +301,7 @@ impl LiveTable {
                 return Ok(self.block.first_sector(block));
             }
             let mut mover = self.mover.lock();
+            let _noio = NoIo::enter();
             if !self.reads_well(&mut mover, block)? {
                 self.scrub.unreadable.add(1, Relaxed);
                 self.mark_pending(&mut mover, block);

@@ -4,6 +4,8 @@
 
 use core::fmt;
 
+use crate::index::MAX_BLOCKS;
+
 use super::{
     copies::{
         choose,
@@ -14,7 +16,9 @@ use super::{
     },
     entry::{
         self,
-        Entry, //
+        Entry,
+        LostUnits,
+        Shape, //
     },
     layout::{
         Half,
@@ -220,6 +224,37 @@ pub enum CommitError {
     /// The page could not be written, and whether it says what it said before will be seen when it
     /// is loaded again: neither may be relied on before [`Store::settle`] has decided it.
     Uncertain(Unwritable),
+}
+
+/// What becomes of an entry.
+// Made and looked at one at a time.
+#[allow(clippy::large_enum_variant)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is another one.
+    To(Entry),
+    /// It has the block that it has, of which this is lost.
+    Lost(LostUnits),
+}
+
+impl From<Entry> for Change {
+    fn from(entry: Entry) -> Self {
+        Change::To(entry)
+    }
+}
+
+impl Change {
+    /// What entry number `number` of a page becomes; `None` where it has no block and should.
+    fn of(self, shape: &Shape, page: &Page, number: usize) -> Option<Entry> {
+        let lost = match self {
+            Change::To(entry) => return Some(entry),
+            Change::Lost(lost) => lost,
+        };
+        match Entry::read(shape, page.payload(), number, MAX_BLOCKS) {
+            Ok(Entry::Block { block, turn, .. }) => Some(Entry::Block { block, turn, lost }),
+            _ => None,
+        }
+    }
 }
 
 /// Which of two versions of a page.
@@ -524,7 +559,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     /// the store from an uncertain end to [`Store::settle`]; nothing else is written meanwhile.
     pub fn commit(
         &mut self,
-        changes: impl IntoIterator<Item = (u32, Entry)>,
+        changes: impl IntoIterator<Item = (u32, impl Into<Change>)>,
         pages: &mut [Page; 2],
     ) -> Result<(), CommitError> {
         let unretired = self.unretired().map(|slot| self.layout.entry_of(slot).0);
@@ -532,7 +567,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             return Err(CommitError::Unchanged(Unwritable { index }));
         }
         let mut open = None;
-        for (slot, entry) in changes {
+        for (slot, change) in changes {
             let (index, number) = self.layout.entry_of(slot);
             let unchanged = CommitError::Unchanged(Unwritable { index });
             if slot >= self.layout.slots() {
@@ -548,6 +583,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             }
             let shape = *self.layout.shape();
             let [new, _] = pages;
+            let entry = change.into().of(&shape, new, number).ok_or(unchanged)?;
             let written = entry.write(&shape, new.payload_mut(), number);
             written.ok_or(unchanged)?;
         }

@@ -15,7 +15,12 @@ blk_status_t remap_helper_bio_write_part(struct bio *bio, struct bio_set *set, u
 	if (!part)
 		return BLK_STS_RESOURCE;
 	bio_trim(part, first, sectors);
+	/* It may have been to a partition, and is about to begin anew there. */
+	bio_clear_flag(part, BIO_REMAPPED);
 	part->bi_opf &= ~(REQ_NOWAIT | REQ_POLLED | REQ_RAHEAD | REQ_FAILFAST_MASK);
+	/* A device without a cache has taken it off, and this may be another one. */
+	if (bio_op(part) == REQ_OP_WRITE)
+		part->bi_opf |= REQ_FUA | REQ_SYNC;
 	part->bi_iter.bi_sector = sector;
 	submit_bio_wait(part);
 	status = part->bi_status;

@@ -3,7 +3,13 @@
 //! What moving blocks needs, and the right to do it.
 
 use kernel::{
-    alloc::flags::__GFP_NOWARN,
+    alloc::{
+        flags::{
+            GFP_NOWAIT,
+            __GFP_NOWARN, //
+        },
+        Flags, //
+    },
     prelude::*,
     time::{
         Instant,
@@ -36,6 +42,10 @@ use crate::{
         gate::Drain, //
     },
     target::{
+        fill::{
+            Fill,
+            MOST_FILLS, //
+        },
         live::{
             LiveTable,
             ReaderIndex, //
@@ -79,44 +89,50 @@ impl State {
     }
 }
 
-/// Nodes that are kept for when there is no memory: enough for one pass of a few blocks.
-const NODES: usize = 16;
+/// Most damaged blocks for which memory is kept.
+const MOST_LOST: usize = 16;
 
-/// Memory that is there when there is none.
+/// Memory that is there when there is none: enough for a pass, of which some blocks are damaged.
+///
+/// Nobody waits for memory here. Whoever writes it out may be the one whose bios wait.
 pub(in crate::target) struct Reserve {
     nodes: KVec<Node>,
-    lost: Option<NewLost>,
+    lost: KVec<NewLost>,
 }
 
 impl Reserve {
     fn new() -> Result<Self> {
         Ok(Self {
-            nodes: KVec::with_capacity(NODES, GFP_KERNEL)?,
-            lost: None,
+            nodes: KVec::with_capacity(MAX_BATCH, GFP_KERNEL)?,
+            lost: KVec::with_capacity(MOST_LOST, GFP_KERNEL)?,
         })
     }
 
     /// Room for an entry of the table. `ENOMEM`.
     pub(in crate::target) fn node(&mut self) -> Result<Node> {
-        Node::new(GFP_KERNEL | __GFP_NOWARN).or_else(|_| self.nodes.pop().ok_or(ENOMEM))
+        Node::new(GFP_NOWAIT | __GFP_NOWARN).or_else(|_| self.nodes.pop().ok_or(ENOMEM))
     }
 
     /// Room for the lost sectors of a block. `ENOMEM`.
     pub(super) fn lost(&mut self) -> Result<NewLost> {
-        NewLost::new().or_else(|_| self.lost.take().ok_or(ENOMEM))
+        NewLost::new(GFP_NOWAIT | __GFP_NOWARN).or_else(|_| self.lost.pop().ok_or(ENOMEM))
     }
 
     /// Replaces what was used, as far as there is memory.
-    fn refill(&mut self) {
-        while self.nodes.len() < NODES {
-            let Ok(node) = Node::new(GFP_KERNEL | __GFP_NOWARN) else {
+    fn refill(&mut self, flags: Flags) {
+        while self.nodes.len() < MAX_BATCH {
+            let Ok(node) = Node::new(flags | __GFP_NOWARN) else {
                 return;
             };
             // There is room.
             let _ = self.nodes.push_within_capacity(node);
         }
-        if self.lost.is_none() {
-            self.lost = NewLost::new().ok();
+        while self.lost.len() < MOST_LOST {
+            let Ok(lost) = NewLost::new(flags | __GFP_NOWARN) else {
+                return;
+            };
+            // There is room.
+            let _ = self.lost.push_within_capacity(lost);
         }
     }
 }
@@ -145,6 +161,8 @@ pub(in crate::target) struct Mover {
     /// Memory for rescuing writes.
     pub(super) pool: Pin<KBox<BioPool>>,
     pub(super) writes: KVec<FailedWrite>,
+    /// Memory for ending writes that wait for metadata.
+    pub(in crate::target) fills: KVec<Fill>,
     pub(super) parts: KVec<Part>,
     pub(super) moves: KVVec<Move>,
     /// Slots that have failed, and that the metadata does not know of so far.
@@ -167,7 +185,7 @@ impl Mover {
         };
         let batch = (BUFFER_SECTORS >> block.shift()) as usize;
         let mut reserve = Reserve::new()?;
-        reserve.refill();
+        reserve.refill(GFP_KERNEL);
         let mover = Self {
             state: State::Loaded,
             drain,
@@ -183,6 +201,7 @@ impl Mover {
             suspects: KBox::new(Suspects::default(), GFP_KERNEL)?,
             pool: BioPool::new()?,
             writes: KVec::with_capacity(MOST_WRITES, GFP_KERNEL)?,
+            fills: KVec::with_capacity(MOST_FILLS, GFP_KERNEL)?,
             parts: KVec::with_capacity(MAX_BATCH, GFP_KERNEL)?,
             moves: KVVec::with_capacity(MAX_BATCH, GFP_KERNEL)?,
             bad: KVec::with_capacity(MOST_BAD, GFP_KERNEL)?,
@@ -200,8 +219,8 @@ impl Mover {
 impl LiveTable {
     /// Gets ready for the next block that moves, as far as there is memory.
     pub(super) fn refill(&self, mover: &mut Mover) {
-        mover.reserve.refill();
+        mover.reserve.refill(GFP_NOWAIT);
         let mut remaps = self.remaps.lock();
-        let _ = self.make_room(&mut remaps, mover, NODES);
+        let _ = self.make_room(&mut remaps, mover, MAX_BATCH);
     }
 }

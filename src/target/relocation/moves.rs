@@ -3,12 +3,15 @@
 //! The blocks of a pass, and what becomes of them.
 
 use kernel::prelude::*;
-use remap_core::metadata::{
-    entry::{
-        Entry,
-        LostUnits, //
-    },
-    turn::Turn, //
+use remap_core::{
+    breaker::Admission,
+    metadata::{
+        entry::{
+            Entry,
+            LostUnits, //
+        },
+        turn::Turn, //
+    }, //
 };
 
 use super::{
@@ -53,6 +56,8 @@ pub(super) struct Move {
     pub(super) lost: Option<NewLost>,
     /// What is written to it on the occasion.
     pub(super) part: Option<Part>,
+    /// What the breaker has said to it.
+    pub(super) admission: Option<Admission>,
     /// The slots that would not take it.
     pub(super) refused: Slots,
 }
@@ -96,6 +101,7 @@ impl Move {
             node,
             lost: None,
             part: None,
+            admission: None,
             refused: Slots::default(),
         }
     }

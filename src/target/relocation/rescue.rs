@@ -10,12 +10,20 @@
 //! rest is copied, or lost where it cannot be read. Many writes share one pass. A block whose slot has
 //! failed moves on to another slot in the same way.
 
+use core::iter::once;
+
 use kernel::{
     prelude::*,
-    sync::atomic::Relaxed, //
+    sync::atomic::Relaxed,
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
 };
 use remap_core::{
     arguments::ErrorPolicy,
+    breaker::Admission,
     geometry::SectorRange, //
 };
 
@@ -52,6 +60,9 @@ use crate::{
     }, //
 };
 
+/// How long a pass goes on to the next block. A disk tries for seconds to read a bad sector.
+const PASS: Delta = Delta::from_millis(500);
+
 /// Most writes that are rescued together.
 pub(super) const MOST_WRITES: usize = 64;
 
@@ -60,6 +71,8 @@ pub(super) struct FailedWrite {
     bio: HeldBio<RemapTarget>,
     /// Sectors at its start that are done, or in the parts of this round.
     done: u32,
+    /// Sectors at its start that are tried block by block: together they have failed.
+    by_block: u32,
     /// Where it has failed for good.
     failed: Option<BlockStatus>,
 }
@@ -104,6 +117,7 @@ impl FailedWrite {
         Self {
             bio,
             done: 0,
+            by_block: 0,
             failed: None,
         }
     }
@@ -143,6 +157,7 @@ impl LiveTable {
                     break;
                 }
             }
+            self.look_for_main(mover);
             if self.settle_before(mover).is_err() {
                 for write in writes.iter_mut() {
                     write.fail(BlockStatus::IO_ERROR);
@@ -171,11 +186,10 @@ impl LiveTable {
                 self.try_again(mover, (number, write), &mut parts);
             }
         }
-        let mut moved = 0;
-        if !parts.is_empty() {
-            moved = self.move_parts(mover, writes, &parts);
+        let mut moved = 0_usize;
+        while !parts.is_empty() {
+            moved = moved.saturating_add(self.move_parts(mover, writes, &mut parts));
         }
-        parts.clear();
         mover.parts = parts;
         let mut number = 0;
         while let Some(write) = writes.get(number) {
@@ -214,7 +228,7 @@ impl LiveTable {
                 slot: self.remaps.lock().table.get(block),
             };
             let many = u64::from(left) > self.block.first_sector(MAX_BATCH as u64);
-            if many && self.try_run(mover, write, sector) {
+            if many && write.done >= write.by_block && self.try_run(mover, write, sector) {
                 continue;
             }
             match self.try_part(mover, write, &part) {
@@ -242,9 +256,12 @@ impl LiveTable {
         let status = write
             .bio
             .write_part(&mover.pool, write.done, len, &self.main, to);
+        let end = write.done.saturating_add(len);
         if status.is_ok() {
             mover.breaker.wrote();
-            write.done = write.done.saturating_add(len);
+            write.done = end;
+        } else {
+            write.by_block = end;
         }
         status.is_ok()
     }
@@ -254,7 +271,11 @@ impl LiveTable {
         let Some(slot) = part.slot else {
             let first = write.bio.status();
             // The medium has said so of this very block; or nobody has asked, since it is pending.
-            let sure = first.is_ok() || first.blame() == Blame::Medium;
+            let sure = if first.is_ok() {
+                self.remaps.lock().table.is_pending(part.block)
+            } else {
+                first.blame() == Blame::Medium
+            };
             if sure && part.len == write.bio.sectors() {
                 return Tried::HasToMove;
             }
@@ -278,7 +299,7 @@ impl LiveTable {
                 first: part.first,
                 len: part.len,
             };
-            if self.note_filled(mover, filled).is_err() {
+            if self.note_parts(mover, once((slot, filled))).is_err() {
                 return Tried::Failed(BlockStatus::IO_ERROR);
             }
         }
@@ -297,35 +318,31 @@ impl LiveTable {
     }
 
     /// The pass: moves the blocks of `parts` to the spare, or to another slot, with what the parts write.
-    /// Tells how many have moved.
-    fn move_parts(&self, mover: &mut Mover, writes: &mut [FailedWrite], parts: &[Part]) -> usize {
+    /// Tells how many have moved. Those are left in `parts` that it has put off.
+    fn move_parts(
+        &self,
+        mover: &mut Mover,
+        writes: &mut [FailedWrite],
+        parts: &mut KVec<Part>,
+    ) -> usize {
         let mut count = 0;
         let mut moves = core::mem::take(&mut mover.moves);
-        for part in parts {
+        for part in parts.iter() {
             if let Err(error) = self.hold_part(mover, part, &mut moves) {
                 self.give_up(mover, writes, part, error);
             }
         }
+        parts.clear();
         if !moves.is_empty() {
-            let drained = self.gate.drain(&mut mover.drain, PATIENCE);
-            if drained.is_ok() {
-                for moved in moves.iter_mut() {
-                    let carried = self.carry(mover, writes, moved);
-                    moved.fate = if carried.is_ok() {
-                        Fate::Copied
-                    } else {
-                        Fate::Failed
-                    };
-                }
-                // Where it cannot be, the moves say so.
-                let _ = self.make_durable(mover, &mut moves);
-            }
+            self.carry_all(mover, writes, &mut moves);
             let _ = self.record(mover, &mut moves, Toward::Spare);
             for moved in &moves {
-                if let Some(part) = moved.part.filter(|_| moved.fate != Fate::Copied) {
-                    if let Some(write) = writes.get_mut(part.write) {
-                        write.fail(BlockStatus::IO_ERROR);
-                    }
+                let Some(part) = moved.part else { continue };
+                match (moved.fate, writes.get_mut(part.write)) {
+                    // There is room: it was there before.
+                    (Fate::PutOff, _) => drop(parts.push_within_capacity(part)),
+                    (Fate::Failed | Fate::Unsaved, Some(write)) => write.fail(BlockStatus::IO_ERROR),
+                    _ => {}
                 }
             }
             count = self.finish_rescue(mover, &mut moves);
@@ -337,6 +354,26 @@ impl LiveTable {
         count
     }
 
+    /// Steps 2 and 3. Where the devices are slow, only some of the blocks are carried over, so that those
+    /// who wait for the others do not wait for all of them.
+    fn carry_all(&self, mover: &mut Mover, writes: &[FailedWrite], moves: &mut [Move]) {
+        let drained = self.gate.drain(&mut mover.drain, PATIENCE);
+        let started = Instant::<Monotonic>::now();
+        for (number, moved) in moves.iter_mut().enumerate() {
+            if drained.is_ok() && number > 0 && started.elapsed() > PASS {
+                // Put off.
+                continue;
+            }
+            let carried = drained.and_then(|()| self.carry(mover, writes, moved));
+            moved.fate = match carried {
+                Ok(()) => Fate::Copied,
+                Err(_) => Fate::Failed,
+            };
+        }
+        // Where it cannot be, the moves say so.
+        let _ = self.make_durable(mover, moves);
+    }
+
     /// Step 1: takes a slot for a block, and holds it.
     fn hold_part(&self, mover: &mut Mover, part: &Part, moves: &mut KVVec<Move>) -> Result {
         if !self.relocates() {
@@ -346,9 +383,25 @@ impl LiveTable {
             return Err(EPERM);
         }
         self.revive_metadata(mover)?;
-        if part.slot.is_none() {
-            self.admit(mover)?;
+        let admission = match part.slot {
+            None => Some(self.admit(mover)?),
+            Some(_) => None,
+        };
+        match self.hold_block(mover, part) {
+            Ok(mut moved) => {
+                moved.admission = admission;
+                moves.push_within_capacity(moved).map_err(|_| ENOMEM)
+            }
+            Err(error) => {
+                if let Some(admission) = admission {
+                    mover.breaker.take_back(admission);
+                }
+                Err(error)
+            }
         }
+    }
+
+    fn hold_block(&self, mover: &mut Mover, part: &Part) -> Result<Move> {
         let node = match part.slot {
             None => Some(mover.reserve.node()?),
             Some(_) => None,
@@ -366,30 +419,40 @@ impl LiveTable {
         let slot = begun.map_err(error_of)?;
         let mut moved = Move::new(part.block, slot, node);
         moved.part = Some(*part);
-        moves.push_within_capacity(moved).map_err(|_| ENOMEM)
+        Ok(moved)
     }
 
-    /// Whether the breaker lets another block of main move.
-    fn admit(&self, mover: &mut Mover) -> Result {
+    /// Whether the breaker lets another block of main move. `ENODEV` where it does not.
+    fn admit(&self, mover: &mut Mover) -> Result<Admission> {
         if self.main_wrote.xchg(0, Relaxed) != 0 {
             mover.breaker.wrote();
         }
         let now = mover.since.elapsed().as_millis().unsigned_abs();
+        let Some(admission) = mover.breaker.admit(now) else {
+            self.give_main_up();
+            return Err(ENODEV);
+        };
+        // Whether the next write to main goes well is worth knowing.
+        self.gate.set_watched(true);
+        Ok(admission)
+    }
+
+    /// Where main is gone, it fails wholesale.
+    pub(in crate::target) fn look_for_main(&self, mover: &mut Mover) {
         if self.main.is_gone() {
             mover.breaker.trip();
+            self.give_main_up();
         }
-        if mover.breaker.admit(now) {
-            // Whether the next write to main goes well is worth knowing.
-            self.gate.set_watched(true);
-            return Ok(());
-        }
+    }
+
+    /// The breaker has tripped.
+    fn give_main_up(&self) {
         if self.failing.xchg(1, Relaxed) == 0 {
             pr_err!(
                 "{}: main_dev fails wholesale: nothing is relocated any more before 'policy relocate'\n",
                 format_args!("{}", self.number)
             );
         }
-        Err(ENODEV)
     }
 
     /// A block cannot move. A write that nobody has tried so far is tried in its old place.
@@ -423,8 +486,15 @@ impl LiveTable {
         ];
         if rest.iter().any(|(_, len)| *len > 0) {
             let mut lost = mover.reserve.lost()?;
+            let started = Instant::<Monotonic>::now();
             for (first, len) in rest {
-                self.read_rest(mover, &part, (first, len), &mut lost)?;
+                self.read_rest(mover, &part, (first, len), &mut lost, || {
+                    if started.elapsed() > PATIENCE {
+                        Err(ETIMEDOUT)
+                    } else {
+                        Ok(())
+                    }
+                })?;
             }
             moved.lost = Some(lost).filter(|lost| lost.sectors.count() > 0);
         }
@@ -443,6 +513,7 @@ impl LiveTable {
         part: &Part,
         (first, len): (u32, u32),
         lost: &mut NewLost,
+        go_on: impl Fn() -> Result,
     ) -> Result {
         if len == 0 {
             return Ok(());
@@ -458,7 +529,7 @@ impl LiveTable {
         let range = SectorRange::new(start, u64::from(len)).ok_or(EINVAL)?;
         let at = first as usize;
         if mover.io.read(device, range, &mut mover.buffer, at).is_err() {
-            self.salvage(mover, place, range, (at, first), lost, || Ok(()))?;
+            self.salvage(mover, place, range, (at, first), lost, go_on)?;
         }
         // What was lost before has nothing to read.
         self.lost.lock().mark_in(part.block, (first, len), lost);
@@ -481,6 +552,11 @@ impl LiveTable {
             .write_part(&mover.pool, part.at, part.len, &self.spare, to);
         status.to_result()?;
         for (first, len) in rest.into_iter().filter(|(_, len)| *len > 0) {
+            let lost = moved.lost.as_ref();
+            if lost.is_some_and(|lost| lost.sectors.all_in(first, len)) {
+                // Nobody reads it before it is written.
+                continue;
+            }
             let start = slot.saturating_add(u64::from(first));
             let range = SectorRange::new(start, u64::from(len)).ok_or(EINVAL)?;
             self.write_spare(mover, range, first as usize)?;
@@ -493,8 +569,14 @@ impl LiveTable {
         let mut count = 0_usize;
         let mut remaps = self.remaps.lock();
         while let Some(moved) = moves.pop() {
-            if let Some(part) = moved.part.filter(|_| moved.fate != Fate::Copied) {
-                self.log_given_up(part.block, EIO);
+            if moved.fate != Fate::Copied {
+                if moved.fate != Fate::PutOff {
+                    self.log_given_up(moved.block, EIO);
+                }
+                // The last one first, as they have to be taken back.
+                if let Some(admission) = moved.admission {
+                    mover.breaker.take_back(admission);
+                }
             } else {
                 count = count.saturating_add(1);
                 if moved.leaves().is_none() {
