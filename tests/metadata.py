@@ -10,6 +10,7 @@ import sys
 SECTOR, PAGE, PAGE_SECTORS, HEADER = 512, 4096, 8, 32
 MAGIC = b"dm-remap"
 FAILED = (1 << 64) - 1
+TURN = 62
 
 
 def _table():
@@ -101,24 +102,49 @@ class Area:
             raise Refused(f"page {index} may have been superseded")
         return max(valid)[1]
 
-    def remaps(self):
-        """Block to (slot, bits of lost units)."""
-        found = {}
+    def entries(self):
+        """(slot, name, bits of lost units) of every slot that is not free, in order."""
         for slot in range(self.slots):
             if slot % self.per_page == 0:
                 page = self.page(1 + slot // self.per_page)
             at = HEADER + slot % self.per_page * self.entry_bytes
             name = number(page, at, 8)
-            if name in (0, FAILED):
+            if name:
+                yield slot, name, number(page, at + 8, self.entry_bytes - 8)
+
+    def remaps(self):
+        """Block to (slot, bits of lost units)."""
+        found = {}
+        for slot, name, lost in self.entries():
+            if name == FAILED:
                 continue
-            if name - 1 in found:
-                raise Refused(f"block {name - 1} is in two slots")
-            found[name - 1] = slot, number(page, at + 8, self.entry_bytes - 8)
-        return found
+            turn, block = name >> TURN, (name & (1 << TURN) - 1) - 1
+            if block < 0:
+                raise Refused(f"slot {slot} has a turn and no block")
+            found.setdefault(block, []).append((turn, slot, lost))
+        return {block: counting(block, slots) for block, slots in found.items()}
+
+    def change(self, slot, name):
+        """Gives a slot another name, in every copy of its page, so that each is valid."""
+        at = HEADER + slot % self.per_page * self.entry_bytes
+        for _, sector in self.places(1 + slot // self.per_page):
+            page = bytearray(self.read(sector))
+            page[at : at + 8] = name.to_bytes(8, "little")
+            page[8:12] = checksum(page).to_bytes(4, "little")
+            self.write(sector, bytes(page))
 
     def slot_sector(self, slot):
         """Where a slot starts on the image."""
         return self.start + self.first_slot + slot * self.block_sectors
+
+
+def counting(block, slots):
+    """Of the (turn, slot, lost) of a block the one that counts, without its turn."""
+    if len(slots) == 2:
+        slots = [new for old, new in (slots, slots[::-1]) if new[0] == (old[0] + 1) % 4]
+    if len(slots) != 1:
+        raise Refused(f"block {block} is in several slots")
+    return slots[0][1:]
 
 
 class File:
