@@ -90,7 +90,9 @@ pub enum Doubt {
 /// generation would have overwritten it in the head before it went to the tail.
 pub fn choose(seen: &All) -> Result<Choice, Doubt> {
     let both = || Place::ALL.into_iter().zip(seen.iter().copied());
+    // Of two in the same generation the one in the head, as it is read when the page is changed.
     let newest = both()
+        .rev()
         .filter_map(|(place, seen)| Some((seen.generation()?, place)))
         .max_by_key(|(generation, _)| *generation);
     let (generation, from) = newest.ok_or(Doubt::Nothing)?;
@@ -136,6 +138,7 @@ mod tests {
         assert!(choice.is_whole());
         let choice = choose(&valid(4, 5, 4, 5)).unwrap();
         assert_eq!((choice.generation, choice.from.odd), (5, true));
+        assert_eq!(choice.from.half, Half::Head);
         assert!(choice.is_whole());
     }
 

@@ -11,7 +11,7 @@ test() {
 	make_null_blk spare 8
 	make_mapped main "0 32768 linear $disk 0"
 	make_remap r0 32768 /dev/mapper/main "$spare" 0 16384
-	verifying_fio /dev/mapper/r0 "$(scaled 24)" &
+	verifying_fio /dev/mapper/r0 "$(scaled 60)" &
 	local fio=$!
 	python3 -S "$tests/failing.py" spoil main "$disk" 32768 "$(scaled 160)" "$SEED" $fio
 	wait "$fio" || fail "fio: $(cat "$work/fio")"

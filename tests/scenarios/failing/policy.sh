@@ -40,7 +40,8 @@ test() {
 	expect_equal "$(block_io write /dev/mapper/r0 243 1 4)" EIO "write with policy off"
 	expect_equal "$(block_io read /dev/mapper/r0 200 80)" EIO "long read with policy off"
 	sleep 0.5
-	expect_state r0 "2 0 0 ok" "with policy off"
+	# The policy is about writes.
+	expect_state r0 "2 0 1 degraded" "with policy off"
 	expect_equal "$(counter r0 auto_remaps)" 2 "automatic remaps"
 	# Messages move as ever, and what is moved works as ever.
 	expect_match "$(message r0 remap 240)" '^sector 240 -> spare' remap

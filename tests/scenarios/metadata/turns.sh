@@ -5,6 +5,7 @@ MACHINES="uml uml-smp"
 
 # change <slot> <block> <turn>...: while no table uses the spare.
 change() {
+	blockdev --flushbufs "$spare"
 	python3 -S - "$spare" "$@" <<'END'
 import os
 import sys
@@ -21,6 +22,7 @@ END
 
 # slots: "<slot> <bad, or block and turn>" of all that are not free, by another reading of the format.
 slots() {
+	blockdev --flushbufs "$spare" # what was read before a table wrote
 	python3 -S - "$spare" <<'END'
 import sys
 
@@ -112,6 +114,7 @@ test() {
 	dmsetup resume below
 	expect_match "$(slots)" ' 200 3/0, 701 bad, 702 3/1, ' "what is in the slots"
 	message r0 unremap 24
+	expect_reply 'metadata saved' r0 save
 	expect_equal "$(status_word r0 6)" ok metadata
 	expect_match "$(slots)" ' 200 bad, 701 bad, $' "what is in the slots in the end"
 }

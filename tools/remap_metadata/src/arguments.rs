@@ -19,6 +19,8 @@ use crate::image::Location;
 
 /// Checks the metadata of a dm-remap spare area, and changes nothing
 ///
+/// Names slots that have failed and are not noted as bad, as a crash may leave them; that is no fault.
+///
 /// Exit status: 0 everything is as it should be, 1 copies are bad but everything is there, 2 the
 /// metadata cannot be used, 3 it could not be looked at.
 #[derive(Parser)]

@@ -68,6 +68,16 @@ fn other_pairs_are_refused_and_so_are_three() {
             assert!(twice, "{one} {other} {third}: {refused:?}");
         }
     }
+    // With another block on its way in between.
+    let entries = [
+        (3, turned(3, 0)),
+        (9, turned(3, 1)),
+        (10, turned(7, 0)),
+        (11, turned(7, 1)),
+        (20, turned(3, 2)),
+    ];
+    let refused = load(&area(&entries)).err();
+    assert!(matches!(refused, Some(LoadError::Twice { .. })));
 }
 
 #[test]
@@ -213,10 +223,12 @@ proptest! {
         disk.0.borrow_mut().failing.extend(numbers);
         let mut pages = pages();
         let ended = store.replace(3, 3, new, &LostUnits::NONE, &mut pages);
+        let uncertain = matches!(ended, Err(CommitError::Uncertain(_)));
+        // The pages are nobody else's before it is decided.
+        prop_assert!(!uncertain || store.entry(9, &mut pages).is_err());
         // A crash comes here.
         let (_, _, crashed) = load(&disk.after_power_cut()).unwrap();
         let now = slot_of(&crashed, 3).unwrap();
-        let uncertain = matches!(ended, Err(CommitError::Uncertain(_)));
         let moved = ended.is_ok() || (uncertain && version == Version::New);
         let slot = if moved { new } else { 3 };
         prop_assert!(now == slot || uncertain && (now == 3 || now == new), "{}", now);
