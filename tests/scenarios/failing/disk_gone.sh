@@ -70,4 +70,15 @@ END
 	block_io check /dev/mapper/r0 4 400 8
 	expect_equal "$(status_word r0 2)" 0 "lost sectors"
 	expect_errno ENODEV message r0 remap 3200
+	# Who only reads finds out as well, and no block is blamed for it.
+	make_null_blk other 2
+	make_remap r1 4096 "$other" "$spare" 1600 400
+	block_io fill /dev/mapper/r1 1
+	null_blk_set other power=0
+	expect_equal "$(block_io read /dev/mapper/r1 80 8)" EIO "read of a disk that is gone"
+	expect_equal "$(block_io read /dev/mapper/r1 160 80)" EIO "long read of it"
+	wait_until 10 reads_failing
+	expect_equal "$(status_word r1 3) $(health r1)" "0 failing" "pending blocks and health"
 }
+
+reads_failing() { [[ $(health r1) == failing ]]; }

@@ -38,6 +38,15 @@ END
 	done
 	expect_equal "$(status_word r0 1) $(health r0)" "20/20 spare_full" "spares and health"
 	expect_equal "$(counter r0 auto_remaps)" 10 "automatic remaps"
+	# Over and over: what does not move says nothing about the disk as a whole.
+	python3 -S - <<'END'
+from block_io import Disk, outcome, pattern
+
+disk = Disk("/dev/mapper/r0")
+ends = {outcome(disk.write, 2512, pattern(2, 2512, 1)) for _ in range(100)}
+assert ends == {"EIO"}, ends
+END
+	expect_equal "$(health r0)" spare_full "health after a hundred writes that cannot be relocated"
 	block_io check /dev/mapper/r0 1 0 2048
 	block_io check /dev/mapper/r0 1 3072 1024
 	# What is remapped keeps working, and so does what is in order.

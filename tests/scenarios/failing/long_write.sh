@@ -1,0 +1,22 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="of a long write of small blocks with one bad sector, nothing is tried over and over"
+MACHINES="uml uml-smp debian"
+
+test() {
+	local before written
+	make_null_blk main 2
+	make_null_blk spare 1
+	make_remap r0 4096 "$main" "$spare" 0 1600 block_size 1
+	block_io fill /dev/mapper/r0 1
+	null_blk_set main badblocks=+1200-1200
+	before=$(disk_stat "$main" 7)
+	expect_equal "$(block_io write /dev/mapper/r0 1000 1000 2)" ok "write with a bad sector"
+	written=$(($(disk_stat "$main" 7) - before))
+	# The write, one run of 256 that fails, that run one by one, and the runs behind it.
+	((written < 3000)) || fail "$written sectors were written for 1000"
+	expect_equal "$(status_word r0 1 | cut -d/ -f1)" 1 "remapped blocks"
+	block_io check /dev/mapper/r0 1 0 1000
+	block_io check /dev/mapper/r0 2 1000 1000
+	block_io check /dev/mapper/r0 1 2000 2096
+}
