@@ -20,8 +20,8 @@ use kernel::{
 
 use super::bindings;
 
-/// A work queue with a thread of its own that steps in where none can be made. Dropped, it waits
-/// for what is queued, so not from its own work.
+/// A work queue whose work others wait for: it comes before theirs, and has a thread of its own that
+/// steps in where none can be made. Dropped, it waits for what is queued, so not from its own work.
 ///
 /// # Invariants
 ///

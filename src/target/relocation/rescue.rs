@@ -10,8 +10,6 @@
 //! rest is copied, or lost where it cannot be read. Many writes share one pass. A block whose slot has
 //! failed moves on to another slot in the same way.
 
-use core::iter::once;
-
 use kernel::{
     prelude::*,
     sync::atomic::Relaxed,
@@ -55,6 +53,7 @@ use crate::{
         lost::NewLost,
         map::LostPart,
         message::reason,
+        metadata::Metadata,
         statistics::Count,
         RemapTarget, //
     }, //
@@ -62,6 +61,9 @@ use crate::{
 
 /// How long a pass goes on to the next block. A disk tries for seconds to read a bad sector.
 const PASS: Delta = Delta::from_millis(500);
+
+/// As many logical blocks are read one by one, without a try to read them together.
+const FEW_PIECES: usize = 8;
 
 /// Most writes that are rescued together.
 pub(super) const MOST_WRITES: usize = 64;
@@ -73,6 +75,8 @@ pub(super) struct FailedWrite {
     done: u32,
     /// Sectors at its start that are tried block by block: together they have failed.
     by_block: u32,
+    /// What it has given contents that were lost, with its slot, and is not noted yet.
+    fills: Option<(u32, LostPart)>,
     /// Where it has failed for good.
     failed: Option<BlockStatus>,
 }
@@ -118,6 +122,7 @@ impl FailedWrite {
             bio,
             done: 0,
             by_block: 0,
+            fills: None,
             failed: None,
         }
     }
@@ -186,6 +191,7 @@ impl LiveTable {
                 self.try_again(mover, (number, write), &mut parts);
             }
         }
+        self.note_writes(mover, writes);
         let mut moved = 0_usize;
         while !parts.is_empty() {
             moved = moved.saturating_add(self.move_parts(mover, writes, &mut parts));
@@ -211,7 +217,8 @@ impl LiveTable {
         parts: &mut KVec<Part>,
     ) {
         let start = write.bio.sector().wrapping_sub(self.begin);
-        while !write.has_ended() && parts.len() < parts.capacity() {
+        // What it fills is noted once a round.
+        while !write.has_ended() && write.fills.is_none() && parts.len() < parts.capacity() {
             let sector = start.wrapping_add(u64::from(write.done));
             let block = self.block.block_of(sector);
             if parts.iter().any(|other| other.block == block) {
@@ -267,7 +274,7 @@ impl LiveTable {
     }
 
     /// Writes a part where its block is.
-    fn try_part(&self, mover: &mut Mover, write: &FailedWrite, part: &Part) -> Tried {
+    fn try_part(&self, mover: &mut Mover, write: &mut FailedWrite, part: &Part) -> Tried {
         let Some(slot) = part.slot else {
             let first = write.bio.status();
             // The medium has said so of this very block; or nobody has asked, since it is pending.
@@ -299,11 +306,33 @@ impl LiveTable {
                 first: part.first,
                 len: part.len,
             };
-            if self.note_parts(mover, once((slot, filled))).is_err() {
-                return Tried::Failed(BlockStatus::IO_ERROR);
-            }
+            write.fills = Some((slot, filled));
         }
         Tried::of(status)
+    }
+
+    /// Makes it durable what writes have filled, page by page.
+    fn note_writes(&self, mover: &mut Mover, writes: &mut [FailedWrite]) {
+        let layout = mover.metadata.as_ref().map(Metadata::layout);
+        let page_of = |write: &FailedWrite| {
+            let (slot, _) = write.fills?;
+            // Without metadata there is nothing to write, at once.
+            Some(layout.map_or(0, |layout| layout.entry_of(slot).0))
+        };
+        while let Some(page) = writes.iter().find_map(page_of) {
+            let here = |write: &FailedWrite| page_of(write) == Some(page);
+            let fills = writes
+                .iter()
+                .filter(|write| here(write))
+                .filter_map(|write| write.fills);
+            let noted = self.note_parts(mover, fills);
+            for write in writes.iter_mut().filter(|write| here(write)) {
+                write.fills = None;
+                if noted.is_err() {
+                    write.fail(BlockStatus::IO_ERROR);
+                }
+            }
+        }
     }
 
     fn write_main(&self, mover: &Mover, write: &FailedWrite, part: &Part) -> BlockStatus {
@@ -356,8 +385,16 @@ impl LiveTable {
 
     /// Steps 2 and 3. Where the devices are slow, only some of the blocks are carried over, so that those
     /// who wait for the others do not wait for all of them.
+    ///
+    /// Where every block is written as a whole, nobody has to be waited for: a write that is still on its
+    /// way to the old place of such a block has not been acknowledged, and so may have come before this
+    /// one, which replaces all of it; what is read there is older in any case.
     fn carry_all(&self, mover: &mut Mover, writes: &[FailedWrite], moves: &mut [Move]) {
-        let drained = self.gate.drain(&mut mover.drain, PATIENCE);
+        let drained = if moves.iter().all(|moved| self.is_written_whole(moved)) {
+            Ok(())
+        } else {
+            self.gate.drain(&mut mover.drain, PATIENCE)
+        };
         let started = Instant::<Monotonic>::now();
         for (number, moved) in moves.iter_mut().enumerate() {
             if drained.is_ok() && number > 0 && started.elapsed() > PASS {
@@ -372,6 +409,15 @@ impl LiveTable {
         }
         // Where it cannot be, the moves say so.
         let _ = self.make_durable(mover, moves);
+    }
+
+    fn is_written_whole(&self, moved: &Move) -> bool {
+        let Ok(whole) = self.main_range(moved.block, 1) else {
+            return false;
+        };
+        moved
+            .part
+            .is_some_and(|part| u64::from(part.len) == whole.len())
     }
 
     /// Step 1: takes a slot for a block, and holds it.
@@ -528,7 +574,9 @@ impl LiveTable {
         let start = start.saturating_add(u64::from(first));
         let range = SectorRange::new(start, u64::from(len)).ok_or(EINVAL)?;
         let at = first as usize;
-        if mover.io.read(device, range, &mut mover.buffer, at).is_err() {
+        // In few pieces at once: a disk that takes seconds over a bad sector does so for each read of it.
+        let few = len as usize <= FEW_PIECES.saturating_mul(mover.main_piece.len() >> 9);
+        if few || mover.io.read(device, range, &mut mover.buffer, at).is_err() {
             self.salvage(mover, place, range, (at, first), lost, go_on)?;
         }
         // What was lost before has nothing to read.
