@@ -370,7 +370,9 @@ impl LiveTable {
                 match (moved.fate, writes.get_mut(part.write)) {
                     // There is room: it was there before.
                     (Fate::PutOff, _) => drop(parts.push_within_capacity(part)),
-                    (Fate::Failed | Fate::Unsaved, Some(write)) => write.fail(BlockStatus::IO_ERROR),
+                    (Fate::Failed | Fate::Unsaved, Some(write)) => {
+                        write.fail(BlockStatus::IO_ERROR)
+                    }
                     _ => {}
                 }
             }
