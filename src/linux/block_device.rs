@@ -149,6 +149,17 @@ impl BlockDevice {
     /// protection, `EIO` anything unspecified, others transport, time-outs and resources
     /// (`blk_errors` in block/blk-core.c).
     pub(crate) fn read(&self, sector: u64, data: &mut KVec<u8>) -> Result {
+        self.transfer(bindings::REQ_OP_READ, sector, data)
+    }
+
+    /// Writes `data` from `sector` on, in one bio.
+    ///
+    /// Sleeps. Errors as for [`BlockDevice::read`].
+    pub(crate) fn write(&self, sector: u64, data: &mut KVec<u8>) -> Result {
+        self.transfer(bindings::REQ_OP_WRITE | bindings::REQ_SYNC, sector, data)
+    }
+
+    fn transfer(&self, operation: u32, sector: u64, data: &mut KVec<u8>) -> Result {
         // SAFETY: The device is valid, and a `KVec` is in the kernel's direct mapping, as
         // bdev_rw_virt() wants it.
         to_result(unsafe {
@@ -157,23 +168,7 @@ impl BlockDevice {
                 sector,
                 data.as_mut_ptr().cast(),
                 data.len(),
-                bindings::REQ_OP_READ,
-            )
-        })
-    }
-
-    /// Writes `data` from `sector` on, in one bio.
-    ///
-    /// Sleeps. Errors as for [`BlockDevice::read`].
-    pub(crate) fn write(&self, sector: u64, data: &mut KVec<u8>) -> Result {
-        // SAFETY: As above.
-        to_result(unsafe {
-            bindings::bdev_rw_virt(
-                self.as_ptr(),
-                sector,
-                data.as_mut_ptr().cast(),
-                data.len(),
-                bindings::REQ_OP_WRITE | bindings::REQ_SYNC,
+                operation,
             )
         })
     }

@@ -109,17 +109,15 @@ impl LiveTable {
         }
         let target = bio.target();
         let (bio, ending) = bio.hold(&journey.start, None);
-        let mut failed = self.failed.lock();
-        failed.push(bio);
-        // Under the lock: when the bio has ended, the target may go.
-        target.wake_queue();
+        self.divert(target, bio);
         ending
     }
 
-    /// Keeps a write to a pending block for the work queue.
+    /// Keeps a bio that has failed, or a write to a pending block, for the work queue. Any context.
     pub(super) fn divert(&self, target: &RemapTarget, bio: HeldBio<RemapTarget>) {
         let mut failed = self.failed.lock();
         failed.push(bio);
+        // Under the lock: when the bio has ended, the target may go.
         target.wake_queue();
     }
 
