@@ -229,34 +229,41 @@ fn verify(table: &LiveTable, sector: u64, reply: &mut Text<'_>) -> core::fmt::Re
 
 fn list(table: &LiveTable, from: u64, max: u64, reply: &mut Text<'_>) -> core::fmt::Result {
     let remaps = table.remaps.lock();
-    let mut next = remaps.table.at_or_after(table.block.block_of(from));
+    let next = |block| remaps.table.at_or_after(block);
+    page(table, (from, max), reply, next, |reply, block, slot| {
+        let flags = table.lost.lock().flags(block);
+        write!(reply, " {} {}", table.slot_sector(slot), flags)
+    })
+}
+
+fn pending(table: &LiveTable, from: u64, max: u64, reply: &mut Text<'_>) -> core::fmt::Result {
+    let remaps = table.remaps.lock();
+    let next = |block| Some((remaps.table.pending_at_or_after(block)?, ()));
+    page(table, (from, max), reply, next, |_, _, ()| Ok(()))
+}
+
+/// Prints at most `max` lines, each with the first sector of a block and what `print` adds, from the
+/// block of sector `from` on, and a last one that tells where to go on.
+fn page<T>(
+    table: &LiveTable,
+    (from, max): (u64, u64),
+    reply: &mut Text<'_>,
+    next: impl Fn(u64) -> Option<(u64, T)>,
+    print: impl Fn(&mut Text<'_>, u64, T) -> core::fmt::Result,
+) -> core::fmt::Result {
+    let mut found = next(table.block.block_of(from));
     let mut listed: u64 = 0;
-    while let Some((block, slot)) = next {
+    while let Some((block, more)) = found {
         let sector = table.shown_sector(block);
         // The line that tells where to go on has to fit behind this one.
         if listed >= max || reply.remaining() < 2 * LIST_LINE {
             return write!(reply, "more {sector}");
         }
-        let flags = table.lost.lock().flags(block);
-        writeln!(reply, "{} {} {}", sector, table.slot_sector(slot), flags)?;
+        write!(reply, "{sector}")?;
+        print(reply, block, more)?;
+        writeln!(reply)?;
         listed = listed.saturating_add(1);
-        next = remaps.table.at_or_after(block.saturating_add(1));
-    }
-    write!(reply, "end")
-}
-
-fn pending(table: &LiveTable, from: u64, max: u64, reply: &mut Text<'_>) -> core::fmt::Result {
-    let remaps = table.remaps.lock();
-    let mut next = remaps.table.pending_at_or_after(table.block.block_of(from));
-    let mut listed: u64 = 0;
-    while let Some(block) = next {
-        let sector = table.shown_sector(block);
-        if listed >= max || reply.remaining() < 2 * LIST_LINE {
-            return write!(reply, "more {sector}");
-        }
-        writeln!(reply, "{sector}")?;
-        listed = listed.saturating_add(1);
-        next = remaps.table.pending_at_or_after(block.saturating_add(1));
+        found = next(block.saturating_add(1));
     }
     write!(reply, "end")
 }
