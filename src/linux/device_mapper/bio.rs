@@ -303,11 +303,10 @@ impl<T: Target> TargetBio<T> {
             let bio = self.as_ptr();
             (*bio).bi_iter.bi_sector = sector;
             // What bio_set_dev() does for a device that is another one, as ours always is: no table
-            // maps to itself.
+            // maps to itself. But dm_submit_bio_remap(), which all that is redirected goes through, will
+            // associate the bio with its original's control group, so that is not done here.
             (*bio).bi_flags &= !(1 << bindings::BIO_REMAPPED | 1 << bindings::BIO_BPS_THROTTLED);
             (*bio).bi_bdev = device.as_ptr();
-            #[cfg(CONFIG_BLK_CGROUP)]
-            bindings::bio_associate_blkg(bio);
         }
     }
 }
