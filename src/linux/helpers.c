@@ -13,7 +13,6 @@
 #include "helpers/gate.c"
 #include "helpers/kthread.c"
 #include "helpers/noio.c"
-#include "helpers/stopwatch.c"
 #include "helpers/sysfs.c"
 #include "helpers/system_memory.c"
 #include "helpers/wait.c"

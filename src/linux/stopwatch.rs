@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How long a stretch of code takes that may lose its CPU.
+//! How long a stretch of code takes.
 
-use kernel::time::{
-    Instant,
-    Monotonic, //
+use kernel::{
+    interrupt::{
+        local_interrupt_disable,
+        LocalInterruptDisabled, //
+    },
+    time::{
+        Instant,
+        Monotonic, //
+    }, //
 };
 
-use super::bindings;
-
-/// A running stopwatch. Started and read in one context, on behalf of the code between.
-#[derive(Clone, Copy)]
+/// A running stopwatch. The code that it times cannot lose its CPU: not to another thread, and not to
+/// an interrupt, which would be somebody else's time. So it should be short, and must not sleep.
 pub(crate) struct Stopwatch {
     start: Instant<Monotonic>,
-    switches: u64,
+    _undisturbed: LocalInterruptDisabled,
 }
 
 impl Stopwatch {
     /// Starts.
     pub(crate) fn start() -> Self {
+        let undisturbed = local_interrupt_disable();
         Self {
-            // SAFETY: Only reads the current task.
-            switches: unsafe { bindings::context_switches() },
             start: Instant::now(),
+            _undisturbed: undisturbed,
         }
     }
 
-    /// Nanoseconds since the start, at most [`u32::MAX`]; `None` where the thread was off its CPU
-    /// meanwhile, so that the time is somebody else's.
-    pub(crate) fn read(&self) -> Option<u32> {
-        let elapsed = self.start.elapsed().as_nanos();
-        // SAFETY: Only reads the current task.
-        let switches = unsafe { bindings::context_switches() };
-        (switches == self.switches).then(|| u32::try_from(elapsed).unwrap_or(u32::MAX))
+    /// Nanoseconds since the start, at most [`u32::MAX`]. They include one look at the clock.
+    pub(crate) fn read(&self) -> u32 {
+        u32::try_from(self.start.elapsed().as_nanos()).unwrap_or(u32::MAX)
     }
 }

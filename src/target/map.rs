@@ -39,7 +39,7 @@ use crate::linux::{
 /// What a bio carries along besides its tag, if anything.
 #[derive(Clone, Copy)]
 pub(crate) struct Note {
-    /// Nanoseconds that `map` took, while a test measures and the submitter kept its CPU.
+    /// Nanoseconds that `map` took, while a test measures.
     mapped_in: Option<u32>,
     /// Whether somebody wants to know how it ends.
     watched: bool,
@@ -84,7 +84,7 @@ impl Attention {
     /// The note of a bio, where it needs one.
     fn note(&self, fills: Option<LostPart>) -> Option<Note> {
         (self.start.is_some() || self.watched || fills.is_some()).then(|| Note {
-            mapped_in: self.start.as_ref().and_then(|start| start.read()),
+            mapped_in: self.start.as_ref().map(Stopwatch::read),
             watched: self.watched,
             fills,
         })
@@ -336,10 +336,10 @@ impl LiveTable {
         mut journey: Journey<Note>,
         status: BlockStatus,
     ) -> Ending {
-        let start = Stopwatch::start();
+        let mapped_in = journey.note.and_then(|note| note.mapped_in);
+        let timed = mapped_in.map(|mapped_in| (mapped_in, Stopwatch::start()));
         let fills = journey.note.and_then(|note| note.fills);
         let watched = journey.note.is_some_and(|note| note.watched);
-        let mapped_in = journey.note.and_then(|note| note.mapped_in);
         // A bio that was held and then ended has not been anywhere since.
         let been_out = journey.ticket.is_some() || journey.start.sectors() == 0;
         let writes_main = !journey.mark && bio.direction() == Direction::Write && bio.moves_data();
@@ -350,9 +350,9 @@ impl LiveTable {
         if let Some(ticket) = journey.ticket.take() {
             ticket.leave();
         }
-        if let (Some(mapped_in), Some(ended_in)) = (mapped_in, start.read()) {
+        if let Some((mapped_in, start)) = timed {
             self.statistics
-                .add_latency(u64::from(mapped_in).saturating_add(u64::from(ended_in)));
+                .add_latency(u64::from(mapped_in).saturating_add(u64::from(start.read())));
         }
         // Whoever keeps the bio may end it at once, and the table go.
         match fills {

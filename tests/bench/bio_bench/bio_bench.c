@@ -3,27 +3,39 @@
  * What one bio costs: submits bios to a block device from a kernel thread's view of the world,
  * without system calls, and tells how long that took.
  *
- *   echo "<device> <bios> <in flight> <bytes> <r|w> <seed> <run> <stride> <a|i|o>" > \
- *	/sys/kernel/debug/bio_bench
- *   cat /sys/kernel/debug/bio_bench     # nanoseconds for all of them
+ *   cd /sys/kernel/debug/bio_bench
+ *   echo "<device> <bios> <in flight> <bytes> <r|w|m> <r|s> <seed> <run> <stride> <hits> \
+ *	<batch> <cpus>" > run
+ *   cat run	# nanoseconds for all of them
+ *   cat clock	# nanoseconds to read the clock, 1000 times
  *
- * A stride of blocks begins with a run: `i` asks for blocks in the run, `o` for those outside of
- * it, `a` for all.
+ * Reads, writes or a mixture of seven reads to three writes; random or sequential. The device
+ * is divided into places of so many bytes. A stride of places begins with a run; of a thousand
+ * bios, so many `hits` go to a run and the others to what is between. Without a run they go
+ * anywhere.
  *
- * The sectors are random, aligned to the size, and follow from the seed alone. Under
- * instruction-counting emulation, where an instruction is a nanosecond, the answer is the number of
- * instructions.
+ * In a batch, so many bios as may be in flight are given to the device at once (under a plug),
+ * and it has ended all of them before the next. That is for devices that end a bio as it comes.
+ *
+ * With one CPU it is the caller that submits; with several, a thread on each of the first of them
+ * submits so many bios.
+ *
+ * Where the bios go follows from the seed alone. Under instruction-counting emulation, where an
+ * instruction is a nanosecond, the answer is the number of instructions.
  */
 
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/completion.h>
+#include <linux/cpumask.h>
 #include <linux/debugfs.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
 
 #define MAX_IN_FLIGHT 1024
+#define MAX_CPUS 8
 
 struct slot {
 	struct bio bio;
@@ -32,15 +44,32 @@ struct slot {
 	unsigned int number;
 };
 
-struct run {
+/* What is asked for. */
+struct job {
 	struct block_device *bdev;
+	unsigned int bios;
+	unsigned int depth;
 	unsigned int bytes;
-	blk_opf_t opf;
-	u64 places;
-	u64 stride;
-	u64 first;	/* blocks of each stride to choose from */
-	u64 choice;
+	char direction;
+	char order;
+	u64 seed;
+	unsigned int run;
+	unsigned int stride;
+	unsigned int hits;
+	unsigned int batch;
+	unsigned int cpus;
+};
+
+struct run {
+	const struct job *job;
+	u64 strides;
 	u64 random;
+	u64 at;		/* of sequential bios: the stride, and the place in it */
+	u64 within;
+	u64 began;
+	u64 ended;
+	int err;
+	struct completion done;
 	atomic_t errors;
 	spinlock_t lock;	/* protects free */
 	unsigned int nr_free;
@@ -51,6 +80,7 @@ struct run {
 
 static DEFINE_MUTEX(one_at_a_time);
 static u64 last_ns;
+static atomic_t not_ready;
 
 static u64 next_random(struct run *run)
 {
@@ -88,26 +118,75 @@ static struct slot *take_slot(struct run *run)
 	return slot;
 }
 
-/* The same work whatever is asked for, so that the asking costs the same for everybody. */
+/* The next place in the part of each stride that begins at `first` and has `choice` places. */
+static u64 next_in_order(struct run *run, u64 first, u64 choice)
+{
+	u64 place = run->at * run->job->stride + first + run->within;
+
+	if (++run->within >= choice) {
+		run->within = 0;
+		if (++run->at >= run->strides)
+			run->at = 0;
+	}
+	return place;
+}
+
+/* The same work wherever the bios go, so that the asking costs the same for everybody. */
 static u64 next_place(struct run *run)
 {
+	const struct job *job = run->job;
+	bool hit = mul_u64_u64_shr(next_random(run), 1000, 64) < job->hits;
+	u64 first = hit ? 0 : job->run;
+	u64 choice = hit ? job->run : job->stride - job->run;
 	u64 random = next_random(run);
-	u64 stride = mul_u64_u64_shr(random, run->places, 64) * run->stride;
 
-	return stride + run->first + mul_u64_u64_shr(random * run->places, run->choice, 64);
+	if (job->order == 's')
+		return next_in_order(run, first, choice);
+	return mul_u64_u64_shr(random, run->strides, 64) * job->stride + first +
+	       mul_u64_u64_shr(random * run->strides, choice, 64);
+}
+
+static blk_opf_t next_op(struct run *run)
+{
+	bool write = run->job->direction == 'w';
+
+	if (run->job->direction == 'm')
+		write = mul_u64_u64_shr(next_random(run), 10, 64) < 3;
+	return write ? REQ_OP_WRITE | REQ_SYNC | REQ_IDLE : REQ_OP_READ;
 }
 
 static void submit_one(struct run *run)
 {
+	unsigned int bytes = run->job->bytes;
 	struct slot *slot = take_slot(run);
 	struct bio *bio = &slot->bio;
 
-	bio_init(bio, run->bdev, slot->vecs, ARRAY_SIZE(slot->vecs), run->opf);
-	bio->bi_vcnt = DIV_ROUND_UP(run->bytes, PAGE_SIZE);
-	bio->bi_iter.bi_size = run->bytes;
-	bio->bi_iter.bi_sector = next_place(run) * (run->bytes >> SECTOR_SHIFT);
+	bio_init(bio, run->job->bdev, slot->vecs, ARRAY_SIZE(slot->vecs), next_op(run));
+	bio->bi_vcnt = DIV_ROUND_UP(bytes, PAGE_SIZE);
+	bio->bi_iter.bi_size = bytes;
+	bio->bi_iter.bi_sector = next_place(run) * (bytes >> SECTOR_SHIFT);
 	bio->bi_end_io = slot_end_io;
 	submit_bio(bio);
+}
+
+static void submit_all(struct run *run)
+{
+	const struct job *job = run->job;
+	struct blk_plug plug;
+	unsigned int i, n;
+
+	for (i = 0; i < job->bios; i += n) {
+		n = job->batch ? min(job->depth, job->bios - i) : 1;
+		if (job->batch)
+			blk_start_plug(&plug);
+		for (unsigned int k = 0; k < n; k++)
+			submit_one(run);
+		if (job->batch) {
+			blk_finish_plug(&plug);
+			wait_event(run->freed, READ_ONCE(run->nr_free) == job->depth);
+		}
+	}
+	wait_event(run->freed, READ_ONCE(run->nr_free) == job->depth);
 }
 
 static void free_slot(struct slot *slot)
@@ -131,116 +210,218 @@ static struct slot *make_slot(struct run *run, unsigned int number)
 		return NULL;
 	slot->run = run;
 	slot->number = number;
-	for (i = 0; i * PAGE_SIZE < run->bytes; i++) {
+	for (i = 0; i * PAGE_SIZE < run->job->bytes; i++) {
 		struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 
 		if (!page) {
 			free_slot(slot);
 			return NULL;
 		}
-		bvec_set_page(&slot->vecs[i], page, min_t(unsigned int, run->bytes, PAGE_SIZE), 0);
+		bvec_set_page(&slot->vecs[i], page, min_t(unsigned int, run->job->bytes, PAGE_SIZE),
+			      0);
 	}
 	return slot;
 }
 
-static int measure(struct run *run, unsigned int bios, unsigned int depth)
+static void free_run(struct run *run)
 {
 	unsigned int i;
-	u64 start;
-	int err = 0;
 
-	for (i = 0; i < depth; i++) {
+	if (!run)
+		return;
+	for (i = 0; i < run->job->depth; i++)
+		free_slot(run->slots[i]);
+	kvfree(run);
+}
+
+static struct run *make_run(const struct job *job, unsigned int number)
+{
+	struct run *run = kvzalloc_obj(*run);
+	unsigned int i;
+
+	if (!run)
+		return NULL;
+	run->job = job;
+	run->strides = bdev_nr_bytes(job->bdev) / job->bytes / job->stride;
+	run->random = job->seed + number;
+	spin_lock_init(&run->lock);
+	init_waitqueue_head(&run->freed);
+	init_completion(&run->done);
+	/* Each begins somewhere else. */
+	run->at = run->strides * number / job->cpus;
+	for (i = 0; i < job->depth; i++) {
 		run->slots[i] = make_slot(run, i);
 		if (!run->slots[i]) {
-			err = -ENOMEM;
-			goto out;
+			free_run(run);
+			return NULL;
 		}
 		run->free[run->nr_free++] = i;
 	}
-	start = ktime_get_ns();
-	for (i = 0; i < bios; i++)
-		submit_one(run);
-	wait_event(run->freed, READ_ONCE(run->nr_free) == depth);
-	last_ns = ktime_get_ns() - start;
+	return run;
+}
+
+static void measure(struct run *run)
+{
+	run->began = ktime_get_ns();
+	submit_all(run);
+	run->ended = ktime_get_ns();
 	if (atomic_read(&run->errors))
-		err = -EIO;
-out:
-	for (i = 0; i < depth; i++)
-		free_slot(run->slots[i]);
+		run->err = -EIO;
+}
+
+static int measure_beside_others(void *data)
+{
+	struct run *run = data;
+
+	atomic_dec(&not_ready);
+	while (atomic_read(&not_ready) > 0)
+		cond_resched();
+	measure(run);
+	complete(&run->done);
+	return 0;
+}
+
+/* A thread for every run, on the CPU of its number. */
+static int measure_on_cpus(struct run **runs, unsigned int cpus)
+{
+	struct task_struct *threads[MAX_CPUS];
+	unsigned int i;
+
+	for (i = 0; i < cpus; i++) {
+		threads[i] = kthread_create_on_cpu(measure_beside_others, runs[i], i, "bio_bench/%u");
+		if (IS_ERR(threads[i])) {
+			while (i--)
+				kthread_stop(threads[i]);
+			return -ENOMEM;
+		}
+	}
+	atomic_set(&not_ready, cpus);
+	for (i = 0; i < cpus; i++)
+		wake_up_process(threads[i]);
+	for (i = 0; i < cpus; i++)
+		wait_for_completion(&runs[i]->done);
+	return 0;
+}
+
+static int carry_out(const struct job *job)
+{
+	struct run *runs[MAX_CPUS] = { };
+	u64 began = U64_MAX, ended = 0;
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < job->cpus && !err; i++) {
+		runs[i] = make_run(job, i);
+		if (!runs[i])
+			err = -ENOMEM;
+	}
+	if (!err && job->cpus > 1)
+		err = measure_on_cpus(runs, job->cpus);
+	else if (!err)
+		measure(runs[0]);
+	for (i = 0; i < job->cpus && !err; i++) {
+		began = min(began, runs[i]->began);
+		ended = max(ended, runs[i]->ended);
+		err = runs[i]->err;
+	}
+	if (!err)
+		last_ns = ended - began;
+	for (i = 0; i < job->cpus; i++)
+		free_run(runs[i]);
 	return err;
 }
 
-static ssize_t bench_write(struct file *file, const char __user *text, size_t len, loff_t *pos)
+static bool is_valid(const struct job *job)
 {
-	unsigned int bios, depth, bytes, run_of, stride;
-	char line[160], path[96], rw, where;
+	if (!job->bios || !job->depth || job->depth > MAX_IN_FLIGHT || job->bytes < 512 ||
+	    job->bytes > (1 << 20) || !is_power_of_2(job->bytes))
+		return false;
+	if (!strchr("rwm", job->direction) || !strchr("rs", job->order) || !job->seed)
+		return false;
+	/* What is sequential has one part of each stride to go through. */
+	if (job->order == 's' && job->hits && job->hits < 1000)
+		return false;
+	if (job->run >= job->stride || job->hits > 1000 || (job->hits && !job->run))
+		return false;
+	return job->cpus && job->cpus <= min(num_online_cpus(), MAX_CPUS);
+}
+
+#define LINE "%95s %u %u %u %c %c %llu %u %u %u %u %u"
+
+static ssize_t run_write(struct file *file, const char __user *text, size_t len, loff_t *pos)
+{
 	struct file *bdev_file;
-	struct run *run;
-	u64 seed;
+	char line[192], path[96];
+	struct job job;
 	int err;
 
 	if (len >= sizeof(line) || copy_from_user(line, text, len))
 		return -EINVAL;
 	line[len] = 0;
-	if (sscanf(line, "%95s %u %u %u %c %llu %u %u %c", path, &bios, &depth, &bytes, &rw, &seed,
-		   &run_of, &stride, &where) != 9 ||
-	    !depth || depth > MAX_IN_FLIGHT || bytes < 512 || bytes > (1 << 20) ||
-	    !is_power_of_2(bytes) || (rw != 'r' && rw != 'w') || !seed ||
-	    (where != 'a' && run_of >= stride))
+	if (sscanf(line, LINE, path, &job.bios, &job.depth, &job.bytes, &job.direction, &job.order,
+		   &job.seed, &job.run, &job.stride, &job.hits, &job.batch, &job.cpus) != 12 ||
+	    !is_valid(&job))
 		return -EINVAL;
-	run = kvzalloc_obj(*run);
-	if (!run)
-		return -ENOMEM;
 	bdev_file = bdev_file_open_by_path(path, BLK_OPEN_READ | BLK_OPEN_WRITE, NULL, NULL);
-	if (IS_ERR(bdev_file)) {
-		err = PTR_ERR(bdev_file);
-		goto out;
-	}
-	run->bdev = file_bdev(bdev_file);
-	run->bytes = bytes;
-	run->opf = rw == 'r' ? REQ_OP_READ : REQ_OP_WRITE | REQ_SYNC | REQ_IDLE;
-	run->stride = where == 'a' ? 1 : stride;
-	run->first = where == 'o' ? run_of : 0;
-	run->choice = where == 'a' ? 1 : where == 'i' ? run_of : stride - run_of;
-	run->places = bdev_nr_bytes(run->bdev) / bytes / run->stride;
-	run->random = seed;
-	spin_lock_init(&run->lock);
-	init_waitqueue_head(&run->freed);
+	if (IS_ERR(bdev_file))
+		return PTR_ERR(bdev_file);
+	job.bdev = file_bdev(bdev_file);
 	mutex_lock(&one_at_a_time);
-	err = measure(run, bios, depth);
+	err = bdev_nr_bytes(job.bdev) / job.bytes < job.stride ? -EINVAL : carry_out(&job);
 	mutex_unlock(&one_at_a_time);
 	bdev_fput(bdev_file);
-out:
-	kvfree(run);
 	return err ?: len;
 }
 
-static ssize_t bench_read(struct file *file, char __user *text, size_t len, loff_t *pos)
+static ssize_t answer(char __user *text, size_t len, loff_t *pos, u64 ns)
 {
 	char line[32];
-	int size = scnprintf(line, sizeof(line), "%llu\n", last_ns);
+	int size = scnprintf(line, sizeof(line), "%llu\n", ns);
 
 	return simple_read_from_buffer(text, len, pos, line, size);
 }
 
-static const struct file_operations bench_fops = {
+static ssize_t run_read(struct file *file, char __user *text, size_t len, loff_t *pos)
+{
+	return answer(text, len, pos, last_ns);
+}
+
+static ssize_t clock_read(struct file *file, char __user *text, size_t len, loff_t *pos)
+{
+	u64 began = ktime_get_ns();
+	unsigned int i;
+
+	for (i = 0; i < 1000; i++)
+		ktime_get_ns();
+	return answer(text, len, pos, ktime_get_ns() - began);
+}
+
+static const struct file_operations run_fops = {
 	.owner = THIS_MODULE,
-	.write = bench_write,
-	.read = bench_read,
+	.write = run_write,
+	.read = run_read,
 	.llseek = default_llseek,
 };
 
-static struct dentry *bench_file;
+static const struct file_operations clock_fops = {
+	.owner = THIS_MODULE,
+	.read = clock_read,
+	.llseek = default_llseek,
+};
+
+static struct dentry *bench_dir;
 
 static int __init bio_bench_init(void)
 {
-	bench_file = debugfs_create_file("bio_bench", 0600, NULL, NULL, &bench_fops);
-	return PTR_ERR_OR_ZERO(bench_file);
+	bench_dir = debugfs_create_dir("bio_bench", NULL);
+	debugfs_create_file("run", 0600, bench_dir, NULL, &run_fops);
+	debugfs_create_file("clock", 0400, bench_dir, NULL, &clock_fops);
+	return PTR_ERR_OR_ZERO(bench_dir);
 }
 
 static void __exit bio_bench_exit(void)
 {
-	debugfs_remove(bench_file);
+	debugfs_remove(bench_dir);
 }
 
 module_init(bio_bench_init);

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Who is compared: devices that are mapped to the same disk, and where on them bios go."""
+
+import math
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from device_mapper import Control  # noqa: E402
+
+BLOCK = 8  # sectors
+BENCH = "/sys/kernel/debug/bio_bench"
+STRESS = "/sys/kernel/dm_remap_stress_test"
+
+
+def run(*words):
+    """The output of a command that has to succeed."""
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def write(path, text):
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def read(path):
+    with open(path, encoding="ascii") as file:
+        return file.read()
+
+
+class Disks:
+    """The disks below, which take no time of their own, and what is mapped to them."""
+
+    def __init__(self, main_mb, spare_mb, answers="at once"):
+        """
+        `answers`: "at once", as RAM disks do; "in turn", with a queue as a disk's, that ends a bio as it
+        comes; "later", after 10 ms.
+        """
+        self.control = Control()
+        self.sectors = main_mb * 2048
+        self._used = 0
+        self._remaps = []
+        self._kept = "" if answers == "at once" else " 1 volatile"
+        if answers == "at once":
+            size = max(main_mb, spare_mb) * 1024
+            run("modprobe", "brd", "rd_nr=2", f"rd_size={size}")
+            self.main, self.spare = "/dev/ram0", "/dev/ram1"
+            # A RAM disk looks for its pages in a tree: as high a one for both.
+            for disk in self.main, self.spare:
+                for page in 0, size // 4 - 1:
+                    self._zero(disk, page, 1)
+        else:
+            run("modprobe", "null_blk", "nr_devices=0")
+            self.main = self._null_disk("main", main_mb, answers)
+            self.spare = self._null_disk("spare", spare_mb, answers)
+
+    def _null_disk(self, name, megabytes, answers):
+        folder = f"/sys/kernel/config/nullb/{name}"
+        os.mkdir(folder)
+        timing = {"irqmode": 2, "completion_nsec": 10_000_000} if answers == "later" else {"irqmode": 0}
+        for key, value in {"size": megabytes, "hw_queue_depth": 1024, **timing, "power": 1}.items():
+            write(f"{folder}/{key}", str(value))
+        return f"/dev/{name}"
+
+    @staticmethod
+    def _zero(disk, page, pages):
+        """Writes pages of 4 KiB."""
+        with open(disk, "r+b", buffering=0) as file:
+            file.seek(page * 4096)
+            for _ in range(pages):
+                file.write(bytes(4096))
+            os.fsync(file.fileno())
+
+    def fill(self):
+        """Gives main and the spare blocks contents, so that no write has to find memory."""
+        self._zero(self.main, 0, self.sectors // BLOCK)
+        for begin, end in self._remaps:
+            self._zero(self.spare, begin // BLOCK, (end - begin) // BLOCK)
+
+    def forget_spare(self):
+        """
+        Gives the memory of the spare blocks back, which have been written to, and not that of the
+        metadata: what it costs to copy memory is not what is compared.
+        """
+        for begin, end in self._remaps:
+            run("blkdiscard", "-f", "-o", str(begin * 512), "-l", str((end - begin) * 512), self.spare)
+
+    def map(self, name, target, arguments=""):
+        """A device of a whole disk's size; None where the kernel has no such target."""
+        self.control.create(name)
+        try:
+            self.control.load(name, f"0 {self.sectors} {target} {arguments}")
+        except OSError:
+            self.control.remove(name)
+            return None
+        self.control.resume(name)
+        number = self.control.number(name)
+        path = f"/dev/mapper/{name}"
+        if not os.path.exists(path):
+            os.makedirs("/dev/mapper", exist_ok=True)
+            os.mknod(path, 0o600 | 0o060000, number)
+        return path
+
+    def remap(self, name, remaps, run_of):
+        """
+        A remap target with so many remaps, with metadata where the spare keeps any: the first `run_of`
+        blocks of every stride. Its path and the blocks of a stride.
+        """
+        blocks = self.sectors // BLOCK
+        stride = max(blocks * run_of // remaps, 1) if remaps else 1
+        # Of a run, of an entry, and of an empty area.
+        spare = remaps * BLOCK + remaps // 4 + 8192
+        begin, self._used = self._used, self._used + spare
+        path = self.map(name, "remap", f"{self.main} {self.spare} {begin} {spare}{self._kept}")
+        runs = math.ceil(remaps / run_of)
+        for start in range(runs):
+            count = min(run_of, remaps - start * run_of)
+            self.control.message(name, f"remap {start * stride * BLOCK} {count * BLOCK}")
+        if remaps:
+            # Slots are given out in order.
+            first = self.control.message(name, "list 0 1").split()[1]
+            self._remaps.append((int(first), int(first) + remaps * BLOCK))
+        return path, stride
+
+
+class Contestant:
+    """A device, and what part of its blocks bios go to."""
+
+    def __init__(self, name, path, *, remaps=None, layout=None, state=None, run_of=0, stride=1, hits=0):
+        self.name, self.path = name, path
+        self.labels = {"remaps": remaps, "layout": layout, "state": state}
+        self.run_of, self.stride, self.hits = run_of, stride, hits
+        self.cost = []
+
+    def goes_in(self, size):
+        """Whether its runs and strides are whole places of so many bytes."""
+        return not self.run_of or self.run_of * BLOCK * 512 % size == 0 and self.stride * BLOCK * 512 % size == 0
+
+    def pick(self, size):
+        """Run, stride and hits, in places of so many bytes."""
+        if not self.run_of:
+            return 0, 1, 0
+        scale = BLOCK * 512
+        return self.run_of * scale // size, self.stride * scale // size, self.hits
+
+
+def others(disks):
+    """The disk itself, and targets that everybody knows."""
+    size = f"{disks.main} 0"
+    field = [Contestant("disk", disks.main)]
+    for target, arguments in (
+        ("linear", size),
+        ("flakey", f"{size} 3600 0"),
+        ("dust", f"{disks.main} 0 4096"),
+        ("switch", f"1 {BLOCK} 0 {size}"),
+    ):
+        path = disks.map(target, target, arguments)
+        if path:
+            field.append(Contestant(target, path))
+        else:
+            print(f"# {target}: this kernel has none", flush=True)
+    return field
+
+
+def linear(disks):
+    return Contestant("linear", disks.map("linear", "linear", f"{disks.main} 0"))
+
+
+def remapped(disks, remaps, run_of=1, shares=(0, 1000), layout="scattered"):
+    """A remap target, once for every share of hits (of a thousand)."""
+    number = f"{remaps:,}"
+    path, stride = disks.remap(f"remap_{remaps}_{layout}", remaps, run_of)
+    field = []
+    for hits in shares if remaps else (0,):
+        state = {0: "unmapped", 1000: "remapped"}.get(hits, f"{hits / 10:g} % remapped")
+        words = [f"remap, {number} {'remap' if remaps == 1 else 'remaps'}", state]
+        if remaps and layout != "scattered":
+            words.insert(1, layout)
+        field.append(
+            Contestant(
+                ", ".join(words),
+                path,
+                remaps=remaps,
+                layout=layout if remaps else None,
+                state=state,
+                run_of=run_of if remaps else 0,
+                stride=stride,
+                hits=hits,
+            )
+        )
+    return field
