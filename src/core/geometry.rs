@@ -62,10 +62,17 @@ impl BlockSize {
         block.saturating_mul(1 << self.shift)
     }
 
+    /// Number of sectors in `blocks` blocks.
+    #[inline]
+    pub const fn sectors_of(self, blocks: u32) -> u64 {
+        // As `<<`: a 32-bit number and a shift of 11 at most.
+        (blocks as u64).wrapping_shl(self.shift)
+    }
+
     /// Position of `sector` within its block, in sectors.
     #[inline]
     pub const fn offset_of(self, sector: u64) -> u32 {
-        (sector & ((1 << self.shift) - 1)) as u32
+        (sector & !u64::MAX.wrapping_shl(self.shift)) as u32
     }
 }
 

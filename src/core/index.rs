@@ -150,6 +150,15 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
         words.get(group as usize & words.len().wrapping_sub(1))
     }
 
+    /// Whether a block is on main for sure, by one word of the filter.
+    #[inline(always)]
+    pub fn is_on_main(&self, block: u64) -> bool {
+        match self.filter_word(block >> 6) {
+            Some(word) => word.load(Ordering::Acquire) & 1 << (block & 63) == 0,
+            None => false,
+        }
+    }
+
     /// Most words of the filter that are asked for one bio: enough for 1 MiB in 4 KiB blocks at
     /// any place.
     const MOST_WORDS: u64 = 5;
@@ -158,13 +167,6 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
     /// tell. `false` where they cannot.
     #[inline(always)]
     pub fn all_on_main(&self, first: u64, last: u64) -> bool {
-        if first == last {
-            // What most bios are: the shortest way.
-            return match self.filter_word(first >> 6) {
-                Some(word) => word.load(Ordering::Acquire) & 1 << (first & 63) == 0,
-                None => false,
-            };
-        }
         let (first_group, last_group) = (first >> 6, last >> 6);
         if last_group.wrapping_sub(first_group) >= Self::MOST_WORDS {
             return false;
@@ -214,32 +216,38 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
 
     /// Where `block` is.
     pub fn route(&self, block: u64) -> Route {
-        if self.all_on_main(block, block) {
+        if self.is_on_main(block) {
             return Route::Main;
         }
-        self.exact_route(block)
+        self.find(block).map_or(Route::Main, Route::decode)
     }
 
-    /// Where `block` is, without a look at the filter first.
-    #[inline]
-    pub fn exact_route(&self, block: u64) -> Route {
+    /// The slot that `block` is in, where it is in one and has no lost sectors. It does not look at the
+    /// filter first.
+    #[inline(always)]
+    pub fn slot_of(&self, block: u64) -> Option<u32> {
+        let state = self.find(block)? & (LOST | SLOT_MASK);
+        // Neither held nor pending, and with LOST it is larger than any slot's.
+        (state < HELD).then(|| state.wrapping_sub(1) as u32)
+    }
+
+    /// The cell's value of a block that has an entry.
+    #[inline(always)]
+    fn find(&self, block: u64) -> Option<u64> {
         let cells = self.cells.as_ref();
         let mask = cells.len().wrapping_sub(1);
         let mut at = self.home(block);
         for _ in 0..cells.len() {
-            let Some(cell) = cells.get(at & mask) else {
-                break;
-            };
-            let value = cell.load(Ordering::Acquire);
+            let value = cells.get(at & mask)?.load(Ordering::Acquire);
             if value >> BLOCK_SHIFT == block && value & SLOT_MASK != 0 {
-                return Route::decode(value);
+                return Some(value);
             }
             if value == EMPTY {
-                break;
+                return None;
             }
             at = at.wrapping_add(1);
         }
-        Route::Main
+        None
     }
 
     /// Where the blocks from `first` on are, and how many up to `last` go the same way: on main,

@@ -59,7 +59,10 @@ use kernel::{
 
 use super::{
     bindings,
-    percpu::PerCpuCounters, //
+    percpu::{
+        increment,
+        PerCpuCounters, //
+    }, //
 };
 
 /// What a gate counts with. It may outlive the gate, so that whoever counts out the last one need
@@ -115,8 +118,9 @@ impl Exits {
     /// As for [`Exits::ticket`], in its place.
     #[inline(always)]
     pub(super) unsafe fn leave(self, epoch: usize) {
+        // It pairs with the barrier at the end of Gate::wait().
         // SAFETY: By the safety requirement.
-        unsafe { count_out(self.0, epoch) };
+        unsafe { increment::<LEFT>(self.0, epoch) };
     }
 }
 
@@ -160,38 +164,9 @@ impl Ticket {
     /// Leaves the gate, which is still there: it has to outlive its tickets. Any context but NMI.
     #[inline(always)]
     pub(crate) fn leave(self) {
+        // It pairs with the barrier at the end of Gate::wait().
         // SAFETY: By the type invariant.
-        unsafe { count_out(self.0, 0) };
-    }
-}
-
-/// Counts an exit in the counter that is [`LEFT`] and `epoch` behind `counters`: what the caller read
-/// under the gate was read before.
-///
-/// # Safety
-///
-/// That is an exit counter, which is there.
-#[inline(always)]
-unsafe fn count_out(counters: NonNull<u64>, epoch: usize) {
-    // One instruction that is safe against interrupts on the same CPU, as this_cpu_inc() is; and
-    // since no memory is said to be left alone, what was read before stays before. It pairs with
-    // the barrier at the end of Gate::wait().
-    #[cfg(not(CONFIG_UML))]
-    // SAFETY: By the safety requirement: per-CPU addresses are relative to %gs.
-    unsafe {
-        core::arch::asm!(
-            "inc qword ptr gs:[{counters} + {epoch} * 8 + {left}]",
-            counters = in(reg) counters.as_ptr(),
-            epoch = in(reg) epoch,
-            left = const LEFT * size_of::<u64>(),
-            options(nostack)
-        );
-    }
-    // User-mode Linux has no per-CPU addresses of that kind.
-    #[cfg(CONFIG_UML)]
-    // SAFETY: By the safety requirement.
-    unsafe {
-        bindings::gate_leave(counters.as_ptr().add(LEFT + epoch));
+        unsafe { increment::<LEFT>(self.0, 0) };
     }
 }
 
@@ -428,7 +403,7 @@ impl<T> Gate<T> {
                 pause *= 2;
             }
         }
-        // Pairs with the barrier in gate_leave(): what we do from here on comes after what they
+        // Pairs with the increment in Ticket::leave() and Exits::leave(): what we do from here on comes after what they
         // did inside.
         smp_mb(Full);
         Ok(())

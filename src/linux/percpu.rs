@@ -55,7 +55,7 @@ impl<const N: usize> PerCpuCounters<N> {
     pub(crate) fn inc(&self, which: usize) {
         if which < N {
             // SAFETY: By the type invariant this is a counter.
-            unsafe { bindings::this_cpu_inc(self.address(which).as_ptr()) };
+            unsafe { increment::<0>(self.0, which) };
         }
     }
 
@@ -75,6 +75,35 @@ impl<const N: usize> Drop for PerCpuCounters<N> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the allocation is ours.
         unsafe { bindings::free_percpu(self.0.as_ptr().cast()) };
+    }
+}
+
+/// Adds one to this CPU's counter that is `BEFORE` and `index` counters behind `first`. What the caller
+/// read before has been read before. Any context.
+///
+/// # Safety
+///
+/// That is a counter.
+#[inline(always)]
+pub(super) unsafe fn increment<const BEFORE: usize>(first: NonNull<u64>, index: usize) {
+    // One instruction that is safe against interrupts on the same CPU, as this_cpu_inc() is. No memory is
+    // said to be left alone, and x86 does not move a load behind a store: that makes it a release.
+    #[cfg(not(CONFIG_UML))]
+    // SAFETY: By the safety requirement: per-CPU addresses are relative to %gs.
+    unsafe {
+        core::arch::asm!(
+            "inc qword ptr gs:[{first} + {index} * 8 + {before}]",
+            first = in(reg) first.as_ptr(),
+            index = in(reg) index,
+            before = const BEFORE * size_of::<u64>(),
+            options(nostack)
+        );
+    }
+    // User-mode Linux has no per-CPU addresses of that kind.
+    #[cfg(CONFIG_UML)]
+    // SAFETY: By the safety requirement.
+    unsafe {
+        bindings::this_cpu_inc(first.as_ptr().add(BEFORE).add(index));
     }
 }
 

@@ -128,11 +128,29 @@ impl LiveTable {
         let last = sector
             .wrapping_add(u64::from(bio.sectors()))
             .wrapping_sub(1);
-        if inside.all_on_main(self.block.block_of(sector), self.block.block_of(last)) {
+        let block = self.block.block_of(sector);
+        if block != self.block.block_of(last) {
+            return self.map_wide(bio, inside);
+        }
+        if inside.is_on_main(block) {
             let to = self.main_start.wrapping_add(sector);
             return bio.redirect(&self.main, to, inside, false);
         }
         self.map_slowly(bio, inside)
+    }
+
+    /// A bio that touches several blocks. In a function of its own, it costs the others no registers.
+    #[inline(never)]
+    fn map_wide(&self, bio: MapBio<'_, RemapTarget>, inside: Inside<'_, ReaderIndex>) -> Mapping {
+        let sector = bio.sector().wrapping_sub(self.begin);
+        let last = sector
+            .wrapping_add(u64::from(bio.sectors()))
+            .wrapping_sub(1);
+        if inside.all_on_main(self.block.block_of(sector), self.block.block_of(last)) {
+            let to = self.main_start.wrapping_add(sector);
+            return bio.redirect(&self.main, to, inside, false);
+        }
+        self.map_parts(bio, inside, Attention::NONE)
     }
 
     /// The same while a test measures what we add to a bio, or somebody wants to see how one ends.
@@ -169,23 +187,16 @@ impl LiveTable {
         bio.redirect_noted(device, 0, None, spare, None)
     }
 
-    /// A bio for which the filter is not enough.
+    /// A bio within one block, for which the filter is not enough.
     #[cold]
     #[inline(never)]
     fn map_slowly(&self, bio: MapBio<'_, RemapTarget>, inside: Inside<'_, ReaderIndex>) -> Mapping {
         let sector = bio.sector().wrapping_sub(self.begin);
-        let first = self.block.block_of(sector);
-        let last = sector
-            .wrapping_add(u64::from(bio.sectors()))
-            .wrapping_sub(1);
-        if first == self.block.block_of(last) {
-            // What most bios are that come here.
-            if let Route::Spare { slot, lost: false } = inside.exact_route(first) {
-                self.statistics.count(Count::remapped(bio.direction()));
-                let offset = u64::from(self.block.offset_of(sector));
-                let to = self.slot_sector(slot).wrapping_add(offset);
-                return bio.redirect(&self.spare, to, inside, true);
-            }
+        if let Some(slot) = inside.slot_of(self.block.block_of(sector)) {
+            self.statistics.count(Count::remapped(bio.direction()));
+            let offset = u64::from(self.block.offset_of(sector));
+            let to = self.slot_sector(slot).wrapping_add(offset);
+            return bio.redirect(&self.spare, to, inside, true);
         }
         self.map_parts(bio, inside, Attention::NONE)
     }
@@ -365,7 +376,6 @@ impl LiveTable {
 
     /// First sector of a slot on the spare device.
     pub(super) fn slot_sector(&self, slot: u32) -> u64 {
-        self.slots_start
-            .wrapping_add(self.block.first_sector(u64::from(slot)))
+        self.slots_start.wrapping_add(self.block.sectors_of(slot))
     }
 }

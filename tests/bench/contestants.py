@@ -129,7 +129,7 @@ class Contestant:
 
     def __init__(self, name, path, *, remaps=None, layout=None, state=None, run_of=0, stride=1, hits=0):
         self.name, self.path = name, path
-        self.labels = {"remaps": remaps, "layout": layout, "state": state}
+        self.labels = {"remaps": remaps, "layout": layout, "state": state, "hits": hits}
         self.run_of, self.stride, self.hits = run_of, stride, hits
         self.cost = []
 

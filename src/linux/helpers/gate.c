@@ -43,19 +43,11 @@ notrace u32 remap_helper_gate_enter(const u32 *state, u64 __percpu *entered, u64
 	return now;
 }
 
-/*
- * Counts an exit: what the caller read under the gate was read before. For user-mode Linux; gate.rs
- * has the instruction for others.
- */
-notrace void remap_helper_gate_leave(u64 __percpu *left)
+/* For user-mode Linux; percpu.rs has the instruction for others. */
+notrace void remap_helper_this_cpu_inc(u64 __percpu *counter)
 {
-	/* Pairs with the barrier at the end of Gate::wait(). */
+	/* What the caller read before has been read before. */
 	smp_mb__before_atomic();
-	count(left);
-}
-
-void remap_helper_this_cpu_inc(u64 __percpu *counter)
-{
 	count(counter);
 }
 

@@ -288,7 +288,8 @@ static int measure_on_cpus(struct run **runs, unsigned int cpus)
 	unsigned int i;
 
 	for (i = 0; i < cpus; i++) {
-		threads[i] = kthread_create_on_cpu(measure_beside_others, runs[i], i, "bio_bench/%u");
+		threads[i] = kthread_create_on_cpu(measure_beside_others, runs[i], i,
+						   "bio_bench/%u");
 		if (IS_ERR(threads[i])) {
 			while (i--)
 				kthread_stop(threads[i]);
