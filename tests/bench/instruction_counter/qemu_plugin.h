@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the counter uses of QEMU's interface for plugins (version 3, docs/devel/tcg-plugins.rst there):
+ * distributions ship plugins' host, but not its header.
+ */
+#ifndef QEMU_PLUGIN_H
+#define QEMU_PLUGIN_H
+
+#include <stddef.h>
+
+#define EXPORTED __attribute__((visibility("default")))
+#define QEMU_PLUGIN_VERSION 3
+
+struct qemu_plugin_tb;
+struct qemu_plugin_insn;
+struct qemu_plugin_scoreboard;
+
+/* A number for each virtual CPU. */
+struct qemu_plugin_number {
+	struct qemu_plugin_scoreboard *score;
+	size_t offset;
+};
+
+enum { QEMU_PLUGIN_CB_NO_REGS };
+enum { QEMU_PLUGIN_COND_NE = 3 };
+
+struct qemu_plugin_scoreboard *qemu_plugin_scoreboard_new(size_t element_size);
+void qemu_plugin_u64_set(struct qemu_plugin_number entry, unsigned int cpu, unsigned long value);
+
+void qemu_plugin_register_vcpu_tb_trans_cb(unsigned long id,
+					   void (*translated)(unsigned long id,
+							      struct qemu_plugin_tb *tb));
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
+size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *to, size_t len);
+unsigned long qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
+					    void (*executed)(unsigned int cpu, void *data),
+					    int flags, void *data);
+void qemu_plugin_register_vcpu_insn_exec_cond_cb(struct qemu_plugin_insn *insn,
+						 void (*executed)(unsigned int cpu, void *data),
+						 int flags, int condition,
+						 struct qemu_plugin_number entry,
+						 unsigned long than, void *data);
+
+#endif
