@@ -81,8 +81,8 @@ class Symbols:
         self.starts = [address for address, _, _ in functions]
         self.names = [(name, module) for _, name, module in functions]
 
-    def name(self, address):
-        """Function and module."""
+    def function(self, address):
+        """Function and module, or `None`."""
         at = bisect.bisect_right(self.starts, address) - 1
         if at < 0 or address - self.starts[at] > FARTHEST:
             return None
@@ -97,7 +97,7 @@ def readable(names):
 
 
 class Profile:
-    """Cost per bio and its error by contestant and function."""
+    """Cost per bio and its error by contestant and function, or by whatever an address is resolved to."""
 
     def __init__(self, unit):
         self.unit = unit
@@ -129,8 +129,8 @@ class Profile:
         ]
 
 
-def count_instructions(rounds, path):
-    """A profile of the runs that were counted."""
+def read_counts(path):
+    """For each run how often which address was executed."""
     counted = []
     with open(path, encoding="ascii") as lines:
         for line in lines:
@@ -139,16 +139,23 @@ def count_instructions(rounds, path):
             else:
                 address, count = line.split()
                 counted[-1][int(address, 16)] = int(count)
+    return counted
+
+
+def count_instructions(rounds, path, name_of=None):
+    """A profile of the runs that were counted. `name_of` tells what an address is counted as."""
+    counted = read_counts(path)
     if len(counted) != len(rounds["runs"]):
         raise ValueError(f"{len(rounds['runs'])} runs, but {len(counted)} were counted")
     symbols = Symbols(rounds["symbols"])
+    name_of = name_of or (lambda address: symbols.function(address) or ("user space", ""))
     found = collections.defaultdict(list)
     for run, counts in zip(rounds["runs"], counted):
         if run.get("warms_up"):
             continue
         functions = collections.Counter()
         for address, count in counts.items():
-            functions[symbols.name(address) or ("user space", "")] += count / run["bios"]
+            functions[name_of(address)] += count / run["bios"]
         found[run["contestant"]].append((run["per_bio"], functions))
     profile = Profile("instructions")
     for contestant, runs in found.items():
@@ -175,23 +182,20 @@ class Maps:
         return next((name for start, end, name in self.areas if start <= address < end), "unknown")
 
 
-def sampled_functions(directory, number, symbols, maps):
+def read_samples(directory, number, name_of):
     functions = collections.Counter()
     with open(f"{directory}/{number}-samples", encoding="ascii") as lines:
         for line in lines:
             address, count = line.split()
-            if address == "host":
-                name = ("kernel", HOST)
-            else:
-                address = int(address, 16)
-                name = symbols.name(address) or (maps.name(address), HOST)
+            name = ("kernel", HOST) if address == "host" else name_of(int(address, 16))
             functions[name] += int(count)
     return functions
 
 
-def share_time(rounds, directory):
+def share_time(rounds, directory, name_of=None):
     """A profile of the runs that were sampled, with the time of those that were not."""
     symbols, maps = Symbols(rounds["symbols"]), Maps(f"{directory}/maps")
+    name_of = name_of or (lambda address: symbols.function(address) or (maps.name(address), HOST))
     functions = collections.defaultdict(collections.Counter)
     times, elapsed, slowed = (collections.defaultdict(list) for _ in range(3))
     for run in rounds["runs"]:
@@ -201,7 +205,7 @@ def share_time(rounds, directory):
         with open(f"{directory}/{run['number']}-ns", encoding="ascii") as file:
             cpu_time = int(file.read()) / run["bios"]
         if run["seen"] == "sample":
-            functions[contestant].update(sampled_functions(directory, run["number"], symbols, maps))
+            functions[contestant].update(read_samples(directory, run["number"], name_of))
             slowed[contestant].append(cpu_time * run["bios"])
         else:
             times[contestant].append(cpu_time)

@@ -12,8 +12,8 @@
  *
  * The sectors are random, aligned to the size, and follow from the seed alone. Under
  * instruction-counting emulation, where an instruction is a nanosecond, the answer is the number of
- * instructions. An emulator that looks at the instructions finds the time that is measured between two
- * that do nothing and occur nowhere else (see ../instruction_counter).
+ * instructions. An emulator that looks at the instructions finds what is measured between two that do
+ * nothing and occur nowhere else (see ../instruction_counter).
  */
 
 #include <linux/bio.h>
@@ -26,10 +26,8 @@
 
 #define MAX_IN_FLIGHT 1024
 
-/* A long NOP: the address in it is not used. */
-#define MARK(which) asm volatile("nopl %c0(%%rax)" : : "i"(0x62696f00 + (which)) : "memory")
-#define MARK_START 1
-#define MARK_END 2
+#define MARK_START 0x62696f01
+#define MARK_END 0x62696f02
 
 struct slot {
 	struct bio bio;
@@ -57,6 +55,12 @@ struct run {
 
 static DEFINE_MUTEX(one_at_a_time);
 static u64 last_ns;
+
+/* A long NOP: the address in it is not used. */
+static __always_inline void mark(unsigned int which)
+{
+	asm volatile("nopl %c0(%%rax)" : : "i"(which) : "memory");
+}
 
 static u64 next_random(struct run *run)
 {
@@ -163,13 +167,13 @@ static int measure(struct run *run, unsigned int bios, unsigned int depth)
 		}
 		run->free[run->nr_free++] = i;
 	}
-	MARK(MARK_START);
+	mark(MARK_START);
 	start = ktime_get_ns();
 	for (i = 0; i < bios; i++)
 		submit_one(run);
 	wait_event(run->freed, READ_ONCE(run->nr_free) == depth);
 	last_ns = ktime_get_ns() - start;
-	MARK(MARK_END);
+	mark(MARK_END);
 	if (atomic_read(&run->errors))
 		err = -EIO;
 out:

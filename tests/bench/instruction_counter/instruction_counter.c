@@ -28,7 +28,7 @@ struct place {
 };
 
 /* Every instruction that was ever translated; it may be translated again, and is the same place. */
-#define CHAINS (1 << 20)
+#define CHAINS 0x100000
 static struct place *places[CHAINS];
 
 static FILE *out;
@@ -105,19 +105,14 @@ static void translated(unsigned long id, struct qemu_plugin_tb *tb)
 		unsigned int which = mark_of(insn);
 
 		if (which == MARK_START || which == MARK_END)
-			qemu_plugin_register_vcpu_insn_exec_cb(insn, which == MARK_START ? start : end,
-							       QEMU_PLUGIN_CB_NO_REGS, NULL);
+			on_instruction(insn, which == MARK_START ? start : end, NO_REGISTERS, NULL);
 		else
-			qemu_plugin_register_vcpu_insn_exec_cond_cb(insn, count,
-								    QEMU_PLUGIN_CB_NO_REGS,
-								    QEMU_PLUGIN_COND_NE, counting, 0,
-								    place_at(qemu_plugin_insn_vaddr(insn)));
+			on_instruction_if(insn, count, NO_REGISTERS, IF_NOT_EQUAL, counting, 0,
+					  place_at(qemu_plugin_insn_vaddr(insn)));
 	}
 }
 
 EXPORTED int qemu_plugin_version = QEMU_PLUGIN_VERSION;
-
-EXPORTED int qemu_plugin_install(unsigned long id, const void *info, int argc, char **argv);
 
 EXPORTED int qemu_plugin_install(unsigned long id, const void *info, int argc, char **argv)
 {
