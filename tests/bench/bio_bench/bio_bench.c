@@ -12,8 +12,8 @@
  *
  * The sectors are random, aligned to the size, and follow from the seed alone. Under
  * instruction-counting emulation, where an instruction is a nanosecond, the answer is the number of
- * instructions. An emulator that looks at the instructions finds what is measured between two that do
- * nothing and occur nowhere else (see ../instruction_counter).
+ * instructions. An emulator that looks at the instructions finds what is measured between two that
+ * do nothing and occur nowhere else (see ../instruction_counter).
  */
 
 #include <linux/bio.h>

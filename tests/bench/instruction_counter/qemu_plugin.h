@@ -38,11 +38,11 @@ size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
 size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *to, size_t len);
 unsigned long qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-void on_instruction(struct qemu_plugin_insn *insn, void (*executed)(unsigned int cpu, void *data),
-		    int registers, void *data);
-void on_instruction_if(struct qemu_plugin_insn *insn, void (*executed)(unsigned int cpu, void *data),
-		       int registers, int condition, struct qemu_plugin_number entry,
-		       unsigned long than, void *data);
+void on_instruction(struct qemu_plugin_insn *insn,
+		    void (*executed)(unsigned int cpu, void *data), int registers, void *data);
+void on_instruction_if(struct qemu_plugin_insn *insn,
+		       void (*executed)(unsigned int cpu, void *data), int registers, int condition,
+		       struct qemu_plugin_number entry, unsigned long than, void *data);
 
 /* Not called here, but by QEMU: it looks for these two. */
 extern EXPORTED int qemu_plugin_version;
