@@ -101,7 +101,8 @@ class Profile:
 
     def __init__(self, unit):
         self.unit = unit
-        self.costs = collections.defaultdict(dict)  # contestant: (function, module): (per bio, error)
+        self.costs = collections.defaultdict(dict)  # contestant: (function, module): (per bio, error of itself)
+        self.weather = collections.defaultdict(float)  # contestant: relative error that all functions share
         self.expected = {}  # contestant: what the guest says of all functions together
 
     def contestants(self):
@@ -120,7 +121,7 @@ class Profile:
                 "module": module,
                 "group": group_of(function, module),
                 "per_bio": per_bio,
-                "error": error,
+                "error": math.hypot(error, per_bio * self.weather[contestant]),
             }
             for contestant in self.contestants()
             for (function, module), (per_bio, error) in sorted(
@@ -222,21 +223,17 @@ def share_time(rounds, directory, name_of=None):
             f" {100 * total * PERIOD_NS / sum(slowed[contestant]):.1f} % of the time that was sampled"
         )
         # The interval has 95 %, the error is that of one standard deviation.
-        weather = (high - low) / 2 / 1.96 / ratio
+        profile.weather[contestant] = (high - low) / 2 / 1.96 / ratio
         for name, count in counts.items():
-            per_bio = base * ratio * count / total
-            profile.costs[contestant][name] = per_bio, per_bio * math.hypot(1 / math.sqrt(count), weather)
+            per_bio = base * ratio / total * count
+            profile.costs[contestant][name] = per_bio, base * ratio / total * math.sqrt(count)
     return profile
 
 
-def difference(costs, linear, name):
-    (mine, my_error), (its, its_error) = (side.get(name, (0.0, 0.0)) for side in (costs, linear))
-    return mine - its, math.hypot(my_error, its_error)
-
-
-def table(title, costs, contestants, names):
+def table(title, profile, costs, names):
     """Lines of dm-linear's cost and the others' difference to it."""
     width = 58
+    contestants = profile.contestants()
     print(f"{title:<{width}} {LINEAR:>9}", *(f"{name.removeprefix('remap, '):>24}" for name in contestants[1:]))
     linear = costs[LINEAR]
     for name in names:
@@ -245,8 +242,9 @@ def table(title, costs, contestants, names):
             shown = "..." + shown[3 - width :]
         line = f"{shown:<{width}} {linear.get(name, (0.0, 0.0))[0]:9.1f}"
         for contestant in contestants[1:]:
-            by, error = difference(costs[contestant], linear, name)
-            line += f" {f'{by:+.1f} ± {error:.1f}':>24}"
+            (mine, my_error), (its, its_error) = (side.get(name, (0.0, 0.0)) for side in (costs[contestant], linear))
+            error = math.hypot(my_error, its_error, mine * profile.weather[contestant])
+            line += f" {f'{mine - its:+.1f} ± {error:.1f}':>24}"
         print(line)
     print()
 
@@ -263,14 +261,18 @@ def grouped(costs, by):
 
 
 def show(profile):
-    costs, contestants = profile.costs, profile.contestants()
-    linear = costs[LINEAR]
-    names = set().union(*costs.values())
-    largest = sorted(names, key=lambda name: -max(abs(difference(costs[c], linear, name)[0]) for c in contestants))
-    table(f"{profile.unit} per bio, by function", costs, contestants, largest[:SHOWN])
+    costs = profile.costs
+    nothing = (0.0, 0.0)
+
+    def size(name):
+        its = costs[LINEAR].get(name, nothing)[0]
+        return max(abs(functions.get(name, nothing)[0] - its) for functions in costs.values())
+
+    largest = sorted(set().union(*costs.values()), key=size, reverse=True)
+    table(f"{profile.unit} per bio, by function", profile, costs, largest[:SHOWN])
     by_group = grouped(costs, lambda name: group_of(*name))
-    table("by group", by_group, contestants, list(dict.fromkeys(group for group, _, _ in GROUPS)))
-    table("all", grouped(costs, lambda name: "sum of the functions"), contestants, ["sum of the functions"])
+    table("by group", profile, by_group, list(dict.fromkeys(group for group, _, _ in GROUPS)))
+    table("all", profile, grouped(costs, lambda name: "sum of the functions"), ["sum of the functions"])
 
 
 def judge(profile):
