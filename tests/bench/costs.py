@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a bio costs in which function, from what rounds.py and whoever looked on have written.
+
+    costs.py instructions ROUNDS COUNTS --json FILE
+    costs.py time ROUNDS SAMPLES --json FILE
+
+COUNTS is of instruction_counter, SAMPLES a directory of sampler.py. Prints functions and groups of them,
+each contestant next to dm-linear, and fails where the sum is not what the guest has measured itself.
+"""
+
+import argparse
+import bisect
+import collections
+import json
+import math
+import os
+import re
+import statistics
+import subprocess
+import sys
+
+from measure import interval
+from sampler import PERIOD_NS
+
+LINEAR = "linear"
+SHOWN = 25
+TOLERANCE = 0.01  # of a contestant's instructions
+FARTHEST = 1 << 16  # bytes that a function may have
+HOST = "the host"
+
+
+def in_order(contestants):
+    """dm-linear first: the others are compared with it."""
+    return [LINEAR] + sorted(set(contestants) - {LINEAR})
+
+# Which group a function is of: the first line whose module and name fit. The stock kernel has
+# device-mapper as a module, user-mode Linux has it built in, so that there the names have to tell.
+GROUPS = tuple(
+    (group, re.compile(module), re.compile(function))
+    for group, module, function in (
+        ("benchmark", r"bio_bench$", r""),
+        # Nobody else here looks up pages in an xarray, and reads them.
+        ("disk below", r"brd$", r""),
+        ("disk below", r"$", r"xas_|xa_load|memset|memcpy"),
+        ("target", r"dm_remap$", r""),
+        ("target", r"", r"linear_(map|ctr)"),
+        ("device-mapper core", r"dm_mod$", r""),
+        (
+            "device-mapper core",
+            r"$",
+            r"(__)?dm_|__map_bio|alloc_t?io$|free_t?io$|clone_endio|__max_io_len|max_io_len|__send_|__split_|is_abnormal_io",
+        ),
+        (
+            "block layer",
+            r"$",
+            r"(__)?(submit_)?bio_|(__)?submit_bio|(__)?blk|css_put|bdev_|update_io_ticks|part_|kthread_blkcg|disk_|bvec_|should_fail_bio|css_tryget|percpu_ref",
+        ),
+        (
+            "memory, RCU, locks",
+            r"$",
+            # The last row is how user-mode Linux turns interrupts off and on.
+            r".*(mempool|kmem_cache|slab|rcu_|spin_|preempt|this_cpu|_thunk)"
+            r"|um_[gs]et_signals|(un)?block_signals|arch_local_|deliver_time_travel_irqs",
+        ),
+        (HOST, re.escape(HOST), r""),
+        ("interrupts and the rest", r"", r""),
+    )
+)
+
+
+def group_of(function, module):
+    return next(group for group, of, named in GROUPS if of.match(module) and named.match(function))
+
+
+class Symbols:
+    """Names of addresses in the guest's kernel."""
+
+    def __init__(self, known):
+        # `__pfx_` is padding before a function that is never executed; a cold part belongs to its function.
+        functions = sorted(
+            (address, re.sub(r"\.(cold|part|isra|constprop|llvm)\b.*", "", name), module)
+            for address, name, module in known
+            if not name.startswith("__pfx_")
+        )
+        self.starts = [address for address, _, _ in functions]
+        self.names = [(name, module) for _, name, module in functions]
+
+    def function(self, address):
+        """Function and module, or `None`."""
+        at = bisect.bisect_right(self.starts, address) - 1
+        if at < 0 or address - self.starts[at] > FARTHEST:
+            return None
+        return self.names[at]
+
+
+def readable(names):
+    """Rust's names as they are written."""
+    mangled = [name for name in names if name.startswith("_R")]
+    output = subprocess.run(["c++filt"], input="\n".join(mangled), check=True, capture_output=True, text=True).stdout
+    return dict(zip(mangled, (re.sub(r"\[[0-9a-f]+\]", "", line) for line in output.split("\n"))))
+
+
+class Profile:
+    """Cost per bio and its error by contestant and function, or by whatever an address is resolved to."""
+
+    def __init__(self, unit):
+        self.unit = unit
+        self.costs = collections.defaultdict(dict)  # contestant: (function, module): (per bio, error of itself)
+        self.weather = collections.defaultdict(float)  # contestant: relative error that all functions share
+        self.expected = {}  # contestant: what the guest says of all functions together
+
+    def contestants(self):
+        return in_order(self.costs)
+
+    def make_readable(self):
+        names = readable({function for costs in self.costs.values() for function, _ in costs})
+        for contestant, costs in self.costs.items():
+            self.costs[contestant] = {(names.get(f, f), module): cost for (f, module), cost in costs.items()}
+
+    def records(self):
+        return [
+            {
+                "contestant": contestant,
+                "function": function,
+                "module": module,
+                "group": group_of(function, module),
+                "per_bio": per_bio,
+                "error": math.hypot(error, per_bio * self.weather[contestant]),
+            }
+            for contestant in self.contestants()
+            for (function, module), (per_bio, error) in sorted(
+                self.costs[contestant].items(), key=lambda item: -item[1][0]
+            )
+        ]
+
+
+def read_counts(path):
+    """For each run how often which address was executed."""
+    counted = []
+    with open(path, encoding="ascii") as lines:
+        for line in lines:
+            if line == "run\n":
+                counted.append(collections.Counter())
+            else:
+                address, count = line.split()
+                counted[-1][int(address, 16)] = int(count)
+    return counted
+
+
+def count_instructions(rounds, path, name_of=None):
+    """A profile of the runs that were counted. `name_of` tells what an address is counted as."""
+    counted = read_counts(path)
+    if len(counted) != len(rounds["runs"]):
+        raise ValueError(f"{len(rounds['runs'])} runs, but {len(counted)} were counted")
+    symbols = Symbols(rounds["symbols"])
+    name_of = name_of or (lambda address: symbols.function(address) or ("user space", ""))
+    found = collections.defaultdict(list)
+    for run, counts in zip(rounds["runs"], counted):
+        if run.get("warms_up"):
+            continue
+        functions = collections.Counter()
+        for address, count in counts.items():
+            functions[name_of(address)] += count / run["bios"]
+        found[run["contestant"]].append((run["per_bio"], functions))
+    profile = Profile("instructions")
+    for contestant, runs in found.items():
+        profile.expected[contestant] = statistics.mean(per_bio for per_bio, _ in runs)
+        for name in set().union(*(functions for _, functions in runs)):
+            values = [functions[name] for _, functions in runs]
+            spread = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+            profile.costs[contestant][name] = statistics.mean(values), spread
+    return profile
+
+
+class Maps:
+    """What is in the memory of the guest's process besides its kernel."""
+
+    def __init__(self, path):
+        self.areas = []
+        with open(path, encoding="ascii") as lines:
+            for line in lines:
+                area, _, _, _, _, *name = line.split()
+                start, end = (int(word, 16) for word in area.split("-"))
+                self.areas.append((start, end, os.path.basename(name[0]) if name else "memory without a name"))
+
+    def name(self, address):
+        return next((name for start, end, name in self.areas if start <= address < end), "unknown")
+
+
+def read_samples(directory, number, name_of):
+    functions = collections.Counter()
+    with open(f"{directory}/{number}-samples", encoding="ascii") as lines:
+        for line in lines:
+            address, count = line.split()
+            name = ("kernel", HOST) if address == "host" else name_of(int(address, 16))
+            functions[name] += int(count)
+    return functions
+
+
+def share_time(rounds, directory, name_of=None):
+    """A profile of the runs that were sampled, with the time of those that were not."""
+    symbols, maps = Symbols(rounds["symbols"]), Maps(f"{directory}/maps")
+    name_of = name_of or (lambda address: symbols.function(address) or (maps.name(address), HOST))
+    functions = collections.defaultdict(collections.Counter)
+    times, elapsed, slowed = (collections.defaultdict(list) for _ in range(3))
+    for run in rounds["runs"]:
+        if run.get("warms_up"):
+            continue
+        contestant = run["contestant"]
+        with open(f"{directory}/{run['number']}-ns", encoding="ascii") as file:
+            cpu_time = int(file.read()) / run["bios"]
+        if run["seen"] == "sample":
+            functions[contestant].update(read_samples(directory, run["number"], name_of))
+            slowed[contestant].append(cpu_time * run["bios"])
+        else:
+            times[contestant].append(cpu_time)
+            elapsed[contestant].append(run["per_bio"])
+    profile = Profile("ns")
+    base = statistics.median(times[LINEAR])
+    for contestant, counts in functions.items():
+        # Round by round: what was measured in one round was measured under one weather.
+        ratio, low, high = interval([a / b for a, b in zip(times[contestant], times[LINEAR])])
+        total = sum(counts.values())
+        print(
+            f"# {contestant}: {base * ratio:.1f} ns of CPU time a bio, ratio {ratio:.3f} ({low:.3f}-{high:.3f});"
+            f" {statistics.median(elapsed[contestant]):.1f} ns by the guest's clock; {total} samples are"
+            f" {100 * total * PERIOD_NS / sum(slowed[contestant]):.1f} % of the time that was sampled"
+        )
+        # The interval has 95 %, the error is that of one standard deviation.
+        profile.weather[contestant] = (high - low) / 2 / 1.96 / ratio
+        for name, count in counts.items():
+            per_bio = base * ratio / total * count
+            profile.costs[contestant][name] = per_bio, base * ratio / total * math.sqrt(count)
+    return profile
+
+
+def table(title, profile, costs, names):
+    """Lines of dm-linear's cost and the others' difference to it."""
+    width = 58
+    contestants = profile.contestants()
+    print(f"{title:<{width}} {LINEAR:>9}", *(f"{name.removeprefix('remap, '):>24}" for name in contestants[1:]))
+    linear = costs[LINEAR]
+    for name in names:
+        shown = name if isinstance(name, str) else name[0] + (f" [{name[1]}]" if name[1] else "")
+        if len(shown) > width:
+            shown = "..." + shown[3 - width :]
+        line = f"{shown:<{width}} {linear.get(name, (0.0, 0.0))[0]:9.1f}"
+        for contestant in contestants[1:]:
+            (mine, my_error), (its, its_error) = (side.get(name, (0.0, 0.0)) for side in (costs[contestant], linear))
+            error = math.hypot(my_error, its_error, mine * profile.weather[contestant])
+            line += f" {f'{mine - its:+.1f} ± {error:.1f}':>24}"
+        print(line)
+    print()
+
+
+def grouped(costs, by):
+    """The same costs, summed up."""
+    sums = {}
+    for contestant, functions in costs.items():
+        sums[contestant] = found = {}
+        for name, (per_bio, error) in functions.items():
+            sum_of, error_of = found.get(by(name), (0.0, 0.0))
+            found[by(name)] = sum_of + per_bio, math.hypot(error_of, error)
+    return sums
+
+
+def show(profile):
+    costs = profile.costs
+    nothing = (0.0, 0.0)
+
+    def size(name):
+        its = costs[LINEAR].get(name, nothing)[0]
+        return max(abs(functions.get(name, nothing)[0] - its) for functions in costs.values())
+
+    largest = sorted(set().union(*costs.values()), key=size, reverse=True)
+    table(f"{profile.unit} per bio, by function", profile, costs, largest[:SHOWN])
+    by_group = grouped(costs, lambda name: group_of(*name))
+    table("by group", profile, by_group, list(dict.fromkeys(group for group, _, _ in GROUPS)))
+    table("all", profile, grouped(costs, lambda name: "sum of the functions"), ["sum of the functions"])
+
+
+def judge(profile):
+    """Whether the functions' sum is what the guest has measured."""
+    wrong = 0
+    for contestant in profile.contestants():
+        total = sum(per_bio for per_bio, _ in profile.costs[contestant].values())
+        expected = profile.expected[contestant]
+        fits = abs(total - expected) <= TOLERANCE * expected
+        wrong += not fits
+        print(f"{contestant}: {total:.1f}, by the guest's clock {expected:.1f}: {'agrees' if fits else 'DIFFERS'}")
+    return wrong
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("measure", choices=("instructions", "time"))
+    options.add_argument("rounds")
+    options.add_argument("seen")
+    options.add_argument("--json", required=True)
+    options = options.parse_args()
+    with open(options.rounds, encoding="ascii") as file:
+        rounds = json.load(file)
+    counts = options.measure == "instructions"
+    profile = count_instructions(rounds, options.seen) if counts else share_time(rounds, options.seen)
+    profile.make_readable()
+    with open(options.json, "w", encoding="ascii") as out:
+        json.dump(profile.records(), out, indent=1)
+    show(profile)
+    # Shares of a time add up to it whatever they are.
+    return 1 if counts and judge(profile) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
