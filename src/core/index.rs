@@ -9,6 +9,7 @@
 //!   the bits of all groups of 64 blocks whose number is `w` modulo the number of words; a clear
 //!   bit means that the block is on main. One load thus answers for up to 64 blocks, and where
 //!   there are as many words as the target has groups, the filter is exact.
+//!   Where it is, *ranks* beside it tell the slots of groups whose blocks have them in order.
 //! * *cells*, an open-addressing hash table of one word per entry that holds block and state
 //!   together, so that a reader sees either the old entry or the new one. The eight blocks of an
 //!   aligned run hash to one cache line.
@@ -23,6 +24,9 @@ use core::sync::atomic::{
     AtomicU64,
     Ordering, //
 };
+
+mod ranks;
+use ranks::Rank;
 
 /// Blocks that an index can name: 2^39 (2 PiB of 4 KiB blocks).
 pub const MAX_BLOCKS: u64 = 1 << 39;
@@ -92,11 +96,14 @@ impl Route {
     }
 }
 
-/// Size of the two parts of an index.
+/// Size of the parts of an index, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Number of words of the filter, a power of two.
     pub filter: usize,
+    /// Number of words of ranks, two of which are in one: those of all groups, or none where groups
+    /// share words of the filter.
+    pub ranks: usize,
     /// Number of cells, a power of two.
     pub cells: usize,
 }
@@ -111,9 +118,18 @@ impl Size {
             .max(MIN_CELLS)
             .checked_next_power_of_two()?;
         let groups = blocks.div_ceil(64).max(1).checked_next_power_of_two()?;
-        let filter =
-            (cells << FILTER_SHIFT >> 6).min(usize::try_from(groups).unwrap_or(usize::MAX));
-        Some(Self { filter, cells })
+        let groups = usize::try_from(groups).unwrap_or(usize::MAX);
+        let filter = (cells << FILTER_SHIFT >> 6).min(groups);
+        let ranks = if filter == groups {
+            groups.div_ceil(2)
+        } else {
+            0
+        };
+        Some(Self {
+            filter,
+            ranks,
+            cells,
+        })
     }
 }
 
@@ -130,18 +146,27 @@ pub struct Occupancy {
 ///
 /// # Invariants
 ///
-/// Both parts have a power of two of words, and at least one cell is [`EMPTY`].
+/// Filter and cells have a power of two of words, and at least one cell is [`EMPTY`]. Where there are
+/// ranks, no two groups share a word of the filter.
 pub struct Index<W> {
     filter: W,
+    ranks: W,
     cells: W,
 }
 
 impl<W: AsRef<[AtomicU64]>> Index<W> {
-    /// An index over zeroed storage, or `None` where a part is not a power of two.
-    pub fn new(filter: W, cells: W) -> Option<Self> {
+    /// An index over storage that `zeroed` provides, or `None` where the size is none of
+    /// [`Size::for_entries`].
+    pub fn new<E>(size: Size, zeroed: impl Fn(usize) -> Result<W, E>) -> Result<Option<Self>, E> {
+        let index = Self {
+            filter: zeroed(size.filter)?,
+            ranks: zeroed(size.ranks)?,
+            cells: zeroed(size.cells)?,
+        };
+        // INVARIANT: Just checked, and the cells are zeroed. A size has ranks only where the filter has a
+        // word for every group.
         let fits = |part: &W| part.as_ref().len().is_power_of_two();
-        // INVARIANT: just checked, and the cells are zeroed.
-        (fits(&filter) && fits(&cells)).then_some(Self { filter, cells })
+        Ok((fits(&index.filter) && fits(&index.cells)).then_some(index))
     }
 
     #[inline(always)]
@@ -188,10 +213,11 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
     #[inline]
     fn home(&self, block: u64) -> usize {
         let cells = self.cells.as_ref();
-        // Fibonacci hashing (Knuth, vol. 3, 6.4) of the aligned run of eight; the high bits of the
-        // product are the mixed ones.
-        let run = (block >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 29;
-        ((run << 3 | block & 7) as usize) & cells.len().wrapping_sub(1)
+        // Fibonacci hashing (Knuth, vol. 3, 6.4) of the aligned run of eight. What counts are the high
+        // bits of the product: by them neighbouring runs are as far from each other as can be.
+        let mixed = (block >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let place = (u128::from(mixed) * cells.len() as u128 >> u64::BITS) as usize;
+        place & !7 | (block & 7) as usize
     }
 
     /// The cell of `block`, or the one that ends its probe, with the first reusable one before it.
@@ -222,10 +248,19 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
         self.find(block).map_or(Route::Main, Route::decode)
     }
 
-    /// The slot that `block` is in, where it is in one and has no lost sectors. It does not look at the
-    /// filter first.
+    /// The slot that `block` is in, where it is in one and has no lost sectors. For blocks that are not
+    /// on main for sure.
     #[inline(always)]
     pub fn slot_of(&self, block: u64) -> Option<u32> {
+        let group = block >> 6;
+        let word = self.filter_word(group)?.load(Ordering::Acquire);
+        let rank = ranks::load(self.ranks.as_ref(), group);
+        rank.slot(word, block as u32 & 63)
+            .or_else(|| self.slot_in_cell(block))
+    }
+
+    #[inline]
+    fn slot_in_cell(&self, block: u64) -> Option<u32> {
         let state = self.find(block)? & (LOST | SLOT_MASK);
         // Neither held nor pending, and with LOST it is larger than any slot's.
         (state < HELD).then(|| state.wrapping_sub(1) as u32)
@@ -317,31 +352,86 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
             return false;
         };
         let new = route.encode(block);
+        if value == EMPTY {
+            if new == REMOVED {
+                return true;
+            }
+            // The last empty cell stays so, or a probe for an absent block would find no end.
+            if reusable.is_none() && !self.has_room(occupancy, 1) {
+                return false;
+            }
+        }
+        let group = block >> 6;
+        let rank = ranks::load(self.ranks.as_ref(), group);
+        ranks::store(self.ranks.as_ref(), group, Rank::NONE);
+        reusable
+            .filter(|_| value == EMPTY)
+            .unwrap_or(cell)
+            .store(new, Ordering::Release);
         if value != EMPTY {
-            cell.store(new, Ordering::Release);
+            self.rank_group(group);
             if new == REMOVED {
                 occupancy.entries = occupancy.entries.saturating_sub(1);
                 occupancy.removed = occupancy.removed.saturating_add(1);
             }
             return true;
         }
-        if new == REMOVED {
-            return true;
-        }
-        match reusable {
-            Some(cell) => {
-                cell.store(new, Ordering::Release);
-                occupancy.removed = occupancy.removed.saturating_sub(1);
-            }
-            // The last empty cell stays so, or a probe for an absent block would find no end.
-            None if !self.has_room(occupancy, 1) => return false,
-            None => cell.store(new, Ordering::Release),
+        if reusable.is_some() {
+            occupancy.removed = occupancy.removed.saturating_sub(1);
         }
         occupancy.entries = occupancy.entries.saturating_add(1);
-        if let Some(word) = self.filter_word(block >> 6) {
-            word.fetch_or(1 << (block & 63), Ordering::Release);
+        if let Some(word) = self.filter_word(group) {
+            let before = word.fetch_or(1 << (block & 63), Ordering::Release);
+            self.rank_with(rank, before, block, route);
         }
         true
+    }
+
+    /// Writer: gives a group its rank again that has got one more entry, where it goes on in order: so
+    /// entries that come in order need no look at those before. `rank` and `before` are what it had.
+    fn rank_with(&self, rank: Rank, before: u64, block: u64, route: Route) {
+        let bit = block as u32 & 63;
+        let Route::Spare { slot, lost: false } = route else {
+            return;
+        };
+        let first = match before {
+            0 => Some(slot),
+            _ if before >> bit == 0 => rank
+                .first(before)
+                .filter(|first| first.wrapping_add(before.count_ones()) == slot),
+            _ => None,
+        };
+        let group = block >> 6;
+        match first {
+            Some(first) => {
+                let rank = Rank::new(first, before | 1 << bit);
+                ranks::store(self.ranks.as_ref(), group, rank);
+            }
+            None => self.rank_group(group),
+        }
+    }
+
+    /// Writer: gives a group its rank where its cells say that its entries are in order.
+    fn rank_group(&self, group: u64) {
+        let word = match self.filter_word(group) {
+            Some(word) if !self.ranks.as_ref().is_empty() => word.load(Ordering::Relaxed),
+            _ => return,
+        };
+        let mut first = None;
+        let mut left = word;
+        while left != 0 {
+            let block = group << 6 | u64::from(left.trailing_zeros());
+            let known = (word ^ left).count_ones();
+            match (self.slot_in_cell(block), first) {
+                (Some(slot), None) => first = Some(slot),
+                (Some(slot), Some(first)) if slot == known.wrapping_add(first) => {}
+                _ => return,
+            }
+            left &= left.wrapping_sub(1);
+        }
+        if let Some(first) = first {
+            ranks::store(self.ranks.as_ref(), group, Rank::new(first, word));
+        }
     }
 
     /// Writer: whether `more` entries can be added before the index wants to be replaced.
@@ -377,190 +467,4 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeMap;
-    use std::vec::Vec;
-
-    const BLOCKS: u64 = 1 << 14;
-
-    fn index(entries: usize, blocks: u64) -> Index<Vec<AtomicU64>> {
-        let size = Size::for_entries(entries, blocks).unwrap();
-        let zeroed = |len| (0..len).map(|_| AtomicU64::new(0)).collect();
-        Index::new(zeroed(size.filter), zeroed(size.cells)).unwrap()
-    }
-
-    /// The index with replacement as the owner does it, beside a model.
-    struct Pair {
-        index: Index<Vec<AtomicU64>>,
-        occupancy: Occupancy,
-        model: BTreeMap<u64, Route>,
-        blocks: u64,
-    }
-
-    impl Pair {
-        fn set(&mut self, block: u64, route: Route) {
-            if !self.index.has_room(&self.occupancy, 1) || self.index.is_worn(&self.occupancy) {
-                let new = index(self.occupancy.entries + 1, self.blocks);
-                self.occupancy = new.take_over(&self.index).unwrap();
-                self.index = new;
-            }
-            assert!(self.index.set(block, route, &mut self.occupancy));
-            match route {
-                Route::Main => self.model.remove(&block),
-                _ => self.model.insert(block, route),
-            };
-            assert_eq!(self.occupancy.entries, self.model.len());
-        }
-
-        fn wanted(&self, block: u64) -> Route {
-            self.model.get(&block).copied().unwrap_or(Route::Main)
-        }
-
-        fn wanted_run(&self, first: u64, last: u64) -> (Route, u64) {
-            let route = self.wanted(first);
-            let mut n = 1;
-            while first + n <= last {
-                let next = self.wanted(first + n);
-                let goes_on = match route {
-                    Route::Main => next == Route::Main,
-                    Route::Spare { slot, lost: false } => {
-                        next == Route::Spare {
-                            slot: slot + n as u32,
-                            lost: false,
-                        }
-                    }
-                    _ => false,
-                };
-                if !goes_on {
-                    break;
-                }
-                n += 1;
-            }
-            (route, n)
-        }
-    }
-
-    fn route() -> impl Strategy<Value = Route> {
-        prop_oneof![
-            3 => (0..MAX_SLOTS, prop::bool::weighted(0.1))
-                .prop_map(|(slot, lost)| Route::Spare { slot, lost }),
-            1 => Just(Route::Held),
-            1 => Just(Route::Pending),
-            3 => Just(Route::Main),
-        ]
-    }
-
-    /// Blocks that collide: few groups, and far ones that share their filter words.
-    fn block() -> impl Strategy<Value = u64> {
-        prop_oneof![
-            0..200_u64,
-            (0..BLOCKS / 512).prop_map(|n| n * 512 + 5),
-            0..BLOCKS
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn agrees_with_a_map(
-            steps in prop::collection::vec((block(), route()), 1..400),
-            asks in prop::collection::vec((block(), 0..300_u64), 50),
-        ) {
-            let mut pair = Pair {
-                index: index(0, BLOCKS),
-                occupancy: Occupancy::default(),
-                model: BTreeMap::new(),
-                blocks: BLOCKS,
-            };
-            for (block, route) in steps {
-                pair.set(block, route);
-                prop_assert_eq!(pair.index.route(block), route);
-            }
-            for block in 0..BLOCKS {
-                prop_assert_eq!(pair.index.route(block), pair.wanted(block));
-            }
-            for (first, more) in asks {
-                let last = (first + more).min(BLOCKS - 1);
-                prop_assert_eq!(pair.index.run(first, last), pair.wanted_run(first, last));
-                if pair.index.all_on_main(first, last) {
-                    prop_assert!((first..=last).all(|block| pair.wanted(block) == Route::Main));
-                }
-            }
-        }
-
-        #[test]
-        fn consecutive_slots_are_one_run(first in 0..1000_u64, len in 1..300_u64) {
-            let mut pair = Pair {
-                index: index(0, BLOCKS),
-                occupancy: Occupancy::default(),
-                model: BTreeMap::new(),
-                blocks: BLOCKS,
-            };
-            for n in 0..len {
-                pair.set(first + n, Route::Spare { slot: 7 + n as u32, lost: false });
-            }
-            prop_assert_eq!(
-                pair.index.run(first, first + 1000),
-                (Route::Spare { slot: 7, lost: false }, len)
-            );
-        }
-    }
-
-    #[test]
-    fn empty_index_sends_everything_to_main() {
-        let index = index(0, 1 << 30);
-        assert!(index.all_on_main(0, 63));
-        assert!(index.all_on_main(63, 64 * 5 - 1));
-        assert!(
-            !index.all_on_main(63, 64 * 5),
-            "more words than are asked for one bio"
-        );
-        assert_eq!(index.run(5, 100_000), (Route::Main, 99_996));
-    }
-
-    #[test]
-    fn filter_is_exact_where_it_covers_the_target() {
-        let index = index(10_000, 64 * 512);
-        let mut occupancy = Occupancy::default();
-        let held = (0..9_000).map(|n| n * 3);
-        for block in held {
-            assert!(index.set(block, Route::Held, &mut occupancy));
-        }
-        for block in 0..27_000_u64 {
-            assert_eq!(index.all_on_main(block, block), block % 3 != 0);
-        }
-    }
-
-    #[test]
-    fn refuses_what_a_cell_cannot_name() {
-        let index = index(0, 1 << 50);
-        let mut occupancy = Occupancy::default();
-        assert!(!index.set(MAX_BLOCKS, Route::Held, &mut occupancy));
-        let spare = Route::Spare {
-            slot: MAX_SLOTS,
-            lost: false,
-        };
-        assert!(!index.set(0, spare, &mut occupancy));
-        assert_eq!(occupancy, Occupancy::default());
-        let last = Route::Spare {
-            slot: MAX_SLOTS - 1,
-            lost: true,
-        };
-        assert!(index.set(MAX_BLOCKS - 1, last, &mut occupancy));
-        assert_eq!(index.route(MAX_BLOCKS - 1), last);
-    }
-
-    #[test]
-    fn a_full_index_refuses_and_keeps_what_it_has() {
-        let index = index(0, BLOCKS);
-        let mut occupancy = Occupancy::default();
-        let taken = (0..BLOCKS)
-            .take_while(|&block| index.set(block * 9, Route::Held, &mut occupancy))
-            .count() as u64;
-        assert_eq!(taken, 40);
-        for block in 0..taken {
-            assert_eq!(index.route(block * 9), Route::Held);
-        }
-    }
-}
+mod tests;

@@ -419,8 +419,8 @@ mod tests {
 
     fn index(entries: usize) -> Index<Vec<AtomicU64>> {
         let size = Size::for_entries(entries, BLOCKS).unwrap();
-        let zeroed = |len| (0..len).map(|_| AtomicU64::new(0)).collect();
-        Index::new(zeroed(size.filter), zeroed(size.cells)).unwrap()
+        let zeroed = |len| Ok::<_, ()>((0..len).map(|_| AtomicU64::new(0)).collect());
+        Index::new(size, zeroed).unwrap().unwrap()
     }
 
     #[derive(Clone, Copy, Debug)]

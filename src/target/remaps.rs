@@ -147,7 +147,7 @@ impl Remaps {
     /// `blocks` blocks. May sleep.
     pub(super) fn index(entries: usize, blocks: u64) -> Result<KBox<ReaderIndex>> {
         let size = Size::for_entries(entries, blocks).ok_or(ENOMEM)?;
-        let index = Index::new(zeroed(size.filter)?, zeroed(size.cells)?).ok_or(EINVAL)?;
+        let index = Index::new(size, zeroed)?.ok_or(EINVAL)?;
         Ok(KBox::new(index, GFP_KERNEL)?)
     }
 }

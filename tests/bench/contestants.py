@@ -3,6 +3,7 @@
 
 import math
 import os
+import random
 import subprocess
 import sys
 
@@ -78,14 +79,6 @@ class Disks:
         for begin, end in self._remaps:
             self._zero(self.spare, begin // BLOCK, (end - begin) // BLOCK)
 
-    def forget_spare(self):
-        """
-        Gives the memory of the spare blocks back, which have been written to, and not that of the
-        metadata: what it costs to copy memory is not what is compared.
-        """
-        for begin, end in self._remaps:
-            run("blkdiscard", "-f", "-o", str(begin * 512), "-l", str((end - begin) * 512), self.spare)
-
     def map(self, name, target, arguments=""):
         """A device of a whole disk's size; None where the kernel has no such target."""
         self.control.create(name)
@@ -102,10 +95,10 @@ class Disks:
             os.mknod(path, 0o600 | 0o060000, number)
         return path
 
-    def remap(self, name, remaps, run_of):
+    def remap(self, name, remaps, run_of, shuffled=False):
         """
         A remap target with so many remaps, with metadata where the spare keeps any: the first `run_of`
-        blocks of every stride. Its path and the blocks of a stride.
+        blocks of every stride, in order or not. Its path and the blocks of a stride.
         """
         blocks = self.sectors // BLOCK
         stride = max(blocks * run_of // remaps, 1) if remaps else 1
@@ -113,14 +106,18 @@ class Disks:
         spare = remaps * BLOCK + remaps // 4 + 8192
         begin, self._used = self._used, self._used + spare
         path = self.map(name, "remap", f"{self.main} {self.spare} {begin} {spare}{self._kept}")
-        runs = math.ceil(remaps / run_of)
-        for start in range(runs):
+        starts = list(range(math.ceil(remaps / run_of)))
+        if shuffled:
+            random.Random(remaps).shuffle(starts)
+        for start in starts:
             count = min(run_of, remaps - start * run_of)
             self.control.message(name, f"remap {start * stride * BLOCK} {count * BLOCK}")
         if remaps:
             # Slots are given out in order.
-            first = self.control.message(name, "list 0 1").split()[1]
-            self._remaps.append((int(first), int(first) + remaps * BLOCK))
+            first = int(self.control.message(name, f"verify {starts[0] * stride * BLOCK}").split()[-1])
+            self._remaps.append((first, first + remaps * BLOCK))
+            # The spare blocks are as empty as main's: what it costs to copy memory is not compared.
+            run("blkdiscard", "-f", "-o", str(first * 512), "-l", str(remaps * BLOCK * 512), self.spare)
         return path, stride
 
 
@@ -168,9 +165,12 @@ def linear(disks):
 
 
 def remapped(disks, remaps, run_of=1, shares=(0, 1000), layout="scattered"):
-    """A remap target, once for every share of hits (of a thousand)."""
+    """
+    A remap target, once for every share of hits (of a thousand). Where they are shuffled, their slots
+    are in no order.
+    """
     number = f"{remaps:,}"
-    path, stride = disks.remap(f"remap_{remaps}_{layout}", remaps, run_of)
+    path, stride = disks.remap(f"remap_{remaps}_{layout}", remaps, run_of, layout == "shuffled")
     field = []
     for hits in shares if remaps else (0,):
         state = {0: "unmapped", 1000: "remapped"}.get(hits, f"{hits / 10:g} % remapped")

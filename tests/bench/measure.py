@@ -185,7 +185,6 @@ def field_of_all(bench):
     """Everybody, as they are mostly asked: 4 KiB."""
     disks = Disks(512, 128)
     field = others(disks) + remapped(disks, 0) + remapped(disks, 10_000, bench.options.run_of)
-    disks.forget_spare()
     bench.compare(Cell(), field)
     disks.fill()
     bench.compare(Cell(direction="write"), field)
@@ -197,7 +196,6 @@ def sizes(bench):
     field = [linear(disks)] + remapped(disks, 0)
     # In runs of a mebibyte, which a bio of that size fits in.
     field += remapped(disks, 40 * 256, 256, layout="clustered")
-    disks.forget_spare()
     for direction in "read", "write", "mixed":
         if direction == "write":
             disks.fill()
@@ -215,16 +213,15 @@ def remaps(bench):
         field += remapped(disks, 10**exponent)
         if exponent > 1:
             field += remapped(disks, 10**exponent, 64, layout="clustered")
-    disks.forget_spare()
     bench.compare(Cell(), field)
 
 
 def million(bench):
     """A million, and as many as are compared with it, on a disk large enough."""
-    disks = Disks(16384, 12288)
+    disks = Disks(16384, 16384)
     field = [linear(disks)] + remapped(disks, 0) + remapped(disks, 10_000)
     field += remapped(disks, 1_000_000) + remapped(disks, 1_000_000, 64, layout="clustered")
-    disks.forget_spare()
+    field += remapped(disks, 1_000_000, layout="shuffled", shares=(1000,))
     # So many that what the caches hold is not what was touched a moment ago.
     bench.compare(Cell(), field, bios=bench.options.bios * 50)
 
@@ -233,7 +230,6 @@ def hits(bench):
     """From no bio to every bio remapped."""
     disks = Disks(512, 128)
     field = [linear(disks)] + remapped(disks, 10_000, shares=(0, 10, 500, 1000))
-    disks.forget_spare()
     bench.compare(Cell(), field)
 
 
@@ -249,7 +245,6 @@ def cpus(bench):
     """What a bio costs on two CPUs at once, next to one: how much worse that is than dm-linear's."""
     disks = Disks(512, 128)
     field = [linear(disks)] + remapped(disks, 0) + remapped(disks, 10_000, bench.options.run_of)
-    disks.forget_spare()
     one, two = Cell(), Cell(cpus=2)
     for contestant in field:
         contestant.cost = []

@@ -103,7 +103,6 @@ def main():
     run("insmod", options.module)
     disks = Disks(512, 128)
     field = [linear(disks)] + remapped(disks, 0) + remapped(disks, 10_000, options.run_of)
-    disks.forget_spare()
     runs = run_rounds(field, options)
     with open(options.out, "w", encoding="ascii") as out:
         json.dump({"runs": runs, "symbols": symbols()}, out)
