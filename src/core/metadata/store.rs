@@ -25,10 +25,7 @@ use super::{
         Layout,
         Place, //
     },
-    page::{
-        Identity,
-        Page, //
-    },
+    page::Page,
     superblock::{
         self,
         Superblock, //
@@ -39,6 +36,7 @@ use super::{
 
 mod find;
 mod format;
+mod pages;
 pub mod recovery;
 mod replace;
 
@@ -207,6 +205,8 @@ pub struct Store<S, G> {
     failed: G,
     /// The slot that a block is leaving since it has failed, and that is not noted as bad so far.
     leaving: Option<u32>,
+    /// The page that the memory of the last commit holds as it was written.
+    held: Option<u32>,
 }
 
 /// A page that could not be written to both halves in any generation.
@@ -302,6 +302,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             unsettled: None,
             failed: G::default(),
             leaving: None,
+            held: None,
         };
         let mut pairs = Pairs::default();
         let mut findings = store.sweep(scratch, mend, |store, index, page| {
@@ -450,7 +451,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     ) -> Result<(), Unwritable> {
         if let Some(half) = choice.missing {
             if self
-                .write_place(index, choice.generation, half, page)
+                .write_places(index, choice.generation, &[half], page)
                 .is_err()
             {
                 // The other generation has two good places still to come.
@@ -481,82 +482,11 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         Ok(())
     }
 
-    fn generation(&self, index: u32) -> u64 {
-        let generations = self.generations.as_ref();
-        generations.get(index as usize).copied().unwrap_or(0)
-    }
-
-    fn set_generation(&mut self, index: u32, generation: u64) {
-        if let Some(known) = self.generations.as_mut().get_mut(index as usize) {
-            *known = generation;
-        }
-    }
-
-    fn write_place(
-        &mut self,
-        index: u32,
-        generation: u64,
-        half: Half,
-        page: &mut Page,
-    ) -> Result<(), Unwritable> {
-        let identity = Identity {
-            area: self.superblock.area(),
-            index,
-            generation,
-        };
-        page.seal(&identity, self.checksum);
-        let place = Place::of(half, generation);
-        let sector = self.layout.sector_of(index, place);
-        let sector = sector.ok_or(Unwritable { index })?;
-        let written = self.storage.write(sector, core::slice::from_ref(page));
-        written.map_err(|_| Unwritable { index })
-    }
-
-    /// Writes `page` as the next generation of page `index`. Where a place cannot be written, as the
-    /// one after that, whose places are others: what counts has to be in both halves.
-    fn write_next(&mut self, index: u32, page: &mut Page) -> Result<(), Unwritable> {
-        for _ in 0..2 {
-            let next = self.generation(index).checked_add(1);
-            let next = next.ok_or(Unwritable { index })?;
-            let head = self.write_place(index, next, Half::Head, page);
-            let tail = self.write_place(index, next, Half::Tail, page);
-            // Some of it may have been written, so it is not written again.
-            self.set_generation(index, next);
-            if head.is_ok() && tail.is_ok() {
-                return Ok(());
-            }
-            self.degraded = true;
-        }
-        Err(Unwritable { index })
-    }
-
-    /// Reads page `index` as it was last written.
-    fn read_current(&mut self, index: u32, page: &mut [Page]) -> Result<(), Unwritable> {
-        let generation = self.generation(index);
-        let page = page.get_mut(..1).ok_or(Unwritable { index })?;
-        for half in Half::BOTH {
-            let place = Place::of(half, generation);
-            let Some(sector) = self.layout.sector_of(index, place) else {
-                continue;
-            };
-            if self.storage.read(sector, page).is_err() {
-                continue;
-            }
-            let Some(page) = page.first_mut() else {
-                continue;
-            };
-            let seen = judge(page, self.checksum, self.superblock.area(), index, place);
-            if seen == Seen::Valid(generation) {
-                return Ok(());
-            }
-        }
-        Err(Unwritable { index })
-    }
-
     /// Makes entries durable: those of neighbouring slots that come in order with one write of their
     /// page. What was written before an error stays. Nothing is written while a slot that has failed is
     /// not noted as bad ([`Store::retire`]). `pages` is memory for two pages, which belong to
-    /// the store from an uncertain end to [`Store::settle`]; nothing else is written meanwhile.
+    /// the store from an uncertain end to [`Store::settle`]; nothing else is written meanwhile. Where it
+    /// is the same as for the commit before, and the page as well, that is not read again.
     pub fn commit(
         &mut self,
         changes: impl IntoIterator<Item = (u32, impl Into<Change>)>,
@@ -576,8 +506,8 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             if open != Some(index) {
                 self.close(open, pages)?;
                 let [new, old] = pages;
-                let read = self.read_current(index, core::slice::from_mut(new));
-                read.map_err(CommitError::Unchanged)?;
+                let known = self.recall(index, new);
+                known.map_err(CommitError::Unchanged)?;
                 old.payload_mut().copy_from_slice(new.payload());
                 open = Some(index);
             }
@@ -597,7 +527,10 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             return Ok(());
         };
         match self.write_next(index, new) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.held = Some(index);
+                Ok(())
+            }
             Err(why) => match self.write_next(index, old) {
                 Ok(()) => Err(CommitError::Unchanged(why)),
                 Err(why) => {

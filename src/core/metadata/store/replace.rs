@@ -167,7 +167,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             return Err(Unwritable { index });
         }
         let [page, _] = pages;
-        self.read_current(index, core::slice::from_mut(page))?;
+        self.read_current(index, page)?;
         let read = Entry::read(self.layout.shape(), page.payload(), number, MAX_BLOCKS);
         read.map_err(|_| Unwritable { index })
     }
