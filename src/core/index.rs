@@ -186,10 +186,11 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
     #[inline]
     fn home(&self, block: u64) -> usize {
         let cells = self.cells.as_ref();
-        // Fibonacci hashing (Knuth, vol. 3, 6.4) of the aligned run of eight; the high bits of the
-        // product are the mixed ones.
-        let run = (block >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 29;
-        ((run << 3 | block & 7) as usize) & cells.len().wrapping_sub(1)
+        // Fibonacci hashing (Knuth, vol. 3, 6.4) of the aligned run of eight. What counts are the high
+        // bits of the product: by them neighbouring runs are as far from each other as can be.
+        let mixed = (block >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let place = (u128::from(mixed) * cells.len() as u128 >> u64::BITS) as usize;
+        place & !7 | (block & 7) as usize
     }
 
     /// The cell of `block`, or the one that ends its probe, with the first reusable one before it.
@@ -372,8 +373,13 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
-    use std::vec::Vec;
+    use std::{
+        collections::{
+            BTreeMap,
+            BTreeSet, //
+        },
+        vec::Vec,
+    };
 
     const BLOCKS: u64 = 1 << 14;
 
@@ -496,6 +502,17 @@ mod tests {
                 pair.index.run(first, first + 1000),
                 (Route::Spare { slot: 7, lost: false }, len)
             );
+        }
+    }
+
+    #[test]
+    fn neighbouring_runs_of_blocks_have_lines_of_their_own() {
+        for runs in [1000, 4000, 125_000] {
+            let index = index(8 * runs, 1 << 30);
+            let lines: BTreeSet<_> = (0..runs as u64)
+                .map(|run| index.home(8 * run) >> 3)
+                .collect();
+            assert!(lines.len() * 100 > runs * 99, "{} of {runs}", lines.len());
         }
     }
 
