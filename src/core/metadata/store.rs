@@ -38,6 +38,7 @@ mod find;
 mod format;
 mod pages;
 pub mod recovery;
+mod remaps;
 mod replace;
 
 use find::{
@@ -45,8 +46,8 @@ use find::{
     Found, //
 };
 pub use format::erase;
+use remaps::Remaps;
 pub use replace::Failed;
-use replace::Pairs;
 
 /// What holds the pages of an area.
 pub trait Storage {
@@ -76,13 +77,21 @@ pub trait Reader {
         layout: &Layout,
     ) -> Result<(u64, Self::Numbers), Self::Error>;
 
-    /// Takes what is in a slot that is not free. Called in the order of the slots. Where it is a block
-    /// that was taken from another slot, nothing is taken, and that slot returned.
-    fn take(&mut self, slot: u32, entry: &Entry) -> Result<Option<u32>, Self::Error>;
+    /// Takes what is in a slot that is not free. Called in the order of the slots.
+    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), Self::Error>;
 
-    /// Takes `entry`, of the block that was taken from slot `old`, in the place of what was taken
-    /// there: that slot has failed.
+    /// Of two slots that were taken with the same block `old` has failed, and `entry` in `slot` counts.
+    /// Called when everything was taken.
     fn replace(&mut self, old: u32, slot: u32, entry: &Entry) -> Result<(), Self::Error>;
+
+    /// Takes all blocks, each once and with its slot, in the order of the blocks. Called last.
+    fn end(&mut self, remaps: impl Iterator<Item = (u64, u32)>) -> Result<(), Self::Error> {
+        let _ = remaps;
+        Ok(())
+    }
+
+    /// Memory for so many numbers.
+    fn numbers(count: usize) -> Result<Self::Numbers, Self::Error>;
 
     /// Adds a number to some, with memory for it.
     fn push(numbers: &mut Self::Numbers, number: u64) -> Result<(), Self::Error>;
@@ -304,7 +313,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             leaving: None,
             held: None,
         };
-        let mut pairs = Pairs::default();
+        let mut remaps = Remaps::default();
         let mut findings = store.sweep(scratch, mend, |store, index, page| {
             if index == 0 {
                 // A place that could not be read at first may be the newest.
@@ -314,9 +323,10 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
                     return Err(LoadError::Superblock(superblock::Error::Figures).into());
                 }
             }
-            store.take_entries(index, page, blocks, &mut pairs, reader)
+            store.take_entries(index, page, blocks, &mut remaps, reader)
         })?;
-        store.failed = pairs.end()?;
+        let page = scratch.head.first_mut().ok_or(LoadError::Scratch)?;
+        store.failed = remaps.end(&mut store, page, reader)?;
         findings.failed = store.failed.as_ref().len() as u32;
         Ok((store, findings))
     }
@@ -469,13 +479,13 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         index: u32,
         page: &Page,
         blocks: u64,
-        pairs: &mut Pairs<G>,
+        remaps: &mut Remaps<G>,
         reader: &mut R,
     ) -> Result<(), R::Error> {
         for (number, slot) in self.layout.slots_of(index).enumerate() {
             match Entry::read(self.layout.shape(), page.payload(), number, blocks) {
                 Ok(Entry::Free) => {}
-                Ok(entry) => pairs.take(slot, &entry, reader)?,
+                Ok(entry) => remaps.take(slot, &entry, reader)?,
                 Err(error) => return Err(LoadError::Entry { index, slot, error }.into()),
             }
         }

@@ -178,7 +178,7 @@ fn format(disk: &Disk, superblock: &Superblock) -> Result<TestStore, Unwritable>
     Store::format(disk.clone(), superblock, generations, crc32c, &mut scratch)
 }
 
-/// Takes everything, and no block twice.
+/// Takes everything.
 #[derive(Default)]
 struct Everything(Table);
 
@@ -191,19 +191,30 @@ impl Reader for Everything {
         Ok((blocks, vec![0; layout.pages() as usize]))
     }
 
-    fn take(&mut self, slot: u32, entry: &Entry) -> Result<Option<u32>, LoadError> {
-        let other = block_of(entry).and_then(|block| slot_of(&self.0, block));
-        if other.is_none() {
-            assert_eq!(self.0.insert(slot, *entry), None);
-        }
-        Ok(other)
+    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), LoadError> {
+        assert_eq!(self.0.insert(slot, *entry), None);
+        Ok(())
     }
 
     fn replace(&mut self, old: u32, slot: u32, entry: &Entry) -> Result<(), LoadError> {
         let before = self.0.insert(old, Entry::Bad);
         assert_eq!(before.as_ref().and_then(block_of), block_of(entry));
-        assert_eq!(self.0.insert(slot, *entry), None);
+        assert_eq!(self.0.get(&slot), Some(entry));
         Ok(())
+    }
+
+    fn end(&mut self, remaps: impl Iterator<Item = (u64, u32)>) -> Result<(), LoadError> {
+        let taken = self.0.iter();
+        let mut taken: Vec<_> = taken
+            .filter_map(|(slot, entry)| Some((block_of(entry)?, *slot)))
+            .collect();
+        taken.sort_unstable();
+        assert_eq!(remaps.collect::<Vec<_>>(), taken);
+        Ok(())
+    }
+
+    fn numbers(count: usize) -> Result<Vec<u64>, LoadError> {
+        Ok(vec![0; count])
     }
 
     fn push(numbers: &mut Vec<u64>, number: u64) -> Result<(), LoadError> {
@@ -324,7 +335,10 @@ fn a_page_that_is_changed_again_is_not_read_again() {
     change(&mut store, 20, 9);
     unread();
     let refused = store.commit([(2, block(1))], &mut pages);
-    assert_eq!(refused, Err(CommitError::Unchanged(Unwritable { index: 1 })));
+    assert_eq!(
+        refused,
+        Err(CommitError::Unchanged(Unwritable { index: 1 }))
+    );
     disk.0.borrow_mut().unreadable.clear();
     store.commit([(2, block(1))], &mut pages).unwrap();
     commit(&mut store, &[(3, block(2))]).unwrap();
