@@ -31,6 +31,7 @@ pub mod message;
 pub mod metadata;
 pub mod pace;
 pub mod production;
+pub mod radix_sort;
 pub mod random;
 pub mod record;
 pub mod regression;

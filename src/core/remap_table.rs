@@ -39,8 +39,8 @@ pub trait Tree {
     /// The first entry at or behind `block`.
     fn at_or_after(&self, block: u64) -> Option<(u64, u32)>;
 
-    /// Calls `visit` with every entry in order, while it wants more.
-    fn each(&self, visit: impl FnMut(u64, u32) -> bool);
+    /// Calls `visit` with every entry from `block` on in order, while it wants more.
+    fn each(&mut self, block: u64, visit: impl FnMut(u64, u32) -> bool);
 }
 
 /// Why a block cannot begin to move.
@@ -81,27 +81,13 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
     }
 
     /// Adds an entry that was there before, without an index that knows it: [`Self::fill`] has to
-    /// follow. Where `block` has a slot already, the error is that slot; where another block has this
-    /// one, it is this one.
-    pub fn restore(&mut self, block: u64, slot: u32, node: T::Node) -> Result<(), u32> {
-        if let Some(other) = self.tree.get(block) {
-            return Err(other);
-        }
+    /// follow. `block` has none. `false`, with nothing changed, where the slot is taken.
+    pub fn restore(&mut self, block: u64, slot: u32, node: T::Node) -> bool {
         if !self.spares.take(slot) {
-            return Err(slot);
+            return false;
         }
         self.tree.insert(block, slot, node);
         self.entries = self.entries.saturating_add(1);
-        Ok(())
-    }
-
-    /// The same for a block that was added with a slot that has failed, which is set aside. `false`,
-    /// with nothing changed, where it was not added, or this slot is taken.
-    pub fn restore_replaced(&mut self, block: u64, slot: u32) -> bool {
-        if self.tree.get(block).is_none() || !self.spares.take(slot) {
-            return false;
-        }
-        self.tree.replace(block, slot);
         true
     }
 
@@ -118,7 +104,7 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
     {
         let occupancy = &mut self.occupancy;
         let mut fits = true;
-        self.tree.each(|block, slot| {
+        self.tree.each(0, |block, slot| {
             let lost = lost(block);
             fits = index.has_room(occupancy, 1)
                 && index.set(block, Route::Spare { slot, lost }, occupancy);
@@ -147,6 +133,11 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         self.tree.at_or_after(block)
     }
 
+    /// Calls `visit` with every remap from `block` on in order, while it wants more.
+    pub fn each(&mut self, block: u64, visit: impl FnMut(u64, u32) -> bool) {
+        self.tree.each(block, visit);
+    }
+
     /// Number of pending blocks.
     pub fn pending_blocks(&self) -> u32 {
         self.pending_blocks
@@ -155,6 +146,11 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
     /// The first pending block at or behind `block`.
     pub fn pending_at_or_after(&self, block: u64) -> Option<u64> {
         self.pending.at_or_after(block).map(|(block, _)| block)
+    }
+
+    /// Calls `visit` with every pending block from `block` on in order, while it wants more.
+    pub fn each_pending(&mut self, block: u64, mut visit: impl FnMut(u64) -> bool) {
+        self.pending.each(block, |block, _| visit(block));
     }
 
     /// Whether `block` is pending.
@@ -410,8 +406,10 @@ mod tests {
                 .map(|(block, slot)| (*block, *slot))
         }
 
-        fn each(&self, mut visit: impl FnMut(u64, u32) -> bool) {
-            let _ = self.iter().all(|(block, slot)| visit(*block, *slot));
+        fn each(&mut self, block: u64, mut visit: impl FnMut(u64, u32) -> bool) {
+            let _ = self
+                .range(block..)
+                .all(|(block, slot)| visit(*block, *slot));
         }
     }
 
@@ -465,14 +463,11 @@ mod tests {
     fn what_was_there_before_is_there_again() {
         let spares = SpareMap::new(vec![0; words_for(8)], 8).unwrap();
         let mut table = RemapTable::new(BTreeMap::new(), BTreeMap::new(), spares);
-        assert_eq!(table.restore(5, 1, ()), Ok(()));
-        assert_eq!(table.restore(6, 1, ()), Err(1));
-        assert_eq!(table.restore(5, 2, ()), Err(1));
-        assert!(!table.restore_replaced(6, 3));
-        assert!(!table.restore_replaced(5, 1));
-        assert_eq!(table.free_slots(), 7);
-        assert!(table.restore_replaced(5, 4));
+        assert!(table.restore(5, 4, ()));
+        assert!(!table.restore(6, 4, ()));
         assert!(table.set_aside(0));
+        assert!(table.set_aside(1));
+        assert!(!table.set_aside(4));
         assert_eq!((table.entries(), table.free_slots()), (1, 5));
         let readers = index(8);
         assert!(table.fill(&readers, |_| true));
@@ -616,12 +611,9 @@ mod tests {
                 prop_assert_eq!(readers.route(block), wanted);
             }
             let mut listed = BTreeSet::new();
-            let mut from = 0;
-            while let Some(block) = table.pending_at_or_after(from) {
-                listed.insert(block);
-                from = block + 1;
-            }
-            prop_assert_eq!(listed, pending);
+            table.each_pending(7, |block| listed.insert(block));
+            prop_assert_eq!(listed, pending.range(7..).copied().collect::<BTreeSet<_>>());
+            prop_assert_eq!(table.pending_at_or_after(7), pending.range(7..).next().copied());
             prop_assert_eq!(model.values().collect::<BTreeSet<_>>().len(), model.len());
             let mut listed = Vec::new();
             let mut from = 0;
@@ -629,7 +621,14 @@ mod tests {
                 listed.push((block, slot));
                 from = block + 1;
             }
-            prop_assert_eq!(listed, model.into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(&listed, &model.into_iter().collect::<Vec<_>>());
+            let mut again = Vec::new();
+            table.each(0, |block, slot| {
+                again.push((block, slot));
+                again.len() < 100
+            });
+            listed.truncate(100);
+            prop_assert_eq!(again, listed);
         }
     }
 }

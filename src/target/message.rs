@@ -228,44 +228,75 @@ fn verify(table: &LiveTable, sector: u64, reply: &mut Text<'_>) -> core::fmt::Re
 }
 
 fn list(table: &LiveTable, from: u64, max: u64, reply: &mut Text<'_>) -> core::fmt::Result {
-    let remaps = table.remaps.lock();
-    let next = |block| remaps.table.at_or_after(block);
-    page(table, (from, max), reply, next, |reply, block, slot| {
-        let flags = table.lost.lock().flags(block);
-        write!(reply, " {} {}", table.slot_sector(slot), flags)
-    })
+    let mut page = Page::new(table, max, reply);
+    let mut remaps = table.remaps.lock();
+    remaps
+        .table
+        .each(table.block.block_of(from), |block, slot| {
+            page.line(block, |reply| {
+                let flags = table.lost.lock().flags(block);
+                write!(reply, " {} {}", table.slot_sector(slot), flags)
+            })
+        });
+    page.end()
 }
 
 fn pending(table: &LiveTable, from: u64, max: u64, reply: &mut Text<'_>) -> core::fmt::Result {
-    let remaps = table.remaps.lock();
-    let next = |block| Some((remaps.table.pending_at_or_after(block)?, ()));
-    page(table, (from, max), reply, next, |_, _, ()| Ok(()))
+    let mut page = Page::new(table, max, reply);
+    let mut remaps = table.remaps.lock();
+    let first = table.block.block_of(from);
+    remaps
+        .table
+        .each_pending(first, |block| page.line(block, |_| Ok(())));
+    page.end()
 }
 
-/// Prints at most `max` lines, each with the first sector of a block and what `print` adds, from the
-/// block of sector `from` on, and a last one that tells where to go on.
-fn page<T>(
-    table: &LiveTable,
-    (from, max): (u64, u64),
-    reply: &mut Text<'_>,
-    next: impl Fn(u64) -> Option<(u64, T)>,
-    print: impl Fn(&mut Text<'_>, u64, T) -> core::fmt::Result,
-) -> core::fmt::Result {
-    let mut found = next(table.block.block_of(from));
-    let mut listed: u64 = 0;
-    while let Some((block, more)) = found {
-        let sector = table.shown_sector(block);
-        // The line that tells where to go on has to fit behind this one.
-        if listed >= max || reply.remaining() < 2 * LIST_LINE {
-            return write!(reply, "more {sector}");
+/// A part of a list of blocks, as long as a reply has room and lines are wanted.
+struct Page<'a, 'b> {
+    table: &'a LiveTable,
+    reply: &'a mut Text<'b>,
+    /// How many lines may follow.
+    left: u64,
+    /// The first sector of the block that had no room any more.
+    next: Option<u64>,
+    written: core::fmt::Result,
+}
+
+impl<'a, 'b> Page<'a, 'b> {
+    fn new(table: &'a LiveTable, max: u64, reply: &'a mut Text<'b>) -> Self {
+        Self {
+            table,
+            reply,
+            left: max,
+            next: None,
+            written: Ok(()),
         }
-        write!(reply, "{sector}")?;
-        print(reply, block, more)?;
-        writeln!(reply)?;
-        listed = listed.saturating_add(1);
-        found = next(block.saturating_add(1));
     }
-    write!(reply, "end")
+
+    /// Prints a line with the first sector of `block` and what `print` adds. `false` where no more
+    /// lines are to follow.
+    fn line(&mut self, block: u64, print: impl FnOnce(&mut Text<'_>) -> core::fmt::Result) -> bool {
+        let sector = self.table.shown_sector(block);
+        // The line that tells where to go on has to fit behind this one.
+        if self.left == 0 || self.reply.remaining() < 2 * LIST_LINE {
+            self.next = Some(sector);
+            return false;
+        }
+        self.left = self.left.saturating_sub(1);
+        self.written = write!(self.reply, "{sector}")
+            .and_then(|()| print(self.reply))
+            .and_then(|()| writeln!(self.reply));
+        self.written.is_ok()
+    }
+
+    /// Prints the last line, which tells where to go on.
+    fn end(self) -> core::fmt::Result {
+        self.written?;
+        match self.next {
+            Some(sector) => write!(self.reply, "more {sector}"),
+            None => write!(self.reply, "end"),
+        }
+    }
 }
 
 fn retry(table: &LiveTable, reply: &mut Text<'_>) -> Result<bool> {

@@ -58,7 +58,8 @@ use super::{
     remaps::{
         Node,
         Numbers,
-        Remaps, //
+        Remaps,
+        Table, //
     }, //
 };
 use crate::linux::{
@@ -300,35 +301,36 @@ impl Reader for Loading<'_> {
         Ok((blocks, Numbers::new(layout.pages() as usize)?))
     }
 
-    fn take(&mut self, slot: u32, entry: &Entry) -> Result<Option<u32>, Refusal> {
-        let table = match &mut self.remaps {
-            Some(remaps) => &mut remaps.table,
-            None => return Err(Refusal::Other(EINVAL)),
-        };
+    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), Refusal> {
         match entry {
-            Entry::Free => {}
-            Entry::Bad => {
-                table.set_aside(slot);
-            }
-            Entry::Block { block, lost, .. } => {
-                if let Err(other) = table.restore(*block, slot, Node::new(GFP_KERNEL)?) {
-                    return Ok(Some(other));
-                }
-                self.note_lost(*block, lost)?;
-            }
+            Entry::Free => Ok(()),
+            Entry::Bad => self.set_aside(slot),
+            Entry::Block { block, lost, .. } => self.note_lost(*block, lost),
         }
-        Ok(None)
     }
 
-    fn replace(&mut self, _: u32, slot: u32, entry: &Entry) -> Result<(), Refusal> {
-        let (Some(remaps), Entry::Block { block, lost, .. }) = (&mut self.remaps, entry) else {
+    fn replace(&mut self, old: u32, _: u32, entry: &Entry) -> Result<(), Refusal> {
+        self.set_aside(old)?;
+        let Entry::Block { block, lost, .. } = entry else {
             return Err(Refusal::Other(EINVAL));
         };
-        if !remaps.table.restore_replaced(*block, slot) {
-            return Err(LoadError::Twice { slot }.into());
-        }
         self.lost.forget(*block);
         self.note_lost(*block, lost)
+    }
+
+    fn end(&mut self, remaps: impl Iterator<Item = (u64, u32)>) -> Result<(), Refusal> {
+        // In the order of the blocks, so that what is next to each other in the tree is so in memory.
+        for (block, slot) in remaps {
+            let node = Node::new(GFP_KERNEL)?;
+            if !self.table()?.restore(block, slot, node) {
+                return Err(Refusal::Other(EINVAL));
+            }
+        }
+        Ok(())
+    }
+
+    fn numbers(count: usize) -> Result<Numbers, Refusal> {
+        Ok(Numbers::new(count)?)
     }
 
     fn push(numbers: &mut Numbers, number: u64) -> Result<(), Refusal> {
@@ -337,8 +339,20 @@ impl Reader for Loading<'_> {
 }
 
 impl Loading<'_> {
+    fn table(&mut self) -> Result<&mut Table, Refusal> {
+        let remaps = self.remaps.as_mut().ok_or(EINVAL)?;
+        Ok(&mut remaps.table)
+    }
+
+    fn set_aside(&mut self, slot: u32) -> Result<(), Refusal> {
+        self.table()?.set_aside(slot);
+        Ok(())
+    }
+
+    /// Of a block that is there twice, what was noted last stays.
     fn note_lost(&mut self, block: u64, lost: &LostUnits) -> Result<(), Refusal> {
         if !lost.is_empty() {
+            self.lost.forget(block);
             let mut new = NewLost::new(GFP_KERNEL)?;
             lost.mark_in(&mut new.sectors, self.lost_unit);
             self.lost.insert(block, new);
@@ -358,15 +372,19 @@ impl Reader for Any {
         Ok((u64::MAX, Numbers::new(layout.pages() as usize)?))
     }
 
-    fn take(&mut self, _: u32, entry: &Entry) -> Result<Option<u32>, Refusal> {
+    fn take(&mut self, _: u32, entry: &Entry) -> Result<(), Refusal> {
         match entry {
             Entry::Block { .. } => Err(Refusal::InUse),
-            Entry::Free | Entry::Bad => Ok(None),
+            Entry::Free | Entry::Bad => Ok(()),
         }
     }
 
     fn replace(&mut self, _: u32, _: u32, _: &Entry) -> Result<(), Refusal> {
         Err(Refusal::InUse)
+    }
+
+    fn numbers(count: usize) -> Result<Numbers, Refusal> {
+        Ok(Numbers::new(count)?)
     }
 
     fn push(numbers: &mut Numbers, number: u64) -> Result<(), Refusal> {

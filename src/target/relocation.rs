@@ -120,6 +120,13 @@ fn error_of(refusal: Refusal) -> Error {
     }
 }
 
+/// Memory for as many of `blocks` as a pass has room for: of one block it is little.
+fn room_for(blocks: Range<u64>, mover: &Mover) -> Result<KVec<Move>> {
+    let count = blocks.end.saturating_sub(blocks.start);
+    let most = count.min(mover.batch as u64) as usize;
+    Ok(KVec::with_capacity(most, GFP_KERNEL)?)
+}
+
 impl LiveTable {
     /// Moves every block that `range` touches to the spare. Tells how far it came, and why not
     /// further.
@@ -207,7 +214,7 @@ impl LiveTable {
         let end = blocks
             .end
             .min(blocks.start.saturating_add(mover.batch as u64));
-        let mut moves = KVec::with_capacity(mover.batch, GFP_KERNEL)?;
+        let mut moves = room_for(blocks.start..end, mover)?;
         let reserved = self.reserve(mover, blocks.start..end, &mut moves, progress);
         if moves.is_empty() {
             return reserved;
@@ -234,7 +241,7 @@ impl LiveTable {
         blocks: Range<u64>,
         progress: &mut Progress,
     ) -> Result {
-        let mut moves = KVec::with_capacity(mover.batch, GFP_KERNEL)?;
+        let mut moves = room_for(blocks.clone(), mover)?;
         let begun = self.recall(mover, blocks, &mut moves, progress);
         if moves.is_empty() {
             return begun;

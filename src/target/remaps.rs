@@ -92,11 +92,16 @@ impl Tree for RemapTree {
         Some(cursor.current().0.open())
     }
 
-    fn each(&self, mut visit: impl FnMut(u64, u32) -> bool) {
-        let _ = self.0.keys().all(|remap| {
-            let (block, slot) = remap.open();
-            visit(block, slot)
-        });
+    fn each(&mut self, block: u64, mut visit: impl FnMut(u64, u32) -> bool) {
+        let least = Remap::new(block.min(MAX_BLOCKS - 1), 0);
+        let mut next = self.0.cursor_lower_bound_mut(&least);
+        while let Some(cursor) = next {
+            let (found, slot) = cursor.current().0.open();
+            if found >= block && !visit(found, slot) {
+                return;
+            }
+            next = cursor.move_next();
+        }
     }
 }
 
@@ -128,9 +133,12 @@ impl AsMut<[u64]> for Numbers {
     }
 }
 
+/// The remap table on these.
+pub(super) type Table = RemapTable<RemapTree, Numbers>;
+
 /// The writer's side of a target's remap table.
 pub(super) struct Remaps {
-    pub(super) table: RemapTable<RemapTree, Numbers>,
+    pub(super) table: Table,
 }
 
 impl Remaps {

@@ -2,7 +2,10 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{
+    BTreeMap,
+    BTreeSet, //
+};
 use std::vec::Vec;
 
 const BLOCKS: u64 = 1 << 14;
@@ -256,6 +259,17 @@ fn a_rank_is_never_taken_for_that_of_another_word() {
             });
         }
     });
+}
+
+#[test]
+fn neighbouring_runs_of_blocks_have_lines_of_their_own() {
+    for runs in [1000, 4000, 125_000] {
+        let index = index(8 * runs, 1 << 30);
+        let lines: BTreeSet<_> = (0..runs as u64)
+            .map(|run| index.home(8 * run) >> 3)
+            .collect();
+        assert!(lines.len() * 100 > runs * 99, "{} of {runs}", lines.len());
+    }
 }
 
 #[test]

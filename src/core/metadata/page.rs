@@ -124,6 +124,15 @@ impl Page {
         self.header.checksum = U32::new(sum);
     }
 
+    /// What the page says that it is. Only [`Page::check`] knows whether that is true.
+    pub fn claims(&self) -> Identity {
+        Identity {
+            area: self.header.area.get(),
+            index: self.header.index.get(),
+            generation: self.header.generation.get(),
+        }
+    }
+
     /// What the page is, if it is one.
     ///
     /// Clears and restores the place of the checksum, hence `&mut`: there may be no memory for a
@@ -143,11 +152,7 @@ impl Page {
         if sum != stored.get() {
             return Err(Defect::Checksum);
         }
-        Ok(Identity {
-            area: self.header.area.get(),
-            index: self.header.index.get(),
-            generation: self.header.generation.get(),
-        })
+        Ok(self.claims())
     }
 }
 

@@ -25,10 +25,7 @@ use super::{
         Layout,
         Place, //
     },
-    page::{
-        Identity,
-        Page, //
-    },
+    page::Page,
     superblock::{
         self,
         Superblock, //
@@ -39,7 +36,9 @@ use super::{
 
 mod find;
 mod format;
+mod pages;
 pub mod recovery;
+mod remaps;
 mod replace;
 
 use find::{
@@ -47,8 +46,8 @@ use find::{
     Found, //
 };
 pub use format::erase;
+use remaps::Remaps;
 pub use replace::Failed;
-use replace::Pairs;
 
 /// What holds the pages of an area.
 pub trait Storage {
@@ -78,13 +77,21 @@ pub trait Reader {
         layout: &Layout,
     ) -> Result<(u64, Self::Numbers), Self::Error>;
 
-    /// Takes what is in a slot that is not free. Called in the order of the slots. Where it is a block
-    /// that was taken from another slot, nothing is taken, and that slot returned.
-    fn take(&mut self, slot: u32, entry: &Entry) -> Result<Option<u32>, Self::Error>;
+    /// Takes what is in a slot that is not free. Called in the order of the slots.
+    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), Self::Error>;
 
-    /// Takes `entry`, of the block that was taken from slot `old`, in the place of what was taken
-    /// there: that slot has failed.
+    /// Of two slots that were taken with the same block `old` has failed, and `entry` in `slot` counts.
+    /// Called when everything was taken.
     fn replace(&mut self, old: u32, slot: u32, entry: &Entry) -> Result<(), Self::Error>;
+
+    /// Takes all blocks, each once and with its slot, in the order of the blocks. Called last.
+    fn end(&mut self, remaps: impl Iterator<Item = (u64, u32)>) -> Result<(), Self::Error> {
+        let _ = remaps;
+        Ok(())
+    }
+
+    /// Memory for so many numbers.
+    fn numbers(count: usize) -> Result<Self::Numbers, Self::Error>;
 
     /// Adds a number to some, with memory for it.
     fn push(numbers: &mut Self::Numbers, number: u64) -> Result<(), Self::Error>;
@@ -207,6 +214,8 @@ pub struct Store<S, G> {
     failed: G,
     /// The slot that a block is leaving since it has failed, and that is not noted as bad so far.
     leaving: Option<u32>,
+    /// The page that the memory of the last commit holds as it was written.
+    held: Option<u32>,
 }
 
 /// A page that could not be written to both halves in any generation.
@@ -302,8 +311,9 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             unsettled: None,
             failed: G::default(),
             leaving: None,
+            held: None,
         };
-        let mut pairs = Pairs::default();
+        let mut remaps = Remaps::default();
         let mut findings = store.sweep(scratch, mend, |store, index, page| {
             if index == 0 {
                 // A place that could not be read at first may be the newest.
@@ -313,9 +323,10 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
                     return Err(LoadError::Superblock(superblock::Error::Figures).into());
                 }
             }
-            store.take_entries(index, page, blocks, &mut pairs, reader)
+            store.take_entries(index, page, blocks, &mut remaps, reader)
         })?;
-        store.failed = pairs.end()?;
+        let page = scratch.head.first_mut().ok_or(LoadError::Scratch)?;
+        store.failed = remaps.end(&mut store, page, reader)?;
         findings.failed = store.failed.as_ref().len() as u32;
         Ok((store, findings))
     }
@@ -450,7 +461,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     ) -> Result<(), Unwritable> {
         if let Some(half) = choice.missing {
             if self
-                .write_place(index, choice.generation, half, page)
+                .write_places(index, choice.generation, &[half], page)
                 .is_err()
             {
                 // The other generation has two good places still to come.
@@ -468,95 +479,24 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         index: u32,
         page: &Page,
         blocks: u64,
-        pairs: &mut Pairs<G>,
+        remaps: &mut Remaps<G>,
         reader: &mut R,
     ) -> Result<(), R::Error> {
         for (number, slot) in self.layout.slots_of(index).enumerate() {
             match Entry::read(self.layout.shape(), page.payload(), number, blocks) {
                 Ok(Entry::Free) => {}
-                Ok(entry) => pairs.take(slot, &entry, reader)?,
+                Ok(entry) => remaps.take(slot, &entry, reader)?,
                 Err(error) => return Err(LoadError::Entry { index, slot, error }.into()),
             }
         }
         Ok(())
     }
 
-    fn generation(&self, index: u32) -> u64 {
-        let generations = self.generations.as_ref();
-        generations.get(index as usize).copied().unwrap_or(0)
-    }
-
-    fn set_generation(&mut self, index: u32, generation: u64) {
-        if let Some(known) = self.generations.as_mut().get_mut(index as usize) {
-            *known = generation;
-        }
-    }
-
-    fn write_place(
-        &mut self,
-        index: u32,
-        generation: u64,
-        half: Half,
-        page: &mut Page,
-    ) -> Result<(), Unwritable> {
-        let identity = Identity {
-            area: self.superblock.area(),
-            index,
-            generation,
-        };
-        page.seal(&identity, self.checksum);
-        let place = Place::of(half, generation);
-        let sector = self.layout.sector_of(index, place);
-        let sector = sector.ok_or(Unwritable { index })?;
-        let written = self.storage.write(sector, core::slice::from_ref(page));
-        written.map_err(|_| Unwritable { index })
-    }
-
-    /// Writes `page` as the next generation of page `index`. Where a place cannot be written, as the
-    /// one after that, whose places are others: what counts has to be in both halves.
-    fn write_next(&mut self, index: u32, page: &mut Page) -> Result<(), Unwritable> {
-        for _ in 0..2 {
-            let next = self.generation(index).checked_add(1);
-            let next = next.ok_or(Unwritable { index })?;
-            let head = self.write_place(index, next, Half::Head, page);
-            let tail = self.write_place(index, next, Half::Tail, page);
-            // Some of it may have been written, so it is not written again.
-            self.set_generation(index, next);
-            if head.is_ok() && tail.is_ok() {
-                return Ok(());
-            }
-            self.degraded = true;
-        }
-        Err(Unwritable { index })
-    }
-
-    /// Reads page `index` as it was last written.
-    fn read_current(&mut self, index: u32, page: &mut [Page]) -> Result<(), Unwritable> {
-        let generation = self.generation(index);
-        let page = page.get_mut(..1).ok_or(Unwritable { index })?;
-        for half in Half::BOTH {
-            let place = Place::of(half, generation);
-            let Some(sector) = self.layout.sector_of(index, place) else {
-                continue;
-            };
-            if self.storage.read(sector, page).is_err() {
-                continue;
-            }
-            let Some(page) = page.first_mut() else {
-                continue;
-            };
-            let seen = judge(page, self.checksum, self.superblock.area(), index, place);
-            if seen == Seen::Valid(generation) {
-                return Ok(());
-            }
-        }
-        Err(Unwritable { index })
-    }
-
     /// Makes entries durable: those of neighbouring slots that come in order with one write of their
     /// page. What was written before an error stays. Nothing is written while a slot that has failed is
     /// not noted as bad ([`Store::retire`]). `pages` is memory for two pages, which belong to
-    /// the store from an uncertain end to [`Store::settle`]; nothing else is written meanwhile.
+    /// the store from an uncertain end to [`Store::settle`]; nothing else is written meanwhile. Where it
+    /// is the same as for the commit before, and the page as well, that is not read again.
     pub fn commit(
         &mut self,
         changes: impl IntoIterator<Item = (u32, impl Into<Change>)>,
@@ -576,8 +516,8 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             if open != Some(index) {
                 self.close(open, pages)?;
                 let [new, old] = pages;
-                let read = self.read_current(index, core::slice::from_mut(new));
-                read.map_err(CommitError::Unchanged)?;
+                let known = self.recall(index, new);
+                known.map_err(CommitError::Unchanged)?;
                 old.payload_mut().copy_from_slice(new.payload());
                 open = Some(index);
             }
@@ -597,7 +537,10 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             return Ok(());
         };
         match self.write_next(index, new) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.held = Some(index);
+                Ok(())
+            }
             Err(why) => match self.write_next(index, old) {
                 Ok(()) => Err(CommitError::Unchanged(why)),
                 Err(why) => {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a million remaps are loaded in under two seconds, cost at most 64 bytes of memory and of spare each, and are all there"
+DESCRIPTION="a million remaps are loaded in under a second, cost at most 64 bytes of memory and of spare each, and are all there"
 MACHINES=uml
 TIMEOUT=170
 
@@ -53,6 +53,10 @@ control.remove("r0")
 free = used()
 seconds = make()
 taken = used() - free
+# A busy host may take a second by itself.
+for _ in range(2):
+    control.remove("r0")
+    seconds = min(seconds, make())
 loaded = control.remaps("r0")
 assert loaded == remaps, "the remaps that were loaded are others"
 each = taken / len(loaded)
@@ -62,7 +66,7 @@ print(
     f"formatted in {formatted:.2f} s; {len(loaded)} remaps loaded in {seconds:.2f} s; "
     f"{each:.1f} bytes of memory and {spare:.1f} of the spare each"
 )
-assert seconds < 2, f"loading took {seconds:.2f} s"
+assert seconds < 1, f"loading took {seconds:.2f} s"
 assert each <= 64, f"{each:.1f} bytes of memory each"
 assert spare <= 64, f"{spare:.1f} bytes of the spare each"
 END

@@ -52,10 +52,7 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 
 /// Takes everything that is there.
 #[derive(Default)]
-struct Entries {
-    taken: Vec<(u32, Entry)>,
-    slots: HashMap<u64, u32>,
-}
+struct Entries(Vec<(u32, Entry)>);
 
 impl Reader for Entries {
     type Error = LoadError;
@@ -72,27 +69,21 @@ impl Reader for Entries {
         Ok((blocks, vec![0; layout.pages() as usize]))
     }
 
-    fn take(&mut self, slot: u32, entry: &Entry) -> Result<Option<u32>, LoadError> {
-        if let Entry::Block { block, .. } = entry {
-            if let Some(other) = self.slots.get(block) {
-                return Ok(Some(*other));
-            }
-            self.slots.insert(*block, slot);
-        }
-        self.taken.push((slot, *entry));
-        Ok(None)
+    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), LoadError> {
+        self.0.push((slot, *entry));
+        Ok(())
     }
 
-    fn replace(&mut self, old: u32, slot: u32, entry: &Entry) -> Result<(), LoadError> {
-        let at = self.taken.binary_search_by_key(&old, |(slot, _)| *slot);
-        if let Some((_, there)) = at.ok().and_then(|at| self.taken.get_mut(at)) {
+    fn replace(&mut self, old: u32, _: u32, _: &Entry) -> Result<(), LoadError> {
+        let at = self.0.binary_search_by_key(&old, |(slot, _)| *slot);
+        if let Some((_, there)) = at.ok().and_then(|at| self.0.get_mut(at)) {
             *there = Entry::Bad;
         }
-        if let Entry::Block { block, .. } = entry {
-            self.slots.insert(*block, slot);
-        }
-        self.taken.push((slot, *entry));
         Ok(())
+    }
+
+    fn numbers(count: usize) -> Result<Vec<u64>, LoadError> {
+        Ok(vec![0; count])
     }
 
     fn push(numbers: &mut Vec<u64>, number: u64) -> Result<(), LoadError> {
@@ -137,7 +128,7 @@ impl Area {
         let area = Self {
             superblock: *store.superblock(),
             layout: *store.layout(),
-            entries: entries.taken,
+            entries: entries.0,
             findings,
             failed,
         };

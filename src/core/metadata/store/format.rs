@@ -90,6 +90,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             unsettled: None,
             failed: G::default(),
             leaving: None,
+            held: None,
         };
         if store.generations.as_ref().len() != layout.pages() as usize || pages.len() < 2 {
             return Err(nowhere);
@@ -109,7 +110,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             (1, Half::Head),
             (2, Half::Head),
         ] {
-            store.write_place(0, generation, half, page)?;
+            store.write_places(0, generation, &[half], page)?;
         }
         Ok(store)
     }

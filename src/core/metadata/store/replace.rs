@@ -12,35 +12,23 @@
 use core::mem;
 
 use super::{
+    remaps::Remap,
     CommitError,
-    LoadError,
-    Reader,
     Storage,
     Store,
     Unwritable,
     Version, //
 };
 use crate::{
-    index::{
-        MAX_BLOCKS,
-        MAX_SLOTS, //
-    },
+    index::MAX_BLOCKS,
     metadata::{
         entry::{
             Entry,
             LostUnits, //
         },
-        page::Page,
-        turn::Turn, //
+        page::Page, //
     },
 };
-
-/// Bits of the slot in a block and its slot as one number.
-const SLOT_BITS: u32 = MAX_SLOTS.ilog2() + 1;
-const _: () = assert!(MAX_BLOCKS.ilog2() + SLOT_BITS <= u64::BITS);
-
-/// Bits of the turn in a slot and its turn as one number.
-const TURN_BITS: u32 = 2;
 
 /// A slot that has failed, of a block that another slot has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,87 +39,9 @@ pub struct Failed {
     pub slot: u32,
 }
 
-impl Failed {
-    fn pack(self) -> u64 {
-        self.block << SLOT_BITS | u64::from(self.slot)
-    }
-
-    fn unpack(number: u64) -> Self {
-        Self {
-            block: number >> SLOT_BITS,
-            slot: (number & ((1 << SLOT_BITS) - 1)) as u32,
-        }
-    }
-}
-
-/// What has to be remembered of entries while they are loaded, so that two of one block can be told
-/// apart. Next to no entry has another turn than the first.
-#[derive(Default)]
-pub(super) struct Pairs<G> {
-    /// Slots with a block of another turn than the first, in order, each with that turn.
-    turns: G,
-    /// Slots that have failed.
-    failed: G,
-}
-
-impl<G: AsRef<[u64]> + AsMut<[u64]>> Pairs<G> {
-    /// Hands an entry on to `reader`, unless another one of the same block counts. Called in the
-    /// order of the slots.
-    pub(super) fn take<R: Reader<Numbers = G>>(
-        &mut self,
-        slot: u32,
-        entry: &Entry,
-        reader: &mut R,
-    ) -> Result<(), R::Error> {
-        let Entry::Block { block, turn, .. } = *entry else {
-            return reader.take(slot, entry).map(|_| ());
-        };
-        if turn != Turn::FIRST {
-            let number = u64::from(slot) << TURN_BITS | u64::from(turn.number());
-            R::push(&mut self.turns, number)?;
-        }
-        let Some(other) = reader.take(slot, entry)? else {
-            return Ok(());
-        };
-        let others = self.turn_of(other);
-        let failed = if turn.follows(others) {
-            reader.replace(other, slot, entry)?;
-            other
-        } else if others.follows(turn) {
-            reader.take(slot, &Entry::Bad)?;
-            slot
-        } else {
-            return Err(LoadError::Twice { slot }.into());
-        };
-        let failed = Failed {
-            block,
-            slot: failed,
-        };
-        R::push(&mut self.failed, failed.pack())
-    }
-
-    fn turn_of(&self, slot: u32) -> Turn {
-        let turns = self.turns.as_ref();
-        let found = turns.binary_search_by_key(&u64::from(slot), |number| number >> TURN_BITS);
-        let number = found.ok().and_then(|at| turns.get(at));
-        let turn = number.and_then(|number| Turn::new((number & ((1 << TURN_BITS) - 1)) as u8));
-        turn.unwrap_or(Turn::FIRST)
-    }
-
-    /// The slots that have failed, in order. An error where a block was in three.
-    pub(super) fn end(mut self) -> Result<G, LoadError> {
-        let failed = self.failed.as_mut();
-        failed.sort_unstable();
-        for pair in failed.windows(2) {
-            if let [one, other] = pair {
-                let (one, other) = (Failed::unpack(*one), Failed::unpack(*other));
-                if one.block == other.block {
-                    return Err(LoadError::Twice { slot: other.slot });
-                }
-            }
-        }
-        failed.sort_unstable_by_key(|number| Failed::unpack(*number).slot);
-        Ok(self.failed)
+impl From<Remap> for Failed {
+    fn from(Remap { block, slot }: Remap) -> Self {
+        Self { block, slot }
     }
 }
 
@@ -140,7 +50,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     /// another one. None of them after [`Store::retire`].
     pub fn failed(&self) -> impl Iterator<Item = Failed> + '_ {
         let numbers = self.failed.as_ref().iter();
-        numbers.map(|number| Failed::unpack(*number))
+        numbers.map(|number| Remap::unpack(*number).into())
     }
 
     /// Whether everything is written: no page is uncertain, and every slot that has failed is noted
@@ -159,15 +69,20 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     ///
     /// Sleeps where the storage does; allocates nothing.
     pub fn entry(&mut self, slot: u32, pages: &mut [Page; 2]) -> Result<Entry, Unwritable> {
-        let (index, number) = self.layout.entry_of(slot);
         if let Some(index) = self.unsettled {
             return Err(Unwritable { index });
         }
+        let [page, _] = pages;
+        self.read_entry(slot, page)
+    }
+
+    /// The same with memory for one page, where no page is uncertain.
+    pub(super) fn read_entry(&mut self, slot: u32, page: &mut Page) -> Result<Entry, Unwritable> {
+        let (index, number) = self.layout.entry_of(slot);
         if slot >= self.layout.slots() {
             return Err(Unwritable { index });
         }
-        let [page, _] = pages;
-        self.read_current(index, core::slice::from_mut(page))?;
+        self.read_current(index, page)?;
         let read = Entry::read(self.layout.shape(), page.payload(), number, MAX_BLOCKS);
         read.map_err(|_| Unwritable { index })
     }
@@ -219,7 +134,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         let failed = mem::take(&mut self.failed);
         let leaving = self.leaving.take();
         let slots = failed.as_ref().iter();
-        let slots = slots.map(|number| Failed::unpack(*number).slot);
+        let slots = slots.map(|number| Remap::unpack(*number).slot);
         let ended = self.commit(slots.chain(leaving).map(|slot| (slot, Entry::Bad)), pages);
         if ended.is_err() {
             self.failed = failed;

@@ -178,7 +178,7 @@ fn format(disk: &Disk, superblock: &Superblock) -> Result<TestStore, Unwritable>
     Store::format(disk.clone(), superblock, generations, crc32c, &mut scratch)
 }
 
-/// Takes everything, and no block twice.
+/// Takes everything.
 #[derive(Default)]
 struct Everything(Table);
 
@@ -191,19 +191,30 @@ impl Reader for Everything {
         Ok((blocks, vec![0; layout.pages() as usize]))
     }
 
-    fn take(&mut self, slot: u32, entry: &Entry) -> Result<Option<u32>, LoadError> {
-        let other = block_of(entry).and_then(|block| slot_of(&self.0, block));
-        if other.is_none() {
-            assert_eq!(self.0.insert(slot, *entry), None);
-        }
-        Ok(other)
+    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), LoadError> {
+        assert_eq!(self.0.insert(slot, *entry), None);
+        Ok(())
     }
 
     fn replace(&mut self, old: u32, slot: u32, entry: &Entry) -> Result<(), LoadError> {
         let before = self.0.insert(old, Entry::Bad);
         assert_eq!(before.as_ref().and_then(block_of), block_of(entry));
-        assert_eq!(self.0.insert(slot, *entry), None);
+        assert_eq!(self.0.get(&slot), Some(entry));
         Ok(())
+    }
+
+    fn end(&mut self, remaps: impl Iterator<Item = (u64, u32)>) -> Result<(), LoadError> {
+        let taken = self.0.iter();
+        let mut taken: Vec<_> = taken
+            .filter_map(|(slot, entry)| Some((block_of(entry)?, *slot)))
+            .collect();
+        taken.sort_unstable();
+        assert_eq!(remaps.collect::<Vec<_>>(), taken);
+        Ok(())
+    }
+
+    fn numbers(count: usize) -> Result<Vec<u64>, LoadError> {
+        Ok(vec![0; count])
     }
 
     fn push(numbers: &mut Vec<u64>, number: u64) -> Result<(), LoadError> {
@@ -301,6 +312,63 @@ fn entries_of_a_page_cost_two_writes_together() {
     let changes: Vec<_> = (0..15).map(|slot| (slot, block(u64::from(slot)))).collect();
     commit(&mut store, &changes).unwrap();
     assert_eq!(disk.0.borrow().writes - before, 2);
+}
+
+#[test]
+fn a_page_that_is_changed_again_is_not_read_again() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    let mut pages = [Page::new_zeroed(); 2];
+    let mut change = |store: &mut TestStore, slot: u32, at: u64| {
+        store.commit([(slot, block(at))], &mut pages).unwrap();
+    };
+    change(&mut store, 0, 7);
+    let layout = *store.layout();
+    let unread = || {
+        let places = Place::ALL.into_iter();
+        places.for_each(|place| disk.spoil(layout.sector_of(1, place).unwrap(), Spoil::Unreadable));
+    };
+    unread();
+    change(&mut store, 1, 8);
+    disk.0.borrow_mut().unreadable.clear();
+    // Once the memory holds another page, or is another, it is.
+    change(&mut store, 20, 9);
+    unread();
+    let refused = store.commit([(2, block(1))], &mut pages);
+    assert_eq!(
+        refused,
+        Err(CommitError::Unchanged(Unwritable { index: 1 }))
+    );
+    disk.0.borrow_mut().unreadable.clear();
+    store.commit([(2, block(1))], &mut pages).unwrap();
+    commit(&mut store, &[(3, block(2))]).unwrap();
+    store.commit([(4, block(3))], &mut pages).unwrap();
+    let wanted = [(0, 7), (1, 8), (2, 1), (3, 2), (4, 3), (20, 9)];
+    let wanted = wanted.map(|(slot, at)| (slot, block(at)));
+    assert_eq!(load(&disk).unwrap().2, Table::from(wanted));
+}
+
+#[test]
+fn what_a_refused_change_leaves_in_memory_is_not_written() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    let mut pages = [Page::new_zeroed(); 2];
+    store.commit([(0, block(7))], &mut pages).unwrap();
+    // The second of them does not go, in a page that is open already.
+    let lost = Change::Lost(LostUnits::NONE);
+    let refused = store.commit([(1, Change::To(block(8))), (2, lost)], &mut pages);
+    assert!(matches!(refused, Err(CommitError::Unchanged(_))));
+    store.commit([(3, block(9))], &mut pages).unwrap();
+    let wanted = Table::from([(0, block(7)), (3, block(9))]);
+    assert_eq!(load(&disk).unwrap().2, wanted);
+    // The same where it could not be written.
+    let next = disk.0.borrow().writes;
+    disk.0.borrow_mut().failing.extend([next + 2, next + 4]);
+    let refused = store.commit([(4, block(5))], &mut pages);
+    assert!(matches!(refused, Err(CommitError::Unchanged(_))));
+    store.commit([(5, block(6))], &mut pages).unwrap();
+    let wanted = Table::from([(0, block(7)), (3, block(9)), (5, block(6))]);
+    assert_eq!(load(&disk).unwrap().2, wanted);
 }
 
 #[test]
