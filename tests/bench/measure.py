@@ -195,7 +195,7 @@ def sizes(bench):
     disks = Disks(256, 128)
     field = [linear(disks)] + remapped(disks, 0)
     # In runs of a mebibyte, which a bio of that size fits in.
-    field += remapped(disks, 40 * 256, 256, layout="clustered")
+    field += remapped(disks, 32 * 256, 256, layout="clustered")
     for direction in "read", "write", "mixed":
         if direction == "write":
             disks.fill()

@@ -92,6 +92,8 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
 
     /// Reads page `index` as it was last written.
     pub(super) fn read_current(&mut self, index: u32, page: &mut Page) -> Result<(), Unwritable> {
+        // It may turn out to be something else, with the name of what was held.
+        self.held = None;
         let generation = self.generation(index);
         for half in Half::BOTH {
             let place = Place::of(half, generation);

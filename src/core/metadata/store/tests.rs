@@ -372,6 +372,30 @@ fn what_a_refused_change_leaves_in_memory_is_not_written() {
 }
 
 #[test]
+fn what_was_read_and_not_believed_is_not_written() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    let mut pages = [Page::new_zeroed(); 2];
+    store.commit([(0, block(7))], &mut pages).unwrap();
+    let layout = *store.layout();
+    let flip = || {
+        let places = Place::ALL.into_iter();
+        let last = PAGE_BYTES * 8 - 1;
+        places.for_each(|place| disk.spoil(layout.sector_of(1, place).unwrap(), Spoil::Bit(last)));
+    };
+    // All copies have the page's own header, and the memory has one of them then.
+    flip();
+    let unread = Unwritable { index: 1 };
+    assert_eq!(store.entry(0, &mut pages), Err(unread));
+    let refused = store.commit([(1, block(8))], &mut pages);
+    assert_eq!(refused, Err(CommitError::Unchanged(unread)));
+    flip();
+    store.commit([(1, block(8))], &mut pages).unwrap();
+    let wanted = Table::from([(0, block(7)), (1, block(8))]);
+    assert_eq!(load(&disk).unwrap().2, wanted);
+}
+
+#[test]
 fn what_is_no_area_says_so() {
     let disk = Disk::default();
     assert_eq!(load(&disk).err(), Some(LoadError::Blank));
