@@ -130,6 +130,11 @@ class Contestant:
         self.run_of, self.stride, self.hits = run_of, stride, hits
         self.cost = []
 
+    def on(self, other):
+        """The same blocks on another device."""
+        name = f"{other.name}, blocks of {self.name}"
+        return Contestant(name, other.path, run_of=self.run_of, stride=self.stride, hits=self.hits)
+
     def goes_in(self, size):
         """Whether its runs and strides are whole places of so many bytes."""
         return not self.run_of or self.run_of * BLOCK * 512 % size == 0 and self.stride * BLOCK * 512 % size == 0

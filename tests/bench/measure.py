@@ -129,21 +129,37 @@ class Bench:
         self.order = random.Random(SEED)
         self.records = []
 
-    def compare(self, cell, field, bios=None, against="linear"):
-        """Measures all of a field in interleaved rounds."""
+    def compare(self, cell, field, bios=None):
+        """Measures all of a field in interleaved rounds, each next to dm-linear."""
         # As many bytes are worth as much patience.
         bios = bios or max(self.options.bios * 4096 // max(cell.size, 4096), 64)
         field = [contestant for contestant in field if contestant.goes_in(cell.size)]
-        for contestant in field:
+        rivals = self.rivals(cell, field)
+        everybody = field + [rival for rival in set(rivals.values()) if rival not in field]
+        everybody.sort(key=lambda contestant: contestant.name)
+        for contestant in everybody:
             cell.cost(contestant, bios, 1)
             contestant.cost = []
         for number in range(self.options.rounds):
-            for contestant in self.order.sample(field, len(field)):
+            for contestant in self.order.sample(everybody, len(everybody)):
                 contestant.cost.append(cell.cost(contestant, bios, SEED + number))
-        other = next(contestant for contestant in field if contestant.name == against)
         self.heading(cell)
         for contestant in field:
-            self.keep(cell, contestant, contestant.cost, other.cost if contestant is not other else None)
+            rival = rivals[contestant]
+            self.keep(cell, contestant, contestant.cost, rival.cost if rival is not contestant else None)
+
+    @staticmethod
+    def rivals(cell, field):
+        """
+        Whom each is compared with: dm-linear. What is written stays in the caches the longer the less of
+        it there is: the few blocks that are remapped are compared with as few.
+        """
+        linear = next(contestant for contestant in field if contestant.name == "linear")
+        few = {}
+        for contestant in field:
+            if cell.direction != "r" and contestant.hits == 1000:
+                few[contestant] = contestant.on(linear)
+        return {contestant: few.get(contestant, linear) for contestant in field}
 
     @staticmethod
     def heading(cell):
