@@ -216,6 +216,8 @@ pub struct Store<S, G> {
     leaving: Option<u32>,
     /// The page that the memory of the last commit holds as it was written.
     held: Option<u32>,
+    /// The generation in which the page was there that has been looked at last.
+    seen: u64,
 }
 
 /// A page that could not be written to both halves in any generation.
@@ -312,6 +314,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             failed: G::default(),
             leaving: None,
             held: None,
+            seen: 0,
         };
         let mut remaps = Remaps::default();
         let mut findings = store.sweep(scratch, mend, |store, index, page| {
@@ -435,6 +438,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         };
         let page = page.ok_or(LoadError::Scratch)?;
         self.set_generation(index, choice.generation);
+        self.seen = choice.generation;
         if !choice.is_whole() {
             match seen
                 .iter()
@@ -482,6 +486,8 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         remaps: &mut Remaps<G>,
         reader: &mut R,
     ) -> Result<(), R::Error> {
+        let ahead = self.generation(index).saturating_sub(self.seen);
+        remaps.note_ahead::<R>(index, ahead)?;
         for (number, slot) in self.layout.slots_of(index).enumerate() {
             match Entry::read(self.layout.shape(), page.payload(), number, blocks) {
                 Ok(Entry::Free) => {}

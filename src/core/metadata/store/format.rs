@@ -91,6 +91,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             failed: G::default(),
             leaving: None,
             held: None,
+            seen: 0,
         };
         if store.generations.as_ref().len() != layout.pages() as usize || pages.len() < 2 {
             return Err(nowhere);

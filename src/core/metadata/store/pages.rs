@@ -2,6 +2,8 @@
 
 //! Single pages of an area: read as they were last written, and written as their next generation.
 
+use core::ops::RangeInclusive;
+
 use super::{
     judge,
     Storage,
@@ -92,10 +94,21 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
 
     /// Reads page `index` as it was last written.
     pub(super) fn read_current(&mut self, index: u32, page: &mut Page) -> Result<(), Unwritable> {
+        let generation = self.generation(index);
+        self.read_newest(index, generation..=generation, page)
+    }
+
+    /// Reads the newest of some generations of page `index` that can be read.
+    pub(super) fn read_newest(
+        &mut self,
+        index: u32,
+        generations: RangeInclusive<u64>,
+        page: &mut Page,
+    ) -> Result<(), Unwritable> {
         // It may turn out to be something else, with the name of what was held.
         self.held = None;
-        let generation = self.generation(index);
-        for half in Half::BOTH {
+        let newest_first = generations.rev();
+        for (generation, half) in newest_first.flat_map(|of| Half::BOTH.map(|half| (of, half))) {
             let place = Place::of(half, generation);
             let Some(sector) = self.layout.sector_of(index, place) else {
                 continue;

@@ -51,6 +51,27 @@ fn of_two_slots_with_a_block_the_next_turn_counts() {
 }
 
 #[test]
+fn a_pair_is_told_apart_where_nothing_can_be_written() {
+    for missing in Place::ALL
+        .into_iter()
+        .filter(|place| place.half == Half::Tail)
+    {
+        for spoilt in [1, 2] {
+            for torn_writes in [0, 1, 3] {
+                let disk = area(&[(3, turned(3, 0)), (20, turned(3, 1))]);
+                let (store, ..) = load(&disk).unwrap();
+                let sector = store.layout().sector_of(spoilt, missing).unwrap();
+                disk.spoil(sector, Spoil::Zeros);
+                disk.cut_after(torn_writes, false);
+                let (_, findings, table) = load(&disk).unwrap();
+                let wanted = Table::from([(3, Entry::Bad), (20, turned(3, 1))]);
+                assert_eq!((findings.failed, table), (1, wanted));
+            }
+        }
+    }
+}
+
+#[test]
 fn other_pairs_are_refused_and_so_are_three() {
     for (one, other) in (0..4).flat_map(|one| (0..4).map(move |other| (one, other))) {
         let follows = (one + 1) % 4 == other || (other + 1) % 4 == one;
