@@ -161,8 +161,10 @@ impl LiveTable {
         bio: MapBio<'_, RemapTarget>,
         inside: Inside<'_, ReaderIndex>,
     ) -> Mapping {
+        // A discard may touch so many blocks that nobody should be without interrupts meanwhile.
+        let timed = inside.timed() && bio.moves_data();
         let attention = Attention {
-            start: inside.timed().then(Stopwatch::start),
+            start: timed.then(Stopwatch::start),
             watched: inside.watched(),
         };
         let sector = bio.sector().wrapping_sub(self.begin);

@@ -104,6 +104,8 @@ class Disks:
         stride = max(blocks * run_of // remaps, 1) if remaps else 1
         # Of a run, of an entry, and of an empty area.
         spare = remaps * BLOCK + remaps // 4 + 8192
+        # A page of a RAM disk has a spare block, and not two of them.
+        spare = math.ceil(spare / BLOCK) * BLOCK
         begin, self._used = self._used, self._used + spare
         path = self.map(name, "remap", f"{self.main} {self.spare} {begin} {spare}{self._kept}")
         starts = list(range(math.ceil(remaps / run_of)))

@@ -68,12 +68,16 @@ def interval(values):
     return statistics.median(ordered), ordered[low], ordered[high]
 
 
+def limits(part):
+    """What is measured may be at most."""
+    return json.loads(read(f"{FOLDER}/limits.json"))[part]
+
+
 def limit_of(record):
     """What its ratio may be at most: that of the first rule that fits."""
-    with open(f"{FOLDER}/limits.json", encoding="ascii") as known:
-        for rule in json.load(known)["bios"]:
-            if all(record.get(key) in values for key, values in rule["where"].items()):
-                return rule["most"]
+    for rule in limits("bios"):
+        if all(record.get(key) in values for key, values in rule["where"].items()):
+            return rule["most"]
     return None
 
 
@@ -100,6 +104,10 @@ class Recorded:
         """
         by_key = {self.key(record): record for record in records}
         grown = kept = 0
+        for key in self.counts.keys() - by_key.keys():
+            if ": remap, " in key:
+                print(f"FAILED   {key} is on record, and was not counted")
+                grown += 1
         for key, record in by_key.items():
             base = self.key({**record, "contestant": "linear"})
             if record["remaps"] is None or base not in by_key:
@@ -190,8 +198,8 @@ class Bench:
         limit = limit_of(record)
         if limit:
             record["limit"] = limit
-            # Two that are the same are as often above one as below.
-            record["reached"] = (low if limit == 1 else judged) <= limit
+            # Two that are the same are as often above one as below, and by little.
+            record["reached"] = judged <= limit or limit == 1 and low <= 1 and judged <= 1.05
             line += f"  {limit:.3f} {'reached' if record['reached'] else 'MISSED'}"
         print(line, flush=True)
         self.records.append(record)

@@ -255,6 +255,12 @@ impl<T: Target> TargetBio<T> {
         op == bindings::REQ_OP_WRITE || op == bindings::REQ_OP_WRITE_ZEROES
     }
 
+    /// Whether it is an ordinary read or write, or a flush.
+    #[inline]
+    pub(crate) fn moves_data(&self) -> bool {
+        self.raw().bi_opf & bindings::REQ_OP_MASK <= bindings::REQ_OP_WRITE
+    }
+
     /// Which of the copies of an empty flush it is.
     pub(crate) fn flush_number(&self) -> u32 {
         // SAFETY: The bio is a clone of device-mapper's.
@@ -407,7 +413,7 @@ impl<'a, T: Target> OpenBio<'a, T> {
 
     /// Whether it was an ordinary read or write, or a flush.
     pub(crate) fn moves_data(&self) -> bool {
-        self.bio.raw().bi_opf & bindings::REQ_OP_MASK <= bindings::REQ_OP_WRITE
+        self.bio.moves_data()
     }
 
     /// Keeps the bio, which has not ended for whoever submitted it before [`HeldBio::end`]. It is as

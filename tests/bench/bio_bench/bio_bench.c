@@ -112,9 +112,9 @@ static void slot_end_io(struct bio *bio)
 		atomic_inc(&run->errors);
 	spin_lock_irqsave(&run->lock, flags);
 	run->free[run->nr_free++] = slot->number;
-	spin_unlock_irqrestore(&run->lock, flags);
 	if (unlikely(wq_has_sleeper(&run->freed)))
 		wake_up(&run->freed);
+	spin_unlock_irqrestore(&run->lock, flags);
 }
 
 static struct slot *take_slot(struct run *run)
@@ -198,6 +198,9 @@ static void submit_all(struct run *run)
 		}
 	}
 	wait_event(run->freed, READ_ONCE(run->nr_free) == job->depth);
+	/* The last one may still have the lock, wherever it has ended. */
+	spin_lock_irq(&run->lock);
+	spin_unlock_irq(&run->lock);
 }
 
 static void free_slot(struct slot *slot)
