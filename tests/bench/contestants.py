@@ -42,8 +42,8 @@ class Disks:
         self.sectors = main_mb * 2048
         self._used = 0
         self._remaps = []
-        self._kept = "" if answers == "at once" else " 1 volatile"
-        if answers == "at once":
+        self._in_memory = answers == "at once"
+        if self._in_memory:
             size = max(main_mb, spare_mb) * 1024
             run("modprobe", "brd", "rd_nr=2", f"rd_size={size}")
             self.main, self.spare = "/dev/ram0", "/dev/ram1"
@@ -107,7 +107,7 @@ class Disks:
         # A page of a RAM disk has a spare block, and not two of them.
         spare = math.ceil(spare / BLOCK) * BLOCK
         begin, self._used = self._used, self._used + spare
-        path = self.map(name, "remap", f"{self.main} {self.spare} {begin} {spare}{self._kept}")
+        path = self.map(name, "remap", f"{self.main} {self.spare} {begin} {spare}{'' if self._in_memory else ' 1 volatile'}")
         starts = list(range(math.ceil(remaps / run_of)))
         if shuffled:
             random.Random(remaps).shuffle(starts)
@@ -118,8 +118,9 @@ class Disks:
             # Slots are given out in order.
             first = int(self.control.message(name, f"verify {starts[0] * stride * BLOCK}").split()[-1])
             self._remaps.append((first, first + remaps * BLOCK))
-            # The spare blocks are as empty as main's: what it costs to copy memory is not compared.
-            run("blkdiscard", "-f", "-o", str(first * 512), "-l", str(remaps * BLOCK * 512), self.spare)
+            if self._in_memory:
+                # The spare blocks are as empty as main's: what it costs to copy memory is not compared.
+                run("blkdiscard", "-f", "-o", str(first * 512), "-l", str(remaps * BLOCK * 512), self.spare)
         return path, stride
 
 
