@@ -320,7 +320,8 @@ class Test:
         assert n == len(done), f"{n} of {len(done)} operations in the log"
         print(f"{len(done)} operations, {cuts} cuts, {self.relocations} blocks relocated by errors")
         assert bool(self.disk) == (self.relocations > 0)
-        assert cuts >= due > len(done) // 6, f"{due} operations are logged at least once"
+        # A short run may have few of them.
+        assert cuts >= due > max(0, len(done) - 60) // 6, f"{due} operations are logged at least once"
 
 
 if __name__ == "__main__":
