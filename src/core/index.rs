@@ -302,23 +302,34 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
                 end = last.saturating_add(1);
             }
             Route::Spare { slot, lost: false } => {
-                let mut next = slot;
                 while end <= last {
-                    next = next.saturating_add(1);
-                    if self.route(end)
-                        != (Route::Spare {
-                            slot: next,
-                            lost: false,
-                        })
-                    {
-                        break;
+                    let next = slot.saturating_add(end.saturating_sub(first) as u32);
+                    match self.in_slots_from(next, end, last) {
+                        0 => break,
+                        blocks => end = end.saturating_add(blocks),
                     }
-                    end = end.saturating_add(1);
                 }
             }
             Route::Spare { lost: true, .. } | Route::Held | Route::Pending => {}
         }
         (route, end.saturating_sub(first))
+    }
+
+    /// How many blocks from `first` on are in consecutive slots from `slot` on without lost sectors: one
+    /// or none by a look at a cell, and where the group of 64 that `first` is in has a rank, those up
+    /// to its end or to `last`.
+    fn in_slots_from(&self, slot: u32, first: u64, last: u64) -> u64 {
+        let (group, bit) = (first >> 6, first as u32 & 63);
+        let Some(word) = self.filter_word(group) else {
+            return 0;
+        };
+        let word = word.load(Ordering::Acquire);
+        let rank = ranks::load(self.ranks.as_ref(), group);
+        if rank.slot(word, bit) == Some(slot) {
+            let blocks = u64::from((word >> bit).trailing_ones());
+            return blocks.min(last.saturating_sub(first).saturating_add(1));
+        }
+        u64::from(self.slot_in_cell(first) == Some(slot))
     }
 
     /// The first block of `first..=last` that is not on main, looking no further than the end of

@@ -157,6 +157,11 @@ proptest! {
                 };
                 prop_assert_eq!(pair.index.slot_of(block), plain);
             }
+            for first in 0..512 {
+                for last in [first, first | 31, first | 63, 511] {
+                    prop_assert_eq!(pair.index.run(first, last), pair.wanted_run(first, last));
+                }
+            }
         }
     }
 
