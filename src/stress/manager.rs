@@ -117,9 +117,9 @@ struct State {
 pub(super) struct Manager {
     #[pin]
     state: Mutex<State>,
-    /// Notified when the phase becomes `Idle`.
+    /// Notified when the phase becomes `Running` or `Idle`.
     #[pin]
-    idle: CondVar,
+    changed: CondVar,
     account: Arc<Account>,
     _memory: Charge,
 }
@@ -156,7 +156,7 @@ impl Manager {
                     },
                     "Manager::state"
                 ),
-                idle <- new_condvar!("Manager::idle"),
+                changed <- new_condvar!("Manager::changed"),
                 account,
                 _memory: memory,
             }),
@@ -251,7 +251,7 @@ impl Manager {
             .and_then(|(run, end)| Self::watch(this, file, run, end));
         if started.is_err() {
             this.state.lock().phase = Phase::Idle;
-            this.idle.notify_all();
+            this.changed.notify_all();
         }
         started
     }
@@ -266,6 +266,8 @@ impl Manager {
         // It was for this test.
         state.adjustment = Adjustment::default();
         drop(state);
+        // Who waits to stop it can do so now.
+        this.changed.notify_all();
         run.begin();
         Ok(())
     }
@@ -365,7 +367,7 @@ impl Manager {
                 Phase::Running(run) => run.end(End::Stopped),
                 Phase::Starting | Phase::Ending => {}
             }
-            if self.idle.wait_interruptible(&mut state) {
+            if self.changed.wait_interruptible(&mut state) {
                 return Err(ERESTARTSYS);
             }
         }
@@ -381,7 +383,7 @@ impl Manager {
                 Phase::Running(run) => run.end(End::Stopped),
                 Phase::Starting | Phase::Ending => {}
             }
-            self.idle.wait(&mut state);
+            self.changed.wait(&mut state);
         }
         let monitor = state.monitor.take();
         drop(state);
@@ -429,7 +431,7 @@ impl Manager {
         }
         state.phase = Phase::Idle;
         drop(state);
-        self.idle.notify_all();
+        self.changed.notify_all();
     }
 
     /// Calls `report` with what is known of the running or last test. May sleep.
