@@ -301,23 +301,38 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
                 }
                 end = last.saturating_add(1);
             }
-            Route::Spare { slot, lost: false } => {
-                while end <= last {
-                    let next = slot.saturating_add(end.saturating_sub(first) as u32);
-                    match self.in_slots_from(next, end, last) {
-                        0 => break,
-                        blocks => end = end.saturating_add(blocks),
-                    }
-                }
-            }
+            Route::Spare { slot, lost: false } => end = self.end_of_slots_from(slot, first, last),
             Route::Spare { lost: true, .. } | Route::Held | Route::Pending => {}
         }
         (route, end.saturating_sub(first))
     }
 
+    /// The first slot of consecutive ones that the blocks of `first..=last` are all in, where they are
+    /// and none has lost sectors.
+    #[inline]
+    pub fn slots_of(&self, first: u64, last: u64) -> Option<u32> {
+        let slot = self.slot_of(first)?;
+        (self.end_of_slots_from(slot, first, last) > last).then_some(slot)
+    }
+
+    /// The first block behind `first`, which is in `slot`, that is not in the slot that follows on that
+    /// of the one before, or the one behind `last`.
+    fn end_of_slots_from(&self, slot: u32, first: u64, last: u64) -> u64 {
+        let mut end = first.saturating_add(1);
+        while end <= last {
+            let next = slot.saturating_add(end.saturating_sub(first) as u32);
+            match self.in_slots_from(next, end, last) {
+                0 => break,
+                blocks => end = end.saturating_add(blocks),
+            }
+        }
+        end
+    }
+
     /// How many blocks from `first` on are in consecutive slots from `slot` on without lost sectors: one
     /// or none by a look at a cell, and where the group of 64 that `first` is in has a rank, those up
     /// to its end or to `last`.
+    #[inline]
     fn in_slots_from(&self, slot: u32, first: u64, last: u64) -> u64 {
         let (group, bit) = (first >> 6, first as u32 & 63);
         let Some(word) = self.filter_word(group) else {

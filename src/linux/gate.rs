@@ -403,8 +403,8 @@ impl<T> Gate<T> {
                 pause *= 2;
             }
         }
-        // Pairs with the increment in Ticket::leave() and Exits::leave(): what we do from here on comes after what they
-        // did inside.
+        // Pairs with the increment in Ticket::leave() and Exits::leave(): what we do from here on
+        // comes after what they did inside.
         smp_mb(Full);
         Ok(())
     }

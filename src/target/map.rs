@@ -123,11 +123,8 @@ impl LiveTable {
         if inside.attends() {
             return self.map_attended(bio, inside);
         }
-        let sector = bio.sector().wrapping_sub(self.begin);
-        // Read once more, which costs less than to keep it.
-        let last = sector
-            .wrapping_add(u64::from(bio.sectors()))
-            .wrapping_sub(1);
+        // What was read for the comparison above is read again, which costs less than to keep it.
+        let (sector, last) = self.sectors_of(&bio);
         let block = self.block.block_of(sector);
         if block != self.block.block_of(last) {
             return self.map_wide(bio, inside);
@@ -142,15 +139,36 @@ impl LiveTable {
     /// A bio that touches several blocks. In a function of its own, it costs the others no registers.
     #[inline(never)]
     fn map_wide(&self, bio: MapBio<'_, RemapTarget>, inside: Inside<'_, ReaderIndex>) -> Mapping {
-        let sector = bio.sector().wrapping_sub(self.begin);
-        let last = sector
-            .wrapping_add(u64::from(bio.sectors()))
-            .wrapping_sub(1);
-        if inside.all_on_main(self.block.block_of(sector), self.block.block_of(last)) {
-            let to = self.main_start.wrapping_add(sector);
+        if let Some(to) = self.place_on_main(&bio, &inside) {
             return bio.redirect(&self.main, to, inside, false);
         }
-        self.map_parts(bio, inside, Attention::NONE)
+        let (sector, last) = self.sectors_of(&bio);
+        let last = self.block.block_of(last);
+        match inside.slots_of(self.block.block_of(sector), last) {
+            Some(slot) => self.redirect_to_slot(bio, inside, sector, slot),
+            None => self.map_parts(bio, inside, Attention::NONE),
+        }
+    }
+
+    /// A bio's first and last sector in the target.
+    #[inline(always)]
+    fn sectors_of(&self, bio: &MapBio<'_, RemapTarget>) -> (u64, u64) {
+        let sector = bio.sector().wrapping_sub(self.begin);
+        let sectors = u64::from(bio.sectors());
+        (sector, sector.wrapping_add(sectors).wrapping_sub(1))
+    }
+
+    /// Where on main a bio goes whose blocks are all there for sure.
+    #[inline(always)]
+    fn place_on_main(
+        &self,
+        bio: &MapBio<'_, RemapTarget>,
+        inside: &Inside<'_, ReaderIndex>,
+    ) -> Option<u64> {
+        let (sector, last) = self.sectors_of(bio);
+        inside
+            .all_on_main(self.block.block_of(sector), self.block.block_of(last))
+            .then(|| self.main_start.wrapping_add(sector))
     }
 
     /// The same while a test measures what we add to a bio, or somebody wants to see how one ends.
@@ -167,12 +185,7 @@ impl LiveTable {
             start: timed.then(Stopwatch::start),
             watched: inside.watched(),
         };
-        let sector = bio.sector().wrapping_sub(self.begin);
-        let last = sector
-            .wrapping_add(u64::from(bio.sectors()))
-            .wrapping_sub(1);
-        if inside.all_on_main(self.block.block_of(sector), self.block.block_of(last)) {
-            let to = self.main_start.wrapping_add(sector);
+        if let Some(to) = self.place_on_main(&bio, &inside) {
             let note = attention.note(None);
             return bio.redirect_noted(&self.main, to, Some(inside.stay()), false, note);
         }
@@ -194,13 +207,25 @@ impl LiveTable {
     #[inline(never)]
     fn map_slowly(&self, bio: MapBio<'_, RemapTarget>, inside: Inside<'_, ReaderIndex>) -> Mapping {
         let sector = bio.sector().wrapping_sub(self.begin);
-        if let Some(slot) = inside.slot_of(self.block.block_of(sector)) {
-            self.statistics.count(Count::remapped(bio.direction()));
-            let offset = u64::from(self.block.offset_of(sector));
-            let to = self.slot_sector(slot).wrapping_add(offset);
-            return bio.redirect(&self.spare, to, inside, true);
+        match inside.slot_of(self.block.block_of(sector)) {
+            Some(slot) => self.redirect_to_slot(bio, inside, sector, slot),
+            None => self.map_parts(bio, inside, Attention::NONE),
         }
-        self.map_parts(bio, inside, Attention::NONE)
+    }
+
+    /// A bio whose first block is in `slot`, and the others in those that follow on it.
+    #[inline(always)]
+    fn redirect_to_slot(
+        &self,
+        bio: MapBio<'_, RemapTarget>,
+        inside: Inside<'_, ReaderIndex>,
+        sector: u64,
+        slot: u32,
+    ) -> Mapping {
+        self.statistics.count(Count::remapped(bio.direction()));
+        let offset = u64::from(self.block.offset_of(sector));
+        let to = self.slot_sector(slot).wrapping_add(offset);
+        bio.redirect(&self.spare, to, inside, true)
     }
 
     /// A bio of which perhaps only a part goes one way.
@@ -212,10 +237,7 @@ impl LiveTable {
         attention: Attention,
     ) -> Mapping {
         loop {
-            let sector = bio.sector().wrapping_sub(self.begin);
-            let last = sector
-                .wrapping_add(u64::from(bio.sectors()))
-                .wrapping_sub(1);
+            let (sector, last) = self.sectors_of(&bio);
             let first = self.block.block_of(sector);
             let (route, blocks) = inside.run(first, self.block.block_of(last));
             let run_end = self.block.first_sector(first.saturating_add(blocks));

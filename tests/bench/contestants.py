@@ -30,6 +30,15 @@ def read(path):
         return file.read()
 
 
+def null_disk(name, megabytes, **attributes):
+    """A disk of null_blk; its path."""
+    folder = f"/sys/kernel/config/nullb/{name}"
+    os.mkdir(folder)
+    for key, value in {"size": megabytes, "irqmode": 0, **attributes, "power": 1}.items():
+        write(f"{folder}/{key}", str(value))
+    return f"/dev/{name}"
+
+
 class Disks:
     """The disks below, which take no time of their own, and what is mapped to them."""
 
@@ -53,16 +62,9 @@ class Disks:
                     self._zero(disk, page, 1)
         else:
             run("modprobe", "null_blk", "nr_devices=0")
-            self.main = self._null_disk("main", main_mb, answers)
-            self.spare = self._null_disk("spare", spare_mb, answers)
-
-    def _null_disk(self, name, megabytes, answers):
-        folder = f"/sys/kernel/config/nullb/{name}"
-        os.mkdir(folder)
-        timing = {"irqmode": 2, "completion_nsec": 10_000_000} if answers == "later" else {"irqmode": 0}
-        for key, value in {"size": megabytes, "hw_queue_depth": 1024, **timing, "power": 1}.items():
-            write(f"{folder}/{key}", str(value))
-        return f"/dev/{name}"
+            timing = {"irqmode": 2, "completion_nsec": 10_000_000} if answers == "later" else {}
+            self.main = null_disk("main", main_mb, hw_queue_depth=1024, **timing)
+            self.spare = null_disk("spare", spare_mb, hw_queue_depth=1024, **timing)
 
     @staticmethod
     def _zero(disk, page, pages):

@@ -33,6 +33,7 @@ def in_order(contestants):
     """dm-linear first: the others are compared with it."""
     return [LINEAR] + sorted(set(contestants) - {LINEAR})
 
+
 # Which group a function is of: the first line whose module and name fit. The stock kernel has
 # device-mapper as a module, user-mode Linux has it built in, so that there the names have to tell.
 GROUPS = tuple(

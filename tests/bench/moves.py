@@ -44,9 +44,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from device_mapper import Control  # noqa: E402
+from contestants import BLOCK, null_disk, write  # noqa: E402
 from measure import SEED, interval, limits, run  # noqa: E402
 
-BLOCK = 8  # sectors
 MILLION = 1_000_000
 MAIN_MB = 65536
 # Metadata takes 18 bytes a slot in each half; what lies between is not kept.
@@ -57,24 +57,6 @@ LONG_RANGE = 20_000
 NATIVE = os.environ.get("DM_REMAP_MACHINE", "uml") == "uml"
 
 
-def put(path, text):
-    with open(path, "w", encoding="ascii") as file:
-        file.write(str(text))
-
-
-def null_blk(name, megabytes, **attributes):
-    """A disk without latency; the path."""
-    directory = f"{CONFIG}/nullb/{name}"
-    os.mkdir(directory)
-    for key, value in {"size": megabytes, "blocksize": 512, "irqmode": 0, **attributes}.items():
-        put(f"{directory}/{key}", value)
-    put(f"{directory}/power", 1)
-    if os.path.exists(f"/dev/{name}"):
-        return f"/dev/{name}"
-    with open(f"{directory}/index", encoding="ascii") as index:
-        return f"/dev/nullb{index.read().strip()}"
-
-
 class Disks:
     """A main device, and spares of which only the ends are kept."""
 
@@ -83,7 +65,7 @@ class Disks:
         run("modprobe", "null_blk", "nr_devices=0")
         if not os.path.isdir(f"{CONFIG}/nullb"):
             run("busybox", "mount", "-t", "configfs", "none", CONFIG)
-        self.main = null_blk("main", MAIN_MB, memory_backed=0)
+        self.main = null_disk("main", MAIN_MB, memory_backed=0)
         self.sectors = MAIN_MB * 2048
         self.made = 0
 
@@ -92,8 +74,8 @@ class Disks:
         self.made += 1
         end = slots * END_BYTES // 512 // BLOCK * BLOCK
         name, length = f"spare_{self.made}", slots * BLOCK + 2 * end
-        ends = null_blk(f"ends_{self.made}", end * 2 // 2048 + 1, memory_backed=1)
-        middle = null_blk(f"middle_{self.made}", length // 2048 + 1, memory_backed=0)
+        ends = null_disk(f"ends_{self.made}", end * 2 // 2048 + 1, memory_backed=1)
+        middle = null_disk(f"middle_{self.made}", length // 2048 + 1, memory_backed=0)
         self.control.create(name)
         self.control.load(
             name,
@@ -123,7 +105,7 @@ def timed(call, *arguments):
 
 def kernel_memory():
     """Bytes that the kernel holds for good."""
-    put("/proc/sys/vm/drop_caches", 3)
+    write("/proc/sys/vm/drop_caches", "3")
     time.sleep(0.5)
     with open("/proc/meminfo", encoding="ascii") as file:
         values = {line.split(":")[0]: int(line.split()[1]) for line in file}

@@ -159,7 +159,13 @@ proptest! {
             }
             for first in 0..512 {
                 for last in [first, first | 31, first | 63, 511] {
-                    prop_assert_eq!(pair.index.run(first, last), pair.wanted_run(first, last));
+                    let (route, blocks) = pair.wanted_run(first, last);
+                    prop_assert_eq!(pair.index.run(first, last), (route, blocks));
+                    let slot = match route {
+                        Route::Spare { slot, lost: false } if blocks == last - first + 1 => Some(slot),
+                        _ => None,
+                    };
+                    prop_assert_eq!(pair.index.slots_of(first, last), slot);
                 }
             }
         }

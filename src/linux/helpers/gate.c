@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The two per-CPU operations of the in-flight gate (see gate.rs, which has the proof). They are on
- * the path of every bio, and this_cpu_inc() is one instruction where Rust has no per-CPU access.
+ * The per-CPU operations of the in-flight gate (see gate.rs, which has the proof) and of counters.
+ * They are on the path of every bio, and this_cpu_inc() is one instruction where Rust has no
+ * per-CPU access.
  */
 
 #include <linux/atomic.h>
