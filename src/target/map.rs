@@ -139,13 +139,8 @@ impl LiveTable {
     /// A bio that touches several blocks. In a function of its own, it costs the others no registers.
     #[inline(never)]
     fn map_wide(&self, bio: MapBio<'_, RemapTarget>, inside: Inside<'_, ReaderIndex>) -> Mapping {
-        if let Some(to) = self.place_on_main(&bio, &inside) {
-            return bio.redirect(&self.main, to, inside, false);
-        }
-        let (sector, last) = self.sectors_of(&bio);
-        let last = self.block.block_of(last);
-        match inside.slots_of(self.block.block_of(sector), last) {
-            Some(slot) => self.redirect_to_slot(bio, inside, sector, slot),
+        match self.place_of(&bio, &inside) {
+            Some((spare, to)) => bio.redirect(self.device(spare), to, inside, spare),
             None => self.map_parts(bio, inside, Attention::NONE),
         }
     }
@@ -158,17 +153,30 @@ impl LiveTable {
         (sector, sector.wrapping_add(sectors).wrapping_sub(1))
     }
 
-    /// Where on main a bio goes whose blocks are all there for sure.
+    /// Whether a bio goes to the spare, and to which sector, where it is soon told that all of it goes
+    /// one way. It is counted as such.
     #[inline(always)]
-    fn place_on_main(
+    fn place_of(
         &self,
         bio: &MapBio<'_, RemapTarget>,
         inside: &Inside<'_, ReaderIndex>,
-    ) -> Option<u64> {
+    ) -> Option<(bool, u64)> {
         let (sector, last) = self.sectors_of(bio);
-        inside
-            .all_on_main(self.block.block_of(sector), self.block.block_of(last))
-            .then(|| self.main_start.wrapping_add(sector))
+        let (first, last) = (self.block.block_of(sector), self.block.block_of(last));
+        if inside.all_on_main(first, last) {
+            return Some((false, self.main_start.wrapping_add(sector)));
+        }
+        let slot = inside.slots_of(first, last)?;
+        Some((true, self.place_in_slot(bio, sector, slot)))
+    }
+
+    /// The sector of the spare that a bio goes to whose first block is in `slot`, and the others in
+    /// those that follow on it. It is counted as such.
+    #[inline(always)]
+    fn place_in_slot(&self, bio: &MapBio<'_, RemapTarget>, sector: u64, slot: u32) -> u64 {
+        self.statistics.count(Count::remapped(bio.direction()));
+        let offset = u64::from(self.block.offset_of(sector));
+        self.slot_sector(slot).wrapping_add(offset)
     }
 
     /// The same while a test measures what we add to a bio, or somebody wants to see how one ends.
@@ -185,11 +193,13 @@ impl LiveTable {
             start: timed.then(Stopwatch::start),
             watched: inside.watched(),
         };
-        if let Some(to) = self.place_on_main(&bio, &inside) {
-            let note = attention.note(None);
-            return bio.redirect_noted(&self.main, to, Some(inside.stay()), false, note);
+        match self.place_of(&bio, &inside) {
+            Some((spare, to)) => {
+                let (ticket, note) = (Some(inside.stay()), attention.note(None));
+                bio.redirect_noted(self.device(spare), to, ticket, spare, note)
+            }
+            None => self.map_parts(bio, inside, attention),
         }
-        self.map_parts(bio, inside, attention)
     }
 
     /// An empty flush: one copy for each device. It makes durable what has completed, wherever
@@ -208,24 +218,12 @@ impl LiveTable {
     fn map_slowly(&self, bio: MapBio<'_, RemapTarget>, inside: Inside<'_, ReaderIndex>) -> Mapping {
         let sector = bio.sector().wrapping_sub(self.begin);
         match inside.slot_of(self.block.block_of(sector)) {
-            Some(slot) => self.redirect_to_slot(bio, inside, sector, slot),
+            Some(slot) => {
+                let to = self.place_in_slot(&bio, sector, slot);
+                bio.redirect(&self.spare, to, inside, true)
+            }
             None => self.map_parts(bio, inside, Attention::NONE),
         }
-    }
-
-    /// A bio whose first block is in `slot`, and the others in those that follow on it.
-    #[inline(always)]
-    fn redirect_to_slot(
-        &self,
-        bio: MapBio<'_, RemapTarget>,
-        inside: Inside<'_, ReaderIndex>,
-        sector: u64,
-        slot: u32,
-    ) -> Mapping {
-        self.statistics.count(Count::remapped(bio.direction()));
-        let offset = u64::from(self.block.offset_of(sector));
-        let to = self.slot_sector(slot).wrapping_add(offset);
-        bio.redirect(&self.spare, to, inside, true)
     }
 
     /// A bio of which perhaps only a part goes one way.

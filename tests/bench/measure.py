@@ -237,7 +237,9 @@ def remaps(bench):
         field += remapped(disks, 10**exponent)
         if exponent > 1:
             field += remapped(disks, 10**exponent, 64, layout="clustered")
-    bench.compare(Cell(), field)
+    # A turn starts with what the others have left in the caches. It is to be so long that this is
+    # the smaller part of what it costs.
+    bench.compare(Cell(), field, bios=bench.options.bios * 10)
 
 
 def million(bench):
