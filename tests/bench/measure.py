@@ -137,10 +137,10 @@ class Bench:
         self.order = random.Random(SEED)
         self.records = []
 
-    def compare(self, cell, field, bios=None):
+    def compare(self, cell, field):
         """Measures all of a field in interleaved rounds, each next to dm-linear."""
         # As many bytes are worth as much patience.
-        bios = bios or max(self.options.bios * 4096 // max(cell.size, 4096), 64)
+        bios = max(self.options.bios * 4096 // max(cell.size, 4096), 64)
         field = [contestant for contestant in field if contestant.goes_in(cell.size)]
         rivals = self.rivals(cell, field)
         everybody = field + [rival for rival in set(rivals.values()) if rival not in field]
@@ -239,7 +239,8 @@ def remaps(bench):
             field += remapped(disks, 10**exponent, 64, layout="clustered")
     # A turn starts with what the others have left in the caches. It is to be so long that this is
     # the smaller part of what it costs.
-    bench.compare(Cell(), field, bios=bench.options.bios * 10)
+    bench.options.bios *= 10
+    bench.compare(Cell(), field)
 
 
 def million(bench):
@@ -249,7 +250,8 @@ def million(bench):
     field += remapped(disks, 1_000_000) + remapped(disks, 1_000_000, 64, layout="clustered")
     field += remapped(disks, 1_000_000, layout="shuffled", shares=(1000,))
     # So many that what the caches hold is not what was touched a moment ago.
-    bench.compare(Cell(), field, bios=bench.options.bios * 50)
+    bench.options.bios *= 50
+    bench.compare(Cell(), field)
 
 
 def hits(bench):
@@ -340,10 +342,7 @@ def setting(options):
         "date": datetime.date.today().isoformat(),
         "kernel": os.uname().release,
         "machine": os.environ["DM_REMAP_MACHINE"],
-        "processor": next(
-            (line.split(": ")[1].strip() for line in read("/proc/cpuinfo").splitlines() if line.startswith(("model name", "host"))),
-            "unknown",
-        ),
+        "processor": options.processor,
         "seed": SEED,
         "rounds": options.rounds,
         "bios": options.bios,
@@ -358,6 +357,7 @@ def main():
     options.add_argument("--rounds", type=int, default=31)
     options.add_argument("--bios", type=int, default=4000, help="of 4 KiB in a round")
     options.add_argument("--run-of", type=int, default=1, help="neighbouring blocks remapped")
+    options.add_argument("--processor", default="unknown", help="what the guest runs on")
     options.add_argument("--json")
     options.add_argument("--recorded", help="instruction counts that must not grow")
     options.add_argument("--record", action="store_true", help="keep them instead")
@@ -365,7 +365,7 @@ def main():
 
     run("insmod", os.environ["DM_REMAP_KO"], "debug_level=0")
     run("insmod", options.module)
-    print(f"# seed {SEED}, {options.rounds} rounds of {options.bios} bios", flush=True)
+    print(f"# seed {SEED}, {options.rounds} rounds", flush=True)
     bench = Bench(options)
     SERIES[options.series](bench)
     if options.json:
