@@ -311,6 +311,9 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
     /// and none has lost sectors.
     #[inline]
     pub fn slots_of(&self, first: u64, last: u64) -> Option<u32> {
+        if self.is_on_main(first) {
+            return None;
+        }
         let slot = self.slot_of(first)?;
         (self.end_of_slots_from(slot, first, last) > last).then_some(slot)
     }

@@ -262,13 +262,14 @@ impl Manager {
         let mut state = this.state.lock();
         let monitor = monitor::spawn(this.into(), run.clone(), end);
         state.monitor = Some(monitor.map_err(|error| no_memory(file, error))?);
-        state.phase = Phase::Running(run.clone());
+        // Before anybody can end it, who then finds nobody but its own threads holding it.
+        run.begin();
+        state.phase = Phase::Running(run);
         // It was for this test.
         state.adjustment = Adjustment::default();
         drop(state);
         // Who waits to stop it can do so now.
         this.changed.notify_all();
-        run.begin();
         Ok(())
     }
 

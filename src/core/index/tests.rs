@@ -264,8 +264,11 @@ fn a_rank_is_never_taken_for_that_of_another_word() {
                 let Some(index) = indexes.get((now >> 16) as usize) else {
                     break;
                 };
-                for block in now >> 8 & 0xff..now & 0xff {
+                let (low, high) = (now >> 8 & 0xff, now & 0xff);
+                for block in low..high {
                     assert_eq!(index.slot_of(u64::from(block)), Some(1000 + block));
+                    let (first, last) = (u64::from(block), u64::from(high) - 1);
+                    assert_eq!(index.slots_of(first, last), Some(1000 + block));
                 }
             });
         }
