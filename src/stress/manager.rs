@@ -117,7 +117,7 @@ struct State {
 pub(super) struct Manager {
     #[pin]
     state: Mutex<State>,
-    /// Notified when the phase becomes `Running` or `Idle`.
+    /// Notified when the phase changes; see [`Self::enter`].
     #[pin]
     changed: CondVar,
     account: Arc<Account>,
@@ -162,6 +162,12 @@ impl Manager {
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Changes the phase, and tells who waits for that. Returns the one before.
+    fn enter(&self, state: &mut State, phase: Phase) -> Phase {
+        self.changed.notify_all();
+        core::mem::replace(&mut state.phase, phase)
     }
 
     /// Sets the device of the tests to come.
@@ -238,7 +244,7 @@ impl Manager {
             if !matches!(state.phase, Phase::Idle) {
                 return Err(busy(file));
             }
-            state.phase = Phase::Starting;
+            this.enter(&mut state, Phase::Starting);
             let (monitor, target) = (state.monitor.take(), state.target);
             let adjustment = state.adjustment;
             drop(state);
@@ -250,8 +256,7 @@ impl Manager {
             .prepare(file, target, test, &adjustment)
             .and_then(|(run, end)| Self::watch(this, file, run, end));
         if started.is_err() {
-            this.state.lock().phase = Phase::Idle;
-            this.changed.notify_all();
+            this.enter(&mut this.state.lock(), Phase::Idle);
         }
         started
     }
@@ -264,12 +269,9 @@ impl Manager {
         state.monitor = Some(monitor.map_err(|error| no_memory(file, error))?);
         // Before anybody can end it, who then finds nobody but its own threads holding it.
         run.begin();
-        state.phase = Phase::Running(run);
+        this.enter(&mut state, Phase::Running(run));
         // It was for this test.
         state.adjustment = Adjustment::default();
-        drop(state);
-        // Who waits to stop it can do so now.
-        this.changed.notify_all();
         Ok(())
     }
 
@@ -410,7 +412,7 @@ impl Manager {
             None => pr_err!("no memory for the results of the test\n"),
         }
         // The monitor is the last one that uses the run.
-        let shared = core::mem::replace(&mut state.phase, Phase::Ending);
+        let shared = self.enter(&mut state, Phase::Ending);
         drop(state);
         drop(shared);
         // The last reference: closes the device and frees the memory.
@@ -430,9 +432,7 @@ impl Manager {
                 );
             }
         }
-        state.phase = Phase::Idle;
-        drop(state);
-        self.changed.notify_all();
+        self.enter(&mut state, Phase::Idle);
     }
 
     /// Calls `report` with what is known of the running or last test. May sleep.

@@ -109,7 +109,8 @@ class Disks:
         # A page of a RAM disk has a spare block, and not two of them.
         spare = math.ceil(spare / BLOCK) * BLOCK
         begin, self._used = self._used, self._used + spare
-        path = self.map(name, "remap", f"{self.main} {self.spare} {begin} {spare}{'' if self._in_memory else ' 1 volatile'}")
+        kept = "" if self._in_memory else " 1 volatile"
+        path = self.map(name, "remap", f"{self.main} {self.spare} {begin} {spare}{kept}")
         starts = list(range(math.ceil(remaps / run_of)))
         if shuffled:
             random.Random(remaps).shuffle(starts)

@@ -34,17 +34,16 @@ test() {
 	stress_write stress_test_start '4 3 600000' &
 	start=$!
 	for ((i = 0; i < 100; i++)); do
-		! stress_write set_target stress 2>/dev/null || {
-			sleep 0.1
-			continue
-		}
-		starts=yes
-		break
+		if ! stress_write set_target stress 2>/dev/null; then
+			starts=yes
+			break
+		fi
+		sleep 0.1
 	done
 	stress_write stress_test_stop 1 &
 	pid=$!
 	sleep 0.5
-	! kill -0 $pid || waits=yes
+	if kill -0 $pid; then waits=yes; fi
 	# Nothing is judged before: nobody could end what waits for the device.
 	dmsetup resume stress
 	wait $start
