@@ -2,6 +2,10 @@
 
 //! Lost sectors: those of a remapped block whose contents could not be read from main or were
 //! given up. A read of one is an error until it has been written.
+//!
+//! A write to a lost sector takes two steps: the data goes to the slot, then the metadata says that
+//! the sector has contents. In between the sector is *filled*: still lost to readers and in the
+//! metadata, but its contents are in the slot, and a move of the block has to take them along.
 
 use crate::geometry::MAX_BLOCK_SECTORS;
 
@@ -73,6 +77,81 @@ impl LostSectors {
     }
 }
 
+/// The lost sectors of one block, and which of them are filled.
+///
+/// # Invariants
+///
+/// Every filled sector is lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LostBlock {
+    lost: LostSectors,
+    filled: LostSectors,
+}
+
+impl LostBlock {
+    /// A block of which `lost` is lost, and nothing filled.
+    pub const fn new(lost: LostSectors) -> Self {
+        Self {
+            lost,
+            filled: LostSectors::NONE,
+        }
+    }
+
+    /// Returns the lost sectors, filled or not.
+    pub fn lost(&self) -> &LostSectors {
+        &self.lost
+    }
+
+    /// Marks the `len` sectors from `first` on as lost. Those that are lost already stay as they are.
+    pub fn mark(&mut self, first: u32, len: u32) {
+        self.lost.mark(first, len);
+    }
+
+    /// Marks those of the `len` sectors from `first` on as filled that are lost.
+    pub fn fill(&mut self, first: u32, len: u32) {
+        let words = self.filled.bits.iter_mut().zip(&self.lost.bits);
+        for (n, (filled, lost)) in words.enumerate() {
+            *filled |= lost & LostSectors::mask(n, first, len);
+        }
+    }
+
+    /// Makes the `len` sectors from `first` on ordinary ones: the metadata says that they have
+    /// contents.
+    pub fn written(&mut self, first: u32, len: u32) {
+        self.lost.written(first, len);
+        self.filled.written(first, len);
+    }
+
+    /// Returns whether each of the `len` sectors from `first` on has contents in the slot: it is
+    /// filled, or not lost.
+    pub fn has_contents(&self, first: u32, len: u32) -> bool {
+        let words = self.lost.bits.iter().zip(&self.filled.bits);
+        words
+            .enumerate()
+            .all(|(n, (lost, filled))| lost & !filled & LostSectors::mask(n, first, len) == 0)
+    }
+
+    /// Returns whether none of the `len` sectors from `first` on has contents in the slot.
+    pub fn is_empty(&self, first: u32, len: u32) -> bool {
+        self.lost.all_in(first, len) && !self.filled.any_in(first, len)
+    }
+
+    /// Takes over what `old`, the same block before a move, has lost of the `len` sectors from
+    /// `first` on. Sectors that are lost here already could not be read: if they were filled, that
+    /// is gone.
+    pub fn inherit(&mut self, old: &Self, first: u32, len: u32) {
+        for n in 0..WORDS {
+            let mask = LostSectors::mask(n, first, len);
+            let olds = (old.lost.bits.get(n), old.filled.bits.get(n));
+            let news = (self.lost.bits.get_mut(n), self.filled.bits.get_mut(n));
+            if let ((Some(old), Some(old_filled)), (Some(lost), Some(filled))) = (olds, news) {
+                *filled |= old_filled & mask & !*lost;
+                *lost |= old & mask;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +187,51 @@ mod tests {
                 lost.all_in(first, len),
                 (first..end).all(|sector| model.contains(&sector))
             );
+        }
+
+        #[test]
+        fn a_block_agrees_with_sets(
+            steps in prop::collection::vec((0..4_u8, 0..2048_u32, 0..700_u32), 0..20),
+            (first, len) in (0..2048_u32, 1..300_u32),
+            unreadable in (0..2048_u32, 0..300_u32),
+        ) {
+            let range = |first: u32, len: u32| first..(first + len).min(MAX_BLOCK_SECTORS);
+            let mut block = LostBlock::default();
+            let (mut lost, mut filled) = (BTreeSet::new(), BTreeSet::new());
+            for (step, first, len) in steps {
+                match step {
+                    0 | 1 => {
+                        block.mark(first, len);
+                        lost.extend(range(first, len));
+                    }
+                    2 => {
+                        block.fill(first, len);
+                        filled.extend(range(first, len).filter(|sector| lost.contains(sector)));
+                    }
+                    _ => {
+                        block.written(first, len);
+                        lost.retain(|sector| !range(first, len).contains(sector));
+                        filled.retain(|sector| !range(first, len).contains(sector));
+                    }
+                }
+            }
+            let empty = |sector: &u32| lost.contains(sector) && !filled.contains(sector);
+            prop_assert_eq!(block.lost().count() as usize, lost.len());
+            prop_assert_eq!(block.is_empty(first, len), range(first, len).all(|sector| empty(&sector)));
+            let mut contents = range(first, len).map(|sector| !empty(&sector));
+            prop_assert_eq!(block.has_contents(first, len), contents.all(|has| has));
+
+            let mut moved = LostBlock::default();
+            moved.mark(unreadable.0, unreadable.1);
+            moved.inherit(&block, first, len);
+            let unread = range(unreadable.0, unreadable.1);
+            for sector in 0..MAX_BLOCK_SECTORS {
+                let inherited = range(first, len).contains(&sector) && lost.contains(&sector);
+                let is_lost = inherited || unread.contains(&sector);
+                let has = inherited && filled.contains(&sector) && !unread.contains(&sector);
+                prop_assert_eq!(moved.lost().any_in(sector, 1), is_lost);
+                prop_assert_eq!(moved.has_contents(sector, 1), !is_lost || has);
+            }
         }
     }
 }

@@ -5,7 +5,9 @@
 //! A write that gives them contents is acknowledged when its data is durable, and after that the
 //! metadata that says so: else a crash would make what was acknowledged lost again, or zeros of
 //! what was lost. It waits for that in a list, outside the gate, and is ended from a work queue.
-//! The block has lost sectors in memory meanwhile, so that nobody moves it back to main.
+//! Its sectors are *filled* meanwhile (`remap_core::lost`), from before it leaves the gate: they are
+//! lost to readers, and the block does not go back to main, but whoever moves the block to another
+//! slot has waited for the gate, and so takes their contents along.
 
 use kernel::prelude::*;
 use remap_core::{
@@ -45,25 +47,34 @@ use crate::linux::{
 };
 
 impl LiveTable {
-    /// A write has given `part` contents. Any context.
-    pub(super) fn fill(
+    /// Records in memory that a write has given `part` contents. Must be called inside the gate:
+    /// a move that does not see it would leave them behind. Any context.
+    pub(super) fn fill(&self, part: LostPart) {
+        let mut lost = self.lost.lock();
+        if self.metadata_state() == MetadataState::None {
+            lost.written(part.block, part.first, part.len);
+        } else {
+            lost.fill(part.block, part.first, part.len);
+        }
+    }
+
+    /// Ends a write that has given lost sectors contents, or keeps it for the work queue until the
+    /// metadata says so. Any context.
+    pub(super) fn end_fill(
         &self,
-        part: LostPart,
         bio: OpenBio<'_, RemapTarget>,
         journey: &Journey<Note>,
     ) -> Ending {
         let target = bio.target();
-        let ending = if self.metadata_state() == MetadataState::None {
-            self.lost.lock().written(part.block, part.first, part.len);
-            Ending::DONE
-        } else {
-            let (bio, ending) = bio.hold(&journey.start, journey.note);
-            let mut filled = self.filled.lock();
-            filled.push(bio);
-            // Under the lock: when the bio has ended, the target may go.
+        if self.metadata_state() == MetadataState::None {
+            // The health may be better now.
             target.wake_queue();
-            return ending;
-        };
+            return Ending::DONE;
+        }
+        let (bio, ending) = bio.hold(&journey.start, journey.note);
+        let mut filled = self.filled.lock();
+        filled.push(bio);
+        // Under the lock: when the bio has ended, the target may go.
         target.wake_queue();
         ending
     }
@@ -94,15 +105,10 @@ impl LiveTable {
 
     /// Makes it durable that the parts of `fills` have contents, page by page.
     fn note_fills(&self, mover: &mut Mover, fills: &mut [Fill]) {
-        let remaps = self.remaps.lock();
-        for fill in fills.iter_mut() {
-            // A block may have been moved back since, with what another such write had filled it up with.
-            fill.slot = fill.part.and_then(|part| remaps.table.get(part.block));
-        }
-        drop(remaps);
+        self.find_fills(fills);
         let layout = mover.metadata.as_ref().map(Metadata::layout);
         let page_of = |fill: &Fill| match (layout, fill.slot) {
-            (Some(layout), Some(slot)) => Some(layout.entry_of(slot).0),
+            (Some(layout), Some(slot)) if !fill.gone => Some(layout.entry_of(slot).0),
             _ => None,
         };
         let mut next = fills.iter().filter_map(page_of).min();
@@ -121,6 +127,19 @@ impl LiveTable {
                 .filter_map(page_of)
                 .filter(|other| *other > page)
                 .min();
+        }
+    }
+
+    /// Finds out where the blocks of `fills` are by now, and whether what was written is there. A
+    /// block may have gone to another slot since, or back to main, with all that was filled; or its
+    /// contents were given up after the write, or could not be read when it moved.
+    fn find_fills(&self, fills: &mut [Fill]) {
+        let remaps = self.remaps.lock();
+        let lost = self.lost.lock();
+        for fill in fills {
+            let Some(part) = fill.part else { continue };
+            fill.slot = remaps.table.get(part.block);
+            fill.gone = !lost.has_contents(part.block, part.first, part.len);
         }
     }
 
@@ -160,7 +179,10 @@ pub(super) const MOST_FILLS: usize = 64;
 pub(super) struct Fill {
     bio: HeldBio<RemapTarget>,
     part: Option<LostPart>,
+    /// Where the block is now, unless it is on main.
     slot: Option<u32>,
+    /// What was written is not there any more.
+    gone: bool,
     noted: bool,
 }
 
@@ -171,6 +193,7 @@ impl Fill {
             bio,
             part,
             slot: None,
+            gone: false,
             noted: false,
         }
     }

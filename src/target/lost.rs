@@ -10,7 +10,10 @@ use kernel::{
         RBTreeNodeReservation, //
     }, //
 };
-use remap_core::lost::LostSectors;
+use remap_core::lost::{
+    LostBlock,
+    LostSectors, //
+};
 
 /// Blocks whose bios have to be looked at: those with lost sectors, and those that are unsaved.
 ///
@@ -18,22 +21,22 @@ use remap_core::lost::LostSectors;
 /// Both have the same contents, so it can be read; it cannot be written before it is decided.
 pub(super) struct LostBlocks {
     /// There are few of them, so each may cost some memory.
-    blocks: RBTree<u64, KBox<LostSectors>>,
+    blocks: RBTree<u64, KBox<LostBlock>>,
     sectors: u64,
     unsaved: KVec<u64>,
 }
 
 /// The lost sectors of one block, with the memory to remember them.
 pub(super) struct NewLost {
-    pub(super) sectors: KBox<LostSectors>,
-    node: RBTreeNodeReservation<u64, KBox<LostSectors>>,
+    pub(super) sectors: KBox<LostBlock>,
+    node: RBTreeNodeReservation<u64, KBox<LostBlock>>,
 }
 
 impl NewLost {
     /// No sector so far.
     pub(super) fn new(flags: Flags) -> Result<Self> {
         Ok(Self {
-            sectors: KBox::new(LostSectors::NONE, flags)?,
+            sectors: KBox::new(LostBlock::new(LostSectors::NONE), flags)?,
             node: RBTreeNodeReservation::new(flags)?,
         })
     }
@@ -79,60 +82,65 @@ impl LostBlocks {
         self.sectors
     }
 
-    /// Marks in `new` which of the `len` sectors of `block` from `first` on are lost.
-    pub(super) fn mark_in(&self, block: u64, (first, len): (u32, u32), new: &mut NewLost) {
-        if let Some(lost) = self.blocks.get(&block) {
-            for sector in first..first.saturating_add(len) {
-                if lost.any_in(sector, 1) {
-                    new.sectors.mark(sector, 1);
-                }
-            }
+    /// Marks in `new`, which has what could not be read of them, which of the `len` sectors of
+    /// `block` from `first` on were lost or filled before.
+    pub(super) fn inherit(&self, block: u64, (first, len): (u32, u32), new: &mut NewLost) {
+        if let Some(old) = self.blocks.get(&block) {
+            new.sectors.inherit(old, first, len);
         }
     }
 
-    /// Takes out what is lost of `block`; the caller drops it without the lock.
-    pub(super) fn take(&mut self, block: u64) -> Option<KBox<LostSectors>> {
-        let taken = self.blocks.remove(&block)?;
-        self.sectors = self.sectors.saturating_sub(u64::from(taken.count()));
-        Some(taken)
-    }
-
-    /// Remembers the lost sectors of `block`, of which none was lost.
-    pub(super) fn insert(&mut self, block: u64, new: NewLost) {
-        self.sectors = self.sectors.saturating_add(u64::from(new.sectors.count()));
-        self.blocks.insert(new.node.into_node(block, new.sectors));
-    }
-
-    /// Forgets what is lost of `block`, which has another slot than it was thought to have. Frees
-    /// memory.
-    pub(super) fn forget(&mut self, block: u64) {
-        if let Some(lost) = self.blocks.remove(&block) {
-            let count = u64::from(lost.count());
-            self.sectors = self.sectors.saturating_sub(count);
+    /// Replaces what is lost of `block` by `new`, at once for whoever takes the lock. Returns the old
+    /// entry, for the caller to drop without the lock.
+    pub(super) fn replace(&mut self, block: u64, new: Option<NewLost>) -> Option<KBox<LostBlock>> {
+        let old = self.blocks.remove(&block);
+        if let Some(old) = &old {
+            self.sectors = self.sectors.saturating_sub(u64::from(old.lost().count()));
         }
+        if let Some(new) = new {
+            let count = u64::from(new.sectors.lost().count());
+            self.sectors = self.sectors.saturating_add(count);
+            self.blocks.insert(new.node.into_node(block, new.sectors));
+        }
+        old
     }
 
     /// Whether any of the `len` sectors of `block` from `first` on is lost.
     pub(super) fn any_in(&self, block: u64, first: u32, len: u32) -> bool {
         self.blocks
             .get(&block)
-            .is_some_and(|lost| lost.any_in(first, len))
+            .is_some_and(|block| block.lost().any_in(first, len))
     }
 
     /// Whether `block` has lost sectors.
     pub(super) fn has(&self, block: u64) -> bool {
-        self.blocks.get(&block).is_some_and(|lost| lost.count() > 0)
+        self.blocks.get(&block).is_some_and(|block| block.lost().count() > 0)
     }
 
-    /// The `len` sectors of `block` from `first` on have contents again.
+    /// Marks those of the `len` sectors of `block` from `first` on as filled that are lost. Any
+    /// context.
+    pub(super) fn fill(&mut self, block: u64, first: u32, len: u32) {
+        if let Some(block) = self.blocks.get_mut(&block) {
+            block.fill(first, len);
+        }
+    }
+
+    /// Returns whether all of the `len` sectors of `block` from `first` on have contents in its slot.
+    pub(super) fn has_contents(&self, block: u64, first: u32, len: u32) -> bool {
+        self.blocks
+            .get(&block)
+            .is_none_or(|block| block.has_contents(first, len))
+    }
+
+    /// Makes the `len` sectors of `block` from `first` on ordinary ones, which have contents.
     ///
     /// The entry of a block without lost sectors stays for [`LostBlocks::forget_written`]: this
     /// is called where memory should not be freed.
     pub(super) fn written(&mut self, block: u64, first: u32, len: u32) {
-        if let Some(lost) = self.blocks.get_mut(&block) {
-            let before = lost.count();
-            lost.written(first, len);
-            let found = before.saturating_sub(lost.count());
+        if let Some(block) = self.blocks.get_mut(&block) {
+            let before = block.lost().count();
+            block.written(first, len);
+            let found = before.saturating_sub(block.lost().count());
             self.sectors = self.sectors.saturating_sub(u64::from(found));
         }
     }
@@ -140,14 +148,14 @@ impl LostBlocks {
     /// The lost sectors of `block`.
     pub(super) fn of(&self, block: u64) -> LostSectors {
         match self.blocks.get(&block) {
-            Some(lost) => (**lost).clone(),
+            Some(block) => block.lost().clone(),
             None => LostSectors::NONE,
         }
     }
 
     /// Takes the entry of `block` out where none of its sectors is lost any more; the caller
     /// drops it without the lock.
-    pub(super) fn forget_written(&mut self, block: u64) -> Option<KBox<LostSectors>> {
+    pub(super) fn forget_written(&mut self, block: u64) -> Option<KBox<LostBlock>> {
         if self.has(block) {
             return None;
         }

@@ -380,6 +380,9 @@ impl LiveTable {
             self.main_wrote.store(1, Relaxed);
             self.gate.set_watched(false);
         }
+        if let Some(part) = fills.filter(|_| status.is_ok()) {
+            self.fill(part);
+        }
         if let Some(ticket) = journey.ticket.take() {
             ticket.leave();
         }
@@ -391,7 +394,7 @@ impl LiveTable {
         match fills {
             _ if !been_out => Ending::DONE,
             _ if !status.is_ok() => self.failed(bio, &journey, status),
-            Some(part) => self.fill(part, bio, &journey),
+            Some(_) => self.end_fill(bio, &journey),
             None => Ending::DONE,
         }
     }

@@ -314,7 +314,7 @@ impl Reader for Loading<'_> {
         let Entry::Block { block, lost, .. } = entry else {
             return Err(Refusal::Other(EINVAL));
         };
-        self.lost.forget(*block);
+        drop(self.lost.replace(*block, None));
         self.note_lost(*block, lost)
     }
 
@@ -352,10 +352,9 @@ impl Loading<'_> {
     /// Of a block that is there twice, what was noted last stays.
     fn note_lost(&mut self, block: u64, lost: &LostUnits) -> Result<(), Refusal> {
         if !lost.is_empty() {
-            self.lost.forget(block);
             let mut new = NewLost::new(GFP_KERNEL)?;
-            lost.mark_in(&mut new.sectors, self.lost_unit);
-            self.lost.insert(block, new);
+            lost.each(self.lost_unit, |first, len| new.sectors.mark(first, len));
+            drop(self.lost.replace(block, Some(new)));
         }
         Ok(())
     }

@@ -373,11 +373,8 @@ impl LiveTable {
             return;
         }
         let look = lost.is_some() || fate == Fate::Unsaved;
-        let before = self.lost.lock().take(block);
+        let before = self.lost.lock().replace(block, lost);
         drop(before);
-        if let Some(lost) = lost {
-            self.lost.lock().insert(block, lost);
-        }
         if fate == Fate::Unsaved {
             self.lost.lock().set_unsaved(block);
         }

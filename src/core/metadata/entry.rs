@@ -83,10 +83,10 @@ impl LostUnits {
         units
     }
 
-    /// Marks the sectors of units of `unit` sectors in `lost`.
-    pub fn mark_in(&self, lost: &mut LostSectors, unit: u32) {
+    /// Calls `visit` with the first sector and the length of each lost unit of `unit` sectors.
+    pub fn each(&self, unit: u32, mut visit: impl FnMut(u32, u32)) {
         for number in (0..MOST_UNITS as u32).filter(|number| self.contains(*number)) {
-            lost.mark(number.saturating_mul(unit), unit);
+            visit(number.saturating_mul(unit), unit);
         }
     }
 
@@ -304,7 +304,7 @@ mod tests {
             let mut lost = LostSectors::NONE;
             ranges.iter().for_each(|(first, len)| lost.mark(*first, *len));
             let mut back = LostSectors::NONE;
-            LostUnits::of(&lost, unit).mark_in(&mut back, unit);
+            LostUnits::of(&lost, unit).each(unit, |first, len| back.mark(first, len));
             for sector in 0..2048 {
                 let first = sector / unit * unit;
                 prop_assert_eq!(back.any_in(sector, 1), lost.any_in(first, unit));

@@ -133,7 +133,7 @@ impl LiveTable {
             });
             return match salvaged {
                 Ok(()) => {
-                    moved.lost = Some(lost).filter(|lost| lost.sectors.count() > 0);
+                    moved.lost = Some(lost).filter(|new| new.sectors.lost().count() > 0);
                     Ok(n.saturating_add(1))
                 }
                 // The next pass begins with this block, and meets its error first.
@@ -192,7 +192,7 @@ impl LiveTable {
         }
         let mut lost = mover.reserve.lost()?;
         self.salvage(mover, Place::Main, range, (0, 0), &mut lost, || Ok(()))?;
-        Ok(lost.sectors.count() == 0)
+        Ok(lost.sectors.lost().count() == 0)
     }
 
     /// Writes blocks from the buffer to their slots, neighbouring slots together.

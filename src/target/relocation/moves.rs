@@ -122,7 +122,7 @@ impl Move {
     /// What is lost of it, in units of so many sectors.
     pub(super) fn lost_units(&self, unit: u32) -> LostUnits {
         match &self.lost {
-            Some(new) => LostUnits::of(&new.sectors, unit),
+            Some(new) => LostUnits::of(new.sectors.lost(), unit),
             None => LostUnits::NONE,
         }
     }

@@ -544,7 +544,7 @@ impl LiveTable {
                     }
                 })?;
             }
-            moved.lost = Some(lost).filter(|lost| lost.sectors.count() > 0);
+            moved.lost = Some(lost).filter(|new| new.sectors.lost().count() > 0);
         }
         loop {
             match self.write_slot(mover, write, moved, &part, rest) {
@@ -582,7 +582,7 @@ impl LiveTable {
             self.salvage(mover, place, range, (at, first), lost, go_on)?;
         }
         // What was lost before has nothing to read.
-        self.lost.lock().mark_in(part.block, (first, len), lost);
+        self.lost.lock().inherit(part.block, (first, len), lost);
         Ok(())
     }
 
@@ -603,7 +603,7 @@ impl LiveTable {
         status.to_result()?;
         for (first, len) in rest.into_iter().filter(|(_, len)| *len > 0) {
             let lost = moved.lost.as_ref();
-            if lost.is_some_and(|lost| lost.sectors.all_in(first, len)) {
+            if lost.is_some_and(|new| new.sectors.is_empty(first, len)) {
                 // Nobody reads it before it is written.
                 continue;
             }

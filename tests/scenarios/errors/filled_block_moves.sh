@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="a write that gives lost sectors contents survives its block's move to another slot, which another write that fails causes meanwhile"
+MACHINES="uml uml-smp debian"
+
+in_flight() { disk_stat /dev/mapper/r0 9; }
+are_in_flight() { [[ $(in_flight) == "$1" ]]; }
+
+# Writes in the background, with the outcome in $work/<name>.
+start_write() {
+	python3 -S "$tests/block_io.py" write /dev/mapper/r0 "$2" "$3" "$4" >"$work/$1" &
+}
+
+# A read of a block that is held waits; of a lost sector it fails at once.
+third_waits() {
+	dd if=/dev/mapper/r0 of=/dev/null skip=83 count=1 iflag=direct 2>/dev/null &
+	wait_until 1 are_known
+	are_in_flight 3
+}
+
+# Whether each write and read that was started has come to where it ends or waits.
+are_known() { [[ $(in_flight) == 3 ]] || ! pgrep -x dd >/dev/null; }
+
+# race <option>...: sectors 80 to 82 are written, slowly; meanwhile the write of 84 and 85 fails.
+race() {
+	local place size
+	make_mapped slow "0 8 zero"
+	make_segments seg "$spare"
+	make_remap r0 4096 "$main" /dev/mapper/seg 0 1600 "$@"
+	place=$(message r0 bad 80 | awk '{ print $NF }')
+	size=$(sectors_of "$spare")
+	ask replace slow "0 3 linear $spare $place"
+	ask replace seg "0 $place linear $spare 0" "$place 3 linear /dev/mapper/slow 0" \
+		"$((place + 3)) 1 linear $spare $((place + 3))" "$((place + 4)) 2 flakey $spare $((place + 4)) 0 1 1 error_writes" \
+		"$((place + 6)) $((size - place - 6)) linear $spare $((place + 6))"
+	dmsetup suspend --noflush --nolockfs slow
+	start_write first 80 3 2
+	wait_until 20 are_in_flight 1
+	start_write second 84 2 3
+	wait_until 20 third_waits
+	dmsetup resume slow
+	wait
+	expect_equal "$(cat "$work/first" "$work/second")" $'ok\nok' "both writes"
+	[[ $(message r0 verify 80) != *" $place" ]] || fail "block 80 has not moved"
+	look "after the move"
+}
+
+look() {
+	block_io check /dev/mapper/r0 2 80 3
+	block_io check /dev/mapper/r0 3 84 2
+	expect_equal "$(block_io unreadable /dev/mapper/r0 80 8)" "83 86 87" "lost sectors $1"
+	expect_state r0 "1 3 0 degraded" "$1"
+}
+
+test() {
+	make_null_blk main 2
+	make_null_blk spare 1
+	block_io fill "$spare" 9
+	race format
+	remove_mapped r0
+	make_remap r0 4096 "$main" /dev/mapper/seg 0 1600
+	look "in the next table"
+	remove_mapped r0
+	remove_mapped seg
+	remove_mapped slow
+	race volatile format
+}
