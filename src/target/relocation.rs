@@ -7,10 +7,14 @@
 //! 1. a slot is reserved for each, and the readers' index says that they are held: new bios that
 //!    touch them wait in a list;
 //! 2. the gate is drained: bios mapped before have completed;
-//! 3. the contents are copied and made durable;
-//! 4. the metadata says where the blocks are, and is durable;
+//! 3. the contents are copied;
+//! 4. the metadata says where the blocks are, and is durable, as its contents are before it: the write
+//!    of a page flushes the device first (PREFLUSH);
 //! 5. the index says it, too;
 //! 6. the bios that waited go on.
+//!
+//! Where the write of a page does not reach the copies, they are flushed at the end of step 3: without
+//! metadata, and on the way back to main, which is another device.
 //!
 //! Moving back is the same in the other direction; the slots are free after step 5.
 //!
