@@ -20,8 +20,9 @@
 //!
 //! Whatever fails, a block is in the end where it was or where it should be, and no bio stays
 //! behind. Where metadata can no longer be written, and what it says of a block is uncertain, the
-//! block is on the spare with the same contents as on main, and is not written to: it is *unsaved*
-//! until that can be written, and nothing else moves before ([`record`]).
+//! block is on the spare and is not written to: it is *unsaved* until that can be written, and nothing
+//! else moves before ([`record`]). What a message copied has the same contents in both places then; a
+//! write that was relocated has failed, and either contents are right.
 //!
 //! Passes are serialised by [`Mover`]. Between two passes of a long range somebody who wants to
 //! suspend the device gets his turn, and the range ends with `EAGAIN`; device-mapper would wait for
