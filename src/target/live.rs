@@ -90,16 +90,26 @@ pub(super) type ReaderIndex = Index<Words>;
 ///
 /// # Locks
 ///
-/// In the order in which they nest:
+/// This is the list of all of them, in the order in which they nest:
 ///
-/// * `mover` is held for the length of a relocation pass, I/O and waits included. It owns the
-///   state of the table and the right to change it, so whoever holds it knows that no block is
-///   on its way. Metadata is part of it.
-/// * `remaps` guards the ordered table and the free slots. Held shortly, without I/O.
-/// * `held` guards the bios that wait for a block. Taken in process context only.
+/// 1. `thread` of the scrub guards its thread. Held while a scrub is started, or stopped and waited for.
+/// 2. `reader` of the scrub guards its buffer. Held while a chunk is read, I/O included.
+/// 3. `mover` guards the state of the table, the metadata, the copy buffer, and the token that drains
+///    the gate. Held for the length of a pass, I/O and waits included: whoever holds it knows that no
+///    block is on its way.
+/// 4. `remaps` guards the ordered table, the free slots and the pending blocks. Held shortly, without I/O.
+/// 5. `lost` guards the lost sectors and the unsaved blocks. Held shortly. Taken in end_io, so with
+///    interrupts off.
+///
+/// The following are taken inside `mover` or alone, and no other lock is taken inside them:
+///
+/// * `held` guards the bios that wait for a block. Process context only.
 /// * `failed` and `filled` guard the bios that wait for the work queue. Taken in end_io, so with
 ///   interrupts off.
-/// * `lost` guards the lost sectors. Taken in end_io as well, so with interrupts off.
+/// * `reset_at` guards the counters of the last reset. Process context only.
+/// * The histograms of `statistics`, one for each CPU. Taken in end_io, so with interrupts off.
+///
+/// The registries of tables and of claimed areas have a mutex each, inside which none of these is taken.
 #[pin_data]
 pub(crate) struct LiveTable {
     /// Guards the index and knows the bios in flight.
@@ -424,8 +434,9 @@ impl LiveTable {
         }
     }
 
-    /// No block moves any more when this returns, and no bio is held. Sleeps until the pass that
-    /// is under way has ended.
+    /// Suspends the table: messages, the scrub and the search for suspects use the devices no more.
+    /// Failed writes are rescued all the same, until device-mapper has all bios back. Sleeps until the
+    /// pass and the scrub's read that are under way have ended.
     pub(super) fn suspend(&self) {
         self.impatient.fetch_add(1, Relaxed);
         self.mover.lock().state = State::Suspended;

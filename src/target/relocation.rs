@@ -7,17 +7,22 @@
 //! 1. a slot is reserved for each, and the readers' index says that they are held: new bios that
 //!    touch them wait in a list;
 //! 2. the gate is drained: bios mapped before have completed;
-//! 3. the contents are copied and made durable;
-//! 4. the metadata says where the blocks are, and is durable;
+//! 3. the contents are copied;
+//! 4. the metadata says where the blocks are, and is durable, as its contents are before it: the write
+//!    of a page flushes the device first (PREFLUSH);
 //! 5. the index says it, too;
 //! 6. the bios that waited go on.
+//!
+//! Where the write of a page does not reach the copies, they are flushed at the end of step 3: without
+//! metadata, and on the way back to main, which is another device.
 //!
 //! Moving back is the same in the other direction; the slots are free after step 5.
 //!
 //! Whatever fails, a block is in the end where it was or where it should be, and no bio stays
 //! behind. Where metadata can no longer be written, and what it says of a block is uncertain, the
-//! block is on the spare with the same contents as on main, and is not written to: it is *unsaved*
-//! until that can be written, and nothing else moves before ([`record`]).
+//! block is on the spare and is not written to: it is *unsaved* until that can be written, and nothing
+//! else moves before ([`record`]). What a message copied has the same contents in both places then; a
+//! write that was relocated has failed, and either contents are right.
 //!
 //! Passes are serialised by [`Mover`]. Between two passes of a long range somebody who wants to
 //! suspend the device gets his turn, and the range ends with `EAGAIN`; device-mapper would wait for
