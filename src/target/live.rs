@@ -446,8 +446,8 @@ impl LiveTable {
 
     /// The devices are about to be closed.
     pub(super) fn retire(&self) {
-        self.mover.lock().state = State::Gone;
         self.scrub.stop();
+        self.mover.lock().state = State::Gone;
     }
 }
 

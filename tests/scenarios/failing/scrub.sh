@@ -72,7 +72,9 @@ test() {
 	message r0 scrub stop
 	message r0 scrub start 1
 	block_io check /dev/mapper/r0 4
+	log_mark
 	remove_mapped r0
+	[[ $(log_lines) != *'scrub stopped'* ]] || fail "a scrub that went with its device: $(log_lines)"
 	make_remap r0 32768 "$main" "$spare" 0 1600
 	expect_match "$(message r0 scrub status)" '^idle' "status in a new device"
 
