@@ -137,6 +137,12 @@ pub(crate) enum StressCommand {
     /// Stops the stress test that runs
     Stop,
 
+    /// Sets the device of the tests to come, or has none set
+    ///
+    /// The module keeps it until another one is set, also by --device of a run. With none set, tests
+    /// run on the only remap device that there is.
+    Target(TargetArguments),
+
     /// Changes the test that runs, or the next one
     Adjust(AdjustArguments),
 
@@ -144,10 +150,23 @@ pub(crate) enum StressCommand {
     Report(ReportArguments),
 }
 
+/// Arguments of `stress target`.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct TargetArguments {
+    /// A name, /dev/mapper/NAME, dm-N or MAJOR:MINOR
+    pub(crate) device: Option<String>,
+
+    /// Has none set
+    #[arg(long)]
+    pub(crate) none: bool,
+}
+
 /// Arguments of `stress run`.
 #[derive(Args, Debug)]
 pub(crate) struct RunArguments {
-    /// A name, dm-N or MAJOR:MINOR; not needed when there is exactly one remap device
+    /// A name, /dev/mapper/NAME, dm-N or MAJOR:MINOR; kept for the tests to come. Not needed when
+    /// there is exactly one remap device
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) device: Option<String>,
 
