@@ -21,6 +21,9 @@ use crate::{
     size, //
 };
 
+/// Identifies the arguments that take the name of a device.
+pub(crate) const DEVICE: &str = "device";
+
 /// Looks after remap devices, and runs and reports their stress tests.
 ///
 /// Exit status: 0 when all is well, 1 when a test has failed or a device is not well, 2 for wrong
@@ -81,6 +84,10 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
+
+    /// Lists the remap devices for completions, a word each
+    #[command(hide = true)]
+    Devices,
 
     /// Writes the manual, a page for each command
     #[command(hide = true)]

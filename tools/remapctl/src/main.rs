@@ -131,6 +131,7 @@ fn carry_out(arguments: &Arguments, out: &mut dyn Write) -> Result<Answer, Failu
             match command {
                 Command::Status(asked) => status::run(&sysfs, &*mapper()?, asked, out),
                 Command::List(asked) => remaps::run(&sysfs, &*mapper()?, asked, out),
+                Command::Devices => manual::devices(&sysfs, &*mapper()?, out),
                 Command::Watch(asked) => watch::run(&sysfs, &*mapper()?, asked, out),
                 Command::Stress(command) => stress(&sysfs, command, out),
                 Command::Baseline(command) => baselines(&sysfs, command, out),

@@ -38,6 +38,38 @@ const HEALTH: [&str; 6] = [
 ];
 const METADATA: [&str; 4] = ["none", "ok", "degraded", "failed"];
 
+/// Name of a gauge, help, and its value.
+type Gauge = (&'static str, &'static str, fn(&State) -> u64);
+
+/// Gauges of the status.
+const GAUGES: [Gauge; 5] = [
+    (
+        "block_size_bytes",
+        "Size of a block, the unit that moves.",
+        |state| state.block_size.saturating_mul(SECTOR),
+    ),
+    (
+        "remapped_blocks",
+        "Blocks that lie on the spare.",
+        |state| state.remapped,
+    ),
+    (
+        "spare_blocks",
+        "Blocks of the spare area, free ones included.",
+        |state| state.spare_blocks,
+    ),
+    (
+        "lost_sectors",
+        "Sectors whose contents are lost.",
+        |state| state.lost_sectors,
+    ),
+    (
+        "pending_blocks",
+        "Blocks that wait to be remapped.",
+        |state| state.pending_blocks,
+    ),
+];
+
 /// Counters of the status, and what they count.
 const COUNTERS: [(&str, &str); 10] = [
     ("reads", "Bios that read."),
@@ -206,34 +238,7 @@ fn targets(exposition: &mut Exposition, targets: &[Status]) {
     exposition.of_targets(family, targets, |target| {
         Some(u64::from(target.state.is_some()))
     });
-    let gauges: [(&str, &str, fn(&State) -> u64); 5] = [
-        (
-            "block_size_bytes",
-            "Size of a block, the unit that moves.",
-            |state| state.block_size.saturating_mul(SECTOR),
-        ),
-        (
-            "remapped_blocks",
-            "Blocks that lie on the spare.",
-            |state| state.remapped,
-        ),
-        (
-            "spare_blocks",
-            "Blocks of the spare area, free ones included.",
-            |state| state.spare_blocks,
-        ),
-        (
-            "lost_sectors",
-            "Sectors whose contents are lost.",
-            |state| state.lost_sectors,
-        ),
-        (
-            "pending_blocks",
-            "Blocks that wait to be remapped.",
-            |state| state.pending_blocks,
-        ),
-    ];
-    for (name, help, value) in gauges {
+    for (name, help, value) in GAUGES {
         exposition.of_targets(gauge(name, help), targets, |target| {
             target.state.as_ref().map(value)
         });

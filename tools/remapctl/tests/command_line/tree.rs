@@ -179,23 +179,23 @@ impl Tree {
     }
 
     /// Ends with the status that a shell would tell, with standard output in a file.
-    pub(crate) fn into(&self, line: &str, out: Stdio) -> (i32, String) {
+    pub(crate) fn with_output(&self, line: &str, out: Stdio) -> (i32, String) {
         let output = self.command(line).stdout(out).output().unwrap();
         let status = output.status.code().unwrap();
         (status, String::from_utf8(output.stderr).unwrap())
     }
 
     /// The same where nothing more can be written.
-    pub(crate) fn into_full(&self, line: &str) -> (i32, String) {
+    pub(crate) fn with_full_output(&self, line: &str) -> (i32, String) {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        self.into(line, Stdio::from(full))
+        self.with_output(line, Stdio::from(full))
     }
 
     /// The same where whoever read has gone.
-    pub(crate) fn into_closed(&self, line: &str) -> (i32, String) {
+    pub(crate) fn with_closed_output(&self, line: &str) -> (i32, String) {
         let (reader, writer) = UnixStream::pair().unwrap();
         drop(reader);
-        self.into(line, Stdio::from(OwnedFd::from(writer)))
+        self.with_output(line, Stdio::from(OwnedFd::from(writer)))
     }
 
     /// What a command prints that does as it is asked.
