@@ -27,7 +27,7 @@ pub(crate) struct Device {
     pub(crate) number: String,
     /// The kernel's name for the disk, `dm-<minor>`.
     pub(crate) node: String,
-    /// Whether it is suspended.
+    /// Suspended by device-mapper, and so takes no I/O.
     pub(crate) suspended: bool,
 }
 
@@ -36,7 +36,7 @@ impl Device {
         self.name == text || self.kernel_name == text || printable(&self.name) == text
     }
 
-    /// The device has no remap target, and is asked for one.
+    /// Returns the failure of a command that needs a remap target, of which the device has none.
     pub(crate) fn is_no_remap_device(&self) -> Failure {
         Failure::Undone(format!("{} is no remap device", printable(&self.name)))
     }

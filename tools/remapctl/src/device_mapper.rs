@@ -31,9 +31,9 @@ use crate::{
 /// A line of a device's table or status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
-    /// Where the target starts, in sectors.
+    /// First sector of the target on the device.
     pub(crate) start: u64,
-    /// How long it is, in sectors.
+    /// Number of sectors.
     pub(crate) length: u64,
     /// Name of the target's type.
     pub(crate) kind: String,
@@ -57,7 +57,7 @@ pub(crate) enum Slot {
     Inactive,
 }
 
-/// Whoever answers for devices. They are called by the names that the kernel has.
+/// Answers questions about devices, which are called by the names that the kernel has.
 pub(crate) trait DeviceMapper {
     /// Returns the lines of a table; `None` where there is no such device (any more). No target
     /// writes or waits for that.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where answers go: to standard output, or into a file that is there as a whole or not at all.
+//! Standard output, and files that are there as a whole or not at all.
 
 use std::{
     fs::{
@@ -84,7 +84,7 @@ fn stream(path: &Path, text: &str) -> io::Result<()> {
     let mut opened: File = OpenOptions::new().write(true).open(path)?;
     if !is_stream(opened.metadata()?) {
         return Err(io::Error::other(
-            "it is a link, or a device; a link is not followed (- is standard output)",
+            "neither a file nor a pipe (links to files are not followed; - is standard output)",
         ));
     }
     opened.write_all(text.as_bytes())

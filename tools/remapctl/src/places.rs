@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the blocks of a remap target are: main and the spare area, by its line of the table.
+//! Main and the spare area of a remap target, by its line of the table.
 
 use serde::Serialize;
 
@@ -11,9 +11,9 @@ use crate::sysfs::Sysfs;
 pub(crate) struct Places {
     /// The device with bad blocks.
     pub(crate) main: Main,
-    /// Where the remapped blocks are.
+    /// The area that has the remapped blocks.
     pub(crate) spare: Spare,
-    /// What a failing write does.
+    /// Word for the way in which failing writes are handled.
     pub(crate) error_policy: String,
     /// The optional arguments, as they are in the table.
     pub(crate) options: Vec<String>,

@@ -51,7 +51,7 @@ pub(crate) struct Status {
     pub(crate) kernel_name: String,
     /// Its number.
     pub(crate) number: String,
-    /// Whether the device is suspended.
+    /// The device is suspended, and so takes no I/O.
     pub(crate) suspended: bool,
     /// Where the target starts on the device, in sectors.
     pub(crate) start: u64,
@@ -60,7 +60,7 @@ pub(crate) struct Status {
     /// Its arguments, where they make sense.
     #[serde(flatten)]
     pub(crate) places: Option<Places>,
-    /// What it says of itself, where that makes sense.
+    /// Words of its status, where they make sense.
     #[serde(flatten)]
     pub(crate) state: Option<State>,
     /// Why something is not known.
@@ -68,7 +68,7 @@ pub(crate) struct Status {
     pub(crate) problem: Option<String>,
 }
 
-/// What a remap target says of itself.
+/// The words of a remap target's status.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct State {
     /// Remapped blocks.
@@ -205,7 +205,7 @@ impl Status {
         self.problem.get_or_insert_with(|| problem.to_owned());
     }
 
-    /// Whether nobody has to look after it.
+    /// Returns whether nobody has to look after the target.
     pub(crate) fn is_well(&self) -> bool {
         let well = |state: &State| {
             state.health == "ok" && matches!(state.metadata.as_str(), "none" | "ok")
@@ -213,23 +213,23 @@ impl Status {
         self.problem.is_none() && self.state.as_ref().is_some_and(well)
     }
 
-    /// How it is, in a word.
+    /// Returns the word for the health of the target.
     pub(crate) fn health(&self) -> &str {
         self.state.as_ref().map_or(UNKNOWN, |state| &state.health)
     }
 
-    /// What is not known of it, in a line.
+    /// Returns a line with the name of the device and why something is not known.
     fn complaint(&self) -> Option<String> {
         let problem = self.problem.as_ref()?;
         Some(format!("{}: {problem}", printable(&self.device)))
     }
 }
 
-/// What was found of all remap targets.
+/// The remap targets of all devices, and what keeps some from being known.
 pub(crate) struct Survey {
     /// The targets, by the names of their devices.
     pub(crate) targets: Vec<Status>,
-    /// What could not be found out, each with the name of its device.
+    /// Reasons why something is not known, each with the name of its device.
     pub(crate) complaints: Vec<String>,
 }
 
@@ -251,7 +251,7 @@ impl Survey {
         })
     }
 
-    /// Whether nobody has to look after any of them.
+    /// Returns whether nobody has to look after any target.
     fn is_well(&self) -> bool {
         self.complaints.is_empty() && self.targets.iter().all(Status::is_well)
     }

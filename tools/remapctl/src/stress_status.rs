@@ -43,12 +43,12 @@ pub(crate) struct Run {
     pub(crate) megabytes_per_second: u64,
     /// Operations that failed.
     pub(crate) errors: u64,
-    /// How it has ended, in the kernel's word, if it has.
+    /// The kernel's word for how the test has ended, if it has.
     pub(crate) result: Option<String>,
 }
 
 impl Run {
-    /// Whether the test has ended, and nothing speaks against it.
+    /// Returns whether the test has ended, and nothing speaks against it.
     pub(crate) fn has_passed(&self) -> bool {
         self.result.as_deref() == Some(PASSED)
     }

@@ -177,7 +177,7 @@ fn odd_devices(test: &str) -> Tree {
     tree
 }
 
-/// How each odd device is complained about, in order; all others are not.
+/// Odd devices and the words of the complaint about each, in order; there is none about others.
 const COMPLAINTS: [(&str, &str); 5] = [
     ("refusing", "Is a directory"),
     ("mixed: ", "cannot make sense of the table: '7:0 7:1 2008'"),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where answers go: files, outputs that take no more, manual and completions.
+//! Files, outputs that take no more, the manual and completions.
 
 use std::{
     fs::{

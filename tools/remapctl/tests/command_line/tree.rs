@@ -178,20 +178,20 @@ impl Tree {
         Answer::of(self.command(line).output().unwrap())
     }
 
-    /// Ends with the status that a shell would tell, with standard output in a file.
+    /// Returns exit status and errors of a command with this standard output.
     pub(crate) fn with_output(&self, line: &str, out: Stdio) -> (i32, String) {
         let output = self.command(line).stdout(out).output().unwrap();
         let status = output.status.code().unwrap();
         (status, String::from_utf8(output.stderr).unwrap())
     }
 
-    /// The same where nothing more can be written.
+    /// Returns exit status and errors of a command that can write nothing.
     pub(crate) fn with_full_output(&self, line: &str) -> (i32, String) {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         self.with_output(line, Stdio::from(full))
     }
 
-    /// The same where whoever read has gone.
+    /// Returns exit status and errors of a command whose output nobody reads any more.
     pub(crate) fn with_closed_output(&self, line: &str) -> (i32, String) {
         let (reader, writer) = UnixStream::pair().unwrap();
         drop(reader);
