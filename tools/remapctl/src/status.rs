@@ -473,6 +473,10 @@ fn state_rows(state: &State) -> Vec<(&str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{
+        cell::Cell,
+        path::Path, //
+    };
 
     fn parsed(status: &str) -> Option<State> {
         State::parse(status)
@@ -545,6 +549,57 @@ mod tests {
         assert!(!well("read_only", "none"));
         assert!(!well("ok", "failed"));
         assert!(!target(None).is_well());
+    }
+
+    /// Has a table, and notes who is asked for the status.
+    struct Witness {
+        kind: &'static str,
+        asked: Cell<u32>,
+    }
+
+    impl DeviceMapper for Witness {
+        fn table(&self, _: &str, _: Slot) -> Result<Option<Vec<Line>>, Failure> {
+            let line = Line {
+                start: 0,
+                length: 8,
+                kind: String::from(self.kind),
+                text: String::from("7:0 7:1 0 16"),
+            };
+            Ok(Some(vec![line]))
+        }
+
+        fn status(&self, _: &str) -> Result<Option<Vec<Line>>, Failure> {
+            self.asked.set(self.asked.get() + 1);
+            Ok(Some(Vec::new()))
+        }
+
+        fn message(&self, _: &str, _: u64, _: &str) -> Result<String, Failure> {
+            Err(Failure::Closed)
+        }
+    }
+
+    #[test]
+    fn other_types_are_not_asked_for_their_status() {
+        let device = Device {
+            name: String::from("r0"),
+            kernel_name: String::from("r0"),
+            number: String::from("253:0"),
+            node: String::from("dm-0"),
+            suspended: false,
+        };
+        for (kind, targets, asked) in [("thin-pool", 0, 0), ("remap", 1, 1)] {
+            let witness = Witness {
+                kind,
+                asked: Cell::new(0),
+            };
+            let sysfs = Sysfs::new(Path::new("/nonexistent"));
+            let found = of_device(&sysfs, &witness, &device).unwrap().unwrap();
+            assert_eq!(
+                (found.len(), witness.asked.get()),
+                (targets, asked),
+                "{kind}"
+            );
+        }
     }
 
     #[test]

@@ -15,7 +15,6 @@ use crate::{
 #[test]
 fn status_has_a_row_for_each_remap_device() {
     let tree = Tree::new("status");
-    // It fails where it is asked for its status.
     tree.mapped(1, "linear", "0 8 linear 7:0 0\n");
     tree.device(2, "a b", STATUS);
     let table = tree.prints("status");
