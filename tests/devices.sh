@@ -18,11 +18,6 @@ fail() {
 	exit 1
 }
 
-skip() {
-	echo "$*" >"$work.reason"
-	exit 4
-}
-
 expect_equal() {
 	[[ $1 == "$2" ]] || fail "${3:-value} is '$1', expected '$2'"
 }

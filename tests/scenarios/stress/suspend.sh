@@ -4,6 +4,7 @@
 . "$tests/stress.sh"
 
 DESCRIPTION='A suspended device keeps a test waiting, but nobody who would rather not wait; a stop is never lost.'
+MACHINES="uml uml-smp"
 
 test() {
 	local type pid start i starts=no waits=no

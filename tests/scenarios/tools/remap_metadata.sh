@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="the tools for spare areas and the kernel mean the same; a device in use is refused; a disk is replaced under its remaps"
-MACHINES="uml uml-smp"
 TIMEOUT=90
 
 tools=$tests/../target/release
