@@ -29,6 +29,7 @@ mod report;
 mod request;
 mod size;
 mod status;
+mod status_view;
 mod stress;
 mod stress_status;
 mod sysfs;
