@@ -54,6 +54,7 @@ use crate::{
 };
 
 use super::{
+    guard,
     memory::{
         Account,
         Charge, //
@@ -532,12 +533,32 @@ fn open(file: &str, number: DeviceNumber, writes: bool) -> Result<OpenDevice> {
     } else {
         Access::SharedRead
     };
-    OpenDevice::open(number, access).map_err(|error| {
+    let refuse = |why: Arguments<'_>, error| {
+        refuse(file, format_args!("device {number}: {why}"), error)
+    };
+    let device = OpenDevice::open(number, access).map_err(|error| {
         let why = if error == EBUSY {
-            "is in use by someone else"
+            "is in use by someone else, who has claimed it"
         } else {
             "cannot be opened"
         };
-        refuse(file, format_args!("device {number}: {why}"), error)
-    })
+        refuse(format_args!("{why}"), error)
+    })?;
+    if !writes {
+        return Ok(device);
+    }
+    if device.device().is_read_only() {
+        return Err(refuse(format_args!("is read-only"), EROFS));
+    }
+    match device.become_only_user(guard::PATIENCE) {
+        Ok(true) => Ok(device),
+        Ok(false) => {
+            let others = device.device().openers().saturating_sub(1).max(1);
+            Err(refuse(
+                format_args!("is in use by someone else: it is open {others} more times"),
+                EBUSY,
+            ))
+        }
+        Err(error) => Err(refuse(format_args!("cannot be written out"), error)),
+    }
 }

@@ -117,6 +117,9 @@ pub(crate) struct LiveTable {
     pub(super) slots: u32,
     pub(super) read_only: bool,
     pub(super) number: DeviceNumber,
+    /// Whether the table is in use and not about to be suspended; guarded by the list of
+    /// [`super::rewriter`].
+    pub(super) resumed: Atomic<bool>,
     /// Number of entries of `remaps`, of free slots and of pending blocks, for those who must not wait.
     entries: Atomic<u32>,
     free_slots: Atomic<u32>,
@@ -220,6 +223,7 @@ impl LiveTable {
                 slots,
                 read_only: parts.read_only,
                 number: parts.number,
+                resumed: Atomic::new(false),
                 entries: Atomic::new(entries),
                 free_slots: Atomic::new(free_slots),
                 pending: Atomic::new(0),
