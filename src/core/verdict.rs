@@ -667,7 +667,10 @@ mod tests {
                 run.progress = Progress::GaveUp;
                 run.hazard = Some(hazard);
             });
-            assert_eq!((result, reasons), (TestResult::Failed, Vec::from([String::from(reason)])));
+            assert_eq!(
+                (result, reasons),
+                (TestResult::Failed, Vec::from([String::from(reason)]))
+            );
         }
     }
 

@@ -211,11 +211,12 @@ impl Run {
         let controls = Controls::new(plan.workload(), adjustment);
         let watch = Watch::new(number, claimed)?;
         let device = Arc::new(device, GFP_KERNEL)?;
-        let guard = claimed
-            .then(|| Guard::new(&device, number))
-            .transpose()?;
+        let guard = claimed.then(|| Guard::new(&device, number)).transpose()?;
         let gauge = Arc::new(Gauge::new(), GFP_KERNEL)?;
-        let memory = Account::charge(account, size_of::<Self>() + Watch::FOOTPRINT + Guard::FOOTPRINT);
+        let memory = Account::charge(
+            account,
+            size_of::<Self>() + Watch::FOOTPRINT + Guard::FOOTPRINT,
+        );
         Arc::pin_init(
             pin_init!(Self {
                 request,
@@ -308,7 +309,11 @@ impl Run {
         if self.is_ending() {
             return true;
         }
-        if self.guard.as_ref().is_some_and(|guard| guard.hazard().is_some()) {
+        if self
+            .guard
+            .as_ref()
+            .is_some_and(|guard| guard.hazard().is_some())
+        {
             self.end(End::Hazard);
             return true;
         }

@@ -328,9 +328,8 @@ impl Worker {
         if let (Stage::WriteBack(..), Some(guard)) = (&stage, &self.run.guard) {
             guard.end();
         }
-        let (Stage::Whole(operation)
-        | Stage::Fetch(operation, _)
-        | Stage::WriteBack(operation, _)) = stage
+        let (Stage::Whole(operation) | Stage::Fetch(operation, _) | Stage::WriteBack(operation, _)) =
+            stage
         else {
             return self.rest(transfer);
         };

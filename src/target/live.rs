@@ -45,7 +45,6 @@ use super::{
     lost::LostBlocks,
     metadata::Begun,
     relocation::{
-        Contents,
         Mover,
         State, //
     },
@@ -391,30 +390,10 @@ impl LiveTable {
         self.statistics.added_latency(into);
     }
 
-    /// Moves the block of `sector` to the spare, as the message `remap` does.
-    ///
-    /// May sleep. `EEXIST` where it is there already, and the errors of a relocation.
-    pub(crate) fn remap(&self, sector: u64) -> Result {
-        let range = SectorRange::new(sector, 1).ok_or(EINVAL)?;
-        let (progress, ended) = self.remap_range(range, Contents::Copied);
-        ended?;
-        if progress.moved == 0 {
-            return Err(EEXIST);
-        }
-        Ok(())
-    }
-
-    /// Moves the block of `sector` back, as the message `unremap` does.
-    ///
-    /// May sleep. `ENODATA` where it is not on the spare, and the errors of a relocation.
-    pub(crate) fn unremap(&self, sector: u64) -> Result {
-        let range = SectorRange::new(sector, 1).ok_or(EINVAL)?;
-        let (progress, ended) = self.unremap_range(range);
-        ended?;
-        if progress.moved == 0 {
-            return Err(kernel::error::code::ENODATA);
-        }
-        Ok(())
+    /// Whether the block of `sector` is on the spare. May sleep.
+    pub(crate) fn is_remapped(&self, sector: u64) -> bool {
+        let block = self.block.block_of(sector);
+        self.remaps.lock().table.get(block).is_some()
     }
 
     /// Bios may flow and blocks may move from now on.

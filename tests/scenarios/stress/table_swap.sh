@@ -26,7 +26,7 @@ test() {
 	before=$(checksum /dev/ram0) other=$(checksum /dev/ram2)
 	make_mapped stress "$first"
 	defer stop_stress
-	for ((turn = 0; turn < $(scaled 16); turn++)); do
+	for ((turn = 0; turn < $(scaled 8); turn++)); do
 		for options in '' '--noflush' '--nolockfs' '--noflush --nolockfs'; do
 			table=$second
 			((turn % 2)) || table=$linear
