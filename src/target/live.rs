@@ -119,6 +119,8 @@ pub(crate) struct LiveTable {
     /// Whether the table is in use and not about to be suspended; guarded by the list of
     /// [`super::rewriter`].
     pub(super) resumed: Atomic<bool>,
+    /// Number of the device's stay, which its tables share; guarded by the list of tables.
+    stay: Atomic<u64>,
     /// Number of entries of `remaps`, of free slots and of pending blocks, for those who must not wait.
     entries: Atomic<u32>,
     free_slots: Atomic<u32>,
@@ -223,6 +225,7 @@ impl LiveTable {
                 read_only: parts.read_only,
                 number: parts.number,
                 resumed: Atomic::new(false),
+                stay: Atomic::new(0),
                 entries: Atomic::new(entries),
                 free_slots: Atomic::new(free_slots),
                 pending: Atomic::new(0),
@@ -266,6 +269,11 @@ impl LiveTable {
     /// `None` where the device is going away. May sleep.
     pub(crate) fn with_name<R>(&self, with: impl FnOnce(&[u8]) -> R) -> Option<R> {
         MappedDevice::name(self.number, with)
+    }
+
+    /// Number that tells a device from those that had its name or number before it.
+    pub(crate) fn stay(&self) -> u64 {
+        self.stay.load(Relaxed)
     }
 
     /// Size of the target in sectors.
@@ -428,6 +436,9 @@ registry! {
     mod tables: kernel::sync::Arc<super::LiveTable>
 }
 
+/// Number of the next device's stay.
+static STAYS: Atomic<u64> = Atomic::new(0);
+
 /// Called once, before the target is registered.
 pub(super) fn init() {
     tables::init();
@@ -438,9 +449,16 @@ pub(super) fn publish(table: Arc<LiveTable>) -> Result {
     // The device is suspended: memory must not wait for it, here or in `all`.
     let _noio = NoIo::enter();
     tables::with(|tables| {
-        if !tables.iter().any(|other| Arc::ptr_eq(other, &table)) {
-            tables.push(table, GFP_KERNEL)?;
+        if tables.iter().any(|other| Arc::ptr_eq(other, &table)) {
+            return Ok(());
         }
+        let before = tables.iter().find(|other| other.number == table.number);
+        let stay = match before {
+            Some(before) => before.stay(),
+            None => STAYS.fetch_add(1, Relaxed),
+        };
+        table.stay.store(stay, Relaxed);
+        tables.push(table, GFP_KERNEL)?;
         Ok(())
     })
 }
