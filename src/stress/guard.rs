@@ -34,7 +34,7 @@ use remap_core::{
 
 use crate::{
     linux::open_device::OpenDevice,
-    target::rewriter::{
+    target::live::rewriter::{
         Registered,
         Rewriter, //
     }, //

@@ -2,6 +2,8 @@
 
 //! Remap tables in use, as the rest of the module sees them.
 
+pub(crate) mod rewriter;
+
 use core::sync::atomic::AtomicU64;
 
 use kernel::{
@@ -117,7 +119,7 @@ pub(crate) struct LiveTable {
     pub(super) read_only: bool,
     pub(super) number: DeviceNumber,
     /// Whether the table is in use and not about to be suspended; guarded by the list of
-    /// [`super::rewriter`].
+    /// [`rewriter`].
     pub(super) resumed: Atomic<bool>,
     /// Number of the device's stay, which its tables share; guarded by the list of tables.
     stay: Atomic<u64>,
@@ -442,6 +444,7 @@ static STAYS: Atomic<u64> = Atomic::new(0);
 /// Called once, before the target is registered.
 pub(super) fn init() {
     tables::init();
+    rewriter::init();
 }
 
 /// Makes a table known. May sleep.

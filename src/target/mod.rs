@@ -10,7 +10,6 @@
 //! * [`relocation`] moves blocks while I/O goes on, [`fill`] gives lost sectors contents again,
 //! * [`errors`] says what a failed bio means, [`pending`] remembers where, [`scrub`] looks for more,
 //! * [`message`] and [`status`] talk to `dmsetup`,
-//! * [`rewriter`] keeps those apart from other tables who write back what they have read,
 //! * [`statistics`] counts and times, [`areas`] keeps spare areas apart.
 
 mod areas;
@@ -24,7 +23,6 @@ mod metadata;
 mod pending;
 mod relocation;
 mod remaps;
-pub(crate) mod rewriter;
 mod scrub;
 mod setup;
 mod statistics;
@@ -78,7 +76,6 @@ pub(crate) struct RemapTarget {
 pub(crate) fn init() {
     areas::init();
     live::init();
-    rewriter::init();
 }
 
 impl Target for RemapTarget {
@@ -106,7 +103,7 @@ impl Target for RemapTarget {
     fn presuspend(&self) {
         if let Some(table) = self.table.get() {
             // First, since what it waits for may have to wait for a block to move.
-            rewriter::suspend(table);
+            live::rewriter::suspend(table);
             table.suspend();
         }
     }
@@ -125,7 +122,7 @@ impl Target for RemapTarget {
     fn resume(&self) {
         if let Some(table) = self.table.get() {
             table.activate();
-            rewriter::resume(table);
+            live::rewriter::resume(table);
         }
     }
 
@@ -180,7 +177,7 @@ impl Drop for RemapTarget {
     fn drop(&mut self) {
         if let Some(table) = self.table.get() {
             live::retract(table);
-            rewriter::retract(table);
+            live::rewriter::retract(table);
             table.retire();
         }
     }

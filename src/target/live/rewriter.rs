@@ -31,10 +31,7 @@ use remap_core::{
     },
 };
 
-use super::live::{
-    self,
-    LiveTable, //
-};
+use super::LiveTable;
 use crate::linux::{
     noio::NoIo,
     registry::registry,
@@ -88,7 +85,7 @@ impl Rewriter {
         // A device may wait for the list to be suspended, and the memory for the device.
         let _noio = NoIo::enter();
         rewriters::with(|all| {
-            let table = live::find(number).ok_or(ENODEV)?;
+            let table = super::find(number).ok_or(ENODEV)?;
             let place = Arc::as_ptr(&table) as usize;
             let rewriter = Arc::pin_init(
                 pin_init!(Self {
@@ -165,19 +162,20 @@ impl Rewriter {
 }
 
 registry! {
-    /// The rewriters of all devices.
+    /// The rewriters of all devices. Taken before the list of tables, and never held while somebody
+    /// waits for bios.
     mod rewriters: kernel::sync::Arc<super::Rewriter>
 }
 
 /// Prepares the list. Called once, before the target is registered.
-pub(super) fn init() {
+pub(in crate::target) fn init() {
     rewriters::init();
 }
 
 /// `table` is about to be suspended. When this returns nothing of what was read through it is being
 /// written back, and nothing will be. Bios still flow, and blocks still move. Sleeps until the
 /// writes that have begun have ended, as device-mapper would.
-pub(super) fn suspend(table: &LiveTable) {
+pub(in crate::target) fn suspend(table: &LiveTable) {
     rewriters::with(|all| {
         table.resumed.store(false, Relaxed);
         for rewriter in all.iter().filter(|other| other.number == table.number) {
@@ -191,7 +189,7 @@ pub(super) fn suspend(table: &LiveTable) {
 }
 
 /// `table` is in use, for the first time or again.
-pub(super) fn resume(table: &LiveTable) {
+pub(in crate::target) fn resume(table: &LiveTable) {
     rewriters::with(|all| {
         table.resumed.store(true, Relaxed);
         let place = core::ptr::from_ref(table) as usize;
@@ -205,7 +203,7 @@ pub(super) fn resume(table: &LiveTable) {
 }
 
 /// `table` goes.
-pub(super) fn retract(table: &LiveTable) {
+pub(in crate::target) fn retract(table: &LiveTable) {
     rewriters::with(|all| {
         let place = core::ptr::from_ref(table) as usize;
         for rewriter in all.iter().filter(|other| other.table == place) {
