@@ -2,6 +2,8 @@
 
 //! Remap tables in use, as the rest of the module sees them.
 
+pub(crate) mod rewriter;
+
 use core::sync::atomic::AtomicU64;
 
 use kernel::{
@@ -45,7 +47,6 @@ use super::{
     lost::LostBlocks,
     metadata::Begun,
     relocation::{
-        Contents,
         Mover,
         State, //
     },
@@ -127,6 +128,11 @@ pub(crate) struct LiveTable {
     pub(super) slots: u32,
     pub(super) read_only: bool,
     pub(super) number: DeviceNumber,
+    /// Whether the table is in use and not about to be suspended; guarded by the list of
+    /// [`rewriter`].
+    pub(super) resumed: Atomic<bool>,
+    /// Number of the device's stay, which its tables share; guarded by the list of tables.
+    stay: Atomic<u64>,
     /// Number of entries of `remaps`, of free slots and of pending blocks, for those who must not wait.
     entries: Atomic<u32>,
     free_slots: Atomic<u32>,
@@ -230,6 +236,8 @@ impl LiveTable {
                 slots,
                 read_only: parts.read_only,
                 number: parts.number,
+                resumed: Atomic::new(false),
+                stay: Atomic::new(0),
                 entries: Atomic::new(entries),
                 free_slots: Atomic::new(free_slots),
                 pending: Atomic::new(0),
@@ -273,6 +281,11 @@ impl LiveTable {
     /// `None` where the device is going away. May sleep.
     pub(crate) fn with_name<R>(&self, with: impl FnOnce(&[u8]) -> R) -> Option<R> {
         MappedDevice::name(self.number, with)
+    }
+
+    /// Number that tells a device from those that had its name or number before it.
+    pub(crate) fn stay(&self) -> u64 {
+        self.stay.load(Relaxed)
     }
 
     /// Size of the target in sectors.
@@ -397,30 +410,10 @@ impl LiveTable {
         self.statistics.added_latency(into);
     }
 
-    /// Moves the block of `sector` to the spare, as the message `remap` does.
-    ///
-    /// May sleep. `EEXIST` where it is there already, and the errors of a relocation.
-    pub(crate) fn remap(&self, sector: u64) -> Result {
-        let range = SectorRange::new(sector, 1).ok_or(EINVAL)?;
-        let (progress, ended) = self.remap_range(range, Contents::Copied);
-        ended?;
-        if progress.moved == 0 {
-            return Err(EEXIST);
-        }
-        Ok(())
-    }
-
-    /// Moves the block of `sector` back, as the message `unremap` does.
-    ///
-    /// May sleep. `ENODATA` where it is not on the spare, and the errors of a relocation.
-    pub(crate) fn unremap(&self, sector: u64) -> Result {
-        let range = SectorRange::new(sector, 1).ok_or(EINVAL)?;
-        let (progress, ended) = self.unremap_range(range);
-        ended?;
-        if progress.moved == 0 {
-            return Err(kernel::error::code::ENODATA);
-        }
-        Ok(())
+    /// Whether the block of `sector` is on the spare. May sleep.
+    pub(crate) fn is_remapped(&self, sector: u64) -> bool {
+        let block = self.block.block_of(sector);
+        self.remaps.lock().table.get(block).is_some()
     }
 
     /// Bios may flow and blocks may move from now on.
@@ -456,9 +449,13 @@ registry! {
     mod tables: kernel::sync::Arc<super::LiveTable>
 }
 
+/// Number of the next device's stay.
+static STAYS: Atomic<u64> = Atomic::new(0);
+
 /// Called once, before the target is registered.
 pub(super) fn init() {
     tables::init();
+    rewriter::init();
 }
 
 /// Makes a table known. May sleep.
@@ -466,9 +463,16 @@ pub(super) fn publish(table: Arc<LiveTable>) -> Result {
     // The device is suspended: memory must not wait for it, here or in `all`.
     let _noio = NoIo::enter();
     tables::with(|tables| {
-        if !tables.iter().any(|other| Arc::ptr_eq(other, &table)) {
-            tables.push(table, GFP_KERNEL)?;
+        if tables.iter().any(|other| Arc::ptr_eq(other, &table)) {
+            return Ok(());
         }
+        let before = tables.iter().find(|other| other.number == table.number);
+        let stay = match before {
+            Some(before) => before.stay(),
+            None => STAYS.fetch_add(1, Relaxed),
+        };
+        table.stay.store(stay, Relaxed);
+        tables.push(table, GFP_KERNEL)?;
         Ok(())
     })
 }
