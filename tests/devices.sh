@@ -607,3 +607,13 @@ fill_up() {
 leave_mount() {
 	if mountpoint -q "$1"; then umount "$1"; fi
 }
+
+# --- the tools ----------------------------------------------------------------------------------
+
+# expect_status <status> <tool> <argument>...: one of `make tools`. What it prints is in $work/out and
+# $work/err then.
+expect_status() {
+	local status=0
+	"$tests/../target/release/$2" "${@:3}" >"$work/out" 2>"$work/err" || status=$?
+	((status == $1)) || fail "${*:2}: status $status, expected $1: $(tail -n 5 "$work/out" "$work/err")"
+}

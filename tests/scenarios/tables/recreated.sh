@@ -7,6 +7,7 @@ MACHINES="uml debian"
 # the same table.
 again() {
 	local line printed numbered
+	blkdiscard -z "$spare"
 	line=$(remap_line "$@")
 	numbered=${line/"$main"/"$(<"$(sysfs_of "$main")/dev")"}
 	numbered=${numbered/"$spare"/"$(<"$(sysfs_of "$spare")/dev")"}
