@@ -70,7 +70,7 @@ impl LoopDevices {
         {
             let directory = entry.path();
             let backing = fs::read(directory.join("loop/backing_file"));
-            let Some(backing) = backing.ok().and_then(|name| find(name)) else {
+            let Some(backing) = backing.ok().and_then(find) else {
                 continue;
             };
             all.push(LoopDevice {
