@@ -73,5 +73,6 @@ u32 remap_helper_bdev_openers(struct block_device *bdev)
 /* Sectors that all users together have written, and discarded. */
 u64 remap_helper_bdev_changed_sectors(struct block_device *bdev)
 {
-	return part_stat_read(bdev, sectors[STAT_WRITE]) + part_stat_read(bdev, sectors[STAT_DISCARD]);
+	return part_stat_read(bdev, sectors[STAT_WRITE]) +
+	       part_stat_read(bdev, sectors[STAT_DISCARD]);
 }
