@@ -455,28 +455,38 @@ impl<'a> Verdict<'a> {
     /// Every reason to call the run failed.
     pub fn reasons(&self) -> impl Iterator<Item = Reason> + 'a {
         let run = self.run;
-        let count = |count: u64, reason: fn(u64) -> Reason| (count > 0).then(|| reason(count));
-        let unreadable = run.integrity.map_or(0, |integrity| integrity.unreadable);
-        let [latency, throughput] = regressions(&run.regression);
-        [
-            stopped_early(run),
-            run.hazard.map(Reason::Hazard),
-            nothing_done(run),
-            count(u64::from(run.failed_workers), Reason::FailedWorkers),
-            count(run.left_remapped, Reason::LeftRemapped),
-            count(run.remap_errors, Reason::RemapErrors),
-            count(unreadable, Reason::Unreadable),
-            latency,
-            throughput,
-        ]
-        .into_iter()
-        .flatten()
-        .chain(
+        // One by one, as the rows.
+        REASONS.iter().filter_map(move |reason| reason(run)).chain(
             self.rows()
                 .filter(|row| row.outcome == Outcome::Fail)
                 .map(Reason::Missed),
         )
     }
+}
+
+static REASONS: [fn(&Measurement) -> Option<Reason>; 9] = [
+    stopped_early,
+    |run| run.hazard.map(Reason::Hazard),
+    nothing_done,
+    |run| any(u64::from(run.failed_workers), Reason::FailedWorkers),
+    |run| any(run.left_remapped, Reason::LeftRemapped),
+    |run| any(run.remap_errors, Reason::RemapErrors),
+    |run| {
+        let unreadable = run.integrity.map_or(0, |integrity| integrity.unreadable);
+        any(unreadable, Reason::Unreadable)
+    },
+    |run| {
+        let [latency, _] = regressions(&run.regression);
+        latency
+    },
+    |run| {
+        let [_, throughput] = regressions(&run.regression);
+        throughput
+    },
+];
+
+fn any(count: u64, reason: fn(u64) -> Reason) -> Option<Reason> {
+    (count > 0).then(|| reason(count))
 }
 
 fn nothing_done(run: &Measurement) -> Option<Reason> {

@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-TIMEOUT=120
+TIMEOUT=180
 DESCRIPTION='A remap-heavy test gives up no sector of a disk with bad ones, and leaves blocks alone that are a user'"'"'s.'
 
 # Bad sectors all over the disk: nothing of them may be lost for the sake of a test.
@@ -53,7 +53,7 @@ users_blocks() {
 	stress_write stress_test_adjust rate_iops=200
 	stress_write stress_test_start '5 2 600000'
 	sleep 0.5
-	for ((n = 0; n < $(scaled 30); n++)); do
+	for ((n = 0; n < $(scaled 12); n++)); do
 		sector=$(remapped $((RANDOM % 20 + 1)))
 		[[ $sector =~ ^[0-9]+$ ]] || continue
 		((n % 3)) || may_fail message stress unremap "$sector"
