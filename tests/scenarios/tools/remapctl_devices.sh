@@ -77,6 +77,9 @@ END
 	"$remapctl" stress run quick --duration 300ms --device 'odd name' >"$work/out" 2>"$work/err" || first=$?
 	((first <= 1)) || fail "$(<"$work/err")"
 	expect_match "$(sed -n 1p "$work/out")" ' on odd\\x20name, ' 'the device of a test'
+	# With none set there are several again.
+	expect_status 0 stress target --none
+	expect_status 3 stress run quick
 }
 
 # Two that only the kernel tells apart.

@@ -86,7 +86,7 @@ fn meaning(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::EBUSY) => {
             "a test runs already, or this test writes and the device is in use by somebody else \
-             (mounted, or opened exclusively)"
+             (mounted, or opened by a program or a loop device)"
         }
         Some(libc::ENODEV) => {
             "there is no such remap device; or there are none, or several and --device names none"
