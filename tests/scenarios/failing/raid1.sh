@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a mirror repairs what the disk below cannot read, by the write that relocates it, and never gives the disk up"
-MACHINES="uml uml-smp debian"
+MACHINES="uml uml-smp"
 TIMEOUT=170
 
 test() {

@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="dm-remap goes under a file system that is mounted on another mapped device, and bad sectors are relocated from then on"
-MACHINES="uml debian"
 TIMEOUT=90
 
 requires() { need_target flakey; }

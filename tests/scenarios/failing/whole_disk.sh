@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a disk that refuses every write uses up 64 spares at most; then errors go up, what has moved goes on, and policy relocate arms it again"
-MACHINES="uml uml-smp debian"
+MACHINES="uml uml-smp"
 TIMEOUT=90
 
 requires() { need_target flakey; }

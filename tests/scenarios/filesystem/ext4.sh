@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="an ext4 that is written while blocks move is clean, and its files are what was written"
-MACHINES="uml debian"
 TIMEOUT=120
 
 test() {

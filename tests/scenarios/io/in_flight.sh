@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a write that is under way when its block begins to move is in the copy"
-MACHINES="uml uml-smp debian"
+MACHINES="uml uml-smp"
 
 requires() {
 	modprobe -q dm-delay || dmsetup targets | grep -q '^delay ' || {

@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="debug_level takes 0, 1 and 2, at insmod and in sysfs, and decides what is logged"
-MACHINES="uml debian"
 
 level=/sys/module/dm_remap/parameters/debug_level
 

@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="one device may be main and spare, where the ranges do not overlap"
-MACHINES="uml debian"
 
 test() {
 	make_null_blk disk 4
