@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a range over scattered damage moves whole, a lost read is a slow one, and a device that is gone loses nothing"
+LONG_MACHINES=uml-smp
 
 test() {
 	make_null_blk main 2

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="what was lost of a block does not stick to it when it moves back and is remapped again"
+LONG_MACHINES=uml-smp
 
 test() {
 	make_null_blk main 2

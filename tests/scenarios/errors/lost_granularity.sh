@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a lost sector takes its logical block of main with it and no more, also next to a boundary of blocks"
+LONG_MACHINES=uml-smp
 
 test() {
 	# Main in logical blocks of 4 KiB; one of them is unreadable in a remap block of 16 KiB.

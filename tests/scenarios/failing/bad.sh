@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="the message bad gives blocks up without reading them: all of each is lost until it is written, also in the next table"
+LONG_MACHINES="uml-smp debian"
 
 test() {
 	local reads

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a discard, whether it fails or not, of bad, pending and lost blocks moves nothing and brings nothing back"
+LONG_MACHINES="uml-smp debian"
 
 test() {
 	make_null_blk main 2 discard=1

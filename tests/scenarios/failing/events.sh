@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="every automatic remap and every change of health is an event of device-mapper, and what changes nothing is none"
 MACHINES="uml debian"
+LONG_MACHINES=uml-smp
 
 # raised <what> [<health behind it>]: there was an event since the last one that was seen.
 raised() {

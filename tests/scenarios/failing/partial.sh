@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a write to part of a block whose rest cannot be read succeeds; the rest is lost, by logical blocks, until it is written, also in the next table"
+LONG_MACHINES="uml-smp debian"
 
 test() {
 	make_null_blk main 2

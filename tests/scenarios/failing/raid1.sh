@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a mirror repairs what the disk below cannot read, by the write that relocates it, and never gives the disk up"
 MACHINES="uml uml-smp"
+LONG_MACHINES=debian
 TIMEOUT=170
 
 test() {

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="the SCSI disk of these tests has medium and transport errors, for reads by sector and for writes by number"
 MACHINES="uml debian"
+LONG_MACHINES=uml-smp
 TIMEOUT=90
 
 requires() { need_scsi_disk; }

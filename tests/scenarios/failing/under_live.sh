@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="dm-remap goes under a file system that is mounted on another mapped device, and bad sectors are relocated from then on"
+LONG_MACHINES="uml-smp debian"
 TIMEOUT=90
 
 requires() { need_target flakey; }

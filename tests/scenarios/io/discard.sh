@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="discard and write-zeroes reach whichever device holds the block, and no other block"
 MACHINES="uml debian"
+LONG_MACHINES=uml-smp
 
 # erase <how> <start> <sectors>: both ways to do away with contents, and what is left is compared.
 test() {

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="where only one of the devices can discard, a discard fails or succeeds but never harms a block outside it"
+LONG_MACHINES=uml-smp
 
 test() {
 	make_null_blk main 2 discard=1

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a write that is under way when its block begins to move is in the copy"
 MACHINES="uml uml-smp"
+LONG_MACHINES=debian
 
 requires() {
 	modprobe -q dm-delay || dmsetup targets | grep -q '^delay ' || {

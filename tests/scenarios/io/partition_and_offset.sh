@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a partition and main_start are honoured: data lies at partition start plus main_start plus sector"
 MACHINES="uml debian"
+LONG_MACHINES=uml-smp
 
 test() {
 	make_null_blk disk 8

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="patterns written on main and spare are read back, before and after remap and unremap"
+LONG_MACHINES="uml-smp debian"
 
 test() {
 	make_null_blk main 16

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="remaps live through suspend and resume: the data after it is that of before"
+LONG_MACHINES="uml-smp debian"
 
 test() {
 	make_null_blk main 2

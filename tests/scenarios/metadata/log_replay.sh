@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="whenever the power goes during remaps, moves back and writes, the spare area is as before or after, and its data right (hundreds of cuts)"
+LONG_MACHINES=uml-smp
 TIMEOUT=170
 
 requires() {

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a long list comes in pages that miss nothing and repeat nothing, whatever their size"
 MACHINES="uml debian"
+LONG_MACHINES=uml-smp
 
 test() {
 	make_null_blk main 16

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="without a free spare block a remap gets ENOSPC, what is remapped keeps working, and the health tells in time"
+LONG_MACHINES="uml-smp debian"
 
 test() {
 	make_null_blk main 2

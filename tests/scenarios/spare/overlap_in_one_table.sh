@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="two targets of one table cannot share a spare area, and may lie side by side"
+LONG_MACHINES=uml-smp
 
 test() {
 	make_null_blk main 4

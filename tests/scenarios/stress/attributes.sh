@@ -4,6 +4,7 @@
 . "$tests/stress.sh"
 
 DESCRIPTION='The files are there with their modes, say so when no test has run, and go with the module.'
+LONG_MACHINES=uml-smp
 
 test() {
 	local file

@@ -4,6 +4,7 @@
 . "$tests/stress.sh"
 
 DESCRIPTION='A reading test next to a writer does not take the writes of others for damage.'
+LONG_MACHINES=uml-smp
 
 test() {
 	local i

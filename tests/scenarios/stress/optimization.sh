@@ -4,6 +4,7 @@
 . "$tests/stress.sh"
 
 DESCRIPTION='The optimization counters add up over all live tables.'
+LONG_MACHINES=uml-smp
 
 figure() {
 	cat "/sys/module/dm_remap/optimization/$1"

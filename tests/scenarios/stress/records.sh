@@ -4,6 +4,7 @@
 . "$tests/stress.sh"
 
 MACHINES="uml debian"
+LONG_MACHINES=uml-smp
 DESCRIPTION='The JSON files say what the reports say, with histograms and trend, during a test and after.'
 
 compare() {

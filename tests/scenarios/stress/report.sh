@@ -4,6 +4,7 @@
 . "$tests/stress.sh"
 
 DESCRIPTION='The reports have their headings and keys in order and agree with each other.'
+LONG_MACHINES=uml-smp
 
 # Headings and keys of a report, one a line.
 keys() {

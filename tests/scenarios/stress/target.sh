@@ -4,6 +4,7 @@
 . "$tests/stress.sh"
 
 DESCRIPTION='set_target takes a name, dm-N, major:minor and none, tells what is set, and forgets a device that is gone.'
+LONG_MACHINES=uml-smp
 
 test() {
 	local number minor empty

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="size, block sizes and read-only state are those of the device below, and ioctls for a whole disk do not reach it once blocks have moved"
+LONG_MACHINES=uml-smp
 
 test() {
 	make_null_blk main 2 blocksize=4096

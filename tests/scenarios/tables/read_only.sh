@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a table loaded read-only answers, moves nothing (EROFS) and says so in its health"
 MACHINES="uml debian"
+LONG_MACHINES=uml-smp
 
 test() {
 	make_null_blk main 2

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="dmsetup table prints arguments that recreate the table"
+LONG_MACHINES="uml-smp debian"
 
 # again <sectors> ...: what dmsetup table prints is what it was given, with device numbers, and makes
 # the same table.

@@ -5,6 +5,7 @@
 
 DESCRIPTION='remapctl tells what the kernel tells, runs tests, and its exit status says how it went.'
 MACHINES="uml debian"
+LONG_MACHINES=uml-smp
 TIMEOUT=120
 
 remapctl=$tests/../target/release/remapctl
