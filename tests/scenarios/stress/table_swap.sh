@@ -7,9 +7,9 @@ DESCRIPTION='What a test has read through one table it never writes through anot
 MACHINES="uml uml-smp debian"
 TIMEOUT=200
 
-first='0 65536 remap /dev/ram0 /dev/ram1 0 65536 1 volatile'
-second='0 65536 remap /dev/ram2 /dev/ram1 0 65536 1 volatile'
-linear='0 65536 linear /dev/ram2 0'
+first='0 16384 remap /dev/ram0 /dev/ram1 0 16384 1 volatile'
+second='0 16384 remap /dev/ram2 /dev/ram1 0 16384 1 volatile'
+linear='0 16384 linear /dev/ram2 0'
 
 # replace <table line> <option of suspend>...: as a user does it, who may suspend first or not.
 replace() {
@@ -20,13 +20,13 @@ replace() {
 
 test() {
 	local before other turn options table type runs=0
-	make_brd 3 49152
-	head -c 32M /dev/urandom >/dev/ram0
-	head -c 32M /dev/urandom >/dev/ram2
+	make_brd 3 12288
+	head -c 8M /dev/urandom >/dev/ram0
+	head -c 8M /dev/urandom >/dev/ram2
 	before=$(checksum /dev/ram0) other=$(checksum /dev/ram2)
 	make_mapped stress "$first"
 	defer stop_stress
-	for ((turn = 0; turn < $(scaled 8); turn++)); do
+	for ((turn = 0; turn < $(scaled 4); turn++)); do
 		for options in '' '--noflush' '--nolockfs' '--noflush --nolockfs'; do
 			table=$second
 			((turn % 2)) || table=$linear
