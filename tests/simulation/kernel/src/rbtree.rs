@@ -8,8 +8,8 @@ use crate::alloc::{check, count, AllocError, Flags};
 
 pub struct RBTree<K, V>(BTreeMap<K, (V, Memory)>);
 
-/// Memory of a node, wherever it is.
-struct Memory;
+/// Memory of a node, wherever it is: something, so that a vector of nodes has a capacity.
+struct Memory(#[allow(dead_code)] u8);
 
 impl Drop for Memory {
     fn drop(&mut self) {
@@ -32,7 +32,7 @@ impl<K, V> RBTreeNodeReservation<K, V> {
     pub fn new(flags: Flags) -> Result<Self, AllocError> {
         check(flags)?;
         count(1);
-        Ok(Self { memory: Memory, _of: std::marker::PhantomData })
+        Ok(Self { memory: Memory(0), _of: std::marker::PhantomData })
     }
 
     pub fn into_node(self, key: K, value: V) -> RBTreeNode<K, V> {

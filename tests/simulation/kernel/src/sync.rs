@@ -91,7 +91,7 @@ impl<T, B: Backend> Lock<T, B> {
 
     pub fn lock(&self) -> Guard<'_, T, B> {
         // SAFETY: Nobody keeps a reference to it.
-        unsafe { (*self.raw.get()).lock() };
+        unsafe { &*self.raw.get() }.lock();
         Guard { lock: self, _here: PhantomData }
     }
 
@@ -129,7 +129,7 @@ impl<T, B: Backend> DerefMut for Guard<'_, T, B> {
 impl<T, B: Backend> Drop for Guard<'_, T, B> {
     fn drop(&mut self) {
         // SAFETY: Nobody keeps a reference to it.
-        unsafe { (*self.lock.raw.get()).unlock() };
+        unsafe { &*self.lock.raw.get() }.unlock();
     }
 }
 

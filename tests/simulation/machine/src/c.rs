@@ -225,7 +225,8 @@ pub unsafe fn dm_table_get_md(table: *mut dm_table) -> *mut mapped_device {
 pub unsafe fn dm_table_event(table: *mut dm_table) {
     scheduler::may_sleep("dm_table_event");
     // SAFETY: The table is valid.
-    unsafe { (*(*table).device()).events += 1 };
+    let events = unsafe { &(*(*table).device()).events };
+    events.set(events.get() + 1);
     scheduler::point();
 }
 

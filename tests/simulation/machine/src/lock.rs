@@ -2,6 +2,8 @@
 
 //! Locks: who holds them, in which order, and in which context.
 
+use std::cell::Cell;
+
 use crate::{
     fail,
     scheduler::{self, world, NONE}, //
@@ -61,7 +63,8 @@ pub enum Kind {
 
 /// The lock of something, without the something.
 pub struct Lock {
-    holder: usize,
+    /// In a cell, as everything that changes while a task waits: the compiler may not believe otherwise.
+    holder: Cell<usize>,
     kind: Kind,
     name: &'static str,
 }
@@ -69,7 +72,7 @@ pub struct Lock {
 impl Lock {
     /// A lock that nobody holds.
     pub const fn new(kind: Kind, name: &'static str) -> Self {
-        Self { holder: NONE, kind, name }
+        Self { holder: Cell::new(NONE), kind, name }
     }
 
     fn check_order(&self) {
@@ -103,9 +106,9 @@ impl Lock {
     }
 
     /// Takes the lock.
-    pub fn lock(&mut self) {
+    pub fn lock(&self) {
         let Some(task) = scheduler::task() else {
-            assert!(self.holder == NONE);
+            assert!(self.holder.get() == NONE);
             return;
         };
         if self.kind == Kind::Mutex {
@@ -121,20 +124,20 @@ impl Lock {
             }
         }
         scheduler::point();
-        while self.holder != NONE {
+        while self.holder.get() != NONE {
             scheduler::block(std::ptr::from_ref(self) as usize, self.name, None);
         }
-        self.holder = scheduler::current();
+        self.holder.set(scheduler::current());
         let class = world().order.class(self.name);
         task_held().push((std::ptr::from_ref(self) as usize, class));
     }
 
     /// Gives it back.
-    pub fn unlock(&mut self) {
+    pub fn unlock(&self) {
         if scheduler::task().is_none() {
             return;
         }
-        self.holder = NONE;
+        self.holder.set(NONE);
         let address = std::ptr::from_ref(self) as usize;
         task_held().retain(|(held, _)| *held != address);
         scheduler::wake(address);

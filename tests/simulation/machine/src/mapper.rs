@@ -2,7 +2,11 @@
 
 //! Device-mapper's core: a mapped device, its table of one target, and the clones of bios.
 
-use std::{cell::Cell, ffi::CString, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    ffi::CString,
+    rc::Rc,
+};
 
 use crate::{
     c::{self, bio, blk_status_t, bvec_iter, dm_dev, dm_target, target_type},
@@ -75,7 +79,7 @@ pub const LUGGAGE: usize = 192;
 pub struct Clone {
     luggage: [u64; LUGGAGE / 8],
     user: Rc<UserBio>,
-    table: *mut Table,
+    table: *const Table,
     owner: Owner,
     pub(crate) flush_number: u32,
     /// Sectors of a part that was accepted alone; read by whoever called `map`, who outlives it.
@@ -85,12 +89,12 @@ pub struct Clone {
 
 /// A table with one target.
 pub struct Table {
-    /// For C.
-    pub target: Box<dm_target>,
-    device: *mut MappedDevice,
+    /// For C; a box of its own, which is leaked.
+    target: *mut dm_target,
+    device: *const MappedDevice,
     /// Who is in a callback of it.
-    users: u32,
-    devices: Vec<Box<dm_dev>>,
+    users: Cell<u32>,
+    devices: RefCell<Vec<Box<dm_dev>>>,
     pub(crate) read_only: bool,
 }
 
@@ -98,36 +102,36 @@ pub struct Table {
 pub struct MappedDevice {
     /// Its minor number.
     pub number: u32,
-    gendisk: Box<c::gendisk>,
+    gendisk: *mut c::gendisk,
     target_type: *mut target_type,
     /// The table in use.
-    table: Option<Box<Table>>,
-    blocked: bool,
-    deferred: Vec<Rc<UserBio>>,
-    in_flight: u32,
+    table: RefCell<Option<Rc<Table>>>,
+    blocked: Cell<bool>,
+    deferred: RefCell<Vec<Rc<UserBio>>>,
+    in_flight: Cell<u32>,
     /// Times that something has happened.
-    pub events: u64,
+    pub events: Cell<u64>,
     /// The disks that a table may name, by minor number.
     pub disks: Vec<*mut Disk>,
-    clones: u32,
+    clones: Cell<u32>,
 }
 
 const BLOCKED: &str = "the bios of a suspended device";
 
 impl MappedDevice {
     /// A device without a table.
-    pub fn new(target_type: *mut target_type, disks: Vec<*mut Disk>) -> Box<Self> {
-        Box::new(Self {
+    pub fn new(target_type: *mut target_type, disks: Vec<*mut Disk>) -> Rc<Self> {
+        Rc::new(Self {
             number: 0,
-            gendisk: Box::new(c::gendisk { major: 253, first_minor: 0 }),
+            gendisk: Box::leak(Box::new(c::gendisk { major: 253, first_minor: 0 })),
             target_type,
-            table: None,
-            blocked: true,
-            deferred: Vec::new(),
-            in_flight: 0,
-            events: 0,
+            table: RefCell::new(None),
+            blocked: Cell::new(true),
+            deferred: RefCell::new(Vec::new()),
+            in_flight: Cell::new(0),
+            events: Cell::new(0),
             disks,
-            clones: 0,
+            clones: Cell::new(0),
         })
     }
 
@@ -136,8 +140,8 @@ impl MappedDevice {
     }
 
     /// Number of the whole.
-    pub fn gendisk(&mut self) -> *mut c::gendisk {
-        &mut *self.gendisk
+    pub fn gendisk(&self) -> *mut c::gendisk {
+        self.gendisk
     }
 
     /// Makes a table of a line, beside the one in use.
@@ -145,25 +149,28 @@ impl MappedDevice {
     /// # Errors
     ///
     /// The target's errno.
-    pub fn load(&mut self, sectors: u64, line: &str, read_only: bool) -> Result<Box<Table>, i32> {
-        let mut table = Box::new(Table {
+    pub fn load(&self, sectors: u64, line: &str, read_only: bool) -> Result<Rc<Table>, i32> {
+        let table = Rc::new(Table {
             // SAFETY: All zero is a target that nobody has set up.
-            target: Box::new(unsafe { std::mem::zeroed() }),
+            target: Box::leak(Box::new(unsafe { std::mem::zeroed() })),
             device: self,
-            users: 0,
-            devices: Vec::new(),
+            users: Cell::new(0),
+            devices: RefCell::new(Vec::new()),
             read_only,
         });
-        table.target.len = sectors;
-        table.target.table = &mut *table;
+        // SAFETY: The target was just made.
+        unsafe {
+            (*table.target).len = sectors;
+            (*table.target).table = Rc::as_ptr(&table).cast_mut();
+        }
         let words: Vec<CString> = line.split(' ').map(|word| CString::new(word).expect("a word")).collect();
         let mut argv: Vec<*mut u8> = words.iter().map(|word| word.as_ptr().cast_mut().cast()).collect();
         // SAFETY: As device-mapper calls it.
         let error = unsafe {
-            (*self.target_type).ctr.expect("ctr")(&mut *table.target, argv.len() as u32, argv.as_mut_ptr())
+            (*self.target_type).ctr.expect("ctr")(table.target, argv.len() as u32, argv.as_mut_ptr())
         };
         if error != 0 {
-            if !table.devices.is_empty() {
+            if !table.devices.borrow().is_empty() {
                 fail!("a table that was refused has devices open");
             }
             return Err(error);
@@ -172,33 +179,34 @@ impl MappedDevice {
     }
 
     /// Destroys a table that is not in use.
-    pub fn destroy(&mut self, mut table: Box<Table>) {
-        while table.users > 0 {
-            scheduler::block(&raw const *table as usize, "the users of a table", None);
+    pub fn destroy(&self, table: Rc<Table>) {
+        while table.users.get() > 0 {
+            scheduler::block(Rc::as_ptr(&table) as usize, "the users of a table", None);
         }
         // SAFETY: As device-mapper calls it.
-        unsafe { (*self.target_type).dtr.expect("dtr")(&mut *table.target) };
-        if !table.devices.is_empty() {
+        unsafe { (*self.target_type).dtr.expect("dtr")(table.target) };
+        if !table.devices.borrow().is_empty() {
             fail!("a table that is gone has devices open");
         }
     }
 
     /// Suspends the device.
-    pub fn suspend(&mut self) {
-        if let Some(table) = &mut self.table {
+    pub fn suspend(&self) {
+        let table = self.table.borrow().clone();
+        if let Some(table) = &table {
             // SAFETY: As device-mapper calls it.
-            unsafe { (*self.target_type).presuspend.expect("presuspend")(&mut *table.target) };
+            unsafe { (*self.target_type).presuspend.expect("presuspend")(table.target) };
         }
         scheduler::point();
-        self.blocked = true;
-        while self.in_flight > 0 || self.table.as_ref().is_some_and(|table| table.users > 0) {
+        self.blocked.set(true);
+        while self.in_flight.get() > 0 || table.as_ref().is_some_and(|table| table.users.get() > 0) {
             scheduler::block(self.channel(), BLOCKED, None);
         }
     }
 
     /// Puts `table` in the place of the one in use, which is returned. Suspended.
-    pub fn swap(&mut self, table: Option<Box<Table>>) -> Option<Box<Table>> {
-        std::mem::replace(&mut self.table, table)
+    pub fn swap(&self, table: Option<Rc<Table>>) -> Option<Rc<Table>> {
+        self.table.replace(table)
     }
 
     /// Resumes the device.
@@ -206,8 +214,8 @@ impl MappedDevice {
     /// # Errors
     ///
     /// The target's errno.
-    pub fn resume(&mut self) -> Result<(), i32> {
-        let target: *mut dm_target = &mut *self.table.as_mut().expect("a table").target;
+    pub fn resume(&self) -> Result<(), i32> {
+        let target = self.table.borrow().as_ref().expect("a table").target;
         // SAFETY: As device-mapper calls it.
         unsafe {
             let error = (*self.target_type).preresume.expect("preresume")(target);
@@ -216,29 +224,28 @@ impl MappedDevice {
             }
             (*self.target_type).resume.expect("resume")(target);
         }
-        self.blocked = false;
-        for bio in std::mem::take(&mut self.deferred) {
+        self.blocked.set(false);
+        let deferred = self.deferred.take();
+        for bio in deferred {
             self.submit(&bio);
         }
         Ok(())
     }
 
     /// Takes what is left of a device that goes: the table.
-    pub fn take_table(&mut self) -> Option<Box<Table>> {
-        if self.in_flight > 0 || self.clones > 0 {
-            fail!("{} bios and {} clones are left of a device that goes", self.in_flight, self.clones);
+    pub fn take_table(&self) -> Option<Rc<Table>> {
+        if self.in_flight.get() > 0 || self.clones.get() > 0 {
+            fail!("{} bios and {} clones are left of a device that goes", self.in_flight.get(), self.clones.get());
         }
         self.table.take()
     }
 
-    fn with_table<R>(&mut self, with: impl FnOnce(&mut Self, *mut Table) -> R) -> Option<R> {
-        let table: *mut Table = &mut **self.table.as_mut()?;
-        // SAFETY: It stays as long as it has users.
-        unsafe { (*table).users += 1 };
-        let result = with(self, table);
-        // SAFETY: As above.
-        unsafe { (*table).users -= 1 };
-        scheduler::wake(table as usize);
+    fn with_table<R>(&self, with: impl FnOnce(&Self, &Table) -> R) -> Option<R> {
+        let table = self.table.borrow().clone()?;
+        table.users.set(table.users.get() + 1);
+        let result = with(self, &table);
+        table.users.set(table.users.get() - 1);
+        scheduler::wake(Rc::as_ptr(&table) as usize);
         scheduler::wake(self.channel());
         Some(result)
     }
@@ -248,7 +255,7 @@ impl MappedDevice {
     /// # Errors
     ///
     /// The target's errno.
-    pub fn message(&mut self, words: &str) -> Result<String, i32> {
+    pub fn message(&self, words: &str) -> Result<String, i32> {
         self.with_table(|device, table| {
             let words: Vec<CString> = words.split(' ').map(|word| CString::new(word).expect("a word")).collect();
             let mut argv: Vec<*mut u8> = words.iter().map(|word| word.as_ptr().cast_mut().cast()).collect();
@@ -256,7 +263,7 @@ impl MappedDevice {
             // SAFETY: As device-mapper calls it.
             let result = unsafe {
                 let message = (*device.target_type).message.expect("message");
-                message(&mut *(*table).target, argv.len() as u32, argv.as_mut_ptr(), reply.as_mut_ptr(), 4096)
+                message(table.target, argv.len() as u32, argv.as_mut_ptr(), reply.as_mut_ptr(), 4096)
             };
             let len = reply.iter().position(|byte| *byte == 0).unwrap_or(0);
             match result {
@@ -269,13 +276,13 @@ impl MappedDevice {
     }
 
     /// What `dmsetup status` or `dmsetup table` shows.
-    pub fn status(&mut self, kind: u32) -> String {
+    pub fn status(&self, kind: u32) -> String {
         self.with_table(|device, table| {
             let mut text = vec![0_u8; 4096];
             // SAFETY: As device-mapper calls it.
             unsafe {
                 let status = (*device.target_type).status.expect("status");
-                status(&mut *(*table).target, kind, 0, text.as_mut_ptr(), 4096);
+                status(table.target, kind, 0, text.as_mut_ptr(), 4096);
             }
             let len = text.iter().position(|byte| *byte == 0).unwrap_or(0);
             String::from_utf8_lossy(&text[..len]).into_owned()
@@ -284,28 +291,28 @@ impl MappedDevice {
     }
 
     /// Submits a bio.
-    pub fn submit(&mut self, user: &Rc<UserBio>) {
+    pub fn submit(&self, user: &Rc<UserBio>) {
         scheduler::point();
         let submitted = self.with_table(|device, table| {
             scheduler::point();
-            if device.blocked {
+            if device.blocked.get() {
                 return false;
             }
-            device.in_flight += 1;
+            device.in_flight.set(device.in_flight.get() + 1);
             device.split(user, table);
             true
         });
         if submitted != Some(true) {
-            self.deferred.push(user.clone());
+            self.deferred.borrow_mut().push(user.clone());
         }
     }
 
-    fn split(&mut self, user: &Rc<UserBio>, table: *mut Table) {
+    fn split(&self, user: &Rc<UserBio>, table: &Table) {
         // One for the splitting.
         user.pending.set(1);
         if user.opf & c::REQ_PREFLUSH != 0 && !user.flushed.get() {
             // SAFETY: The table has users.
-            let copies = unsafe { (*table).target.num_flush_bios };
+            let copies = unsafe { (*table.target).num_flush_bios };
             for number in 0..copies {
                 let opf = c::REQ_OP_WRITE | c::REQ_PREFLUSH | c::REQ_SYNC;
                 self.map(user, table, opf, (0, 0, 0), number);
@@ -326,15 +333,15 @@ impl MappedDevice {
     }
 
     /// Makes a clone and has it mapped; returns how many sectors it has in the end.
-    fn map(&mut self, user: &Rc<UserBio>, table: *mut Table, opf: u32, (sector, sectors, done): (u64, u32, u32), number: u32) -> u32 {
+    fn map(&self, user: &Rc<UserBio>, table: &Table, opf: u32, (sector, sectors, done): (u64, u32, u32), number: u32) -> u32 {
         user.pending.set(user.pending.get() + 1);
-        self.clones += 1;
+        self.clones.set(self.clones.get() + 1);
         let odd = world().random.number() as u16;
         let accepted = Cell::new(sectors);
         let clone = Box::into_raw(Box::new(Clone {
             luggage: [0xdead_beef_dead_beef; LUGGAGE / 8],
             user: user.clone(),
-            table,
+            table: &raw const *table,
             owner: Owner::Mapping,
             flush_number: number,
             accepted: &accepted,
@@ -350,8 +357,7 @@ impl MappedDevice {
         }));
         // SAFETY: The clone is there until it has ended, which only happens below or later.
         unsafe {
-            let target: *mut dm_target = &mut *(*table).target;
-            let result = (*self.target_type).map.expect("map")(target, &raw mut (*clone).bio);
+            let result = (*self.target_type).map.expect("map")(table.target, &raw mut (*clone).bio);
             let result = u32::try_from(result).unwrap_or(u32::MAX);
             match result {
                 // It may have ended by now.
@@ -364,7 +370,7 @@ impl MappedDevice {
         accepted.get()
     }
 
-    fn part_ended(&mut self, user: &Rc<UserBio>, status: blk_status_t) {
+    fn part_ended(&self, user: &Rc<UserBio>, status: blk_status_t) {
         if status != c::BLK_STS_OK {
             user.status.set(status);
         }
@@ -376,20 +382,20 @@ impl MappedDevice {
         let with_data = user.opf & c::REQ_PREFLUSH != 0 && user.sectors > 0 && !user.flushed.get();
         if with_data && user.status.get() == c::BLK_STS_OK {
             user.flushed.set(true);
-            let (device, user): (*mut Self, _) = (self, user.clone());
+            let (device, user): (*const Self, _) = (self, user.clone());
             // As device-mapper's work queue does.
             scheduler::spawn("dm_wq".to_owned(), false, move || {
                 // SAFETY: The device stays while it has bios in flight.
-                let device = unsafe { &mut *device };
-                let table: *mut Table = &mut **device.table.as_mut().expect("a table");
-                device.split(&user, table);
+                let device = unsafe { &*device };
+                let table = device.table.borrow().clone().expect("a table");
+                device.split(&user, &table);
             });
             return;
         }
         if user.ended.replace(true) {
             fail!("bio {} has ended twice", user.number);
         }
-        self.in_flight -= 1;
+        self.in_flight.set(self.in_flight.get() - 1);
         trace!("bio {} ends with {}", user.number, c::status_name(user.status.get()));
         scheduler::wake(Rc::as_ptr(user) as usize);
         scheduler::wake(self.channel());
@@ -533,7 +539,7 @@ unsafe fn come_back(clone: *mut Clone) {
         if (*clone).owner == Owner::Ended {
             fail!("a bio ends twice");
         }
-        let target: *mut dm_target = &mut *(*(*clone).table).target;
+        let target = (*(*clone).table).target;
         let end_io = (*(*(*(*clone).table).device).target_type).end_io.expect("end_io");
         let mut status = (*clone).bio.bi_status;
         (*clone).owner = Owner::Target;
@@ -553,7 +559,7 @@ unsafe fn end(clone: *mut Clone, status: blk_status_t) {
         (*clone).owner = Owner::Ended;
         let device = (*(*clone).table).device;
         let clone = Box::from_raw(clone);
-        (*device).clones -= 1;
+        (*device).clones.set((*device).clones.get() - 1);
         (*device).part_ended(&clone.user, status);
     }
 }
@@ -561,11 +567,11 @@ unsafe fn end(clone: *mut Clone, status: blk_status_t) {
 impl Table {
     /// The device that it is of.
     pub(crate) fn device(&self) -> *mut MappedDevice {
-        self.device
+        self.device.cast_mut()
     }
 
     /// Opens a disk.
-    pub(crate) fn open(&mut self, path: &str) -> Result<*mut dm_dev, i32> {
+    pub(crate) fn open(&self, path: &str) -> Result<*mut dm_dev, i32> {
         // SAFETY: The device outlives its tables.
         let disks = unsafe { &(*self.device).disks };
         let number: usize = path.strip_prefix("8:").and_then(|minor| minor.parse().ok()).ok_or(-19)?;
@@ -574,15 +580,18 @@ impl Table {
         name[..path.len()].copy_from_slice(path.as_bytes());
         // SAFETY: Disks outlive tables.
         let bdev: *mut c::block_device = unsafe { &mut *(*disk).device };
-        self.devices.push(Box::new(dm_dev { bdev, name }));
-        Ok(&mut **self.devices.last_mut().expect("just pushed"))
+        let mut device = Box::new(dm_dev { bdev, name });
+        let pointer: *mut dm_dev = &mut *device;
+        self.devices.borrow_mut().push(device);
+        Ok(pointer)
     }
 
     /// Closes it.
-    pub(crate) fn close(&mut self, device: *mut dm_dev) {
-        let before = self.devices.len();
-        self.devices.retain(|open| &raw const **open != device.cast_const());
-        if self.devices.len() + 1 != before {
+    pub(crate) fn close(&self, device: *mut dm_dev) {
+        let mut devices = self.devices.borrow_mut();
+        let before = devices.len();
+        devices.retain(|open| &raw const **open != device.cast_const());
+        if devices.len() + 1 != before {
             fail!("a device is closed that is not open");
         }
     }

@@ -2,7 +2,7 @@
 
 //! One history: a device is set up, used, and taken down, perhaps through power cuts.
 
-use std::rc::Rc;
+use std::{cell::Cell, cell::UnsafeCell, rc::Rc};
 
 use machine::{
     c,
@@ -29,6 +29,12 @@ pub(crate) struct Outcome {
 /// The longest that a life may take, in nanoseconds: device errors are given a minute here and there.
 const LIMIT: u64 = 3_600_000_000_000;
 
+/// Most suspensions of a life.
+const MOST_SUSPENDS: u64 = 8;
+
+/// Most changes of what fails in a life.
+const MOST_FAULTS: u64 = 24;
+
 /// Runs the history of a seed.
 pub(crate) fn run(kind: Kind, seed: u64, traced: bool) -> Outcome {
     let mixed = seed.wrapping_mul(4).wrapping_add(kind as u64);
@@ -41,14 +47,10 @@ pub(crate) fn run(kind: Kind, seed: u64, traced: bool) -> Outcome {
     model::reset_clock();
     let settings = Settings::draw(kind, &mut random);
     trace!("{settings:?}");
-    let history: &'static mut History = Box::leak(Box::new(History::new(settings)));
-    let pointer: *mut History = history;
+    let history: &'static History = Box::leak(Box::new(History::new(settings)));
     for life in 0.. {
         let cut = life < history.settings.cuts;
-        let last = scheduler::spawn("main".to_owned(), false, move || {
-            // SAFETY: It stays to the end of the run, and tasks take turns.
-            unsafe { &mut *pointer }.live(life);
-        });
+        let last = scheduler::spawn("main".to_owned(), false, move || history.live(life));
         scheduler::set_time_limit(LIMIT);
         if cut {
             let steps = world().random.of(&[500, 5_000, 50_000]);
@@ -59,32 +61,30 @@ pub(crate) fn run(kind: Kind, seed: u64, traced: bool) -> Outcome {
             End::Failed => break,
             End::Done => {
                 // The power was cut in vain: it was all over.
-                if !cut || history.is_over {
+                if !cut || history.is_over.get() {
                     break;
                 }
             }
             End::PowerCut => history.cut_power(),
         }
     }
-    let operations = history.operations;
+    let operations = history.operations.get();
     let (failure, trace) = scheduler::end();
     Outcome { failure, trace, operations }
 }
 
 struct History {
     settings: Settings,
-    model: Model,
-    main: Box<Disk>,
-    spare: Box<Disk>,
-    device: *mut MappedDevice,
-    content: u64,
-    bios: u64,
-    operations: u64,
-    is_over: bool,
+    model: UnsafeCell<Model>,
+    main: *mut Disk,
+    spare: *mut Disk,
+    device: UnsafeCell<Option<Rc<MappedDevice>>>,
+    content: Cell<u64>,
+    bios: Cell<u64>,
+    operations: Cell<u64>,
+    is_over: Cell<bool>,
     /// Submitters that are at work: others go on as long as there are any.
-    at_work: u32,
-    /// Somebody has seen to it that what fails does not.
-    healed: bool,
+    at_work: Cell<u32>,
 }
 
 impl History {
@@ -112,36 +112,50 @@ impl History {
         }
         let survives = settings.cuts > 0;
         Self {
-            model: Model::new(settings.sectors, settings.main_start, survives),
+            model: UnsafeCell::new(Model::new(settings.sectors, settings.main_start, survives)),
             settings,
-            main,
-            spare,
-            device: std::ptr::null_mut(),
-            content: INITIAL,
-            bios: 0,
-            operations: 0,
-            is_over: false,
-            at_work: 0,
-            healed: false,
+            main: Box::leak(main),
+            spare: Box::leak(spare),
+            device: UnsafeCell::new(None),
+            content: Cell::new(INITIAL),
+            bios: Cell::new(0),
+            operations: Cell::new(0),
+            is_over: Cell::new(false),
+            at_work: Cell::new(0),
         }
     }
 
-    fn this(&mut self) -> &'static mut Self {
-        let pointer: *mut Self = self;
-        // SAFETY: It stays to the end of the run, and tasks take turns.
-        unsafe { &mut *pointer }
+    /// The model, for a moment: tasks take turns.
+    #[allow(clippy::mut_from_ref)]
+    fn model(&self) -> &mut Model {
+        // SAFETY: There is one thread, and nobody keeps it where another task may run.
+        unsafe { &mut *self.model.get() }
     }
 
-    fn device(&self) -> &'static mut MappedDevice {
-        // SAFETY: It stays to the end of the life.
-        unsafe { &mut *self.device }
+    /// A disk, for a moment.
+    #[allow(clippy::mut_from_ref)]
+    fn main(&self) -> &mut Disk {
+        // SAFETY: As above.
+        unsafe { &mut *self.main }
+    }
+
+    /// As above.
+    #[allow(clippy::mut_from_ref)]
+    fn spare(&self) -> &mut Disk {
+        // SAFETY: As above.
+        unsafe { &mut *self.spare }
+    }
+
+    fn device(&self) -> Rc<MappedDevice> {
+        // SAFETY: As above.
+        unsafe { (*self.device.get()).clone() }.expect("a device")
     }
 
     /// Everything that fails for now works again; what is bad stays bad.
-    fn heal(&mut self) {
+    fn heal(&'static self) {
         world().failing_allocations = 0;
         world().signals = 0;
-        for disk in [&mut self.main, &mut self.spare] {
+        for disk in [self.main(), self.spare()] {
             disk.faults.transient = 0;
             disk.faults.outage = None;
             disk.faults.gone = false;
@@ -149,28 +163,28 @@ impl History {
         }
     }
 
-    fn cut_power(&mut self) {
+    fn cut_power(&'static self) {
         trace!("the power is cut");
         scheduler::abandon();
         kernel::sync::reset_globals();
         world().allocated = 0;
         self.heal();
         let mut random = world().random.clone();
-        for disk in [&mut self.main, &mut self.spare] {
+        for disk in [self.main(), self.spare()] {
             disk.cut_power(&mut random);
             disk.device.bd_device.references = 1;
         }
         world().random = random;
-        self.model.cut_power();
-        self.at_work = 0;
+        self.model().cut_power();
+        self.at_work.set(0);
     }
 
     /// From a table line to the end of the device.
-    fn live(&mut self, life: u64) {
-        let disks: Vec<*mut Disk> = vec![&mut *self.main, &mut *self.spare];
-        let mut device = MappedDevice::new(c::registered(), disks);
-        self.device = &mut *device;
-        self.healed = false;
+    fn live(&'static self, life: u64) {
+        let disks: Vec<*mut Disk> = vec![self.main, self.spare];
+        let device = MappedDevice::new(c::registered(), disks);
+        // SAFETY: There is one thread.
+        unsafe { *self.device.get() = Some(device.clone()) };
         trace!("life {life}: {}", self.settings.line());
         let table = match device.load(self.settings.sectors, &self.settings.line(), false) {
             Ok(table) => table,
@@ -195,49 +209,48 @@ impl History {
         if let Some(table) = table {
             device.destroy(table);
         }
-        drop(device);
         let left = world().allocated;
         if left != 0 {
             fail!("{left} objects are left in memory");
         }
-        if self.main.device.bd_device.references != 1 || self.spare.device.bd_device.references != 1 {
+        if self.main().device.bd_device.references != 1 || self.spare().device.bd_device.references != 1 {
             fail!("references of block devices are left");
         }
-        if !self.main.is_idle() || !self.spare.is_idle() {
+        if !self.main().is_idle() || !self.spare().is_idle() {
             fail!("I/O goes on after the device has gone");
         }
-        self.is_over = true;
+        self.is_over.set(true);
     }
 
     /// Reads all sectors, one after the other.
-    fn read_everything(&mut self) {
+    fn read_everything(&'static self) {
         for sector in (0..self.settings.sectors).step_by(self.settings.logical as usize) {
             self.read(sector, self.settings.logical.min(self.settings.sectors - sector));
         }
-        self.model.settle();
+        self.model().settle();
     }
 
     /// All at once.
-    fn use_it(&mut self) {
+    fn use_it(&'static self) {
         if self.settings.kind == Kind::Fill {
             return self.fill_rounds();
         }
         let mut tasks = Vec::new();
-        self.at_work = self.settings.submitters as u32;
+        self.at_work.set(self.settings.submitters as u32);
         for n in 0..self.settings.submitters {
-            let this = self.this();
+            let this = self;
             tasks.push(scheduler::spawn(format!("user {n}"), false, move || this.submit_bios()));
         }
         for n in 0..self.settings.messengers {
-            let this = self.this();
+            let this = self;
             tasks.push(scheduler::spawn(format!("sender {n}"), false, move || this.send_messages()));
         }
         if self.settings.suspends || self.settings.reloads {
-            let this = self.this();
+            let this = self;
             tasks.push(scheduler::spawn("suspender".to_owned(), false, move || this.suspend_now_and_then()));
         }
         if !self.settings.faults.is_empty() {
-            let this = self.this();
+            let this = self;
             tasks.push(scheduler::spawn("fault".to_owned(), false, move || this.fail_now_and_then()));
         }
         for task in tasks {
@@ -262,7 +275,7 @@ impl History {
         }
     }
 
-    fn submit_bios(&mut self) {
+    fn submit_bios(&'static self) {
         for _ in 0..self.settings.operations {
             let (first, len) = self.some_sectors();
             match world().random.below(100) {
@@ -275,33 +288,33 @@ impl History {
             }
             self.rest(self.settings.pause);
         }
-        self.at_work -= 1;
+        self.at_work.set(self.at_work.get() - 1);
     }
 
-    fn bio(&mut self, opf: u32, first: u64, sectors: u64, data: Vec<u8>) -> (u8, Rc<UserBio>) {
-        self.bios += 1;
-        self.operations += 1;
-        let bio = UserBio::new(self.bios, opf, first, sectors as u32, data);
-        trace!("bio {}: {} {first}+{sectors}", self.bios, describe(opf));
+    fn bio(&'static self, opf: u32, first: u64, sectors: u64, data: Vec<u8>) -> (u8, Rc<UserBio>) {
+        self.bios.set(self.bios.get() + 1);
+        self.operations.set(self.operations.get() + 1);
+        let bio = UserBio::new(self.bios.get(), opf, first, sectors as u32, data);
+        trace!("bio {}: {} {first}+{sectors}", self.bios.get(), describe(opf));
         self.device().submit(&bio);
         (bio.wait(), bio)
     }
 
-    fn read(&mut self, first: u64, len: u64) {
-        let id = self.model.begin_read(first, len);
+    fn read(&'static self, first: u64, len: u64) {
+        let id = self.model().begin_read(first, len);
         let (status, bio) = self.bio(c::REQ_OP_READ, first, len, vec![0xee; len as usize * 512]);
         let data = (status == c::BLK_STS_OK).then_some(&bio.data[..]);
-        self.model.end_read(id, data, &self.main, &self.spare);
+        self.model().end_read(id, data, self.main(), self.spare());
     }
 
     fn check_error(&self, what: &str) {
-        let excused = self.main.has_failed || self.spare.has_failed || self.settings.failing_allocations > 0;
+        let excused = self.main().has_failed || self.spare().has_failed || self.settings.failing_allocations > 0;
         if !excused {
             fail!("{what} fails, and no device has");
         }
     }
 
-    fn write(&mut self, first: u64, len: u64) {
+    fn write(&'static self, first: u64, len: u64) {
         let random = &mut world().random;
         let mut opf = c::REQ_OP_WRITE;
         if random.one_in(5) {
@@ -314,45 +327,45 @@ impl History {
     }
 
     /// Writes, or what has the effect of a write.
-    fn change(&mut self, first: u64, len: u64, opf: u32) {
+    fn change(&'static self, first: u64, len: u64, opf: u32) {
         let writes = opf & c::REQ_OP_MASK == c::REQ_OP_WRITE;
         let mut data = Vec::new();
         let mut content = ZEROS;
         if writes {
-            self.content += 1;
-            content = self.content;
+            self.content.set(self.content.get() + 1);
+            content = self.content.get();
             for sector in first..first + len {
                 data.extend_from_slice(&model::fill(content, sector));
             }
         }
-        let start = self.model.begin_write(first, len, content);
+        let start = self.model().begin_write(first, len, content);
         trace!("version {content}");
         let (status, _) = self.bio(opf, first, len, data);
         let ok = status == c::BLK_STS_OK;
         if ok && opf & c::REQ_PREFLUSH != 0 {
-            self.model.end_flush(start);
+            self.model().end_flush(start);
         }
         let discards = opf & c::REQ_OP_MASK == c::REQ_OP_DISCARD;
-        self.model.end_write(start, first, len, ok, opf & c::REQ_FUA != 0, discards);
+        self.model().end_write(start, first, len, ok, opf & c::REQ_FUA != 0, discards);
         if !ok {
             self.check_error("a write");
         }
     }
 
-    fn flush(&mut self) {
-        let start = self.model.begin_flush();
+    fn flush(&'static self) {
+        let start = self.model().begin_flush();
         let (status, _) = self.bio(c::REQ_OP_WRITE | c::REQ_PREFLUSH, 0, 0, Vec::new());
         if status == c::BLK_STS_OK {
-            self.model.end_flush(start);
+            self.model().end_flush(start);
         } else {
             self.check_error("a flush");
         }
     }
 
-    fn send_messages(&mut self) {
-        while self.at_work > 0 {
+    fn send_messages(&'static self) {
+        for _ in 0..self.settings.operations {
             self.rest(self.settings.pause.max(50_000) * 4);
-            if self.settings.messages.is_empty() {
+            if self.settings.messages.is_empty() || self.at_work.get() == 0 {
                 return;
             }
             let message = world().random.of(&self.settings.messages);
@@ -360,7 +373,7 @@ impl History {
         }
     }
 
-    fn send_one(&mut self, message: &str) {
+    fn send_one(&'static self, message: &str) {
         let (first, len) = self.some_sectors();
         let random = &mut world().random;
         let range = if random.one_in(2) { first.to_string() } else { format!("{first} {len}") };
@@ -382,31 +395,31 @@ impl History {
         let _ = self.send(&text);
     }
 
-    fn send(&mut self, text: &str) -> Result<String, i32> {
+    fn send(&'static self, text: &str) -> Result<String, i32> {
         trace!("message '{text}'");
-        self.operations += 1;
+        self.operations.set(self.operations.get() + 1);
         let replied = self.device().message(text);
         trace!("message '{text}': {replied:?}");
         replied
     }
 
-    fn give_up(&mut self, first: u64, len: u64, text: &str) {
+    fn give_up(&'static self, first: u64, len: u64, text: &str) {
         let block = self.settings.block;
         let from = first / block * block;
         let to = (first + len).next_multiple_of(block).min(self.settings.sectors);
-        self.model.begin_bad(from, to);
+        self.model().begin_bad(from, to);
         let _ = self.send(text);
-        self.model.end_bad(from, to);
+        self.model().end_bad(from, to);
     }
 
-    fn suspend_now_and_then(&mut self) {
-        while self.at_work > 0 {
+    fn suspend_now_and_then(&'static self) {
+        for _ in 0..MOST_SUSPENDS {
             self.rest(self.settings.pause.max(100_000) * 8);
-            let reload = self.settings.reloads && (!self.settings.suspends || world().random.one_in(2));
-            let mut line = self.settings.line();
-            if self.settings.error_policy == "relocate" && world().random.one_in(8) {
-                line = line.replace(" block_size", " block_size");
+            if self.at_work.get() == 0 {
+                return;
             }
+            let reload = self.settings.reloads && (!self.settings.suspends || world().random.one_in(2));
+            let line = self.settings.line();
             let new = if reload { self.device().load(self.settings.sectors, &line, false).ok() } else { None };
             trace!("suspend");
             self.device().suspend();
@@ -428,16 +441,19 @@ impl History {
         }
     }
 
-    fn fail_now_and_then(&mut self) {
-        while self.at_work > 0 {
+    fn fail_now_and_then(&'static self) {
+        for _ in 0..MOST_FAULTS {
             self.rest(self.settings.pause.max(100_000) * 8);
+            if self.at_work.get() == 0 {
+                break;
+            }
             let fault = world().random.of(&self.settings.faults);
             self.fail_so(fault);
         }
         self.heal();
     }
 
-    fn fail_so(&mut self, fault: Fault) {
+    fn fail_so(&'static self, fault: Fault) {
         use Fault::*;
         trace!("fault: {fault:?}");
         let (first, end) = self.settings.slots();
@@ -450,7 +466,7 @@ impl History {
         } else {
             random.between(first, end - 1)
         };
-        let faults = if on_main { &mut self.main.faults } else { &mut self.spare.faults };
+        let faults = if on_main { &mut self.main().faults } else { &mut self.spare().faults };
         match fault {
             MainUnreadable | SpareUnreadable => {
                 if random.one_in(3) {
@@ -476,7 +492,7 @@ impl History {
     }
 
     /// Lost sectors are written, while a write to another sector of the block fails, and the block moves.
-    fn fill_rounds(&mut self) {
+    fn fill_rounds(&'static self) {
         let rounds = world().random.between(1, 6);
         for _ in 0..rounds {
             let block = world().random.below(self.settings.sectors.div_ceil(self.settings.block));
@@ -484,20 +500,20 @@ impl History {
             let len = self.settings.block.min(self.settings.sectors - first);
             self.give_up(first, len, &format!("bad {first} {len}"));
             let slot = self.send(&format!("verify {first}")).ok().and_then(|reply| reply.rsplit(' ').next()?.parse::<u64>().ok());
-            if let Some(slot) = slot.filter(|slot| *slot < self.spare.sectors()) {
+            if let Some(slot) = slot.filter(|slot| *slot < self.spare().sectors()) {
                 let at = slot + world().random.below(len);
-                self.spare.faults.unwritable.insert(at, c::BLK_STS_MEDIUM);
+                self.spare().faults.unwritable.insert(at, c::BLK_STS_MEDIUM);
             }
             let writers = world().random.between(2, 4);
-            self.at_work = writers as u32;
+            self.at_work.set(writers as u32);
             let mut tasks: Vec<usize> = (0..writers)
                 .map(|n| {
-                    let this = self.this();
+                    let this = self;
                     scheduler::spawn(format!("user {n}"), false, move || this.write_block(first, len))
                 })
                 .collect();
             if !self.settings.faults.is_empty() && world().random.one_in(2) {
-                let this = self.this();
+                let this = self;
                 tasks.push(scheduler::spawn("fault".to_owned(), false, move || this.fail_now_and_then()));
             }
             for task in tasks {
@@ -510,7 +526,7 @@ impl History {
         }
     }
 
-    fn write_block(&mut self, first: u64, len: u64) {
+    fn write_block(&'static self, first: u64, len: u64) {
         let count = world().random.between(1, 3);
         for _ in 0..count {
             let logical = self.settings.logical;
@@ -523,7 +539,7 @@ impl History {
             self.write(first + at, len);
             self.rest(self.settings.pause.min(200_000));
         }
-        self.at_work -= 1;
+        self.at_work.set(self.at_work.get() - 1);
     }
 }
 
