@@ -180,9 +180,7 @@ impl MappedDevice {
 
     /// Destroys a table that is not in use.
     pub fn destroy(&self, table: Rc<Table>) {
-        while table.users.get() > 0 {
-            scheduler::block(Rc::as_ptr(&table) as usize, "the users of a table", None);
-        }
+        wait_for_users(&table);
         // SAFETY: As device-mapper calls it.
         unsafe { (*self.target_type).dtr.expect("dtr")(table.target) };
         if !table.devices.borrow().is_empty() {
@@ -206,7 +204,9 @@ impl MappedDevice {
 
     /// Puts `table` in the place of the one in use, which is returned. Suspended.
     pub fn swap(&self, table: Option<Rc<Table>>) -> Option<Rc<Table>> {
-        self.table.replace(table)
+        let old = self.table.replace(table);
+        // Whoever has seen the old one sees that the device is suspended.
+        old.inspect(wait_for_users)
     }
 
     /// Resumes the device.
@@ -399,6 +399,12 @@ impl MappedDevice {
         trace!("bio {} ends with {}", user.number, c::status_name(user.status.get()));
         scheduler::wake(Rc::as_ptr(user) as usize);
         scheduler::wake(self.channel());
+    }
+}
+
+fn wait_for_users(table: &Rc<Table>) {
+    while table.users.get() > 0 {
+        scheduler::block(Rc::as_ptr(table) as usize, "the users of a table", None);
     }
 }
 

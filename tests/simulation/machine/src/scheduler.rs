@@ -188,6 +188,14 @@ pub fn tracing() -> bool {
     world().trace.is_some()
 }
 
+static mut AT_ONCE: bool = false;
+
+/// What is noted is printed at once from now on: for when the process does not live to print it.
+pub fn print_at_once() {
+    // SAFETY: The simulator has one thread.
+    unsafe { AT_ONCE = true };
+}
+
 /// Notes what happens.
 pub fn trace(line: std::fmt::Arguments<'_>) {
     let world = world();
@@ -200,6 +208,10 @@ pub fn trace(line: std::fmt::Arguments<'_>) {
         None => "-",
     };
     let _ = write!(text, "{:>11.3} us  {name:<12} {line}", (world.now - 1_000_000_000) as f64 / 1000.0);
+    // SAFETY: The simulator has one thread.
+    if unsafe { AT_ONCE } {
+        arena::outside(|| println!("{text}"));
+    }
     if let Some(trace) = &mut world.trace {
         trace.push(text);
     }

@@ -196,6 +196,7 @@ impl History {
         }
         if life > 0 {
             self.read_everything();
+            self.model().settle();
         }
         world().failing_allocations = self.settings.failing_allocations;
         world().signals = self.settings.signals;
@@ -227,7 +228,6 @@ impl History {
         for sector in (0..self.settings.sectors).step_by(self.settings.logical as usize) {
             self.read(sector, self.settings.logical.min(self.settings.sectors - sector));
         }
-        self.model().settle();
     }
 
     /// All at once.

@@ -35,7 +35,8 @@ have time in SECONDS. Without a seed the first one is drawn, and printed.
 
   -k KIND      swarm, crash, move, fill; by default all of them
   -f FAILURES  end after so many failures (1)
-  -v           print what happened in a history that fails; with one history, in any case";
+  -v           print what happened in a history that fails; with one history, in any case
+  -p           the same at once, for when the process does not live to print it";
 
 struct Options {
     kinds: Vec<Kind>,
@@ -59,6 +60,10 @@ fn options() -> Option<Options> {
             "-t" => options.seconds = Some(number()?),
             "-f" => options.failures = number()?,
             "-v" => options.verbose = true,
+            "-p" => {
+                options.verbose = true;
+                machine::scheduler::print_at_once();
+            }
             "-k" => {
                 let name = words.next()?;
                 options.kinds.push(Kind::ALL.into_iter().find(|kind| kind.name() == name)?);

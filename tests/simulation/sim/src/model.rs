@@ -265,7 +265,7 @@ impl Model {
         }
     }
 
-    /// Nothing is under way: what is read now is what there is, on whatever medium.
+    /// Everything was read after a power cut, before anything was written: that is on the medium.
     pub(crate) fn settle(&mut self) {
         for place in &mut self.places {
             place.versions.retain(|version| !version.replaced);
