@@ -85,6 +85,8 @@ struct History {
     is_over: Cell<bool>,
     /// Submitters that are at work: others go on as long as there are any.
     at_work: Cell<u32>,
+    /// Nothing is to fail for now.
+    calm: Cell<bool>,
 }
 
 impl History {
@@ -122,6 +124,7 @@ impl History {
             operations: Cell::new(0),
             is_over: Cell::new(false),
             at_work: Cell::new(0),
+            calm: Cell::new(false),
         }
     }
 
@@ -177,6 +180,7 @@ impl History {
         world().random = random;
         self.model().cut_power();
         self.at_work.set(0);
+        self.calm.set(false);
     }
 
     /// From a table line to the end of the device.
@@ -429,10 +433,12 @@ impl History {
             if self.device().resume().is_err() {
                 self.check_error("a resume");
                 trace!("the resume has failed: devices are healed");
+                self.calm.set(true);
                 self.heal();
                 if let Err(error) = self.device().resume() {
                     fail!("a resume fails where no device does any more: {error}");
                 }
+                self.calm.set(false);
             }
             trace!("resumed");
             if let Some(old) = old {
@@ -448,7 +454,9 @@ impl History {
                 break;
             }
             let fault = world().random.of(&self.settings.faults);
-            self.fail_so(fault);
+            if !self.calm.get() {
+                self.fail_so(fault);
+            }
         }
         self.heal();
     }
