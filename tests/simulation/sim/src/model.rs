@@ -7,7 +7,9 @@
 //! failed, either. What is durable survives a power cut; of the rest any version may be found that
 //! was not replaced by a durable one.
 
-use machine::{disk::Disk, disk::Sector, fail};
+use std::fmt;
+
+use machine::{disk::Disk, disk::Sector, fail, trace};
 
 /// What the disk has before anything was written.
 pub(crate) const INITIAL: u64 = 1;
@@ -91,6 +93,16 @@ struct Reading {
     allowed: Vec<Vec<u64>>,
     quiet: Vec<bool>,
     acknowledged: Vec<u64>,
+}
+
+/// What a read has returned, for the trace.
+struct Versions<'a>(&'a Reading, &'a [u8]);
+
+impl fmt::Debug for Versions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let versions = self.1.chunks(512).zip(self.0.first..);
+        f.debug_list().entries(versions.map(|(bytes, sector)| recognise(bytes, sector))).finish()
+    }
 }
 
 /// The model of a mapped device.
@@ -214,6 +226,7 @@ impl Model {
             }
             return;
         };
+        trace!("it reads as {:?}", Versions(&reading, data));
         for (n, (bytes, allowed)) in data.chunks(512).zip(&reading.allowed).enumerate() {
             let sector = reading.first + n as u64;
             let place = &mut self.places[sector as usize];
@@ -256,6 +269,8 @@ impl Model {
             for version in &mut place.versions {
                 version.replaced = false;
                 version.end = version.end.min(now);
+                // Which of them is there is open: a flush makes none of them last.
+                version.ok = false;
             }
             if place.giving_up > 0 {
                 place.giving_up = 0;
