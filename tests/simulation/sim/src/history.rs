@@ -351,7 +351,7 @@ impl History {
         }
         let discards = opf & c::REQ_OP_MASK == c::REQ_OP_DISCARD;
         self.model().end_write(start, first, len, ok, opf & c::REQ_FUA != 0, discards);
-        if !ok {
+        if !ok && !self.model().was_given_up(start, first, len) {
             self.check_error("a write");
         }
     }

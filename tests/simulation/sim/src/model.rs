@@ -245,6 +245,12 @@ impl Model {
         }
     }
 
+    /// Whether contents of these sectors have been given up since `start`: what was written has gone then.
+    pub(crate) fn was_given_up(&self, start: u64, first: u64, sectors: u64) -> bool {
+        let places = &self.places[first as usize..(first + sectors) as usize];
+        places.iter().any(|place| place.giving_up > 0 || place.given_up >= start)
+    }
+
     /// Contents begin to be given up.
     pub(crate) fn begin_bad(&mut self, first: u64, end: u64) {
         for place in &mut self.places[first as usize..end as usize] {
