@@ -20,15 +20,15 @@ help:
 	@echo 'run and kept in a cache (8 GB). It needs root.'
 	@echo
 	@echo '  make demo      a kernel boots, blocks move under I/O, a stress run is judged (MACHINE=debian|uml)'
-	@echo '  make test      every test, with what they found (ARGS=... for tests/all)'
-	@echo '  make test-long the same and what takes minutes each'
-	@echo '  make examples  runs the sessions in README.md and docs/, and compares their output'
+	@echo '  make test      every test but those that take minutes each (ARGS=... for tests/all)'
+	@echo '  make test-long every test'
+	@echo '  make examples  runs the sessions in README.md and docs/interface.md, and compares their output'
 	@echo '  make bench     what dm-remap costs, next to dm-linear (ARGS=... for tests/bench/run)'
 	@echo '  make shell     a shell in a guest, $$DM_REMAP_KO is the module (MACHINE=debian|uml|uml-smp)'
 	@echo
 	@echo '  make module    dm_remap.ko here, for the running kernel or KDIR=/path/to/kernel/build'
 	@echo '  make tools     remapctl and the tools for metadata in target/release, manual and completions in target'
-	@echo '  make clean     removes what `module`, `tools`, `bench`, `doc` and cargo have left here; the cache stays'
+	@echo '  make clean     removes what `module`, `tools`, `bench`, `doc`, cargo and fuzzers have left; the cache stays'
 	@echo
 	@echo '  make fmt       formats the Rust sources as the kernel does'
 	@echo '  make lint      formatting, clippy, shellcheck, checkpatch and the rules of the house'
@@ -38,7 +38,7 @@ help:
 demo:
 	@scripts/vm -m $(MACHINE) -M 3G -t 300 -- scripts/demo
 
-# What documents show is what happens.
+# What these documents show is what happens.
 examples:
 	@scripts/vm -M 3G -- scripts/run-examples -q README.md docs/interface.md
 

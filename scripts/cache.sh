@@ -29,16 +29,25 @@ usage_error() {
 	exit 2
 }
 
+# require_plain PATH: make(1), a kernel's command line, QEMU's options, shells and mount(8) each have
+# characters of their own that end or change a path; these have no meaning to any of them.
+require_plain() {
+	local LC_ALL=C
+	if [[ $1 == *[!A-Za-z0-9_./+@=-]* ]]; then
+		die "the paths of the checkout and the cache may have letters of ASCII, digits and _ . / + @ = - only;" \
+			"this one has others: $(printf %q "$1")"
+	fi
+}
+
 find_cache() {
 	local base=${DM_REMAP_CACHE:-}
 	if [[ -z $base ]]; then
 		base=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/dm-remap
 	fi
+	require_plain "$checkout"
+	require_plain "$base"
 	cache=$(realpath -m -- "$base")
-	# make(1) and a kernel's command line both split at blanks.
-	if [[ $cache$checkout == *[[:space:]:]* ]]; then
-		die "no blanks or colons, please, in the paths of the checkout and the cache: $checkout, $cache"
-	fi
+	require_plain "$cache"
 	case $cache/ in
 	"$checkout"/*) die "the cache $cache has to lie outside the checkout (DM_REMAP_CACHE)" ;;
 	esac

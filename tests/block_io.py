@@ -21,6 +21,8 @@ import os
 import random
 import sys
 
+from in_guest import require_guest
+
 SECTOR = 512
 MOST = 2048  # sectors of one bio: 1 MiB
 _NOISE = random.Random(0).randbytes(1 << 16)
@@ -208,4 +210,5 @@ def _carry_out(command, disk, rest):
 
 
 if __name__ == "__main__":
+    require_guest()
     carry_out(sys.argv[1:])

@@ -15,7 +15,9 @@ import time
 
 import block_io
 from device_mapper import Control
+from in_guest import require_guest
 
+require_guest()
 control = Control()
 log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
 

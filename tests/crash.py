@@ -18,6 +18,7 @@ import threading
 
 from block_io import SECTOR, Disk, pattern
 from device_mapper import Control
+from in_guest import require_guest
 from metadata import Area, File
 
 BLOCK, BLOCKS, SPARE_SECTORS = 8, 1024, 10000
@@ -220,4 +221,5 @@ def main():
 
 
 if __name__ == "__main__":
+    require_guest()
     main()

@@ -12,6 +12,8 @@ import struct
 import sys
 import time
 
+from in_guest import require_guest
+
 _HEADER = struct.Struct("=3I2IIiIIIQ128s129s7x")
 _SPEC = struct.Struct("=QQiI16s")
 
@@ -191,4 +193,5 @@ def main():
 
 
 if __name__ == "__main__":
+    require_guest()
     main()

@@ -18,11 +18,6 @@ fail() {
 	exit 1
 }
 
-skip() {
-	echo "$*" >"$work.reason"
-	exit 4
-}
-
 expect_equal() {
 	[[ $1 == "$2" ]] || fail "${3:-value} is '$1', expected '$2'"
 }
@@ -611,4 +606,14 @@ fill_up() {
 
 leave_mount() {
 	if mountpoint -q "$1"; then umount "$1"; fi
+}
+
+# --- the tools ----------------------------------------------------------------------------------
+
+# expect_status <status> <tool> <argument>...: one of `make tools`. What it prints is in $work/out and
+# $work/err then.
+expect_status() {
+	local status=0
+	"$tests/../target/release/$2" "${@:3}" >"$work/out" 2>"$work/err" || status=$?
+	((status == $1)) || fail "${*:2}: status $status, expected $1: $(tail -n 5 "$work/out" "$work/err")"
 }

@@ -13,6 +13,7 @@ import threading
 import time
 
 from device_mapper import Control
+from in_guest import require_guest
 from random_moves import lives
 
 
@@ -118,6 +119,7 @@ def spoil(name, device, sectors, count, seed, pid):
 
 
 if __name__ == "__main__":
+    require_guest()
     command, disk_name, below, *numbers = sys.argv[1:]
     assert command == "spoil", command
     assert os.path.exists("/dev/mapper/" + disk_name)

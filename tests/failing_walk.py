@@ -19,6 +19,7 @@ import time
 from block_io import MOST, SECTOR, Disk, outcome, pattern
 from device_mapper import Control
 from failing import NullBlk
+from in_guest import require_guest
 
 ANYTHING = None
 RANGE_REPLY = re.compile(r"sector \d+ -> spare \d+|remapped \d+ already \d+")
@@ -391,4 +392,5 @@ def main():
 
 
 if __name__ == "__main__":
+    require_guest()
     main()

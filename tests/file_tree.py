@@ -12,6 +12,8 @@ import random
 import shutil
 import sys
 
+from in_guest import require_guest
+
 MOST_FILES = 60
 
 
@@ -70,4 +72,5 @@ def main():
 
 
 if __name__ == "__main__":
+    require_guest()
     main()

@@ -20,6 +20,7 @@ import sys
 from block_io import SECTOR, Disk, outcome, pattern
 from device_mapper import Control
 from failing import NullBlk
+from in_guest import require_guest
 from metadata import Area
 
 FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
@@ -325,4 +326,5 @@ class Test:
 
 
 if __name__ == "__main__":
+    require_guest()
     Test(sys.argv[1:]).run()

@@ -7,6 +7,8 @@
 import os
 import sys
 
+from in_guest import require_guest
+
 SECTOR, PAGE, PAGE_SECTORS, HEADER = 512, 4096, 8, 32
 MAGIC = b"dm-remap"
 FAILED = (1 << 64) - 1
@@ -181,4 +183,5 @@ def main():
 
 
 if __name__ == "__main__":
+    require_guest()
     main()

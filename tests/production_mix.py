@@ -6,6 +6,8 @@ import collections
 import struct
 import sys
 
+from in_guest import require_guest
+
 MAGIC = 0x6A736677736872
 FLUSH, FUA, DISCARD, MARK, METADATA = 1, 2, 4, 8, 16
 
@@ -106,4 +108,6 @@ def main():
         assert flushes and any(w.flags & FUA for w in writes)
 
 
-main()
+if __name__ == "__main__":
+    require_guest()
+    main()

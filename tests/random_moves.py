@@ -9,6 +9,7 @@ import random
 import sys
 
 from device_mapper import Control
+from in_guest import require_guest
 
 
 def lives(pid):
@@ -36,4 +37,5 @@ def main():
 
 
 if __name__ == "__main__":
+    require_guest()
     main()

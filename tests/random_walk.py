@@ -12,6 +12,7 @@ import sys
 
 from block_io import MOST, SECTOR, Disk, Model, expect, pattern
 from device_mapper import Control
+from in_guest import require_guest
 
 
 class Walk:
@@ -126,4 +127,5 @@ def main():
 
 
 if __name__ == "__main__":
+    require_guest()
     main()

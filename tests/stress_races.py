@@ -10,6 +10,7 @@ import sys
 import time
 
 from device_mapper import Control
+from in_guest import require_guest
 
 STRESS = "/sys/kernel/dm_remap_stress_test"
 RECORDS = "/sys/kernel/debug/dm_remap/stress"
@@ -177,4 +178,6 @@ def main():
     assert not failed, failed
 
 
-main()
+if __name__ == "__main__":
+    require_guest()
+    main()

@@ -90,6 +90,35 @@ impl Progress {
     }
 }
 
+/// Reason why a test that writes had to end: to go on could have harmed the data of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Hazard {
+    /// Another user has opened the device and keeps it open.
+    Shared = 1,
+    /// Another user has written to it.
+    Written = 2,
+    /// The device is not to be written to any more.
+    ReadOnly = 3,
+    /// Another table has taken the place of the one that the test began with.
+    Replaced = 4,
+}
+
+impl Hazard {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Shared, Self::Written, Self::ReadOnly, Self::Replaced];
+
+    /// Reason in the words of the reports.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Hazard::Shared => "somebody else opened the device",
+            Hazard::Written => "somebody else wrote to the device",
+            Hazard::ReadOnly => "the device became read-only",
+            Hazard::Replaced => "the table was replaced",
+        }
+    }
+}
+
 /// Whether what was read again at the end is what was there before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Integrity {
@@ -221,6 +250,8 @@ pub struct Measurement {
     pub failed_workers: u32,
     /// Blocks that the test remapped and could not move back.
     pub left_remapped: u64,
+    /// Reason why a test that writes had to end.
+    pub hazard: Option<Hazard>,
     /// Remaps and unremaps that failed otherwise than by a lack of spare blocks.
     pub remap_errors: u64,
 }
@@ -343,6 +374,7 @@ impl Measurement {
             resources: Resources::default(),
             failed_workers: 0,
             left_remapped: 0,
+            hazard: None,
             remap_errors: 0,
         }
     }

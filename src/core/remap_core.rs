@@ -20,6 +20,7 @@ pub mod breaker;
 pub mod counters;
 pub mod decimal;
 pub mod device_number;
+pub mod epoch;
 pub mod generator;
 pub mod geometry;
 pub mod health;

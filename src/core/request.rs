@@ -288,25 +288,16 @@ pub struct DeviceName<'a> {
 }
 
 impl<'a> DeviceName<'a> {
-    /// Parses a dm name, `dm-<minor>` or `<major>:<minor>`.
-    pub fn parse(text: &'a [u8]) -> Result<Self, Refusal> {
+    /// Parses a dm name, `dm-<minor>` or `<major>:<minor>`; `None` for an empty text or `none`.
+    pub fn parse(text: &'a [u8]) -> Result<Option<Self>, Refusal> {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
-        let refuse = |reason| Refusal {
-            field: "device",
-            reason,
-        };
-        if text.is_empty() {
-            return Err(refuse(Reason::Missing));
-        }
         if text.len() > MAX_NAME {
-            return Err(refuse(Reason::TooLong));
+            return Err(Refusal {
+                field: "device",
+                reason: Reason::TooLong,
+            });
         }
-        Ok(Self { text })
-    }
-
-    /// What the user wrote.
-    pub const fn as_bytes(&self) -> &'a [u8] {
-        self.text
+        Ok((!text.is_empty() && text != b"none").then_some(Self { text }))
     }
 
     /// Whether it is the dm name `name`. A name goes before a number that looks like it.
@@ -397,7 +388,7 @@ mod tests {
             major: 253,
             minor: 7,
         };
-        let parse = |text: &'static str| DeviceName::parse(text.as_bytes()).unwrap();
+        let parse = |text: &'static str| DeviceName::parse(text.as_bytes()).unwrap().unwrap();
         assert!(parse("dm-7\n").is_number(number));
         assert!(parse("253:7").is_number(number));
         assert!(!parse("253:8").is_number(number));
@@ -405,8 +396,11 @@ mod tests {
         assert!(!parse("dm-07x").is_number(number));
         assert!(parse("test device\n").is_name(b"test device"));
         assert!(!parse("test").is_name(b"test device"));
-        assert!(DeviceName::parse(b"\n").is_err());
         assert!(DeviceName::parse(&[b'a'; 128]).is_err());
+        for none in [b"" as &[u8], b"\n", b"none", b"none\n"] {
+            assert!(DeviceName::parse(none).unwrap().is_none());
+        }
+        assert!(parse("none such").is_name(b"none such"));
     }
 
     proptest! {

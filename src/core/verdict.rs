@@ -8,6 +8,7 @@ use core::fmt;
 
 use crate::{
     measurement::{
+        Hazard,
         Measurement,
         Progress, //
     },
@@ -459,6 +460,8 @@ impl<'a> Verdict<'a> {
         let [latency, throughput] = regressions(&run.regression);
         [
             stopped_early(run),
+            run.hazard.map(Reason::Hazard),
+            nothing_done(run),
             count(u64::from(run.failed_workers), Reason::FailedWorkers),
             count(run.left_remapped, Reason::LeftRemapped),
             count(run.remap_errors, Reason::RemapErrors),
@@ -474,6 +477,10 @@ impl<'a> Verdict<'a> {
                 .map(Reason::Missed),
         )
     }
+}
+
+fn nothing_done(run: &Measurement) -> Option<Reason> {
+    (run.ops == 0 && run.progress != Progress::Running).then_some(Reason::NothingDone)
 }
 
 fn stopped_early(run: &Measurement) -> Option<Reason> {
@@ -521,6 +528,10 @@ pub enum Reason {
         /// In this unit.
         unit: &'static str,
     },
+    /// It had to end, since it would have gone on beside others.
+    Hazard(Hazard),
+    /// Not one operation ended well.
+    NothingDone,
     /// So many workers gave up.
     FailedWorkers(u64),
     /// So many blocks stayed remapped.
@@ -550,6 +561,8 @@ impl fmt::Display for Reason {
             Reason::StoppedEarly { done, of, unit } => {
                 write!(f, "stopped early after {done} of {of} {unit}")
             }
+            Reason::Hazard(hazard) => f.write_str(hazard.reason()),
+            Reason::NothingDone => f.write_str("no operation was completed"),
             Reason::FailedWorkers(count) => {
                 write!(f, "{count} workers gave up after too many errors in a row")
             }
@@ -623,6 +636,42 @@ mod tests {
     #[test]
     fn a_good_run_passes() {
         assert_eq!(judged(|_| {}), (TestResult::Passed, Vec::new()));
+    }
+
+    #[test]
+    fn a_test_that_did_nothing_has_failed() {
+        for progress in [Progress::Completed, Progress::GaveUp] {
+            let (result, reasons) = judged(|run| {
+                run.progress = progress;
+                run.ops = 0;
+            });
+            assert_eq!(result, TestResult::Failed);
+            assert!(reasons.contains(&String::from("no operation was completed")));
+        }
+        let (result, reasons) = judged(|run| {
+            run.progress = Progress::Running;
+            run.ops = 0;
+        });
+        assert_eq!((result, reasons), (TestResult::Pending, Vec::new()));
+    }
+
+    #[test]
+    fn a_test_that_could_harm_others_has_failed_and_says_why() {
+        for (hazard, reason) in [
+            (Hazard::Shared, "somebody else opened the device"),
+            (Hazard::Written, "somebody else wrote to the device"),
+            (Hazard::ReadOnly, "the device became read-only"),
+            (Hazard::Replaced, "the table was replaced"),
+        ] {
+            let (result, reasons) = judged(|run| {
+                run.progress = Progress::GaveUp;
+                run.hazard = Some(hazard);
+            });
+            assert_eq!(
+                (result, reasons),
+                (TestResult::Failed, Vec::from([String::from(reason)]))
+            );
+        }
     }
 
     #[test]

@@ -137,6 +137,33 @@ impl BlockDevice {
         unsafe { bindings::bdev_is_gone(self.as_ptr()) }
     }
 
+    /// Whether the device is not to be written to. Any context.
+    #[inline]
+    pub(crate) fn is_read_only(&self) -> bool {
+        // SAFETY: The device is valid.
+        unsafe { bindings::bdev_is_read_only(self.as_ptr()) }
+    }
+
+    /// How many times the disk is open at present, its partitions included. Any context.
+    #[inline]
+    pub(crate) fn openers(&self) -> u32 {
+        // SAFETY: The device is valid.
+        unsafe { bindings::bdev_openers(self.as_ptr()) }
+    }
+
+    /// Sectors that were written to the device or discarded since it was made, by whomever, as far
+    /// as those bios have ended; of no meaning where `iostats` of the queue is off.
+    pub(crate) fn changed_sectors(&self) -> u64 {
+        // SAFETY: The device is valid.
+        unsafe { bindings::bdev_changed_sectors(self.as_ptr()) }
+    }
+
+    /// Writes out what the page cache holds of the device. Sleeps.
+    pub(crate) fn write_out(&self) -> Result {
+        // SAFETY: The device is valid.
+        to_result(unsafe { bindings::sync_blockdev(self.as_ptr()) })
+    }
+
     /// Whether the device is zoned.
     pub(crate) fn is_zoned(&self) -> bool {
         // SAFETY: The device is valid.

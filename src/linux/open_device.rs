@@ -7,11 +7,12 @@
 use core::ptr::NonNull;
 
 use kernel::{
-    error::{
-        from_err_ptr,
-        to_result, //
-    },
-    prelude::*, //
+    error::from_err_ptr,
+    prelude::*,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
 };
 use remap_core::device_number::DeviceNumber;
 
@@ -27,7 +28,8 @@ pub(crate) enum Access {
     SharedRead,
     /// Reads and writes, with the device claimed as a mount or mkfs claims it: `EBUSY` where
     /// somebody else has claimed it. Where the kernel was built or booted to refuse writers of
-    /// mounted devices, other writers are kept out as well.
+    /// mounted devices, other writers are kept out as well; elsewhere see
+    /// [`OpenDevice::become_only_user`].
     ExclusiveWrite,
 }
 
@@ -51,9 +53,6 @@ unsafe impl Sync for OpenDevice {}
 
 impl OpenDevice {
     /// Opens the device of that number. May sleep.
-    ///
-    /// For writing, what others have left in the page cache is written out first, so that it does
-    /// not come later.
     pub(crate) fn open(number: DeviceNumber, access: Access) -> Result<Self> {
         let mut holder = KBox::new(0, GFP_KERNEL)?;
         let (mode, claim) = match access {
@@ -73,15 +72,41 @@ impl OpenDevice {
         })?;
         let file = NonNull::new(file).ok_or(ENXIO)?;
         // INVARIANT: The file was just opened.
-        let device = Self {
+        Ok(Self {
             file,
             _holder: holder,
-        };
-        if access == Access::ExclusiveWrite {
-            // SAFETY: The device is open.
-            to_result(unsafe { bindings::sync_blockdev(device.device().as_ptr()) })?;
+        })
+    }
+
+    /// Whether nobody else has the device open. Any context.
+    ///
+    /// The kernel counts who has it open, not what for.
+    #[inline]
+    pub(crate) fn is_only_user(&self) -> bool {
+        self.device().openers() <= 1
+    }
+
+    /// Waits until nobody else has the device open, and nothing is left in the page cache that could
+    /// be written later. `false` where somebody still has it open after `patience`.
+    ///
+    /// Sleeps. `EINTR` where a signal came.
+    pub(crate) fn become_only_user(&self, patience: Delta) -> Result<bool> {
+        let step = Delta::from_millis(20);
+        let mut left = patience.as_millis() / step.as_millis();
+        self.device().write_out()?;
+        while !self.is_only_user() {
+            if left == 0 {
+                return Ok(false);
+            }
+            if kernel::current!().signal_pending() {
+                return Err(EINTR);
+            }
+            fsleep(step);
+            left -= 1;
         }
-        Ok(device)
+        // The last one to close a device writes it out, but here that is not those who wrote.
+        self.device().write_out()?;
+        Ok(self.is_only_user())
     }
 
     /// The device.

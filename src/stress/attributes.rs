@@ -52,11 +52,15 @@ macro_rules! test {
 
 /// The files of sysfs.
 pub(super) static TABLE: &[Attribute<Manager>] = &[
-    Attribute::control(c"set_target", |manager, text| {
-        let file = "set_target";
-        let device = DeviceName::parse(text).map_err(|why| invalid(file, why))?;
-        manager.set_target(file, &device)
-    }),
+    Attribute::setting(
+        c"set_target",
+        |manager, text| manager.show_target(text),
+        |manager, text| {
+            let file = "set_target";
+            let device = DeviceName::parse(text).map_err(|why| invalid(file, why))?;
+            manager.set_target(file, device.as_ref())
+        },
+    ),
     test!(c"stress_test_start", StressTest::start),
     Attribute::control(c"stress_test_stop", |manager, text| {
         request::parse_trigger(text).map_err(|why| invalid("stress_test_stop", why))?;

@@ -14,7 +14,7 @@ use remap_core::{
 /// Nothing that anybody has set.
 const UNSET: u32 = u32::MAX;
 
-/// What a user has set. Workers look at it before every operation.
+/// What a user has set. Workers look at it whenever they start operations.
 pub(super) struct Controls {
     workers: Atomic<u32>,
     queue_depth: Atomic<u32>,

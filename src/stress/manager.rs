@@ -2,7 +2,10 @@
 
 //! Which test runs, who may start one, and the one door through which every test ends.
 
-use core::fmt::Arguments;
+use core::fmt::{
+    Arguments,
+    Write, //
+};
 
 use kernel::{
     new_condvar, new_mutex,
@@ -21,6 +24,7 @@ use remap_core::{
         Charts,
         Measurement,
         Name,
+        Printable,
         Progress, //
     },
     regression::{
@@ -45,6 +49,7 @@ use crate::{
             Access,
             OpenDevice, //
         },
+        text::Text,
         zeroed::EmptyIsZero, //
     },
     target::live::{
@@ -54,6 +59,7 @@ use crate::{
 };
 
 use super::{
+    guard,
     memory::{
         Account,
         Charge, //
@@ -99,8 +105,8 @@ struct State {
     phase: Phase,
     /// The monitor of the running or last test, to be waited for.
     monitor: Option<Kthread>,
-    /// What the user has set.
-    target: Option<Name>,
+    /// Stay of the device that the user has set.
+    target: Option<u64>,
     thresholds: Thresholds,
     /// What the user wants the next test to have different.
     adjustment: Adjustment,
@@ -170,17 +176,35 @@ impl Manager {
         core::mem::replace(&mut state.phase, phase)
     }
 
-    /// Sets the device of the tests to come.
-    pub(super) fn set_target(&self, file: &str, device: &DeviceName<'_>) -> Result {
+    /// Sets the device of the tests to come, or that there is none.
+    pub(super) fn set_target(&self, file: &str, device: Option<&DeviceName<'_>>) -> Result {
         let mut state = self.state.lock();
         if !matches!(state.phase, Phase::Idle) {
             return Err(busy(file));
         }
-        if find(device)?.is_none() {
-            return Err(no_such_device(file));
-        }
-        state.target = Some(Name::new(device.as_bytes()));
+        state.target = match device {
+            None => None,
+            Some(device) => match find(device)? {
+                None => return Err(no_such_device(file)),
+                Some(table) => Some(table.stay()),
+            },
+        };
         Ok(())
+    }
+
+    /// Prints the name of the device that is set, or `none`. May sleep.
+    pub(super) fn show_target(&self, text: &mut Text<'_>) -> Result {
+        let mut state = self.state.lock();
+        let table = set_table(&mut state.target)?;
+        let mut print = |name: &[u8]| match core::str::from_utf8(name) {
+            Ok(name) => writeln!(text, "{name}"),
+            Err(_) => writeln!(text, "{}", Printable(&Name::new(name))),
+        };
+        let written = match &table {
+            Some(table) => table.with_name(print).ok_or(ENODEV)?,
+            None => print(b"none"),
+        };
+        written.map_err(|_| EOVERFLOW)
     }
 
     /// How much worse than its baseline a test may be.
@@ -244,8 +268,14 @@ impl Manager {
             if !matches!(state.phase, Phase::Idle) {
                 return Err(busy(file));
             }
+            let was_set = state.target.is_some();
+            let target = set_table(&mut state.target)?;
+            if was_set && target.is_none() {
+                let why = format_args!("set_target: the device is gone");
+                return Err(refuse(file, why, ENODEV));
+            }
             this.enter(&mut state, Phase::Starting);
-            let (monitor, target) = (state.monitor.take(), state.target);
+            let monitor = state.monitor.take();
             let adjustment = state.adjustment;
             drop(state);
             // It has handed its test back, so this is the end of the thread only.
@@ -281,7 +311,7 @@ impl Manager {
     fn prepare(
         &self,
         file: &str,
-        target: Option<Name>,
+        target: Option<Arc<LiveTable>>,
         test: &StressTest,
         adjustment: &Adjustment,
     ) -> Result<(Arc<Run>, EndOfRun)> {
@@ -497,13 +527,25 @@ fn find(device: &DeviceName<'_>) -> Result<Option<Arc<LiveTable>>> {
     Ok(found.cloned())
 }
 
+/// The table of the device that is set. A device that is gone is forgotten.
+fn set_table(target: &mut Option<u64>) -> Result<Option<Arc<LiveTable>>> {
+    let Some(stay) = *target else {
+        return Ok(None);
+    };
+    let table = live::all()?
+        .iter()
+        .find(|table| table.stay() == stay)
+        .cloned();
+    if table.is_none() {
+        *target = None;
+    }
+    Ok(table)
+}
+
 /// The table to test: the one that was set, or the only one.
-fn choose(file: &str, target: Option<Name>) -> Result<Arc<LiveTable>> {
-    if let Some(name) = target {
-        // It was taken when it was set, so it has the form of a name.
-        let device = DeviceName::parse(name.as_bytes()).map_err(|_| EINVAL)?;
-        return find(&device)?
-            .ok_or_else(|| refuse(file, format_args!("set_target: the device is gone"), ENODEV));
+fn choose(file: &str, target: Option<Arc<LiveTable>>) -> Result<Arc<LiveTable>> {
+    if let Some(table) = target {
+        return Ok(table);
     }
     let mut all = live::all()?;
     // Targets of one device are one device to us.
@@ -532,12 +574,31 @@ fn open(file: &str, number: DeviceNumber, writes: bool) -> Result<OpenDevice> {
     } else {
         Access::SharedRead
     };
-    OpenDevice::open(number, access).map_err(|error| {
+    let refuse =
+        |why: Arguments<'_>, error| refuse(file, format_args!("device {number}: {why}"), error);
+    let device = OpenDevice::open(number, access).map_err(|error| {
         let why = if error == EBUSY {
-            "is in use by someone else"
+            "is in use by someone else, who has claimed it"
         } else {
             "cannot be opened"
         };
-        refuse(file, format_args!("device {number}: {why}"), error)
-    })
+        refuse(format_args!("{why}"), error)
+    })?;
+    if !writes {
+        return Ok(device);
+    }
+    if device.device().is_read_only() {
+        return Err(refuse(format_args!("is read-only"), EROFS));
+    }
+    match device.become_only_user(guard::PATIENCE) {
+        Ok(true) => Ok(device),
+        Ok(false) => {
+            let others = device.device().openers().saturating_sub(1).max(1);
+            Err(refuse(
+                format_args!("is in use by someone else: other openers: {others}"),
+                EBUSY,
+            ))
+        }
+        Err(error) => Err(refuse(format_args!("cannot be written out"), error)),
+    }
 }

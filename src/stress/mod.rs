@@ -8,6 +8,7 @@
 //!   through which every test ends.
 //! * [`run`] is one test: its device, plan and threads; [`controls`] is what can be changed of it
 //!   while it runs.
+//! * [`guard`] keeps a test that writes from harming the data of others.
 //! * [`worker`] is a thread that keeps its share of bios in flight; [`integrity`] is what it
 //!   remembers to read again at the end; [`remapper`] is the thread of remap-heavy tests, and
 //!   [`pressure`] the one that holds memory.
@@ -20,6 +21,7 @@
 
 mod attributes;
 mod controls;
+mod guard;
 mod integrity;
 mod manager;
 mod memory;

@@ -26,6 +26,9 @@ const SAMPLES: u64 = 16;
 /// The shortest span that says something, in nanoseconds.
 const SHORTEST_NS: u64 = 100_000_000;
 
+/// Longest time for which nobody looks whether a test that writes may go on, in nanoseconds.
+const GUARD_NS: u64 = 100_000_000;
+
 /// Starts the monitor of `run`, which `end` ends. It hands the run back to the manager when all its
 /// threads have ended. May sleep.
 pub(super) fn spawn(manager: Arc<Manager>, run: Arc<Run>, end: EndOfRun) -> Result<Kthread> {
@@ -42,8 +45,13 @@ fn watch(run: &Run) {
     let interval = run.time_left_ns().map_or(INTERVAL_NS, |duration| {
         (duration / SAMPLES).clamp(SHORTEST_NS, INTERVAL_NS)
     });
+    let guarded = if run.may_write() { GUARD_NS } else { u64::MAX };
     let mut sampled: u64 = 0;
+    let mut shared = None;
     while !run.is_over() {
+        if let Some(guard) = &run.guard {
+            guard.look(&mut shared);
+        }
         let age = run.age_ns();
         let next = sampled.saturating_add(interval);
         if age >= next {
@@ -52,7 +60,7 @@ fn watch(run: &Run) {
             continue;
         }
         let left = run.time_left_ns().unwrap_or(u64::MAX);
-        run.sleep_until_end(left.min(next.saturating_sub(age)));
+        run.sleep_until_end(left.min(next.saturating_sub(age)).min(guarded));
     }
     // Less than half says little.
     if run.age_ns().saturating_sub(sampled) >= interval / 2 {

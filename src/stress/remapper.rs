@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The thread of remap-heavy tests: it remaps and unremaps blocks by the ordinary path while the
-//! workers' I/O runs, and leaves the remap table as it found it.
+//! workers' I/O runs, and leaves the remap table as it found it. Blocks that main cannot read stay
+//! where they are, and what a user wants of a block goes before.
 
 use core::num::NonZeroU64;
 
@@ -49,9 +50,6 @@ const TOO_MANY_FAILURES: u32 = 100;
 /// How long to wait for a device that is suspended, in nanoseconds.
 const PAUSE_NS: u64 = 50_000_000;
 
-/// How often to wait for a table that is not there, before it is taken for gone.
-const PATIENCE: u32 = 100;
-
 /// The random numbers' stream, beside those of the workers.
 const STREAM: u64 = u64::MAX;
 
@@ -59,6 +57,8 @@ const STREAM: u64 = u64::MAX;
 pub(super) struct Remapper {
     run: Arc<Run>,
     random: Random,
+    /// The table that the test began with.
+    table: Arc<LiveTable>,
     /// First sectors of the blocks that we have remapped. None of them was before.
     ours: KVec<u64>,
     failures_in_a_row: u32,
@@ -70,6 +70,7 @@ impl Remapper {
     pub(super) fn new(run: &Arc<Run>) -> Result<Self> {
         Ok(Self {
             run: run.clone(),
+            table: live::find(run.number).ok_or(ENODEV)?,
             random: Random::new(run.plan.workload().seed, STREAM),
             ours: KVec::with_capacity(MOST, GFP_KERNEL)?,
             failures_in_a_row: 0,
@@ -89,10 +90,7 @@ impl Remapper {
     fn work(mut self, current: &Current) {
         self.run.wait_for_begin();
         while !self.run.is_over() {
-            match live::find(self.run.number) {
-                Some(table) => self.step(&table),
-                None => self.run.sleep_until_end(PAUSE_NS),
-            }
+            self.step();
             self.run.remaps.cpu_ns.store(current.cpu_time(), Relaxed);
             current.yield_now();
         }
@@ -100,22 +98,26 @@ impl Remapper {
         self.run.remaps.cpu_ns.store(current.cpu_time(), Relaxed);
     }
 
-    fn step(&mut self, table: &LiveTable) {
+    fn step(&mut self) {
+        let table = &self.table;
         let free = table.spare_blocks().saturating_sub(table.remapped());
         // At least half of the spare blocks that were free are left for real errors.
         let room = self.ours.len() < MOST && free > self.ours.len() as u64;
         let done = if room && (self.ours.is_empty() || self.random.chance(REMAP_PERCENT)) {
-            self.remap_one(table)
+            self.remap_one()
         } else {
-            self.unremap_one(table)
+            self.unremap_one()
         };
         match done {
             Ok(()) => self.failures_in_a_row = 0,
-            Err(error) if error == EAGAIN || error == ENOSPC => {
+            // Suspended or replaced, or without a spare block.
+            Err(error) if error == EAGAIN || error == ENODEV || error == ENOSPC => {
                 self.run.sleep_until_end(PAUSE_NS);
             }
-            Err(_) => {
-                self.run.remaps.errors.fetch_add(1, Relaxed);
+            Err(error) => {
+                // A block that main cannot read stays where it is, which is no error of a remap.
+                let failed = u64::from(error != ENODATA);
+                self.run.remaps.errors.fetch_add(failed, Relaxed);
                 self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
                 if self.failures_in_a_row == TOO_MANY_FAILURES {
                     self.run.failed_workers.fetch_add(1, Relaxed);
@@ -125,14 +127,15 @@ impl Remapper {
         }
     }
 
-    /// Remaps a block chosen at random, unless it is remapped already.
-    fn remap_one(&mut self, table: &LiveTable) -> Result {
+    /// Remaps a block chosen at random, unless it is remapped already, or main has trouble with it.
+    fn remap_one(&mut self) -> Result {
+        let table = &self.table;
         let block = u64::from(table.block_sectors());
         let Some(blocks) = table.sectors().checked_div(block).and_then(NonZeroU64::new) else {
             return Err(ENOSPC);
         };
         let sector = self.random.below(blocks).saturating_mul(block);
-        match table.remap(sector) {
+        match table.lend(sector) {
             Ok(()) => {
                 // There is capacity: step() has seen to it.
                 drop(self.ours.push_within_capacity(sector));
@@ -144,7 +147,7 @@ impl Remapper {
     }
 
     /// Moves back one of the blocks that we have remapped.
-    fn unremap_one(&mut self, table: &LiveTable) -> Result {
+    fn unremap_one(&mut self) -> Result {
         let Some(count) = NonZeroU64::new(self.ours.len() as u64) else {
             // Nothing of ours, and no spare block to be had.
             return Err(ENOSPC);
@@ -155,9 +158,9 @@ impl Remapper {
         let Some(&sector) = self.ours.last() else {
             return Ok(());
         };
-        match table.unremap(sector) {
+        match self.table.take_back(sector) {
             Ok(()) => {}
-            // Somebody else has moved it back.
+            // A user has moved it back, or wants it there.
             Err(error) if error == ENODATA => {}
             Err(error) => return Err(error),
         }
@@ -167,27 +170,24 @@ impl Remapper {
 
     /// Moves back all blocks that we have remapped. A suspended device is waited for.
     fn restore(&mut self) {
-        let mut patience = PATIENCE;
         while let Some(&sector) = self.ours.last() {
-            let done = match live::find(self.run.number) {
-                Some(table) => table.unremap(sector),
-                None if patience > 0 => {
-                    patience = patience.saturating_sub(1);
-                    Err(EAGAIN)
-                }
-                None => Err(ENODEV),
-            };
-            match done {
+            match self.table.take_back(sector) {
                 Err(error) if error == EAGAIN => {
                     self.run.pause(PAUSE_NS);
                     continue;
                 }
-                Err(error) if error != ENODATA => {
+                Err(error) if error != ENODATA && self.is_remapped(sector) => {
                     self.run.remaps.left_remapped.fetch_add(1, Relaxed);
                 }
                 _ => {}
             }
             self.ours.pop();
         }
+        self.table.end_lending();
+    }
+
+    /// Whether a block is on the spare by the table that the device has now.
+    fn is_remapped(&self, sector: u64) -> bool {
+        live::find(self.run.number).is_some_and(|table| table.is_remapped(sector))
     }
 }

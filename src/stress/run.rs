@@ -26,6 +26,7 @@ use remap_core::{
     generator::Plan,
     measurement::{
         Charts,
+        Hazard,
         Integrity,
         Measurement,
         Name,
@@ -59,6 +60,7 @@ use crate::{
 
 use super::{
     controls::Controls,
+    guard::Guard,
     memory::{
         Account,
         Charge, //
@@ -80,6 +82,8 @@ pub(super) enum End {
     Stopped = 2,
     /// A worker gave up.
     GaveUp = 3,
+    /// To go on could harm the data of others.
+    Hazard = 4,
 }
 
 /// What is asked for, but for the workload, which is in the plan.
@@ -161,8 +165,8 @@ pub(super) struct Run {
     name: Name,
     pub(super) number: DeviceNumber,
     pub(super) device: Arc<OpenDevice>,
-    /// Whether the device is claimed, so that it may be written to.
-    claimed: bool,
+    /// There where the test may write.
+    pub(super) guard: Option<Guard>,
     pub(super) gauge: Arc<Gauge>,
     /// One for each worker.
     #[pin]
@@ -207,8 +211,12 @@ impl Run {
         let controls = Controls::new(plan.workload(), adjustment);
         let watch = Watch::new(number, claimed)?;
         let device = Arc::new(device, GFP_KERNEL)?;
+        let guard = claimed.then(|| Guard::new(&device, number)).transpose()?;
         let gauge = Arc::new(Gauge::new(), GFP_KERNEL)?;
-        let memory = Account::charge(account, size_of::<Self>() + Watch::FOOTPRINT);
+        let memory = Account::charge(
+            account,
+            size_of::<Self>() + Watch::FOOTPRINT + Guard::FOOTPRINT,
+        );
         Arc::pin_init(
             pin_init!(Self {
                 request,
@@ -217,7 +225,7 @@ impl Run {
                 name,
                 number,
                 device,
-                claimed,
+                guard,
                 gauge,
                 tallies <- new_mutex!(KVec::new(), "Run::tallies"),
                 remaps: RemapTally::new(),
@@ -248,7 +256,7 @@ impl Run {
 
     /// Whether the test may write: whether it has claimed the device.
     pub(super) fn may_write(&self) -> bool {
-        self.claimed
+        self.guard.is_some()
     }
 
     /// The tally of another worker. May sleep.
@@ -301,6 +309,14 @@ impl Run {
         if self.is_ending() {
             return true;
         }
+        if self
+            .guard
+            .as_ref()
+            .is_some_and(|guard| guard.hazard().is_some())
+        {
+            self.end(End::Hazard);
+            return true;
+        }
         let over = match self.request.limit {
             Limit::Time(_) => self.time_left_ns() == Some(0),
             Limit::Volume(bytes) => self.moved.load(Relaxed) >= bytes,
@@ -327,7 +343,7 @@ impl Run {
     fn progress(&self) -> Progress {
         match self.end.load(Acquire) {
             2 => Progress::StoppedEarly,
-            3 => Progress::GaveUp,
+            3 | 4 => Progress::GaveUp,
             _ => Progress::Completed,
         }
     }
@@ -389,6 +405,9 @@ impl Run {
 
     /// Looks at the target for the last time, and has it take no more times. May sleep.
     fn finish(&self) {
+        if let Some(guard) = &self.guard {
+            guard.look_for_writes();
+        }
         self.look_at_target();
         if let Some(table) = live::find(self.number) {
             // Switching off needs no memory, so it does not fail.
@@ -496,12 +515,13 @@ impl Run {
                 },
                 failed_workers: u32::try_from(self.failed_workers.load(Relaxed))
                     .unwrap_or(u32::MAX),
+                hazard: self.guard.as_ref().and_then(Guard::hazard),
                 left_remapped: self.remaps.left_remapped.load(Relaxed),
                 remap_errors: self.remaps.errors.load(Relaxed),
             },
             GFP_KERNEL,
         )?;
-        let shared = watch.foreign_writes;
+        let shared = watch.foreign_writes || measured.hazard == Some(Hazard::Written);
         drop(watch);
         self.add_workers(&mut measured, charts, (ended, shared));
         Ok(measured)

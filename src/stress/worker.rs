@@ -3,8 +3,8 @@
 //! A thread that keeps its share of a test's bios in flight.
 //!
 //! A write never changes what is on the device: the range is read first, and then those bytes
-//! are written back to it. The device is claimed meanwhile, so only this test's own operations
-//! can overlap, and all of them write what is there already.
+//! are written back to it. Only this test's own operations can overlap, and all of them write what is
+//! there already; what could have changed meanwhile is not written back (see [`super::guard`]).
 
 use kernel::{
     prelude::*,
@@ -16,6 +16,7 @@ use kernel::{
     },
 };
 use remap_core::{
+    epoch::Epoch,
     generator::{
         Action,
         Generator,
@@ -39,6 +40,7 @@ use crate::linux::{
 };
 
 use super::{
+    guard::Guard,
     integrity::Sample,
     memory::{
         Account,
@@ -59,6 +61,9 @@ const TOO_MANY_FAILURES: u32 = 1000;
 /// How often a worker that is not wanted at present looks whether it is, in nanoseconds.
 const PARKED_NS: u64 = 100_000_000;
 
+/// How often a worker that may not write at present looks whether it may, in nanoseconds.
+const CLOSED_NS: u64 = 10_000_000;
+
 /// What a transfer is in flight for.
 #[derive(Clone, Copy)]
 enum Stage {
@@ -66,10 +71,11 @@ enum Stage {
     Idle,
     /// An operation that is done in one go: a read or a flush.
     Whole(Operation),
-    /// The first half of an operation that writes: it reads what the second half writes.
-    Fetch(Operation),
+    /// The first half of an operation that writes, begun in that epoch: it reads what the second half
+    /// writes.
+    Fetch(Operation, Epoch),
     /// The second half.
-    WriteBack(Operation),
+    WriteBack(Operation, Epoch),
     /// Reading again at the end what has this checksum.
     Verify { sectors: u32, checksum: u32 },
 }
@@ -214,6 +220,10 @@ impl Worker {
         self.deepen(depth);
         let mut now = self.run.age_ns();
         while self.queue.in_flight() < depth as usize {
+            let epoch = match &self.run.guard {
+                Some(guard) if !guard.epoch().is_open() => return Some(CLOSED_NS),
+                guard => guard.as_ref().map_or(Epoch::FIRST, Guard::epoch),
+            };
             if let Err(wait) = self.pace.start(now, interval) {
                 // Where starting takes its time, it may be due by now.
                 let later = self.run.age_ns();
@@ -229,7 +239,9 @@ impl Worker {
             let operation = self.generator.next_operation(write_percent);
             let stage = match operation.action {
                 Action::Read | Action::Flush => Stage::Whole(operation),
-                Action::Write | Action::DurableWrite | Action::Zero => Stage::Fetch(operation),
+                Action::Write | Action::DurableWrite | Action::Zero => {
+                    Stage::Fetch(operation, epoch)
+                }
             };
             self.submit(transfer, stage);
         }
@@ -253,13 +265,25 @@ impl Worker {
 
     fn submit(&mut self, mut transfer: Transfer<Stage>, stage: Stage) {
         let (action, operation) = match &stage {
-            Stage::Whole(operation) | Stage::WriteBack(operation) => (operation.action, operation),
-            Stage::Fetch(operation) => (Action::Read, operation),
+            Stage::Whole(operation) => (operation.action, operation),
+            Stage::Fetch(operation, _) => (Action::Read, operation),
+            Stage::WriteBack(operation, epoch) => {
+                if !self.may_write_back(operation, *epoch) {
+                    // What the range holds by now may be something else.
+                    return self.rest(transfer);
+                }
+                (operation.action, operation)
+            }
             Stage::Idle | Stage::Verify { .. } => return self.rest(transfer),
         };
         let (sector, sectors) = (operation.sector, operation.sectors);
         *transfer.value_mut() = stage;
         self.queue.submit(transfer, action, sector, sectors);
+    }
+
+    fn may_write_back(&self, operation: &Operation, epoch: Epoch) -> bool {
+        let guard = self.run.guard.as_ref();
+        guard.is_some_and(|guard| guard.begin(epoch, operation.sectors))
     }
 
     fn rest(&mut self, mut transfer: Transfer<Stage>) {
@@ -301,25 +325,29 @@ impl Worker {
             .synchronous
             .saturating_add(u64::from(completion.synchronous));
         let stage = *transfer.value();
-        let (Stage::Whole(operation) | Stage::Fetch(operation) | Stage::WriteBack(operation)) =
+        if let (Stage::WriteBack(..), Some(guard)) = (&stage, &self.run.guard) {
+            guard.end();
+        }
+        let (Stage::Whole(operation) | Stage::Fetch(operation, _) | Stage::WriteBack(operation, _)) =
             stage
         else {
             return self.rest(transfer);
         };
         if completion.result.is_err() {
             if let Some(instead) = self.instead_of(&stage) {
-                *transfer.value_mut() = Stage::WriteBack(instead);
+                *transfer.value_mut() = instead;
                 return drop(self.second_halves.push_within_capacity(transfer));
             }
             self.failed(tally);
             return self.rest(transfer);
         }
-        if !matches!(stage, Stage::WriteBack(_)) && operation.sectors > 0 {
+        if !matches!(stage, Stage::WriteBack(..)) && operation.sectors > 0 {
             self.sample
                 .offer(&operation, |offset, bytes| transfer.checksum(offset, bytes));
         }
-        if let Stage::Fetch(_) = stage {
-            *transfer.value_mut() = Stage::WriteBack(self.second_half(&transfer, operation));
+        if let Stage::Fetch(_, epoch) = stage {
+            let second = self.second_half(&transfer, operation);
+            *transfer.value_mut() = Stage::WriteBack(second, epoch);
             // There is capacity for every transfer, here as in `idle`.
             return drop(self.second_halves.push_within_capacity(transfer));
         }
@@ -330,14 +358,15 @@ impl Worker {
 
     /// What is to be done instead of what has failed: a device may find out late that it does not
     /// take zeros back.
-    fn instead_of(&mut self, stage: &Stage) -> Option<Operation> {
+    fn instead_of(&mut self, stage: &Stage) -> Option<Stage> {
         match stage {
-            Stage::WriteBack(operation) if operation.action == Action::Zero => {
+            Stage::WriteBack(operation, epoch) if operation.action == Action::Zero => {
                 self.zeroes = false;
-                Some(Operation {
+                let instead = Operation {
                     action: Action::Write,
                     ..*operation
-                })
+                };
+                Some(Stage::WriteBack(instead, *epoch))
             }
             _ => None,
         }

@@ -203,7 +203,9 @@ impl Fill {
         if self.noted || self.slot.is_none() {
             self.bio.end();
         } else {
-            statistics.count(Count::SpareError);
+            if !self.gone {
+                statistics.count(Count::SpareError);
+            }
             self.bio.end_with(BlockStatus::IO_ERROR);
         }
     }

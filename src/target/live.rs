@@ -2,6 +2,8 @@
 
 //! Remap tables in use, as the rest of the module sees them.
 
+pub(crate) mod rewriter;
+
 use core::sync::atomic::AtomicU64;
 
 use kernel::{
@@ -45,7 +47,6 @@ use super::{
     lost::LostBlocks,
     metadata::Begun,
     relocation::{
-        Contents,
         Mover,
         State, //
     },
@@ -90,16 +91,26 @@ pub(super) type ReaderIndex = Index<Words>;
 ///
 /// # Locks
 ///
-/// In the order in which they nest:
+/// This is the list of all of them, in the order in which they nest:
 ///
-/// * `mover` is held for the length of a relocation pass, I/O and waits included. It owns the
-///   state of the table and the right to change it, so whoever holds it knows that no block is
-///   on its way. Metadata is part of it.
-/// * `remaps` guards the ordered table and the free slots. Held shortly, without I/O.
-/// * `held` guards the bios that wait for a block. Taken in process context only.
+/// 1. `thread` of the scrub guards its thread. Held while a scrub is started, or stopped and waited for.
+/// 2. `reader` of the scrub guards its buffer. Held while a chunk is read, I/O included.
+/// 3. `mover` guards the state of the table, the metadata, the copy buffer, and the token that drains
+///    the gate. Held for the length of a pass, I/O and waits included: whoever holds it knows that no
+///    block is on its way.
+/// 4. `remaps` guards the ordered table, the free slots and the pending blocks. Held shortly, without I/O.
+/// 5. `lost` guards the lost sectors and the unsaved blocks. Held shortly. Taken in end_io, so with
+///    interrupts off.
+///
+/// The following are taken inside `mover` or alone, and no other lock is taken inside them:
+///
+/// * `held` guards the bios that wait for a block. Process context only.
 /// * `failed` and `filled` guard the bios that wait for the work queue. Taken in end_io, so with
 ///   interrupts off.
-/// * `lost` guards the lost sectors. Taken in end_io as well, so with interrupts off.
+/// * `reset_at` guards the counters of the last reset. Process context only.
+/// * The histograms of `statistics`, one for each CPU. Taken in end_io, so with interrupts off.
+///
+/// The registries of tables and of claimed areas have a mutex each, inside which none of these is taken.
 #[pin_data]
 pub(crate) struct LiveTable {
     /// Guards the index and knows the bios in flight.
@@ -117,6 +128,11 @@ pub(crate) struct LiveTable {
     pub(super) slots: u32,
     pub(super) read_only: bool,
     pub(super) number: DeviceNumber,
+    /// Whether the table is in use and not about to be suspended; guarded by the list of
+    /// [`rewriter`].
+    pub(super) resumed: Atomic<bool>,
+    /// Number of the device's stay, which its tables share; guarded by the list of tables.
+    stay: Atomic<u64>,
     /// Number of entries of `remaps`, of free slots and of pending blocks, for those who must not wait.
     entries: Atomic<u32>,
     free_slots: Atomic<u32>,
@@ -220,6 +236,8 @@ impl LiveTable {
                 slots,
                 read_only: parts.read_only,
                 number: parts.number,
+                resumed: Atomic::new(false),
+                stay: Atomic::new(0),
                 entries: Atomic::new(entries),
                 free_slots: Atomic::new(free_slots),
                 pending: Atomic::new(0),
@@ -263,6 +281,11 @@ impl LiveTable {
     /// `None` where the device is going away. May sleep.
     pub(crate) fn with_name<R>(&self, with: impl FnOnce(&[u8]) -> R) -> Option<R> {
         MappedDevice::name(self.number, with)
+    }
+
+    /// Number that tells a device from those that had its name or number before it.
+    pub(crate) fn stay(&self) -> u64 {
+        self.stay.load(Relaxed)
     }
 
     /// Size of the target in sectors.
@@ -387,30 +410,10 @@ impl LiveTable {
         self.statistics.added_latency(into);
     }
 
-    /// Moves the block of `sector` to the spare, as the message `remap` does.
-    ///
-    /// May sleep. `EEXIST` where it is there already, and the errors of a relocation.
-    pub(crate) fn remap(&self, sector: u64) -> Result {
-        let range = SectorRange::new(sector, 1).ok_or(EINVAL)?;
-        let (progress, ended) = self.remap_range(range, Contents::Copied);
-        ended?;
-        if progress.moved == 0 {
-            return Err(EEXIST);
-        }
-        Ok(())
-    }
-
-    /// Moves the block of `sector` back, as the message `unremap` does.
-    ///
-    /// May sleep. `ENODATA` where it is not on the spare, and the errors of a relocation.
-    pub(crate) fn unremap(&self, sector: u64) -> Result {
-        let range = SectorRange::new(sector, 1).ok_or(EINVAL)?;
-        let (progress, ended) = self.unremap_range(range);
-        ended?;
-        if progress.moved == 0 {
-            return Err(kernel::error::code::ENODATA);
-        }
-        Ok(())
+    /// Whether the block of `sector` is on the spare. May sleep.
+    pub(crate) fn is_remapped(&self, sector: u64) -> bool {
+        let block = self.block.block_of(sector);
+        self.remaps.lock().table.get(block).is_some()
     }
 
     /// Bios may flow and blocks may move from now on.
@@ -424,8 +427,9 @@ impl LiveTable {
         }
     }
 
-    /// No block moves any more when this returns, and no bio is held. Sleeps until the pass that
-    /// is under way has ended.
+    /// Suspends the table: messages, the scrub and the search for suspects use the devices no more.
+    /// Failed writes are rescued all the same, until device-mapper has all bios back. Sleeps until the
+    /// pass and the scrub's read that are under way have ended.
     pub(super) fn suspend(&self) {
         self.impatient.fetch_add(1, Relaxed);
         self.mover.lock().state = State::Suspended;
@@ -435,8 +439,8 @@ impl LiveTable {
 
     /// The devices are about to be closed.
     pub(super) fn retire(&self) {
-        self.mover.lock().state = State::Gone;
         self.scrub.stop();
+        self.mover.lock().state = State::Gone;
     }
 }
 
@@ -445,9 +449,13 @@ registry! {
     mod tables: kernel::sync::Arc<super::LiveTable>
 }
 
+/// Number of the next device's stay.
+static STAYS: Atomic<u64> = Atomic::new(0);
+
 /// Called once, before the target is registered.
 pub(super) fn init() {
     tables::init();
+    rewriter::init();
 }
 
 /// Makes a table known. May sleep.
@@ -455,9 +463,16 @@ pub(super) fn publish(table: Arc<LiveTable>) -> Result {
     // The device is suspended: memory must not wait for it, here or in `all`.
     let _noio = NoIo::enter();
     tables::with(|tables| {
-        if !tables.iter().any(|other| Arc::ptr_eq(other, &table)) {
-            tables.push(table, GFP_KERNEL)?;
+        if tables.iter().any(|other| Arc::ptr_eq(other, &table)) {
+            return Ok(());
         }
+        let before = tables.iter().find(|other| other.number == table.number);
+        let stay = match before {
+            Some(before) => before.stay(),
+            None => STAYS.fetch_add(1, Relaxed),
+        };
+        table.stay.store(stay, Relaxed);
+        tables.push(table, GFP_KERNEL)?;
         Ok(())
     })
 }

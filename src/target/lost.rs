@@ -114,7 +114,9 @@ impl LostBlocks {
 
     /// Whether `block` has lost sectors.
     pub(super) fn has(&self, block: u64) -> bool {
-        self.blocks.get(&block).is_some_and(|block| block.lost().count() > 0)
+        self.blocks
+            .get(&block)
+            .is_some_and(|block| block.lost().count() > 0)
     }
 
     /// Marks those of the `len` sectors of `block` from `first` on as filled that are lost. Any

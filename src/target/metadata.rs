@@ -191,6 +191,9 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Refusal::Load(error @ LoadError::NotBlank { .. }) => {
+                write!(f, "{error}; format discards what is there")
+            }
             Refusal::Load(error) => error.fmt(f),
             Refusal::Mismatch(mismatch) => mismatch.fmt(f),
             Refusal::SmallBlocks => f.write_str(
@@ -405,9 +408,12 @@ pub(super) fn clear_way(
         let mut scratch = memory.scratch();
         match Store::load(area, sectors, crc32c, &mut scratch, false, &mut Any) {
             Ok(_) => {}
-            Err(Refusal::Load(LoadError::Blank | LoadError::Foreign | LoadError::Unreadable)) => {
-                return Ok(())
-            }
+            Err(Refusal::Load(
+                LoadError::Blank
+                | LoadError::NotBlank { .. }
+                | LoadError::Foreign
+                | LoadError::Unreadable,
+            )) => return Ok(()),
             Err(refusal) => return Err(refusal),
         }
     }

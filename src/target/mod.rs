@@ -102,6 +102,8 @@ impl Target for RemapTarget {
 
     fn presuspend(&self) {
         if let Some(table) = self.table.get() {
+            // First, since what it waits for may have to wait for a block to move.
+            live::rewriter::suspend(table);
             table.suspend();
         }
     }
@@ -120,6 +122,7 @@ impl Target for RemapTarget {
     fn resume(&self) {
         if let Some(table) = self.table.get() {
             table.activate();
+            live::rewriter::resume(table);
         }
     }
 
@@ -174,6 +177,7 @@ impl Drop for RemapTarget {
     fn drop(&mut self) {
         if let Some(table) = self.table.get() {
             live::retract(table);
+            live::rewriter::retract(table);
             table.retire();
         }
     }

@@ -7,17 +7,22 @@
 //! 1. a slot is reserved for each, and the readers' index says that they are held: new bios that
 //!    touch them wait in a list;
 //! 2. the gate is drained: bios mapped before have completed;
-//! 3. the contents are copied and made durable;
-//! 4. the metadata says where the blocks are, and is durable;
+//! 3. the contents are copied;
+//! 4. the metadata says where the blocks are, and is durable, as its contents are before it: the write
+//!    of a page flushes the device first (PREFLUSH);
 //! 5. the index says it, too;
 //! 6. the bios that waited go on.
+//!
+//! Where the write of a page does not reach the copies, they are flushed at the end of step 3: without
+//! metadata, and on the way back to main, which is another device.
 //!
 //! Moving back is the same in the other direction; the slots are free after step 5.
 //!
 //! Whatever fails, a block is in the end where it was or where it should be, and no bio stays
 //! behind. Where metadata can no longer be written, and what it says of a block is uncertain, the
-//! block is on the spare with the same contents as on main, and is not written to: it is *unsaved*
-//! until that can be written, and nothing else moves before ([`record`]).
+//! block is on the spare and is not written to: it is *unsaved* until that can be written, and nothing
+//! else moves before ([`record`]). What a message copied has the same contents in both places then; a
+//! write that was relocated has failed, and either contents are right.
 //!
 //! Passes are serialised by [`Mover`]. Between two passes of a long range somebody who wants to
 //! suspend the device gets his turn, and the range ends with `EAGAIN`; device-mapper would wait for
@@ -47,13 +52,17 @@ use remap_core::{
         SectorRange,
         MAX_BLOCK_SECTORS, //
     },
-    remap_table::Refusal, //
+    remap_table::{
+        Refusal,
+        Tree, //
+    }, //
 };
 
 use super::{
     live::LiveTable,
     remaps::{
         Node,
+        RemapTree,
         Remaps, //
     }, //
 };
@@ -98,6 +107,9 @@ pub(super) struct Progress {
 pub(super) enum Contents {
     /// They move along, as far as they can be read.
     Copied,
+    /// They move along as a whole, or the block stays: `ENODATA` where main cannot read all of it, or
+    /// has failed there before.
+    Whole,
     /// They are given up: all of them are lost.
     GivenUp,
 }
@@ -106,7 +118,7 @@ impl Contents {
     /// The message that wants it so.
     pub(super) const fn command(self) -> &'static str {
         match self {
-            Contents::Copied => "remap",
+            Contents::Copied | Contents::Whole => "remap",
             Contents::GivenUp => "bad",
         }
     }
@@ -149,6 +161,53 @@ impl LiveTable {
         self.in_passes(range, |mover, blocks, progress| {
             self.unremap_pass(mover, blocks, progress)
         })
+    }
+
+    /// Moves the block of `sector` to the spare, where it is lent to a test until the test or a message
+    /// moves it back, or a message wants it there. Nothing is lost.
+    ///
+    /// Errors as for [`LiveTable::remap_range`]; `EEXIST` where it is there already, `ENODATA` where
+    /// main cannot read all of it, or has failed there before.
+    pub(crate) fn lend(&self, sector: u64) -> Result {
+        let range = SectorRange::new(sector, 1).ok_or(EINVAL)?;
+        let mut node = Some(Node::new(GFP_KERNEL)?);
+        let (progress, ended) = self.in_passes(range, |mover, blocks, progress| {
+            let block = blocks.start;
+            self.remap_pass(mover, blocks, Contents::Whole, progress)?;
+            if let Some(node) = node.take().filter(|_| progress.moved > 0) {
+                mover.lent.insert(block, 0, node);
+            }
+            Ok(())
+        });
+        ended?;
+        if progress.moved == 0 {
+            return Err(EEXIST);
+        }
+        Ok(())
+    }
+
+    /// Moves the block of `sector` back that was lent.
+    ///
+    /// Errors as for [`LiveTable::unremap_range`]; `ENODATA` where it is not lent any more.
+    pub(crate) fn take_back(&self, sector: u64) -> Result {
+        let range = SectorRange::new(sector, 1).ok_or(EINVAL)?;
+        let (progress, ended) = self.in_passes(range, |mover, blocks, progress| {
+            if mover.lent.get(blocks.start).is_none() {
+                progress.next = blocks.end;
+                return Ok(());
+            }
+            self.unremap_pass(mover, blocks, progress)
+        });
+        ended?;
+        if progress.moved == 0 {
+            return Err(ENODATA);
+        }
+        Ok(())
+    }
+
+    /// Leaves the blocks where they are that are still lent. Sleeps.
+    pub(crate) fn end_lending(&self) {
+        self.mover.lock().lent = RemapTree::new();
     }
 
     fn in_passes(
@@ -215,13 +274,13 @@ impl LiveTable {
             .end
             .min(blocks.start.saturating_add(mover.batch as u64));
         let mut moves = room_for(blocks.start..end, mover)?;
-        let reserved = self.reserve(mover, blocks.start..end, &mut moves, progress);
+        let reserved = self.reserve(mover, blocks.start..end, contents, &mut moves, progress);
         if moves.is_empty() {
             return reserved;
         }
         let drained = self.gate.drain(&mut mover.drain, PATIENCE);
         let copied = drained.and_then(|()| match contents {
-            Contents::Copied => self.copy_out(mover, &mut moves),
+            Contents::Copied | Contents::Whole => self.copy_out(mover, &mut moves, contents),
             Contents::GivenUp => self.lose(mover, &mut moves),
         });
         let recorded = self.record(mover, &mut moves, Toward::Spare);
@@ -271,6 +330,7 @@ impl LiveTable {
         &self,
         mover: &mut Mover,
         blocks: Range<u64>,
+        contents: Contents,
         moves: &mut KVec<Move>,
         progress: &mut Progress,
     ) -> Result {
@@ -287,6 +347,12 @@ impl LiveTable {
         for block in blocks {
             if moves.len() == most {
                 break;
+            }
+            if contents != Contents::Whole {
+                // Whoever wants it there has it from now on.
+                mover.lent.remove(block);
+            } else if remaps.table.is_pending(block) {
+                return Err(ENODATA);
             }
             match remaps.table.begin_remap(index, block) {
                 Ok(slot) => moves.push(Move::new(block, slot, nodes.pop()), GFP_KERNEL)?,
@@ -437,6 +503,7 @@ impl LiveTable {
             remaps.table.finish_unremap(index, moved.block);
             let forgotten = self.lost.lock().forget_written(moved.block);
             drop(forgotten);
+            mover.lent.remove(moved.block);
             progress.moved = progress.moved.saturating_add(1);
             self.statistics.unremaps.add(1, Relaxed);
             self.log_move(moved.block, moved.slot, "moved back from");

@@ -60,6 +60,13 @@ pub(super) type Node = RBTreeNodeReservation<Remap, ()>;
 /// The ordered truth: block to slot.
 pub(super) struct RemapTree(RBTree<Remap, ()>);
 
+impl RemapTree {
+    /// Tree without entries.
+    pub(super) fn new() -> Self {
+        Self(RBTree::new())
+    }
+}
+
 impl Tree for RemapTree {
     type Node = Node;
 
@@ -147,7 +154,7 @@ impl Remaps {
         let words = Numbers::new(words_for(slots))?;
         let spares = SpareMap::new(words, slots).ok_or(EINVAL)?;
         Ok(Self {
-            table: RemapTable::new(RemapTree(RBTree::new()), RemapTree(RBTree::new()), spares),
+            table: RemapTable::new(RemapTree::new(), RemapTree::new(), spares),
         })
     }
 

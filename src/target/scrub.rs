@@ -205,7 +205,10 @@ impl LiveTable {
         let whole = ended == Ok(true);
         self.scrub
             .enter(if whole { State::Done } else { State::Stopped });
-        if let Err(error) = ended {
+        // That the table is suspended or goes is no news for whoever has stopped the scrub.
+        let stopped = self.scrub.stop.load(Relaxed) != 0;
+        let expected = |error: &Error| stopped && (*error == EAGAIN || *error == ENODEV);
+        if let Some(error) = ended.err().filter(|error| !expected(error)) {
             pr_err!(
                 "{}: scrub stopped at sector {}: {}\n",
                 format_args!("{}", self.number),
@@ -304,7 +307,11 @@ impl LiveTable {
             let _noio = NoIo::enter();
             if !self.reads_well(&mut mover, block)? {
                 self.scrub.unreadable.add(1, Relaxed);
-                self.mark_pending(&mut mover, block);
+                self.look_for_main(&mut mover);
+                // Where main fails wholesale, that says nothing about the block.
+                if self.failing.load(Relaxed) == 0 {
+                    self.mark_pending(&mut mover, block);
+                }
             }
         }
         Ok(end)

@@ -20,6 +20,7 @@ import sys
 import time
 
 from contestants import BENCH, BLOCK, STRESS, Disks, linear, others, read, remapped, run, write
+from in_guest import require_guest
 
 SEED = 20260101
 FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -384,4 +385,5 @@ def main():
 
 
 if __name__ == "__main__":
+    require_guest()
     sys.exit(main())

@@ -44,6 +44,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from device_mapper import Control  # noqa: E402
+from in_guest import require_guest  # noqa: E402
 from contestants import BLOCK, null_disk, write  # noqa: E402
 from measure import SEED, interval, limits, run  # noqa: E402
 
@@ -308,4 +309,5 @@ def main():
 
 
 if __name__ == "__main__":
+    require_guest()
     sys.exit(main())

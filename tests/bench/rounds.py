@@ -16,6 +16,7 @@ import time
 
 from contestants import Disks, linear, remapped, run
 from measure import SEED, Cell
+from in_guest import require_guest
 
 CELL = Cell()
 PATIENCE = 20  # seconds
@@ -109,4 +110,5 @@ def main():
 
 
 if __name__ == "__main__":
+    require_guest()
     main()

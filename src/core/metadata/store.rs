@@ -2,8 +2,6 @@
 
 //! Loading and changing the metadata of an area, on whatever holds its pages.
 
-use core::fmt;
-
 use crate::index::MAX_BLOCKS;
 
 use super::{
@@ -15,7 +13,6 @@ use super::{
         Seen, //
     },
     entry::{
-        self,
         Entry,
         LostUnits,
         Shape, //
@@ -36,6 +33,7 @@ use super::{
 
 mod find;
 mod format;
+mod load_error;
 mod pages;
 pub mod recovery;
 mod remaps;
@@ -46,6 +44,7 @@ use find::{
     Found, //
 };
 pub use format::erase;
+pub use load_error::LoadError;
 use remaps::Remaps;
 pub use replace::Failed;
 
@@ -108,82 +107,6 @@ pub struct Scratch<'a> {
 
 /// Most places of a half that are looked at together.
 pub const MOST_PLACES: usize = 128;
-
-/// Why an area cannot be loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadError {
-    /// Nothing was ever written to it, or formatting it was cut short.
-    Blank,
-    /// It holds something else.
-    Foreign,
-    /// The superblock cannot be used.
-    Superblock(superblock::Error),
-    /// There are superblocks of several areas.
-    Several,
-    /// It is of another length.
-    Length {
-        /// Which, in sectors.
-        is: u64,
-    },
-    /// Nothing was found, but not everything could be read.
-    Unreadable,
-    /// A page cannot be believed.
-    Page {
-        /// Which.
-        index: u32,
-        /// Why.
-        doubt: Doubt,
-    },
-    /// A page has an entry that is none.
-    Entry {
-        /// Which page.
-        index: u32,
-        /// For which slot.
-        slot: u32,
-        /// What is wrong.
-        error: entry::Error,
-    },
-    /// A block is in two slots, and neither has taken over from the other; or it is in more.
-    Twice {
-        /// The second one.
-        slot: u32,
-    },
-    /// The memory given does not fit the area.
-    Scratch,
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LoadError::Blank => f.write_str("the spare area is blank"),
-            LoadError::Foreign => f.write_str("the spare area holds something that is no metadata"),
-            LoadError::Superblock(error) => error.fmt(f),
-            LoadError::Several => f.write_str("the spare area has metadata of several areas"),
-            LoadError::Length { is } => write!(f, "metadata of a spare area of {is} sectors"),
-            LoadError::Unreadable => f.write_str("the spare area cannot be read"),
-            LoadError::Page { index, doubt } => match doubt {
-                Doubt::Nothing => write!(f, "no copy of metadata page {index} is valid"),
-                Doubt::Superseded { found } => write!(
-                    f,
-                    "metadata page {index} was found in generation {found}, and both copies of what \
-                     may have come after it are bad"
-                ),
-            },
-            LoadError::Entry {
-                slot,
-                error: entry::Error::Block,
-                ..
-            } => write!(f, "slot {slot} has a block beyond the end of the target"),
-            LoadError::Entry { index, slot, .. } => {
-                write!(f, "metadata page {index} has a wrong entry for slot {slot}")
-            }
-            LoadError::Twice { slot } => {
-                write!(f, "the metadata has a block twice, the second time in slot {slot}")
-            }
-            LoadError::Scratch => f.write_str("not enough memory for the metadata"),
-        }
-    }
-}
 
 /// How the metadata of an area is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

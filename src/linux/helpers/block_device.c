@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/blkdev.h>
+#include <linux/part_stat.h>
 
 u64 remap_helper_bdev_nr_sectors(struct block_device *bdev)
 {
@@ -57,4 +58,21 @@ u32 remap_helper_bdev_unique_id(struct block_device *bdev, u8 id[16])
 bool remap_helper_bdev_is_gone(struct block_device *bdev)
 {
 	return test_bit(GD_DEAD, &bdev->bd_disk->state) || !get_capacity(bdev->bd_disk);
+}
+
+bool remap_helper_bdev_is_read_only(struct block_device *bdev)
+{
+	return bdev_read_only(bdev);
+}
+
+u32 remap_helper_bdev_openers(struct block_device *bdev)
+{
+	return disk_openers(bdev->bd_disk);
+}
+
+/* Sectors that all users together have written, and discarded. */
+u64 remap_helper_bdev_changed_sectors(struct block_device *bdev)
+{
+	return part_stat_read(bdev, sectors[STAT_WRITE]) +
+	       part_stat_read(bdev, sectors[STAT_DISCARD]);
 }

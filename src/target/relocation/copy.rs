@@ -16,6 +16,7 @@ use super::{
         Fate,
         Move, //
     },
+    Contents,
     Mover, //
 };
 use crate::target::{
@@ -63,8 +64,13 @@ impl LiveTable {
 
     /// Step 3 outward. A damaged block is the last one that is tried: what comes behind it should
     /// not wait while the device struggles.
-    pub(super) fn copy_out(&self, mover: &mut Mover, moves: &mut [Move]) -> Result {
-        let copied = match self.read_main(mover, moves) {
+    pub(super) fn copy_out(
+        &self,
+        mover: &mut Mover,
+        moves: &mut [Move],
+        contents: Contents,
+    ) -> Result {
+        let copied = match self.read_main(mover, moves, contents) {
             Ok(read) => match moves.get_mut(..read) {
                 Some(read) => self.write_slots(mover, read),
                 None => Err(EINVAL),
@@ -101,7 +107,12 @@ impl LiveTable {
 
     /// Reads blocks from main into the buffer: all of them at once, or where that fails one by
     /// one up to a damaged one. Tells how many it has read, at least one.
-    fn read_main(&self, mover: &mut Mover, moves: &mut [Move]) -> Result<usize> {
+    fn read_main(
+        &self,
+        mover: &mut Mover,
+        moves: &mut [Move],
+        contents: Contents,
+    ) -> Result<usize> {
         let Some(first) = moves.first().map(|moved| moved.block) else {
             return Ok(0);
         };
@@ -126,6 +137,9 @@ impl LiveTable {
                 .is_ok()
             {
                 continue;
+            }
+            if contents == Contents::Whole {
+                return if n > 0 { Ok(n) } else { Err(ENODATA) };
             }
             let mut lost = mover.reserve.lost()?;
             let salvaged = self.salvage(mover, Place::Main, block, (at, 0), &mut lost, || {

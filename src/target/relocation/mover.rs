@@ -53,7 +53,10 @@ use crate::{
         lost::NewLost,
         metadata::Metadata,
         pending::Suspects,
-        remaps::Node, //
+        remaps::{
+            Node,
+            RemapTree, //
+        }, //
     }, //
 };
 
@@ -157,6 +160,8 @@ pub(in crate::target) struct Mover {
     pub(in crate::target) breaker: KBox<Breaker>,
     /// When its time began.
     pub(super) since: Instant<Monotonic>,
+    /// Blocks on the spare that a test has moved there, and will move back.
+    pub(super) lent: RemapTree,
     pub(in crate::target) suspects: KBox<Suspects>,
     /// Memory for rescuing writes.
     pub(super) pool: Pin<KBox<BioPool>>,
@@ -198,6 +203,7 @@ impl Mover {
             reserve,
             breaker: KBox::new(Breaker::new(), GFP_KERNEL)?,
             since: Instant::now(),
+            lent: RemapTree::new(),
             suspects: KBox::new(Suspects::default(), GFP_KERNEL)?,
             pool: BioPool::new()?,
             writes: KVec::with_capacity(MOST_WRITES, GFP_KERNEL)?,

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="errors of main and spare go to the caller of just that I/O, and are counted where they happened"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 test() {
 	make_null_blk main 2

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="when the spare fails while a block moves there, the block stays on main with its data, and remap says EIO"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 test() {
 	make_null_blk main 2

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="the message bad gives blocks up without reading them: all of each is lost until it is written, also in the next table"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 test() {
 	local reads

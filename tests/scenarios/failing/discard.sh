@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a discard, whether it fails or not, of bad, pending and lost blocks moves nothing and brings nothing back"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 test() {
 	make_null_blk main 2 discard=1

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="when the disk is taken away under load nothing is relocated or marked, errors go up, and what is on the spare goes on"
+MACHINES="uml uml-smp"
 TIMEOUT=90
 
 test() {

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="every automatic remap and every change of health is an event of device-mapper, and what changes nothing is none"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 # raised <what> [<health behind it>]: there was an event since the last one that was seen.
 raised() {

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="fio writes and verifies on a disk whose sectors refuse more and more writes, and sees no error"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 TIMEOUT=120
 
 requires() { need_target flakey; }

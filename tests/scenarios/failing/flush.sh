@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a flush that fails, on main or on the spare, is the caller's, and marks and moves nothing"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 requires() { need_target flakey; }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="of a long write of small blocks with one bad sector, nothing is tried over and over"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 test() {
 	local before written

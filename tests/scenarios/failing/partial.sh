@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a write to part of a block whose rest cannot be read succeeds; the rest is lost, by logical blocks, until it is written, also in the next table"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 test() {
 	make_null_blk main 2

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="error_policy record and off hand errors on and move nothing; the message changes it, and the table line tells"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 test() {
 	local main_number spare_number

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="the message retry reads pending blocks once more, and forgets those that read well"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 test() {
 	local bad

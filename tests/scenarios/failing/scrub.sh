@@ -8,7 +8,7 @@ is_done() { [[ $(message r0 scrub status) == done* ]]; }
 is_idle() { [[ $(message r0 scrub status) != running* ]]; }
 
 test() {
-	local bad seen began took
+	local bad seen began took lines
 	make_null_blk main 16
 	make_null_blk spare 2
 	make_remap r0 32768 "$main" "$spare" 0 1600
@@ -72,7 +72,10 @@ test() {
 	message r0 scrub stop
 	message r0 scrub start 1
 	block_io check /dev/mapper/r0 4
+	log_mark
 	remove_mapped r0
+	lines=$(log_lines)
+	[[ $lines != *'scrub stopped'* ]] || fail "a scrub that went with its device: $lines"
 	make_remap r0 32768 "$main" "$spare" 0 1600
 	expect_match "$(message r0 scrub status)" '^idle' "status in a new device"
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="the SCSI disk of these tests has medium and transport errors, for reads by sector and for writes by number"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 TIMEOUT=90
 
 requires() { need_scsi_disk; }

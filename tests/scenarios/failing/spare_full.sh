@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="when spares run out in the middle of a large write it fails, what has moved keeps working, and freed spares are used"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 test() {
 	local bad

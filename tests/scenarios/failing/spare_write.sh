@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a spare block that refuses a write is replaced by the next, while a block moves there and afterwards, is never used again, and nobody sees it"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 place() { message r0 verify "$1" | awk '{ print $NF }'; }
 

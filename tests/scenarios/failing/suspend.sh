@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="suspend, a new table and removal in the middle of relocations lose no acknowledged write, and nothing hangs"
+MACHINES="uml uml-smp"
 TIMEOUT=120
 
 requires() { need_target delay; }

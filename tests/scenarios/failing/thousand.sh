@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a thousand blocks that fail under 32 writers are relocated once each, fast, and no acknowledged write is lost"
+MACHINES="uml uml-smp"
 TIMEOUT=120
 
 requires() { need_target dust; }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="dm-remap goes under a file system that is mounted on another mapped device, and bad sectors are relocated from then on"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 TIMEOUT=90
 
 requires() { need_target flakey; }

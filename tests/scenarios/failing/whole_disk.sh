@@ -22,6 +22,8 @@ print(worked)
 END
 }
 
+is_scrubbed() { [[ $(message r0 scrub status) == done* ]]; }
+
 test() {
 	local before n worked seen
 	make_null_blk disk 4
@@ -42,6 +44,13 @@ test() {
 	expect_equal "$(block_io write /dev/mapper/r0 4000 2048 2)" EIO "a large write"
 	expect_equal "$(block_io zero /dev/mapper/r0 4000 8)" EIO write-zeroes
 	expect_equal "$(status_word r0 1)" "$before" "remapped blocks"
+	# Nor does a scrub mark what it cannot read now.
+	ask replace main "0 8192 error"
+	message r0 scrub start 1000
+	wait_until 60 is_scrubbed
+	expect_match "$(message r0 scrub status)" 'unreadable [1-9]' "a scrub of a disk that fails"
+	expect_equal "$(status_word r0 3)" 0 "pending blocks"
+	ask replace main "0 8192 flakey $disk 0 0 1 1 error_writes"
 	# What has moved goes on, for reads and writes; main can be read.
 	block_io check /dev/mapper/r0 2 800 $((worked * 8))
 	block_io check /dev/mapper/r0 1 0 800

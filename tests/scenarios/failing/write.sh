@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a write that the disk refuses succeeds, on the spare, and is there after a reload; it counts once for each block"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 # written <turn> <start> <sectors> <blocks that move>: a write, which has to succeed.
 written() {

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="forced writes, write-zeroes and writes through a cache are relocated as others are; a write that works when it is tried again stays"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 test() {
 	make_null_blk main 2 cache_size=1 fua=1

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="an ext4 that is written while blocks move is clean, and its files are what was written"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 TIMEOUT=120
 
 test() {

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="writes, FUA writes, flushes, discards and reads of a block on its way wait for it, and take effect where it went"
+MACHINES="uml uml-smp"
 
 test() {
 	make_null_blk main 2 discard=1

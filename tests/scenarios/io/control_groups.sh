@@ -24,7 +24,8 @@ leave_group() {
 }
 
 test() {
-	groups=$(mktemp -d) group=$groups/writer
+	groups=$(mktemp -d) || fail "no directory for groups"
+	group=$groups/writer
 	mount -t cgroup2 none "$groups"
 	defer leave_group
 	echo +io >"$groups/cgroup.subtree_control"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="discard and write-zeroes reach whichever device holds the block, and no other block"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 # erase <how> <start> <sectors>: both ways to do away with contents, and what is left is compared.
 test() {

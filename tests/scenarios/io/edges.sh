@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="sector 0, the last sector and a last block cut short are remapped, written and moved back, at block sizes 1, 8, 16 and 2048"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 edges() {
 	local block=$1 sectors=$((3 * $1 + ($1 + 1) / 2)) last_block

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a verifying fio job finds its data while another process remaps and unremaps at random"
+MACHINES="uml uml-smp"
 TIMEOUT=120
 
 test() {

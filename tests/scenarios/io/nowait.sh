@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="I/O that must not wait either ends with the right data or with EAGAIN, while its block is on the move"
+MACHINES="uml uml-smp"
 
 test() {
 	make_null_blk main 2

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="of two relocations of one block at once exactly one is done, and the data is right whoever wins"
+MACHINES="uml uml-smp"
 TIMEOUT=120
 
 test() {

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="debug_level takes 0, 1 and 2, at insmod and in sysfs, and decides what is logged"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 level=/sys/module/dm_remap/parameters/debug_level
 

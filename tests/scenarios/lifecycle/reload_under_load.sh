@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="tables replace each other under load, on the same areas and on others with other block sizes, and no byte is lost"
+MACHINES="uml uml-smp"
 TIMEOUT=120
 
 test() {

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="removal of a device in use is refused; forced, its I/O fails and nothing hangs, also while blocks move"
+MACHINES="uml uml-smp"
 TIMEOUT=120
 
 test() {

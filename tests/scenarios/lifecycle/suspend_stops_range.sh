@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a long range of remaps gives way to a suspend: it ends with EAGAIN, what was done stays done"
+MACHINES="uml uml-smp"
 
 test() {
 	make_null_blk main 16

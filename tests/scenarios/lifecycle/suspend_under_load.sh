@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="suspend and resume under load and while blocks move: prompt, and no byte is lost"
+MACHINES="uml uml-smp"
 TIMEOUT=120
 
 test() {

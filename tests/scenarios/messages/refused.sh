@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a message that makes no sense gets EINVAL, one line in the log with the argument and the reason, and changes nothing"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 # refuse <argument> <reason> <message>...
 refuse() {

@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="whenever the power goes during remaps, moves back and writes, the spare area is as before or after, and its data right (hundreds of cuts)"
-MACHINES="uml uml-smp"
 TIMEOUT=170
 
 requires() {

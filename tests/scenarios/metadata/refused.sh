@@ -80,8 +80,11 @@ END
 	remove_mapped r0
 	refuse EINVAL 'the spare area holds something that is no metadata' 4096 "$one" "$spare" 0 1600
 
-	# Zeros in the first 4096 bytes are as good as being asked.
+	# Zeros in the first 4096 bytes do not make it blank; zeros everywhere are as good as being asked.
 	dd if=/dev/zero of="$spare" bs=4096 count=1 oflag=direct status=none
+	refuse EINVAL 'the spare area is not blank: sector 8 of it is not zero; format discards what is there' \
+		4096 "$one" "$spare" 0 1600
+	blkdiscard -z "$spare"
 	log_mark
 	expect_errno EROFS dmsetup create r0 --readonly --table "0 4096 remap $one $spare 0 1600 1 format"
 	expect_log 'the table is read-only, and cannot format the spare area'

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a million remaps (fewer where memory is watched) are made by one message, listed, looked up, used and cleared"
+MACHINES="uml uml-smp"
 TIMEOUT=170
 
 # Where every allocation is watched, a relocation takes milliseconds.

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="one device may be main and spare, where the ranges do not overlap"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 test() {
 	make_null_blk disk 4

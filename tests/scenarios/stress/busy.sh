@@ -4,6 +4,7 @@
 . "$tests/stress.sh"
 
 DESCRIPTION='One test at a time; tests that write want the device for themselves; the device is pinned.'
+MACHINES="uml uml-smp"
 
 test() {
 	make_stress_device

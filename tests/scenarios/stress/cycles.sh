@@ -5,6 +5,7 @@
 
 TIMEOUT=300
 DESCRIPTION='Ten thousand tests can be started and stopped (fewer where it is slow), and no memory goes.'
+MACHINES="uml uml-smp"
 
 test() {
 	local before count=10000

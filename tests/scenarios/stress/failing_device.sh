@@ -4,6 +4,7 @@
 . "$tests/stress.sh"
 
 DESCRIPTION='On a device that fails, a test counts the errors, gives up, and says why.'
+MACHINES="uml uml-smp"
 
 test() {
 	make_brd 2 49152

@@ -5,6 +5,7 @@
 
 TIMEOUT=150
 DESCRIPTION='A test under memory pressure really holds the memory, the kernel reclaims, and all is given back.'
+MACHINES="uml uml-smp"
 
 # meminfo <field>: in MiB.
 meminfo() {

@@ -5,6 +5,7 @@
 
 TIMEOUT=150
 DESCRIPTION='Reports can be read by anybody at any time, also while tests start, run and stop.'
+MACHINES="uml uml-smp"
 
 # Reads a report until told otherwise, and looks at what it gets.
 read_over_and_over() {

@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 DESCRIPTION='The JSON files say what the reports say, with histograms and trend, during a test and after.'
 
 compare() {

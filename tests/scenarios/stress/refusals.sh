@@ -129,7 +129,6 @@ END
 	done
 	stress_write stress_test_stop 1
 	sleep 0.2
-	expect_refused EINVAL set_target '' 'device: missing'
 	expect_refused EINVAL set_target "$(printf 'a%.0s' {1..128})" 'device: longer than'
 	expect_refused ENODEV set_target nothing 'no such remap device'
 	expect_refused ENODEV set_target 4095:7 'no such remap device'

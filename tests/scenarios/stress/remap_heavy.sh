@@ -5,6 +5,7 @@
 
 TIMEOUT=150
 DESCRIPTION='A remap-heavy test moves blocks while I/O runs and ends with the remaps that it found.'
+MACHINES="uml uml-smp"
 
 test() {
 	local before contents

@@ -58,7 +58,6 @@ look() {
 
 test() {
 	local ops
-	look
 	make_stress_device
 	stress_write quick_validation '1 5500'
 	expect_match "$(stress_status)" '^RUNNING device=stress type=4 workers=4 in_flight=[0-9]+ elapsed_ms=[0-9]+ duration_ms=5500 progress=[0-9]+% ops=[0-9]+ iops=[0-9]+ mb_s=[0-9]+ errors=0$'

@@ -4,6 +4,7 @@
 . "$tests/stress.sh"
 
 DESCRIPTION='stress_test_stop ends a test at once: no thread is left, contents and remaps are as before.'
+MACHINES="uml uml-smp"
 
 test() {
 	local type before

@@ -4,6 +4,7 @@
 . "$tests/stress.sh"
 
 DESCRIPTION='A suspended device keeps a test waiting, but nobody who would rather not wait; a stop is never lost.'
+MACHINES="uml uml-smp"
 
 test() {
 	local type pid start i starts=no waits=no
@@ -31,7 +32,7 @@ test() {
 	exec 9<>/dev/mapper/stress
 	dmsetup suspend stress
 	head -c 4096 /dev/zero >&9
-	stress_write stress_test_start '4 3 600000' &
+	stress_write stress_test_start '4 3 600000' 9>&- &
 	start=$!
 	for ((i = 0; i < 100; i++)); do
 		if ! stress_write set_target stress 2>/dev/null; then
@@ -40,14 +41,14 @@ test() {
 		fi
 		sleep 0.1
 	done
-	stress_write stress_test_stop 1 &
+	stress_write stress_test_stop 1 9>&- &
 	pid=$!
 	sleep 0.5
 	if kill -0 $pid; then waits=yes; fi
 	# Nothing is judged before: nobody could end what waits for the device.
+	exec 9>&-
 	dmsetup resume stress
 	wait $start
-	exec 9>&-
 	wait $pid
 	expect_equal "$starts $waits" 'yes yes' 'whether a test was starting, and a stop waited for it'
 	expect_match "$(stress_status)" ' type=4 workers=3 .* result=STOPPED_EARLY$'

@@ -3,10 +3,11 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='set_target takes a name, dm-N and major:minor; it is needed where there are several devices.'
+DESCRIPTION='set_target takes a name, dm-N, major:minor and none, tells what is set, and forgets a device that is gone.'
 
 test() {
-	local number minor
+	local number minor empty
+	expect_equal "$(cat $stress/set_target)" none 'device that is set'
 	make_brd 2 49152
 	make_remap one 32768 /dev/ram0 /dev/ram1 0 16384 volatile
 	run_stress 1 1 100
@@ -20,12 +21,39 @@ test() {
 		run_stress 1 1 100
 		expect_equal "$(stress_value device)" one
 		stress_write set_target "$name"
+		expect_equal "$(cat $stress/set_target)" two 'device that is set'
 		run_stress 1 1 100
 		expect_equal "$(stress_value device)" two "device for $name"
 		expect_equal "$(report_value stress_test_results Device)" "two ($number)"
 	done
+	for empty in none ''; do
+		stress_write set_target two
+		stress_write set_target "$empty"
+		expect_equal "$(cat $stress/set_target)" none 'device that is set'
+		expect_refused ENODEV stress_test_start '1 1 100' 'several remap devices'
+	done
+
+	# The device is meant, under whatever name, and with whatever table.
+	stress_write set_target two
+	dmsetup rename two three
+	load_remap three 32768 /dev/ram0 /dev/ram1 16384 16384 volatile main_start 32768
+	dmsetup resume three
+	expect_equal "$(cat $stress/set_target)" three 'device that is set'
+	dmsetup rename three two
+	run_stress 1 1 100
+	expect_equal "$(stress_value device)" two
+
+	# Another one of that name and number is another device.
 	remove_mapped two
+	make_remap two 32768 /dev/ram0 /dev/ram1 16384 16384 volatile main_start 32768
+	expect_equal "$(dmsetup info -c --noheadings -o major,minor --separator : two)" "$number"
 	expect_refused ENODEV stress_test_start '1 1 100' 'the device is gone'
+	expect_refused ENODEV stress_test_start '1 1 100' 'several remap devices'
+	stress_write set_target two
+	remove_mapped two
+	expect_equal "$(cat $stress/set_target)" none 'device that is set'
+	run_stress 1 1 100
+	expect_equal "$(stress_value device)" one
 	make_mapped other '0 8 error'
 	expect_refused ENODEV set_target other 'no such remap device'
 }

@@ -5,6 +5,7 @@
 
 TIMEOUT=150
 DESCRIPTION='Every test type does real I/O, verifies it, and leaves the device as it was, byte by byte.'
+MACHINES="uml uml-smp"
 
 names=('Sequential Read' 'Random Read' 'Sequential Write' 'Random Write' 'Mixed Workload' 'Remap Heavy')
 

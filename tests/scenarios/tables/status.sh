@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="the status line has the documented form from an empty table to a full one"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 
 expect_status() {
 	expect_match "$(dmsetup status r0)" "^0 4096 remap $1 ok reads=[0-9]+ writes=[0-9]+ remapped_reads=[0-9]+ remapped_writes=[0-9]+ read_errors=0 write_errors=0 auto_remaps=0 manual_remaps=$2 unremaps=$3 spare_errors=0\$" status

@@ -1,17 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="the tools for spare areas and the kernel mean the same; a device in use is refused; a disk is replaced under its remaps"
-MACHINES="uml uml-smp"
 TIMEOUT=90
-
-tools=$tests/../target/release
-
-# expect_status <status> <tool> <argument>...: what it prints is in $work/out and $work/err then.
-expect_status() {
-	local status=0
-	"$tools/$2" "${@:3}" >"$work/out" 2>"$work/err" || status=$?
-	((status == $1)) || fail "${*:2}: status $status, expected $1: $(tail -n 5 "$work/out" "$work/err")"
-}
 
 test() {
 	local sectors list before

@@ -26,7 +26,8 @@ use crate::{
     failure::Failure,
     image::{
         Access,
-        Location, //
+        Location,
+        Medium, //
     },
 };
 
@@ -102,11 +103,30 @@ pub fn with_scratch<R>(with: impl FnOnce(&mut Scratch<'_>) -> R) -> R {
     })
 }
 
+/// How an area may be found that was looked for in `sectors` sectors in vain.
+pub fn length_hint(why: &LoadError, location: &Location, sectors: u64) -> Option<String> {
+    match (why, location.length) {
+        (LoadError::Length { is }, Some(_)) => Some(format!("--length {is} looks at all of it")),
+        (LoadError::Length { is }, None) => Some(format!(
+            "the image has only {sectors} of its {is} sectors"
+        )),
+        (LoadError::Foreign | LoadError::NotBlank { .. }, None) => Some(format!(
+            "{sectors} sectors were looked at: where the area is shorter, --length SECTORS takes the \
+             spare_len of its table"
+        )),
+        _ => None,
+    }
+}
+
 impl Area {
     /// Loads an area, and changes nothing in it.
     pub fn load(location: &Location) -> Result<Self, Failure> {
-        let image = location.open(Access::Read)?;
-        let (area, _) = Self::load_from(&image, image.sectors(), false)?;
+        let image = location.open_found(Access::Read)?;
+        let loaded = Self::load_from(&image, image.sectors(), false);
+        let (area, _) = loaded.map_err(|why| Failure::Unusable {
+            why,
+            hint: length_hint(&why, location, image.sectors()),
+        })?;
         Ok(area)
     }
 

@@ -14,8 +14,24 @@ use clap::{
     ValueEnum, //
 };
 use remap_core::index::MAX_SLOTS;
+use remap_size::sectors;
 
 use crate::image::Location;
+
+/// Parses a number of remaps.
+fn remaps(text: &str) -> Result<u32, String> {
+    let number = remap_size::parse(text)?;
+    let remaps = u32::try_from(number).ok();
+    remaps
+        .filter(|remaps| (1..=MAX_SLOTS).contains(remaps))
+        .ok_or_else(|| format!("{number} is not in 1..={MAX_SLOTS}"))
+}
+
+/// Parses the bytes of a block of badblocks(8).
+fn block(text: &str) -> Result<NonZeroU64, String> {
+    let bytes = remap_size::parse(text)?;
+    NonZeroU64::new(bytes).ok_or_else(|| String::from("no block has 0 bytes"))
+}
 
 /// Checks the metadata of a dm-remap spare area, and changes nothing
 ///
@@ -54,13 +70,13 @@ pub struct Dump {
 #[derive(Parser)]
 #[command(name = "remap_metadata_size", version)]
 pub struct MetadataSize {
-    /// Number of blocks that may be remapped at the same time
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_SLOTS)))]
+    /// Number of blocks that may be remapped at the same time; 10k are 10240
+    #[arg(value_parser = remaps)]
     pub remaps: u32,
 
-    /// The block size, in sectors of 512 bytes
-    #[arg(long, value_name = "SECTORS", default_value_t = 8)]
-    pub block_size: u32,
+    /// The block size, in sectors of 512 bytes, or in bytes with a suffix
+    #[arg(long, value_name = "SECTORS", default_value = "8", value_parser = sectors)]
+    pub block_size: u64,
 }
 
 /// Writes the metadata of a dm-remap spare area from the JSON of remap_dump
@@ -131,7 +147,7 @@ pub enum ExportFormat {
     Ddrescue,
     /// The JSON of remap_dump
     Json,
-    /// A line "remap SECTOR COUNT" for each range of the target
+    /// A line "remap SECTOR COUNT" for each range of the target, for dmsetup message
     Messages,
 }
 
@@ -149,12 +165,18 @@ pub struct Export {
     #[arg(long, value_enum, default_value = "badblocks")]
     pub format: ExportFormat,
 
+    /// Where the target starts on the mapped device, in sectors: what dmsetup table has before the length.
+    /// Messages count from the start of the mapped device
+    #[arg(long, value_name = "SECTOR", default_value = "0", value_parser = sectors)]
+    pub target_start: u64,
+
     /// Bytes of a block of badblocks(8)
     #[arg(
         short = 'b',
         long = "block",
         value_name = "BYTES",
-        default_value = "1024"
+        default_value = "1024",
+        value_parser = block
     )]
     pub block: NonZeroU64,
 }
@@ -189,7 +211,8 @@ pub struct Import {
         short = 'b',
         long = "block",
         value_name = "BYTES",
-        default_value = "1024"
+        default_value = "1024",
+        value_parser = block
     )]
     pub block: NonZeroU64,
 
@@ -202,17 +225,28 @@ pub struct Import {
     )]
     pub status: String,
 
-    /// Where the target starts on main, in sectors of 512 bytes
-    #[arg(long, value_name = "SECTOR", default_value_t = 0)]
-    pub main_start: u64,
+    /// Where the target starts on the mapped device, in sectors of 512 bytes: what dmsetup table has before
+    /// the length. Messages count from the start of the mapped device. With --device, which of its
+    /// remap targets is meant, where there are several [default: 0]
+    #[arg(long, value_name = "SECTOR", value_parser = sectors)]
+    pub target_start: Option<u64>,
+
+    /// Where the target starts on main, in sectors [default: 0]
+    #[arg(long, value_name = "SECTOR", value_parser = sectors)]
+    pub main_start: Option<u64>,
 
     /// How long the target is, in sectors
-    #[arg(long, value_name = "SECTORS", required_unless_present = "json")]
+    #[arg(
+        long,
+        value_name = "SECTORS",
+        value_parser = sectors,
+        required_unless_present_any = ["device", "json"]
+    )]
     pub target_sectors: Option<u64>,
 
-    /// The block size of the target, in sectors
-    #[arg(long, value_name = "SECTORS", default_value_t = 8)]
-    pub block_size: u32,
+    /// The block size of the target, in sectors [default: 8]
+    #[arg(long, value_name = "SECTORS", value_parser = sectors)]
+    pub block_size: Option<u64>,
 
     /// Leave out what is not within the target; else it is refused
     #[arg(long)]
@@ -222,7 +256,8 @@ pub struct Import {
     #[arg(long)]
     pub keep_contents: bool,
 
-    /// Send the messages to this mapped device
+    /// Send the messages to this mapped device. Start, length and block size of the target are those of its
+    /// table then; nothing is sent where one that is given is another
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
 
@@ -231,7 +266,7 @@ pub struct Import {
     #[arg(
         long,
         value_name = "DUMP",
-        conflicts_with_all = ["device", "keep_contents", "main_start", "target_sectors", "block_size"]
+        conflicts_with_all = ["device", "keep_contents", "target_start", "main_start", "target_sectors", "block_size"]
     )]
     pub json: Option<PathBuf>,
 }

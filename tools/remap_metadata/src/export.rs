@@ -66,12 +66,30 @@ pub fn run(arguments: &Export, out: &mut dyn Write) -> Result<(), Failure> {
             write_map(&bytes()?, size, out)
         }
         ExportFormat::Json => dump.to_json(out),
-        ExportFormat::Messages => write_messages("remap", &sectors, out),
+        ExportFormat::Messages => {
+            let sectors = shifted(&sectors, arguments.target_start)?;
+            write_messages("remap", &sectors, out)
+        }
     })?;
     printed(out.flush())
 }
 
-/// A line with a message for each range of sectors.
+/// Sectors of a target as messages have them: from the start of the mapped device, on which the target
+/// starts at `start`.
+pub fn shifted(sectors: &[Range<u64>], start: u64) -> Result<Vec<Range<u64>>, Failure> {
+    let shifted = |range: &Range<u64>| {
+        let end = range.end.checked_add(start);
+        end.map(|end| range.start.saturating_add(start)..end)
+    };
+    let all: Option<Vec<_>> = sectors.iter().map(shifted).collect();
+    all.ok_or_else(|| {
+        Failure::Undone(format!(
+            "--target-start: no mapped device has the target from sector {start} on"
+        ))
+    })
+}
+
+/// A line with a message for each range of sectors of a mapped device.
 pub fn write_messages(
     command: &str,
     sectors: &[Range<u64>],

@@ -4,7 +4,10 @@
 
 use std::{
     fmt,
-    io,
+    io::{
+        self,
+        Write, //
+    },
     path::Path,
     process::ExitCode, //
 };
@@ -25,22 +28,55 @@ pub fn end(name: &str, result: Result<u8, Failure>) -> ExitCode {
     match result {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
-            eprintln!("{name}: {failure}");
+            complain(&format!("{name}: {failure}"));
+            if let Failure::Unusable {
+                hint: Some(hint), ..
+            } = &failure
+            {
+                complain(&format!("  {hint}"));
+            }
             failure.exit_code()
         }
     }
 }
 
-/// What was to be printed was, or not.
+/// A line on standard error. Where that is closed or full, nobody can be told.
+fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// What was to be printed was, or not. Whoever has closed the output has had enough of it, and that
+/// is no failure.
 pub fn printed(result: io::Result<()>) -> Result<(), Failure> {
-    result.map_err(|error| Failure::Undone(format!("cannot write: {error}")))
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Undone(format!("cannot write the output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints lines.
+pub fn print(lines: &[String]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(line);
+        text.push('\n');
+    }
+    printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// Why nothing came of it.
 #[derive(Debug)]
 pub enum Failure {
     /// The metadata cannot be used.
-    Unusable(LoadError),
+    Unusable {
+        /// What is wrong with it.
+        why: LoadError,
+        /// What could be done.
+        hint: Option<String>,
+    },
     /// It could not be looked at.
     Undone(String),
 }
@@ -54,7 +90,7 @@ impl Failure {
     /// The exit status.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Failure::Unusable(_) => UNUSABLE,
+            Failure::Unusable { .. } => UNUSABLE,
             Failure::Undone(_) => UNDONE,
         })
     }
@@ -62,14 +98,17 @@ impl Failure {
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
-        Failure::Unusable(error)
+        Failure::Unusable {
+            why: error,
+            hint: None,
+        }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Unusable(error) => error.fmt(f),
+            Failure::Unusable { why, .. } => why.fmt(f),
             Failure::Undone(why) => f.write_str(why),
         }
     }

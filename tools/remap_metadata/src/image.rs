@@ -5,6 +5,7 @@
 use std::{
     fs::{
         File,
+        Metadata,
         OpenOptions, //
     },
     io::{
@@ -26,11 +27,21 @@ use std::{
 use clap::Args;
 use remap_core::metadata::{
     page::Page,
-    store::Storage, //
+    store::Storage,
+    superblock::Superblock,
+    PAGE_SECTORS, //
 };
-use zerocopy::IntoBytes;
+use remap_size::sectors;
+use zerocopy::{
+    FromZeros,
+    IntoBytes, //
+};
 
-use crate::failure::Failure;
+use crate::{
+    area::crc32c,
+    failure::Failure,
+    loop_devices::LoopDevices, //
+};
 
 /// Bytes of a sector.
 pub const SECTOR: u64 = 512;
@@ -41,12 +52,12 @@ pub struct Location {
     /// An image of the spare device, or the device itself while nothing uses it
     pub image: PathBuf,
 
-    /// Where the spare area starts, in sectors of 512 bytes
-    #[arg(long, value_name = "SECTOR", default_value_t = 0)]
+    /// Where the spare area starts, in sectors of 512 bytes, or in bytes with a suffix such as 1M
+    #[arg(long, value_name = "SECTOR", default_value = "0", value_parser = sectors)]
     pub start: u64,
 
-    /// How long it is, in sectors [default: up to the end]
-    #[arg(long, value_name = "SECTORS")]
+    /// How long it is, in sectors [default: what the metadata at its start says, or up to the end]
+    #[arg(long, value_name = "SECTORS", value_parser = sectors)]
     pub length: Option<u64>,
 }
 
@@ -67,26 +78,54 @@ pub struct Image {
     sectors: u64,
 }
 
+/// What an area is written to.
+pub trait Medium {
+    /// Sectors of the area.
+    fn sectors(&self) -> u64;
+
+    /// Reads bytes from `sector` of the area on.
+    fn read_bytes(&self, sector: u64, bytes: &mut [u8]) -> io::Result<()>;
+
+    /// Writes bytes from `sector` of the area on; durable they are after [`Medium::sync`].
+    fn write_bytes(&self, sector: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes durable what was written.
+    fn sync(&self) -> io::Result<()>;
+}
+
 impl Location {
-    /// Opens the area. What is no file or block device is refused, and a block device that somebody
-    /// uses.
+    /// Opens the area, up to the end where no length was given. What is no file or block device is
+    /// refused, and a block device that somebody uses. So is, to be written to, what a loop device uses.
     pub fn open(&self, access: Access) -> Result<Image, Failure> {
         let path: &Path = &self.image;
-        let kind = std::fs::metadata(path)
-            .map_err(|error| Failure::file("look at", path, &error))?
-            .file_type();
+        let kind = |metadata: io::Result<Metadata>| {
+            let metadata = metadata.map_err(|error| Failure::file("look at", path, &error))?;
+            let kind = metadata.file_type();
+            match kind.is_block_device() || kind.is_file() {
+                true => Ok(metadata),
+                false => Err(Failure::Undone(format!(
+                    "{} is no file and no block device",
+                    path.display()
+                ))),
+            }
+        };
+        // Before it is opened, which for a pipe would not end; and what was opened after all.
+        kind(std::fs::metadata(path))?;
         let mut options = OpenOptions::new();
         options.read(true).write(access == Access::Write);
-        if kind.is_block_device() {
-            options.custom_flags(libc::O_EXCL);
-        } else if !kind.is_file() {
-            return Err(Failure::Undone(format!(
-                "{} is no file and no block device",
-                path.display()
-            )));
-        }
-        let file = options.open(path);
+        // Nothing to a file that exists.
+        let file = options.custom_flags(libc::O_EXCL).open(path);
         let mut file = file.map_err(|error| Failure::file("open", path, &error))?;
+        let metadata = kind(file.metadata())?;
+        if access == Access::Write {
+            if let Some(device) = LoopDevices::of_the_kernel().using(&metadata) {
+                return Err(Failure::Undone(format!(
+                    "{} is used by /dev/{device}, through which others may write to it: losetup -d \
+                     /dev/{device} first",
+                    path.display()
+                )));
+            }
+        }
         let end = file.seek(SeekFrom::End(0));
         let end = end.map_err(|error| Failure::file("find the end of", path, &error))? / SECTOR;
         let rest = end.saturating_sub(self.start);
@@ -103,6 +142,19 @@ impl Location {
             start: self.start,
             sectors,
         })
+    }
+
+    /// Opens the area. Where no length was given it is as long as the metadata at its start says, if
+    /// that is found and there is so much.
+    pub fn open_found(&self, access: Access) -> Result<Image, Failure> {
+        let mut image = self.open(access)?;
+        let known = image.noted_sectors();
+        if let Some(sectors) = known.filter(|known| *known < image.sectors) {
+            if self.length.is_none() {
+                image.sectors = sectors;
+            }
+        }
+        Ok(image)
     }
 }
 
@@ -123,9 +175,26 @@ impl Image {
         })
     }
 
-    /// Sectors of the area.
-    pub fn sectors(&self) -> u64 {
-        self.sectors
+    /// Sectors of the area that the newest superblock at its start is of. The places there are the same
+    /// for every length.
+    fn noted_sectors(&self) -> Option<u64> {
+        let mut newest = None;
+        for (sector, parity) in [(0, 0), (PAGE_SECTORS, 1)] {
+            let mut page = Page::new_zeroed();
+            if self.read_bytes(sector, page.as_mut_bytes()).is_err() {
+                continue;
+            }
+            let Ok(found) = page.check(crc32c) else {
+                continue;
+            };
+            if found.index != 0 || found.generation % 2 != parity {
+                continue;
+            }
+            if let Ok(superblock) = Superblock::read(page.payload()) {
+                newest = newest.max(Some((found.generation, superblock.sectors)));
+            }
+        }
+        newest.map(|(_, sectors)| sectors)
     }
 
     fn offset(&self, sector: u64) -> io::Result<u64> {
@@ -133,19 +202,22 @@ impl Image {
         let offset = sector.and_then(|sector| sector.checked_mul(SECTOR));
         offset.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
     }
+}
 
-    /// Reads bytes from `sector` of the area on.
-    pub fn read_bytes(&self, sector: u64, bytes: &mut [u8]) -> io::Result<()> {
+impl Medium for Image {
+    fn sectors(&self) -> u64 {
+        self.sectors
+    }
+
+    fn read_bytes(&self, sector: u64, bytes: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(bytes, self.offset(sector)?)
     }
 
-    /// Writes bytes from `sector` of the area on; durable they are after [`Image::sync`].
-    pub fn write_bytes(&self, sector: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write_bytes(&self, sector: u64, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, self.offset(sector)?)
     }
 
-    /// Makes durable what was written.
-    pub fn sync(&self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 }

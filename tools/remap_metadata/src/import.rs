@@ -14,11 +14,6 @@ use std::{
     path::Path, //
 };
 
-use devicemapper::{
-    DevId,
-    DmName,
-    DM, //
-};
 use indicatif::ProgressBar;
 use remap_core::geometry::BlockSize;
 
@@ -39,14 +34,23 @@ use crate::{
     },
     export::{
         message,
+        shifted,
         write_messages, //
     },
     failure::{
         printed,
         Failure, //
     },
-    image::SECTOR, //
+    image::SECTOR,
+    live_target::{
+        choose,
+        LiveTarget,
+        MappedDevice, //
+    }, //
 };
+
+/// Sectors of a block where nothing says another number.
+const USUAL_BLOCK: u64 = 8;
 
 /// A target, as far as a list is about it. In sectors.
 struct Target {
@@ -55,9 +59,19 @@ struct Target {
     block: BlockSize,
 }
 
+impl From<LiveTarget> for Target {
+    fn from(live: LiveTarget) -> Self {
+        Self {
+            main_start: live.main_start,
+            sectors: live.sectors,
+            block: live.block,
+        }
+    }
+}
+
 impl Target {
-    fn new(main_start: u64, sectors: u64, block_size: u32) -> Result<Self, Failure> {
-        let block = BlockSize::from_sectors(u64::from(block_size)).ok_or_else(|| {
+    fn new(main_start: u64, sectors: u64, block_size: u64) -> Result<Self, Failure> {
+        let block = BlockSize::from_sectors(block_size).ok_or_else(|| {
             Failure::Undone(format!(
                 "--block-size: {block_size} is no power of two from 1 to 2048"
             ))
@@ -134,24 +148,37 @@ fn read_list(arguments: &Import) -> Result<Vec<Range<u64>>, Failure> {
     read.map_err(|why| Failure::Undone(format!("{}: {why}", arguments.list.display())))
 }
 
-/// Sends a message for each range to a live device.
-fn send(device: &str, command: &str, sectors: &[Range<u64>]) -> Result<(), Failure> {
-    let refused = |what: &str, why: &dyn std::fmt::Display| {
-        Failure::Undone(format!("device-mapper refused {what} of {device}: {why}"))
-    };
-    let control = DM::new().map_err(|error| {
-        Failure::Undone(format!(
-            "cannot talk to device-mapper (only root may): {error}"
-        ))
-    })?;
-    let name = DmName::new(device).map_err(|error| refused("the name", &error))?;
+/// Refuses what was said of a target and is not so.
+fn agree(arguments: &Import, device: &str, live: &LiveTarget) -> Result<(), Failure> {
+    for (option, said, is) in [
+        ("--main-start", arguments.main_start, live.main_start),
+        ("--target-sectors", arguments.target_sectors, live.sectors),
+        (
+            "--block-size",
+            arguments.block_size,
+            u64::from(live.block.sectors()),
+        ),
+    ] {
+        if let Some(said) = said.filter(|said| *said != is) {
+            return Err(Failure::Undone(format!(
+                "{option}: {said}, but the target of {device} at sector {} has {is}",
+                live.start
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Sends a message for each range of a live target.
+fn send(arguments: &Import, device: &str, command: &str) -> Result<(), Failure> {
+    let mapped = MappedDevice::new(device)?;
+    let live = choose(device, &mapped.targets()?, arguments.target_start)?;
+    agree(arguments, device, &live)?;
+    let sectors = Target::from(live).touched(&read_list(arguments)?, arguments.clip)?;
     // Hidden where standard error is no terminal.
     let bar = ProgressBar::new(sectors.len() as u64);
-    for range in sectors {
-        let text = message(command, range);
-        control
-            .target_msg(&DevId::Name(name), Some(range.start), &text)
-            .map_err(|error| refused(&format!("the message '{text}'"), &error))?;
+    for range in shifted(&sectors, live.start)? {
+        mapped.send(range.start, &message(command, &range))?;
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -198,21 +225,65 @@ pub fn run(arguments: &Import, out: &mut dyn Write) -> Result<(), Failure> {
         // Whether it agrees with itself comes first: its figures are relied on.
         dump.describe()
             .map_err(|why| Failure::Undone(format!("{}: {why}", path.display())))?;
-        let target = Target::new(dump.main_start, dump.target_sectors, dump.block_size)?;
+        let block = u64::from(dump.block_size);
+        let target = Target::new(dump.main_start, dump.target_sectors, block)?;
         let sectors = target.touched(&read_list(arguments)?, arguments.clip)?;
         add(&mut dump, &sectors)?;
         return printed(dump.to_json(out).and_then(|()| out.flush()));
     }
-    // clap asks for it where there is no dump.
-    let sectors = arguments.target_sectors.unwrap_or(0);
-    let target = Target::new(arguments.main_start, sectors, arguments.block_size)?;
-    let sectors = target.touched(&read_list(arguments)?, arguments.clip)?;
     let command = match arguments.keep_contents {
         true => "remap",
         false => "bad",
     };
-    match &arguments.device {
-        Some(device) => send(device, command, &sectors),
-        None => printed(write_messages(command, &sectors, out).and_then(|()| out.flush())),
+    if let Some(device) = &arguments.device {
+        return send(arguments, device, command);
+    }
+    let target = Target::new(
+        arguments.main_start.unwrap_or(0),
+        // clap asks for it where there is neither a dump nor a device.
+        arguments.target_sectors.unwrap_or(0),
+        arguments.block_size.unwrap_or(USUAL_BLOCK),
+    )?;
+    let sectors = target.touched(&read_list(arguments)?, arguments.clip)?;
+    let sectors = shifted(&sectors, arguments.target_start.unwrap_or(0))?;
+    printed(write_messages(command, &sectors, out).and_then(|()| out.flush()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[test]
+    fn what_is_said_of_a_target_has_to_be_so() {
+        let live = LiveTarget {
+            start: 800,
+            sectors: 4096,
+            main_start: 64,
+            block: BlockSize::from_sectors(16).unwrap(),
+        };
+        let agreed = |said: &[&str]| {
+            let line = [&["remap_import", "--device", "bad", "list"], said].concat();
+            let arguments = Import::try_parse_from(line).unwrap();
+            agree(&arguments, "bad", &live).map_err(|failure| failure.to_string())
+        };
+        assert_eq!(agreed(&[]), Ok(()));
+        let all = [
+            "--main-start",
+            "64",
+            "--target-sectors",
+            "2M",
+            "--block-size",
+            "8k",
+        ];
+        assert_eq!(agreed(&all), Ok(()));
+        for (option, said, is) in [
+            ("--main-start", "0", 64),
+            ("--target-sectors", "4896", 4096),
+            ("--block-size", "8", 16),
+        ] {
+            let wanted = format!("{option}: {said}, but the target of bad at sector 800 has {is}");
+            assert_eq!(agreed(&[option, said]), Err(wanted));
+        }
     }
 }

@@ -14,7 +14,10 @@ use remap_core::metadata::{
     PAGE_SECTORS, //
 };
 
-use crate::image::Image;
+use crate::image::{
+    Image,
+    Medium, //
+};
 
 /// An image that stays as it is, and the pages that would be written to it, by their sector.
 pub struct Overlay<'a> {

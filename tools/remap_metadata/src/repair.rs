@@ -4,7 +4,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{
+        self,
+        File, //
+    },
     io,
     path::Path, //
 };
@@ -30,6 +33,7 @@ use zerocopy::FromZeros;
 use crate::{
     area::{
         crc32c,
+        length_hint,
         with_scratch,
         Area, //
     },
@@ -42,13 +46,15 @@ use crate::{
     image::{
         Access,
         Image,
+        Medium,
         SECTOR, //
     },
     overlay::Overlay,
+    withheld::Withheld,
 };
 
 /// Pages that are to be written, by sector.
-type Pages = BTreeMap<u64, Page>;
+pub type Pages = BTreeMap<u64, Page>;
 
 /// Bytes that are copied together.
 const CHUNK: usize = 1 << 16;
@@ -136,7 +142,7 @@ fn repair<S: Storage + Copy>(
         let told = |page| recovered.push(page);
         let done = recover(&mut storage, sectors, crc32c, &mut pages, forget, told);
         done.map_err(|error| match error {
-            Error::Load(error) => Failure::Unusable(error),
+            Error::Load(error) => Failure::from(error),
             Error::Write(page) => {
                 Failure::Undone(format!("cannot write metadata page {}", page.index))
             }
@@ -158,10 +164,14 @@ fn repair<S: Storage + Copy>(
 /// Writes the area, with some pages changed, to a new file; holes where it is zero.
 fn copy(image: &Image, written: &Pages, path: &Path) -> Result<(), Failure> {
     let new = Image::create(path, image.sectors())?;
-    let failed = |error| Failure::file("write", path, &error);
-    let copied = copy_area(image, written, &new)
-        .and_then(|()| new.sync().map_err(failed))
-        .and_then(|()| write_pages(written, &new).map_err(failed));
+    let copied = copy_area(image, written, &new).and_then(|()| {
+        let directory = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let directory = File::open(directory.unwrap_or(Path::new(".")));
+        let noted = directory.and_then(|directory| directory.sync_all());
+        noted.map_err(|error| Failure::file("write the directory of", path, &error))
+    });
     if copied.is_err() {
         // Half a copy is worse than none.
         let _ = fs::remove_file(path);
@@ -169,14 +179,11 @@ fn copy(image: &Image, written: &Pages, path: &Path) -> Result<(), Failure> {
     copied
 }
 
-fn write_pages(written: &Pages, new: &Image) -> io::Result<()> {
-    for (sector, page) in written {
-        new.write_bytes(*sector, Page::bytes(std::slice::from_ref(page)))?;
-    }
-    new.sync()
-}
-
-fn copy_area(image: &Image, written: &Pages, new: &Image) -> Result<(), Failure> {
+/// Writes the area, with some pages changed, to a medium that is zero. An area is found there when it
+/// is whole and durable, and nothing before.
+pub fn copy_area<M: Medium>(image: &Image, written: &Pages, new: &M) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::Undone(format!("cannot write the copy: {error}"));
+    let mut withheld = Withheld::begin(new).map_err(failed)?;
     let total = image.sectors().saturating_mul(SECTOR);
     // Hidden where standard error is no terminal.
     let bar = ProgressBar::new(total);
@@ -187,15 +194,16 @@ fn copy_area(image: &Image, written: &Pages, new: &Image) -> Result<(), Failure>
         let bytes = buffer.get_mut(..length).unwrap_or_default();
         let sector = done / SECTOR;
         read(image, written, sector, bytes)?;
-        if bytes.iter().any(|byte| *byte != 0) {
-            let copied = new.write_bytes(sector, bytes);
-            copied.map_err(|error| Failure::Undone(format!("cannot write the copy: {error}")))?;
-        }
+        withheld.write_bytes(sector, bytes, true).map_err(failed)?;
         done += length as u64;
         bar.set_position(done);
     }
     bar.finish_and_clear();
-    Ok(())
+    for (sector, page) in written {
+        let page = std::slice::from_ref(page);
+        (&mut withheld).write(*sector, page).map_err(failed)?;
+    }
+    withheld.finish().map_err(failed)
 }
 
 /// Reads a part of an area. What is put right need not be readable.
@@ -225,10 +233,18 @@ pub fn run(arguments: &Repair) -> Result<(u8, Vec<String>), Failure> {
         true => Access::Write,
         false => Access::Read,
     };
-    let image = arguments.location.open(access)?;
+    let image = arguments.location.open_found(access)?;
     let sectors = image.sectors();
     let overlay = Overlay::new(&image);
-    let planned = repair(&overlay, sectors, arguments)?;
+    let planned = repair(&overlay, sectors, arguments).map_err(|failure| match failure {
+        Failure::Unusable { why, .. } => Failure::Unusable {
+            why,
+            hint: hint(&why, arguments)
+                .map(str::to_owned)
+                .or_else(|| length_hint(&why, &arguments.location, sectors)),
+        },
+        failure => failure,
+    })?;
     if let Some(path) = &arguments.output {
         copy(&image, &overlay.into_pages(), path)?;
         return Ok((GOOD, planned.words(&format!("right in {}", path.display()))));
@@ -248,7 +264,7 @@ pub fn run(arguments: &Repair) -> Result<(u8, Vec<String>), Failure> {
 }
 
 /// What could be done where an area cannot be believed.
-pub fn hint(why: &LoadError, arguments: &Repair) -> Option<&'static str> {
+fn hint(why: &LoadError, arguments: &Repair) -> Option<&'static str> {
     match why {
         LoadError::Page {
             doubt: Doubt::Superseded { .. },

@@ -2,25 +2,17 @@
 
 //! Writing the metadata of a dump.
 
-use std::{
-    collections::BTreeMap,
-    io, //
-};
+use std::io;
 
 use remap_core::metadata::{
-    layout::superblocks,
     page::Page,
     store::{
         CommitError,
         LoadError,
-        Storage,
         Store, //
     },
 };
-use zerocopy::{
-    FromZeros,
-    IntoBytes, //
-};
+use zerocopy::FromZeros;
 
 use crate::{
     area::{
@@ -35,76 +27,18 @@ use crate::{
     failure::Failure,
     image::{
         Access,
-        Image, //
+        Image,
+        Medium, //
     },
+    withheld::Withheld,
 };
-
-/// What stands in the first place of an area until everything else is there. The kernel takes it for
-/// something that is no metadata, and leaves the area alone; a blank one it would format.
-const UNFINISHED: &[u8] = b"The restoring of dm-remap's metadata was cut short: do it again.\n";
 
 /// Pages that are written together.
 const PAGES_AT_ONCE: usize = 128;
 
-/// Keeps the superblocks of an area back until everything else is durable: before that the area
-/// would be taken for one with fewer remaps.
-struct Withheld<'a> {
-    image: &'a Image,
-    superblocks: BTreeMap<u64, Page>,
-}
-
-impl<'a> Withheld<'a> {
-    fn begin(image: &'a Image) -> io::Result<Self> {
-        let mut first = Page::new_zeroed();
-        for (to, from) in first.as_mut_bytes().iter_mut().zip(UNFINISHED) {
-            *to = *from;
-        }
-        image.write_bytes(0, first.as_bytes())?;
-        image.sync()?;
-        let mut withheld = BTreeMap::new();
-        for sector in superblocks(image.sectors()) {
-            withheld.insert(sector, Page::new_zeroed());
-            if sector != 0 {
-                image.write_bytes(sector, Page::new_zeroed().as_bytes())?;
-            }
-        }
-        image.sync()?;
-        Ok(Self {
-            image,
-            superblocks: withheld,
-        })
-    }
-
-    fn finish(self) -> io::Result<()> {
-        self.image.sync()?;
-        for (sector, page) in self.superblocks.iter().rev() {
-            self.image.write_bytes(*sector, page.as_bytes())?;
-            self.image.sync()?;
-        }
-        Ok(())
-    }
-}
-
-impl Storage for &mut Withheld<'_> {
-    type Error = io::Error;
-
-    fn read(&mut self, sector: u64, pages: &mut [Page]) -> io::Result<()> {
-        self.image.read_bytes(sector, pages.as_mut_bytes())
-    }
-
-    fn write(&mut self, sector: u64, pages: &[Page]) -> io::Result<()> {
-        // A superblock and what is next to it are never written together.
-        if let (Some(kept), [page]) = (self.superblocks.get_mut(&sector), pages) {
-            *kept = *page;
-            return Ok(());
-        }
-        self.image.write_bytes(sector, pages.as_bytes())
-    }
-}
-
 /// Writes the metadata of an area. Its slots are not touched.
-pub fn write(image: &Image, described: &Described) -> Result<(), Failure> {
-    let failed = |error| Failure::Undone(format!("cannot write: {error}"));
+pub fn write<M: Medium>(image: &M, described: &Described) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::Undone(format!("cannot write: {error}"));
     let unwritable = |index| Failure::Undone(format!("cannot write metadata page {index}"));
     let mut withheld = Withheld::begin(image).map_err(failed)?;
     let generations = vec![0; described.layout.pages() as usize];
@@ -149,8 +83,14 @@ pub fn run(arguments: &Restore) -> Result<String, Failure> {
     let described = dump.describe().map_err(|why| refused(&why))?;
     let image = arguments.location.open(Access::Write)?;
     if image.sectors() != dump.spare_sectors {
+        let hint = match arguments.location.length {
+            None if image.sectors() > dump.spare_sectors => {
+                format!("; --length {} takes so much of it", dump.spare_sectors)
+            }
+            _ => String::new(),
+        };
         return Err(refused(&format!(
-            "spare_sectors: {}, but the area has {}",
+            "spare_sectors: {}, but the area has {}{hint}",
             dump.spare_sectors,
             image.sectors()
         )));

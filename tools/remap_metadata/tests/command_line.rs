@@ -6,8 +6,15 @@ mod area;
 
 use std::{
     fs,
+    os::{
+        fd::OwnedFd,
+        unix::net::UnixStream, //
+    },
     path::PathBuf,
-    process::Command, //
+    process::{
+        Command,
+        Stdio, //
+    },
 };
 
 use area::{
@@ -160,6 +167,10 @@ fn an_area_may_be_a_part_of_an_image() {
     let arguments = ["--start", "8", "--length", &length];
     let program = env!("CARGO_BIN_EXE_remap_check");
     assert_eq!(run(program, &arguments, &file).0, 0);
+    assert_eq!(
+        run(program, &["--start", "4k", "--length", "2M"], &file).0,
+        0
+    );
     let (status, _, err) = run(program, &["--start", "8", "--length", "999999"], &file);
     assert_eq!(status, 3);
     assert!(err.contains("not 999999"), "{err}");
@@ -216,8 +227,124 @@ fn the_size_is_enough_and_no_more() {
         (slots(sectors), slots(sectors - 1)),
         (Some(1000), Some(999))
     );
+    assert_eq!(size(&["1000", "--block-size", "4k"]).1, Some(sectors));
+    assert_eq!(size(&["10k"]), size(&["10240"]));
     assert_eq!(size(&["1000", "--block-size", "7"]), (3, None));
-    assert_eq!(size(&["0"]).0, 2);
+    for remaps in ["0", "16777215", "16M", "1kb", "-1"] {
+        assert_eq!(size(&[remaps]), (2, None), "{remaps}");
+    }
+}
+
+#[test]
+fn an_area_is_found_in_a_longer_image() {
+    let program = env!("CARGO_BIN_EXE_remap_check");
+    let (good, superblock) = image();
+    let layout = superblock.layout().unwrap();
+    let mut longer = good.clone();
+    longer.extend([9; 8192]);
+    for place in [None, Some(0), Some(1)] {
+        let mut bytes = longer.clone();
+        if let Some(place) = place {
+            area::spoil(&mut bytes[..good.len()], &layout, 0, Place::ALL[place]);
+        }
+        let file = File::new("longer", &bytes);
+        let bad = i32::from(place.is_some());
+        assert_eq!(check(&file).0, bad, "{place:?}");
+        let (status, out, _) = run(env!("CARGO_BIN_EXE_remap_dump"), &["--json"], &file);
+        assert_eq!(status, 0);
+        let dump: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(dump["spare_sectors"], SECTORS);
+        let (status, _, err) = run(program, &["--length", "4104"], &file);
+        assert_eq!(status, 2);
+        assert!(
+            err.contains("  --length 4096 looks at all of it\n"),
+            "{err}"
+        );
+    }
+    // Nothing at its start tells how long it is.
+    for place in [0, 1] {
+        area::spoil(&mut longer[..good.len()], &layout, 0, Place::ALL[place]);
+    }
+    let file = File::new("longer_lost", &longer);
+    let (status, _, err) = check(&file);
+    assert_eq!(status, 2);
+    assert!(
+        err.contains("  4112 sectors were looked at: where"),
+        "{err}"
+    );
+    assert_eq!(run(program, &["--length", "4096"], &file).0, 1);
+    // And what is cut off.
+    let file = File::new("shorter", &good[..good.len() - 4096]);
+    let (status, _, err) = check(&file);
+    assert_eq!(status, 2);
+    assert!(err.contains("has only 4088 of its 4096 sectors\n"), "{err}");
+}
+
+/// The tools, each with what makes it print.
+fn printing(file: &File, json: &File) -> Vec<(&'static str, Vec<String>)> {
+    let [area, dump] = [file, json].map(|file| file.path().to_owned());
+    let text = |words: &[&str]| {
+        words
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    vec![
+        (env!("CARGO_BIN_EXE_remap_check"), text(&[&area])),
+        (env!("CARGO_BIN_EXE_remap_dump"), text(&[&area])),
+        (env!("CARGO_BIN_EXE_remap_dump"), text(&["--json", &area])),
+        (env!("CARGO_BIN_EXE_remap_export"), text(&[&area])),
+        (env!("CARGO_BIN_EXE_remap_repair"), text(&[&area])),
+        (env!("CARGO_BIN_EXE_remap_metadata_size"), text(&["10"])),
+        (
+            env!("CARGO_BIN_EXE_remap_import"),
+            text(&["--json", &dump, "/dev/null"]),
+        ),
+        (
+            env!("CARGO_BIN_EXE_remap_restore"),
+            text(&["--yes", &area, &dump]),
+        ),
+    ]
+}
+
+#[test]
+fn a_closed_output_is_no_failure_and_a_full_one_is() {
+    let file = File::new("closed", &image().0);
+    let json = File::new("closed_json", area::dump(&file).as_bytes());
+    for (program, arguments) in printing(&file, &json) {
+        let output = |out: Stdio| {
+            let ended = Command::new(program).args(&arguments).stdout(out).output();
+            let ended = ended.unwrap();
+            let errors = String::from_utf8(ended.stderr).unwrap();
+            (ended.status.code(), errors)
+        };
+        let (writer, reader) = UnixStream::pair().unwrap();
+        drop(reader);
+        let closed = output(OwnedFd::from(writer).into());
+        assert_eq!(closed, (Some(0), String::new()), "{program}");
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let (status, errors) = output(full.unwrap().into());
+        assert_eq!(status, Some(3), "{program}: {errors}");
+        let wanted = "cannot write the output: No space left on device";
+        assert!(errors.contains(wanted), "{program}: {errors}");
+    }
+}
+
+#[test]
+fn what_cannot_be_told_is_no_panic() {
+    let file = File::new("untold", &[0; 65536]);
+    for program in [
+        env!("CARGO_BIN_EXE_remap_check"),
+        env!("CARGO_BIN_EXE_remap_dump"),
+        env!("CARGO_BIN_EXE_remap_repair"),
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let ended = Command::new(program)
+            .arg(file.path())
+            .stderr(full.unwrap())
+            .status();
+        assert_eq!(ended.unwrap().code(), Some(2), "{program}");
+    }
 }
 
 #[test]

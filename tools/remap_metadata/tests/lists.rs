@@ -191,3 +191,21 @@ fn an_area_takes_no_more_blocks_than_it_has_slots() {
     let wanted = format!("no slot is free for the block at sector {sector}\n");
     assert!(errors.ends_with(&wanted), "{errors}");
 }
+
+#[test]
+fn messages_count_from_the_start_of_the_mapped_device() {
+    let file = File::new("export_start", &image().0);
+    let arguments = ["--format", "messages", "--target-start", "800"];
+    let wanted = "remap 800 8\nremap 840 8\nremap 1600 8\n";
+    assert_eq!(export(&arguments, &file), wanted);
+    let shift = ["--target-start", "4k", "-b", "512"];
+    assert_eq!(imported(&shift, "108\n"), "bad 16 8\n");
+    let last = u64::MAX.to_string();
+    let far = ["--target-sectors", "1000", "--target-start", &last];
+    let (status, out, errors) = import(&far, "1\n");
+    assert_eq!((status, out.as_str()), (3, ""));
+    assert!(
+        errors.contains("--target-start: no mapped device"),
+        "{errors}"
+    );
+}

@@ -4,18 +4,39 @@
 
 mod area;
 
-use std::os::unix::fs::MetadataExt;
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::MetadataExt, //
+};
 
 use area::{
     call,
     dump,
     image,
     image_with_failed_slots,
+    load,
     spoil,
+    without_superblocks,
     File,
+    Written,
     SECTORS, //
 };
-use remap_core::metadata::layout::Place;
+use remap_core::metadata::{
+    layout::Place,
+    page::Page,
+    store::LoadError, //
+};
+use remap_metadata::{
+    image::{
+        Access,
+        Location, //
+    },
+    repair::copy_area, //
+};
+use zerocopy::{
+    FromZeros,
+    IntoBytes, //
+};
 
 fn repair(arguments: &[&str]) -> (i32, String, String) {
     call(env!("CARGO_BIN_EXE_remap_repair"), arguments, "")
@@ -178,8 +199,71 @@ fn without_a_superblock_there_is_nothing_to_repair() {
     let (status, _, errors) = repair(&[&[file.path()], &forget[..]].concat());
     assert_eq!(status, 2);
     assert!(
-        errors.ends_with("something that is no metadata\n"),
+        errors.contains("something that is no metadata\n"),
         "{errors}"
     );
     assert!(file.bytes() == before);
+}
+
+/// A copy of an area whose page 1 has a bad copy, blocks included.
+fn copied(most: usize) -> (Written, Vec<u8>, bool) {
+    let (whole, superblock) = image();
+    let layout = superblock.layout().unwrap();
+    let slot = layout.first_slot() as usize * 512;
+    let mut wanted = whole;
+    wanted[slot..][..4096].fill(0x5a);
+    wanted[SECTORS as usize * 512 / 2..][..4096].fill(0x5b);
+    let mut before = wanted.clone();
+    spoil(&mut before, &layout, 1, Place::ALL[2]);
+    let file = File::new("copied", &before);
+    let location = Location {
+        image: file.0.clone(),
+        start: 0,
+        length: None,
+    };
+    let mended = layout.sector_of(1, Place::ALL[2]).unwrap();
+    let mut page = Page::new_zeroed();
+    page.as_mut_bytes()
+        .copy_from_slice(&wanted[mended as usize * 512..][..4096]);
+    let new = Written::new(&vec![0; wanted.len()], most);
+    let image = location.open(Access::Read).unwrap();
+    let ended = copy_area(&image, &BTreeMap::from([(mended, page)]), &new);
+    (new, wanted, ended.is_ok())
+}
+
+#[test]
+fn a_copy_that_is_not_whole_is_no_area() {
+    let (new, wanted, ended) = copied(usize::MAX);
+    assert!(ended && new.bytes() == wanted);
+    let states = new.states();
+    assert!(states.len() > 50, "{}", states.len());
+    let mut whole = 0;
+    for (number, state) in states.iter().enumerate() {
+        match load(state) {
+            Ok(area) => {
+                whole += 1;
+                assert_eq!(area.remaps(), 3, "state {number}");
+                let same = without_superblocks(state) == without_superblocks(&wanted);
+                assert!(same, "state {number} is taken for an area");
+            }
+            // Before anything was written.
+            Err(LoadError::Blank) => assert!(number < 5, "state {number} is taken for blank"),
+            Err(_) => {}
+        }
+    }
+    assert!(whole > 0);
+}
+
+#[test]
+fn what_fails_to_be_copied_is_no_area() {
+    for most in 0.. {
+        let (new, wanted, ended) = copied(most);
+        if ended {
+            break;
+        }
+        if load(&new.bytes()).is_ok() {
+            let same = without_superblocks(&new.bytes()) == without_superblocks(&wanted);
+            assert!(same, "what {most} writes leave is taken for an area");
+        }
+    }
 }

@@ -10,11 +10,20 @@ use area::{
     formatted,
     image,
     image_with_failed_slots,
+    load,
     spoil,
     File,
+    Written,
     SECTORS, //
 };
-use remap_core::metadata::layout::Place;
+use remap_core::metadata::{
+    layout::Place,
+    store::LoadError, //
+};
+use remap_metadata::{
+    dump::Dump,
+    restore::write, //
+};
 use serde_json::{
     json,
     Value, //
@@ -66,6 +75,13 @@ fn only_the_area_and_only_its_metadata_is_written() {
     let file = File::new("restore_part", &before);
     let length = SECTORS.to_string();
     let arguments = [file.path(), "-", "--start", "8", "--length", &length];
+    // What is in the slots may be somebody's.
+    let (status, _, errors) = restore(&arguments, &json);
+    assert_eq!(status, 3);
+    let wanted = format!("not blank: sector {} of it", layout.first_slot());
+    assert!(errors.contains(&wanted), "{errors}");
+    assert!(file.bytes() == before);
+    let arguments = [&arguments[..], &["--yes"]].concat();
     assert_eq!(restore(&arguments, &json).0, 0);
     let after = file.bytes();
     assert!(after[..8 * 512] == before[..8 * 512]);
@@ -175,9 +191,12 @@ fn an_area_of_another_length_is_refused() {
     let file = File::new("restore_length", &[0; 4104 * 512]);
     let (status, _, errors) = restore(&[file.path(), "-"], &json);
     assert_eq!(status, 3);
-    let wanted = "-: spare_sectors: 4096, but the area has 4104\n";
-    assert!(errors.ends_with(wanted), "{errors}");
+    let more = "; --length 4096 takes so much of it\n";
+    let wanted = format!("-: spare_sectors: 4096, but the area has 4104{more}");
+    assert!(errors.ends_with(&wanted), "{errors}");
     assert!(file.bytes() == [0; 4104 * 512]);
+    let arguments = [file.path(), "-", "--length", "4096"];
+    assert_eq!(restore(&arguments, &json).0, 0);
 }
 
 #[test]
@@ -191,4 +210,27 @@ fn what_is_no_image_is_refused() {
         assert_eq!(status, 3);
         assert!(errors.contains(why), "{errors}");
     }
+}
+
+#[test]
+fn what_is_restored_in_part_is_no_area() {
+    // Over an area with other remaps.
+    let before = image_with_failed_slots().0;
+    let after = File::new("restore_states", &image().0);
+    let wanted = Dump::parse(dump(&after).as_bytes()).unwrap();
+    let image = Written::new(&before, usize::MAX);
+    write(&image, &wanted.describe().unwrap()).unwrap();
+    let (mut old, mut new) = (0, 0);
+    for (number, state) in image.states().iter().enumerate() {
+        match load(state).map(|area| Dump::new(&area)) {
+            Ok(dump) if dump == wanted => new += 1,
+            Ok(dump) => {
+                old += 1;
+                let known = Dump::new(&load(&before).unwrap());
+                assert!(dump == known, "state {number} is another area");
+            }
+            Err(why) => assert_ne!(why, LoadError::Blank, "state {number}"),
+        }
+    }
+    assert!(old > 0 && new > 0);
 }

@@ -21,10 +21,13 @@ use crate::{
     size, //
 };
 
+/// Identifies the arguments that take the name of a device.
+pub(crate) const DEVICE: &str = "device";
+
 /// Looks after remap devices, and runs and reports their stress tests.
 ///
-/// Exit status: 0 when all is well, 1 when a test has failed or a device is not well, 2 for wrong
-/// usage, 3 when it could not be done.
+/// Exit status: 0 when all is well, 1 when a test has not passed, or a device is not well or does not
+/// tell, 2 for wrong usage, 3 when it could not be done, 141 when the output was closed.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -52,7 +55,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Tells how the remap devices are
     ///
-    /// Exit status 1: some device's health is not ok, or its metadata is in a bad way.
+    /// Exit status 1: some device's health is not ok, its metadata is in a bad way, or it does not tell.
     Status(StatusArguments),
 
     /// Lists the remapped blocks of a device
@@ -70,6 +73,8 @@ pub(crate) enum Command {
     Baseline(BaselineCommand),
 
     /// Writes metrics for Prometheus, as node-exporter's textfile collector takes them
+    ///
+    /// Exit status 1: something could not be found out; all else is written.
     Metrics {
         /// The file, replaced as a whole; standard output without it
         #[arg(short, long, value_name = "FILE")]
@@ -81,6 +86,10 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
+
+    /// Lists the remap devices for completions, a word each
+    #[command(hide = true)]
+    Devices,
 
     /// Writes the manual, a page for each command
     #[command(hide = true)]
@@ -137,17 +146,38 @@ pub(crate) enum StressCommand {
     /// Stops the stress test that runs
     Stop,
 
+    /// Sets the device of the tests to come, or has none set
+    ///
+    /// The module keeps it until another one is set, also by --device of a run, or the device is gone.
+    /// With none set, tests run on the only remap device that there is.
+    Target(TargetArguments),
+
     /// Changes the test that runs, or the next one
     Adjust(AdjustArguments),
 
     /// Reports on the test that runs, or the last one
+    ///
+    /// Exit status 1: no test has run since the module was loaded.
     Report(ReportArguments),
+}
+
+/// Arguments of `stress target`.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct TargetArguments {
+    /// A name, /dev/mapper/NAME, dm-N or MAJOR:MINOR
+    pub(crate) device: Option<String>,
+
+    /// Has none set
+    #[arg(long)]
+    pub(crate) none: bool,
 }
 
 /// Arguments of `stress run`.
 #[derive(Args, Debug)]
 pub(crate) struct RunArguments {
-    /// A name, dm-N or MAJOR:MINOR; not needed when there is exactly one remap device
+    /// A name, /dev/mapper/NAME, dm-N or MAJOR:MINOR; kept for the tests to come. Not needed when
+    /// there is exactly one remap device
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) device: Option<String>,
 

@@ -16,7 +16,14 @@ use serde::Serialize;
 
 use crate::{
     failure::Failure,
-    figures::nanoseconds,
+    figures::{
+        nanoseconds,
+        printable, //
+    },
+    name::{
+        known_as,
+        unescaped, //
+    },
     output,
     sysfs::Sysfs,
     table,
@@ -28,7 +35,7 @@ const FILE: &str = "baseline";
 /// One baseline.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Baseline {
-    /// Name of the device, as the kernel prints it.
+    /// Name of the device, as its user knows it.
     device: String,
     #[serde(rename = "type")]
     test: u64,
@@ -50,7 +57,7 @@ impl Baseline {
         }
         let number = |key| pairs.get(key)?.parse().ok();
         Some(Self {
-            device: (*pairs.get("device")?).to_owned(),
+            device: known_as(&unescaped(pairs.get("device")?)?),
             test: number("type")?,
             workers: number("workers")?,
             queue_depth: number("queue_depth")?,
@@ -121,7 +128,7 @@ pub(crate) fn show(sysfs: &Sysfs, json: bool, out: &mut dyn Write) -> Result<Ans
     let mut rows = vec![headings.map(String::from).to_vec()];
     rows.extend(baselines.iter().map(|baseline| {
         vec![
-            baseline.device.clone(),
+            printable(&baseline.device),
             baseline.test.to_string(),
             baseline.workers.to_string(),
             baseline.queue_depth.to_string(),
@@ -145,7 +152,7 @@ mod tests {
         assert_eq!(parse("none\n"), Some(Vec::new()));
         let two = parse(&format!("{ONE} ; {ONE}\n")).unwrap();
         assert_eq!(two.len(), 2);
-        assert_eq!(two[1].device, "a\\x20b");
+        assert_eq!(two[1].device, "a b");
         assert_eq!(
             (two[1].test, two[1].workers, two[1].queue_depth),
             (4, 16, 512)

@@ -24,7 +24,6 @@ use crate::{
     figures::{
         legible,
         nanoseconds,
-        printable,
         short, //
     },
     record::{
@@ -81,7 +80,7 @@ fn draw(text: &mut String, record: &Record) -> Drawn {
     root.fill(&PAPER)?;
     let results = &record.results;
     let name = legible(&results.type_name);
-    let title = format!("{name} on {}", printable(&results.device));
+    let title = format!("{name} on {}", results.device_word());
     let below = root.titled(&title, font(22, INK))?;
     let (upper, lower) = below.split_vertically(below.dim_in_pixel().1 / 2);
     let (added, io) = upper.split_horizontally(SIZE.0 / 2);

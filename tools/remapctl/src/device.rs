@@ -2,62 +2,157 @@
 
 //! Mapped devices and what users call them.
 
+use std::{
+    fs,
+    os::unix::fs::{
+        FileTypeExt,
+        MetadataExt, //
+    },
+};
+
 use crate::{
     failure::Failure,
-    figures::printable, //
+    figures::printable,
+    name::known_as, //
 };
 
 /// A mapped device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Device {
-    /// The name that it was given.
+    /// Name that its user knows. No two devices share it.
     pub(crate) name: String,
+    /// Name that the kernel has.
+    pub(crate) kernel_name: String,
     /// `<major>:<minor>`.
     pub(crate) number: String,
-    /// The kernel's name, `dm-<minor>`.
+    /// The kernel's name for the disk, `dm-<minor>`.
     pub(crate) node: String,
+    /// Suspended by device-mapper, and so takes no I/O.
+    pub(crate) suspended: bool,
 }
 
 impl Device {
-    /// Whether a user may mean it by `text`, which may be a path.
-    fn is_called(&self, text: &str) -> bool {
+    fn is_named(&self, text: &str) -> bool {
+        self.name == text || self.kernel_name == text || printable(&self.name) == text
+    }
+
+    /// Returns the failure of a command that needs a remap target, of which the device has none.
+    pub(crate) fn is_no_remap_device(&self) -> Failure {
+        Failure::Undone(format!("{} is no remap device", printable(&self.name)))
+    }
+
+    fn is_numbered(&self, text: &str) -> bool {
         self.node == text || self.number == text
     }
 }
 
-/// The device that a user calls `text`. A name goes before a number that looks like it.
+/// Names each device as its user knows it, or as the kernel does where another one has that name.
+pub(crate) fn name_all(devices: &mut [Device]) {
+    let names: Vec<(String, String)> = devices
+        .iter()
+        .map(|device| (known_as(&device.kernel_name), device.kernel_name.clone()))
+        .collect();
+    for (index, device) in devices.iter_mut().enumerate() {
+        let (name, kernel_name) = &names[index];
+        let is_taken = |(other, (known, kernel)): (usize, &(String, String))| {
+            other != index && (known == name || kernel == name)
+        };
+        let taken = names.iter().enumerate().any(is_taken);
+        device.name = if taken { kernel_name } else { name }.clone();
+    }
+}
+
+/// Returns the device that a user calls `text`. A name goes before a number that looks like it.
 pub(crate) fn find<'a>(devices: &'a [Device], text: &str) -> Result<&'a Device, Failure> {
     let bare = text
         .strip_prefix("/dev/mapper/")
         .or_else(|| text.strip_prefix("/dev/"))
         .unwrap_or(text);
+    let mut named = devices.iter().filter(|device| device.is_named(bare));
+    match (named.next(), named.next()) {
+        (Some(device), None) => return Ok(device),
+        (Some(one), Some(other)) => {
+            let (one, other) = (&one.node, &other.node);
+            let text = printable(text);
+            return Err(Failure::Undone(format!(
+                "{text} may be {one} or {other}: say which"
+            )));
+        }
+        (None, _) => {}
+    }
+    let number = number_of(text);
     devices
         .iter()
-        .find(|device| device.name == bare)
-        .or_else(|| devices.iter().find(|device| device.is_called(bare)))
+        .find(|device| device.is_numbered(bare) || number.as_ref() == Some(&device.number))
         .ok_or_else(|| Failure::Undone(format!("there is no mapped device {}", printable(text))))
+}
+
+/// Returns the number of the block device at a path, whatever links lead there.
+fn number_of(path: &str) -> Option<String> {
+    if !path.starts_with('/') {
+        return None;
+    }
+    let metadata = fs::metadata(path).ok()?;
+    let number = metadata.rdev();
+    metadata
+        .file_type()
+        .is_block_device()
+        .then(|| format!("{}:{}", libc::major(number), libc::minor(number)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_device_has_several_names() {
-        let device = |name: &str, minor| Device {
-            name: String::from(name),
+    fn devices(names: &[&str]) -> Vec<Device> {
+        let device = |(minor, name): (usize, &&str)| Device {
+            name: String::new(),
+            kernel_name: String::from(*name),
             number: format!("253:{minor}"),
             node: format!("dm-{minor}"),
+            suspended: false,
         };
-        let devices = [device("disk", 0), device("dm-0", 1)];
+        let mut devices: Vec<Device> = names.iter().enumerate().map(device).collect();
+        name_all(&mut devices);
+        devices
+    }
+
+    #[test]
+    fn a_device_has_several_names() {
+        let devices = devices(&["disk", "dm-0", r"odd\x20name", r"a\x5cb"]);
         let found = |text| find(&devices, text).map(|device| device.number.as_str());
-        for text in ["disk", "/dev/mapper/disk", "253:0"] {
-            assert_eq!(found(text), Ok("253:0"), "{text}");
+        for (text, number) in [
+            ("disk", "253:0"),
+            ("/dev/mapper/disk", "253:0"),
+            ("253:0", "253:0"),
+            ("dm-0", "253:1"),
+            ("dm-1", "253:1"),
+            ("/dev/dm-1", "253:1"),
+            ("253:1", "253:1"),
+            ("odd name", "253:2"),
+            (r"odd\x20name", "253:2"),
+            (r"/dev/mapper/odd\x20name", "253:2"),
+            (r"a\b", "253:3"),
+            (r"a\x5cb", "253:3"),
+        ] {
+            assert_eq!(found(text), Ok(number), "{text}");
         }
-        for text in ["dm-0", "dm-1", "/dev/dm-1", "253:1"] {
-            assert_eq!(found(text), Ok("253:1"), "{text}");
+        for text in ["dis", "", "/dev/mapper", "/dev/null", r"odd\x5cx20name"] {
+            assert!(found(text).is_err(), "{text}");
         }
-        assert!(found("dis").is_err());
-        assert!(found("").is_err());
+    }
+
+    #[test]
+    fn no_name_means_two_devices() {
+        // The first was made without libdevmapper's mangling.
+        let devices = devices(&["a b", r"a\x20b"]);
+        let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
+        assert_eq!(names, ["a b", r"a\x20b"]);
+        let found = |text| find(&devices, text).map(|device| device.number.as_str());
+        assert_eq!(found("a b"), Ok("253:0"));
+        // The second's name, and how the first's is printed.
+        let refused = found(r"a\x20b").unwrap_err().to_string();
+        assert!(refused.contains("dm-0 or dm-1"), "{refused}");
+        assert_eq!(found("dm-1"), Ok("253:1"));
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Device-mapper: what it says of a device, and messages to its targets.
+//! Device-mapper: tables and status of its devices, and messages to their targets.
 
 use std::{
     fs, io,
@@ -14,6 +14,7 @@ use devicemapper::{
     errors,
     DevId,
     DmError,
+    DmFlags,
     DmName,
     DmOptions,
     DM, //
@@ -27,24 +28,44 @@ use crate::{
     figures::printable, //
 };
 
-/// The name of the target.
-const REMAP: &str = "remap";
-
-/// A target of a device, a remap one.
+/// A line of a device's table or status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
-    /// Where it starts, in sectors.
+pub(crate) struct Line {
+    /// First sector of the target on the device.
     pub(crate) start: u64,
-    /// How long it is, in sectors.
+    /// Number of sectors.
     pub(crate) length: u64,
-    /// Its status.
-    pub(crate) status: String,
+    /// Name of the target's type.
+    pub(crate) kind: String,
+    /// Arguments of the target, or its status.
+    pub(crate) text: String,
 }
 
-/// Whoever answers for devices.
+impl Line {
+    /// Returns whether the target is one of dm-remap's.
+    pub(crate) fn is_remap(&self) -> bool {
+        self.kind == "remap"
+    }
+}
+
+/// Which of the two tables that a device may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// The table that takes I/O.
+    Live,
+    /// The table that waits to be resumed.
+    Inactive,
+}
+
+/// Answers questions about devices, which are called by the names that the kernel has.
 pub(crate) trait DeviceMapper {
-    /// The remap targets of a device; `None` where there is no such device (any more).
-    fn targets(&self, device: &str) -> Result<Option<Vec<Target>>, Failure>;
+    /// Returns the lines of a table; `None` where there is no such device (any more). No target
+    /// writes or waits for that.
+    fn table(&self, device: &str, slot: Slot) -> Result<Option<Vec<Line>>, Failure>;
+
+    /// Returns the status of all targets of a device; `None` where there is no such device (any
+    /// more). For devices with a remap target only: other types may have much to do for theirs.
+    fn status(&self, device: &str) -> Result<Option<Vec<Line>>, Failure>;
 
     /// The reply to a message to the target that has this sector.
     fn message(&self, device: &str, sector: u64, text: &str) -> Result<String, Failure>;
@@ -87,29 +108,42 @@ fn refused(what: &str, device: &str, error: &DmError) -> Failure {
     })
 }
 
-impl DeviceMapper for Kernel {
-    fn targets(&self, device: &str) -> Result<Option<Vec<Target>>, Failure> {
+impl Kernel {
+    fn ask(&self, device: &str, what: &str, flags: DmFlags) -> Result<Option<Vec<Line>>, Failure> {
         // The crate takes ASCII names only.
-        let what = "the status";
         let name = DmName::new(device).map_err(|error| refused(what, device, &error))?;
-        let options = DmOptions::default();
+        let options = DmOptions::default().set_flags(flags);
+        let line = |(start, length, kind, text)| Line {
+            start,
+            length,
+            kind,
+            text,
+        };
         match self.control.table_status(&DevId::Name(name), options) {
-            Ok((_, targets)) => Ok(Some(
-                targets
-                    .into_iter()
-                    .filter(|(_, _, kind, _)| kind == REMAP)
-                    .map(|(start, length, _, status)| Target {
-                        start,
-                        length,
-                        status,
-                    })
-                    .collect(),
-            )),
+            Ok((_, lines)) => Ok(Some(lines.into_iter().map(line).collect())),
             Err(error) => match errno(&error).and_then(|error| error.raw_os_error()) {
                 Some(libc::ENXIO) => Ok(None),
                 _ => Err(refused(what, device, &error)),
             },
         }
+    }
+}
+
+impl DeviceMapper for Kernel {
+    fn table(&self, device: &str, slot: Slot) -> Result<Option<Vec<Line>>, Failure> {
+        let flags = DmFlags::DM_STATUS_TABLE | DmFlags::DM_NOFLUSH;
+        match slot {
+            Slot::Live => self.ask(device, "the table", flags),
+            Slot::Inactive => {
+                let flags = flags | DmFlags::DM_QUERY_INACTIVE_TABLE;
+                self.ask(device, "the inactive table", flags)
+            }
+        }
+    }
+
+    fn status(&self, device: &str) -> Result<Option<Vec<Line>>, Failure> {
+        // Other targets of the device do not commit their metadata either.
+        self.ask(device, "the status", DmFlags::DM_NOFLUSH)
     }
 
     fn message(&self, device: &str, sector: u64, text: &str) -> Result<String, Failure> {
@@ -122,8 +156,9 @@ impl DeviceMapper for Kernel {
     }
 }
 
-/// Answers from a directory: `<device>/status` as dmsetup prints it, and a file for each message
-/// that has a reply. For tests, and to look at what somebody else's machine has said.
+/// Answers from a directory: `<device>/table`, `<device>/inactive` and `<device>/status` as dmsetup
+/// prints them, and a file for each message that has a reply. For tests, and to look at what somebody
+/// else's machine has said.
 pub(crate) struct Recording {
     directory: PathBuf,
 }
@@ -134,16 +169,27 @@ impl Recording {
             directory: directory.to_path_buf(),
         }
     }
-}
 
-impl DeviceMapper for Recording {
-    fn targets(&self, device: &str) -> Result<Option<Vec<Target>>, Failure> {
-        let path = self.directory.join(device).join("status");
+    fn lines(&self, device: &str, file: &str) -> Result<Option<Vec<Line>>, Failure> {
+        let path = self.directory.join(device).join(file);
         match fs::read_to_string(&path) {
             Ok(text) => Ok(Some(text.lines().filter_map(recorded).collect())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Failure::file("read", &path, &error)),
         }
+    }
+}
+
+impl DeviceMapper for Recording {
+    fn table(&self, device: &str, slot: Slot) -> Result<Option<Vec<Line>>, Failure> {
+        match slot {
+            Slot::Live => self.lines(device, "table"),
+            Slot::Inactive => Ok(self.lines(device, "inactive")?.or(Some(Vec::new()))),
+        }
+    }
+
+    fn status(&self, device: &str) -> Result<Option<Vec<Line>>, Failure> {
+        self.lines(device, "status")
     }
 
     fn message(&self, device: &str, _: u64, text: &str) -> Result<String, Failure> {
@@ -152,14 +198,14 @@ impl DeviceMapper for Recording {
     }
 }
 
-/// The target of a line of `dmsetup status`; `None` where it is another kind of target.
-fn recorded(line: &str) -> Option<Target> {
+/// Parses a line of `dmsetup table` or `dmsetup status`.
+fn recorded(line: &str) -> Option<Line> {
     let mut words = line.splitn(4, ' ');
-    let (start, length) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    (words.next()? == REMAP).then_some(Target {
-        start,
-        length,
-        status: words.next()?.to_owned(),
+    Some(Line {
+        start: words.next()?.parse().ok()?,
+        length: words.next()?.parse().ok()?,
+        kind: words.next()?.to_owned(),
+        text: words.next().unwrap_or_default().to_owned(),
     })
 }
 
@@ -169,10 +215,11 @@ mod tests {
 
     #[test]
     fn recorded_lines_are_those_of_dmsetup() {
-        let target = recorded("8 16 remap 0/1 0 0 8 ok none reads=0").unwrap();
-        assert_eq!((target.start, target.length), (8, 16));
-        assert_eq!(target.status, "0/1 0 0 8 ok none reads=0");
-        assert_eq!(recorded("0 16 linear "), None);
+        let line = recorded("8 16 remap 0/1 0 0 8 ok none reads=0").unwrap();
+        assert_eq!((line.start, line.length), (8, 16));
+        assert_eq!(line.text, "0/1 0 0 8 ok none reads=0");
+        assert!(line.is_remap());
+        assert!(!recorded("0 16 linear ").unwrap().is_remap());
         assert_eq!(recorded(""), None);
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// It could not be done.
     Undone(String),
+    /// There is nothing to tell yet.
+    Nothing(String),
     /// Whoever reads the output has had enough of it.
     Closed,
 }
@@ -42,7 +44,9 @@ impl Failure {
         match self {
             Failure::Usage(_) => 2,
             Failure::Undone(_) => 3,
-            Failure::Closed => 0,
+            Failure::Nothing(_) => 1,
+            // As a shell tells of a process that SIGPIPE has ended, which Rust's start-up ignores.
+            Failure::Closed => 128 + libc::SIGPIPE as u8,
         }
     }
 }
@@ -50,7 +54,9 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Usage(text) | Failure::Undone(text) => f.write_str(text),
+            Failure::Usage(text) | Failure::Undone(text) | Failure::Nothing(text) => {
+                f.write_str(text)
+            }
             Failure::Closed => f.write_str("the output was closed"),
         }
     }
@@ -113,10 +119,10 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_pipe_is_no_failure() {
+    fn a_closed_pipe_ends_as_by_a_signal() {
         let closed = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert_eq!(closed, Failure::Closed);
-        assert_eq!(closed.exit_status(), 0);
+        assert_eq!(closed.exit_status(), 141);
         let full = Failure::from(io::Error::from_raw_os_error(libc::ENOSPC));
         assert_eq!(full.exit_status(), 3);
     }

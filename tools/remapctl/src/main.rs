@@ -18,8 +18,10 @@ mod figures;
 mod interrupt;
 mod manual;
 mod metrics;
+mod name;
 mod output;
 mod page;
+mod places;
 mod progress;
 mod record;
 mod remaps;
@@ -27,6 +29,7 @@ mod report;
 mod request;
 mod size;
 mod status;
+mod status_view;
 mod stress;
 mod stress_status;
 mod sysfs;
@@ -37,6 +40,7 @@ use std::{
     io::{
         self,
         BufWriter,
+        IsTerminal,
         Write, //
     },
     process::ExitCode,
@@ -79,9 +83,13 @@ impl Answer {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
     let mut out = BufWriter::new(io::stdout().lock());
-    let answer = carry_out(&arguments, &mut out).and_then(|answer| {
+    let answer = match Arguments::try_parse() {
+        Ok(arguments) => carry_out(&arguments, &mut out),
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => explain(&help, &mut out),
+    };
+    let answer = answer.and_then(|answer| {
         out.flush()?;
         Ok(answer)
     });
@@ -89,11 +97,22 @@ fn main() -> ExitCode {
         Ok(answer) => answer.exit_status(),
         Err(failure) => {
             if failure != Failure::Closed {
-                eprintln!("remapctl: {failure}");
+                output::say(&failure.to_string());
             }
             failure.exit_status()
         }
     })
+}
+
+/// Writes help or the version, which clap would without telling of a full output.
+fn explain(help: &clap::Error, out: &mut dyn Write) -> Result<Answer, Failure> {
+    let text = help.render();
+    if io::stdout().is_terminal() {
+        write!(out, "{}", text.ansi())?;
+    } else {
+        write!(out, "{text}")?;
+    }
+    Ok(Answer::Good)
 }
 
 fn carry_out(arguments: &Arguments, out: &mut dyn Write) -> Result<Answer, Failure> {
@@ -113,6 +132,7 @@ fn carry_out(arguments: &Arguments, out: &mut dyn Write) -> Result<Answer, Failu
             match command {
                 Command::Status(asked) => status::run(&sysfs, &*mapper()?, asked, out),
                 Command::List(asked) => remaps::run(&sysfs, &*mapper()?, asked, out),
+                Command::Devices => manual::devices(&sysfs, &*mapper()?, out),
                 Command::Watch(asked) => watch::run(&sysfs, &*mapper()?, asked, out),
                 Command::Stress(command) => stress(&sysfs, command, out),
                 Command::Baseline(command) => baselines(&sysfs, command, out),
@@ -126,6 +146,7 @@ fn stress(sysfs: &Sysfs, command: &StressCommand, out: &mut dyn Write) -> Result
     match command {
         StressCommand::Run(asked) => stress::run(sysfs, asked, out),
         StressCommand::Stop => stress::stop(sysfs),
+        StressCommand::Target(asked) => stress::target(sysfs, asked),
         StressCommand::Adjust(asked) => stress::adjust(sysfs, asked),
         StressCommand::Report(asked) => report::run(sysfs, asked, out),
     }

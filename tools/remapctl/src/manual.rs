@@ -12,17 +12,93 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::{
-    arguments::Arguments,
+    arguments::{
+        self,
+        Arguments, //
+    },
+    device_mapper::{
+        DeviceMapper,
+        Slot, //
+    },
     failure::Failure,
+    figures::printable,
+    status,
+    sysfs::Sysfs,
     Answer, //
 };
+
+/// Stands for the names of the remap devices while completions are generated.
+const DEVICES: &str = "REMAP_DEVICES";
+
+/// Returns what is offered of a command: nothing that is hidden, and names for devices.
+fn offered(command: &clap::Command) -> clap::Command {
+    let argument = |argument: &clap::Arg| match argument.get_id() == arguments::DEVICE {
+        true => argument.clone().value_parser([DEVICES]),
+        false => argument.clone(),
+    };
+    let seen = command.get_arguments().filter(|seen| !seen.is_hide_set());
+    let commands = command.get_subcommands();
+    let commands = commands.filter(|command| !command.is_hide_set());
+    clap::Command::new(command.get_name().to_owned())
+        .about(command.get_about().cloned().unwrap_or_default())
+        .version(command.get_version().unwrap_or_default().to_owned())
+        .args(seen.map(argument))
+        .subcommands(commands.map(offered))
+}
+
+/// Returns the completions with the names of the devices that there are when they are asked for.
+fn with_devices(shell: Shell, text: &str) -> String {
+    let ask = "$(remapctl devices 2>/dev/null)";
+    match shell {
+        // An action in braces is evaluated.
+        Shell::Zsh => text.replace(
+            &format!("({DEVICES})"),
+            &format!("{{compadd -- ${{(f)\"{ask}\"}}}}"),
+        ),
+        Shell::Bash => text.replace(DEVICES, ask),
+        // For options only; its generator passes over what has no dashes.
+        Shell::Fish => {
+            let ask = "\"(remapctl devices 2>/dev/null)\"";
+            let words = ["status", "list", "target"].map(|command| {
+                format!("complete -c remapctl -n \"__fish_seen_subcommand_from {command}\" -f -a {ask}\n")
+            });
+            text.replace(&format!("\"{DEVICES}\\t''\""), ask) + &words.concat()
+        }
+        // Others have no names.
+        _ => text.replace(DEVICES, ""),
+    }
+}
 
 /// `remapctl completions`.
 pub(crate) fn completions(shell: Shell, out: &mut dyn Write) -> Result<Answer, Failure> {
     // The generators panic where they cannot write; to memory they can.
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "remapctl", &mut text);
-    out.write_all(&text)?;
+    let mut command = offered(&Arguments::command());
+    clap_complete::generate(shell, &mut command, "remapctl", &mut text);
+    let text = with_devices(shell, &String::from_utf8_lossy(&text));
+    out.write_all(text.as_bytes())?;
+    Ok(Answer::Good)
+}
+
+/// `remapctl devices`, which completions ask: a word for each remap device, which needs no quotes.
+pub(crate) fn devices(
+    sysfs: &Sysfs,
+    mapper: &dyn DeviceMapper,
+    out: &mut dyn Write,
+) -> Result<Answer, Failure> {
+    for device in sysfs.devices()? {
+        let lines = status::lines(mapper, &device, Slot::Live).unwrap_or(None);
+        if lines.is_none_or(|lines| lines.is_empty()) {
+            continue;
+        }
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.:=@_".contains(&byte);
+        let name = printable(&device.name);
+        let word = match name.bytes().all(is_plain) {
+            true => &name,
+            false => &device.node,
+        };
+        writeln!(out, "{word}")?;
+    }
     Ok(Answer::Good)
 }
 

@@ -13,14 +13,15 @@ use crate::{
     failure::Failure,
     output,
     status::{
-        self,
+        State,
         Status,
+        Survey,
         SECTOR, //
     },
     stress,
     stress_status::{
         StressStatus,
-        TestResult, //
+        RESULTS, //
     },
     sysfs::Sysfs,
     Answer, //
@@ -36,6 +37,38 @@ const HEALTH: [&str; 6] = [
     "read_only",
 ];
 const METADATA: [&str; 4] = ["none", "ok", "degraded", "failed"];
+
+/// Name of a gauge, help, and its value.
+type Gauge = (&'static str, &'static str, fn(&State) -> u64);
+
+/// Gauges of the status.
+const GAUGES: [Gauge; 5] = [
+    (
+        "block_size_bytes",
+        "Size of a block, the unit that moves.",
+        |state| state.block_size.saturating_mul(SECTOR),
+    ),
+    (
+        "remapped_blocks",
+        "Blocks that lie on the spare.",
+        |state| state.remapped,
+    ),
+    (
+        "spare_blocks",
+        "Blocks of the spare area, free ones included.",
+        |state| state.spare_blocks,
+    ),
+    (
+        "lost_sectors",
+        "Sectors whose contents are lost.",
+        |state| state.lost_sectors,
+    ),
+    (
+        "pending_blocks",
+        "Blocks that wait to be remapped.",
+        |state| state.pending_blocks,
+    ),
+];
 
 /// Counters of the status, and what they count.
 const COUNTERS: [(&str, &str); 10] = [
@@ -111,18 +144,20 @@ impl Exposition {
         self.sample(name, &[], value);
     }
 
-    /// A family with a sample for each target.
+    /// A family with a sample for each target that has a value.
     fn of_targets(
         &mut self,
         (name, kind, help): (&str, &str, &str),
         targets: &[Status],
-        value: impl Fn(&Status) -> u64,
+        value: impl Fn(&Status) -> Option<u64>,
     ) {
         self.family(name, kind, help);
         for target in targets {
             let start = target.start.to_string();
             let labels = [("device", target.device.as_str()), ("start", &start)];
-            self.sample(name, &labels, value(target));
+            if let Some(value) = value(target) {
+                self.sample(name, &labels, value);
+            }
         }
     }
 
@@ -131,11 +166,13 @@ impl Exposition {
         &mut self,
         (name, help, words): (&str, &str, &[&str]),
         targets: &[Status],
-        word: impl Fn(&Status) -> &str,
+        word: impl Fn(&State) -> &str,
     ) {
         self.family(name, "gauge", help);
         for target in targets {
-            let now = word(target);
+            let Some(now) = target.state.as_ref().map(&word) else {
+                continue;
+            };
             let start = target.start.to_string();
             let other = Some(now).filter(|now| !words.contains(now));
             for state in words.iter().copied().chain(other) {
@@ -157,7 +194,8 @@ fn escaped(text: &str) -> String {
         .replace('\n', "\\n")
 }
 
-/// `remapctl metrics`. Without the module there is that to tell.
+/// `remapctl metrics`. Without the module there is that to tell. What cannot be found out keeps nothing
+/// else from being written.
 pub(crate) fn run(
     sysfs: &Sysfs,
     mapper: impl Fn() -> Result<Box<dyn DeviceMapper>, Failure>,
@@ -165,50 +203,59 @@ pub(crate) fn run(
     out: &mut dyn Write,
 ) -> Result<Answer, Failure> {
     let mut exposition = Exposition::default();
+    let mut complaints = Vec::new();
     let loaded = sysfs.has_module();
     let help = "Whether the module dm_remap is loaded.";
     exposition.single("module_loaded", "gauge", help, u8::from(loaded));
     if loaded {
-        targets(&mut exposition, &status::all(sysfs, &*mapper()?)?);
-        optimization(&mut exposition, sysfs)?;
-        stress_test(&mut exposition, &stress::status(sysfs)?);
+        let survey = Survey::take(sysfs, &*mapper()?)?;
+        targets(&mut exposition, &survey.targets);
+        complaints.extend(survey.complaints);
+        if let Err(failure) = optimization(&mut exposition, sysfs) {
+            complaints.push(failure.to_string());
+        }
+        match stress::status(sysfs) {
+            Ok(status) => stress_test(&mut exposition, &status),
+            Err(failure) => complaints.push(failure.to_string()),
+        }
     }
     output::write(path, &exposition.text, out)?;
-    Ok(Answer::Good)
+    complaints.iter().for_each(|text| output::say(text));
+    Ok(if complaints.is_empty() {
+        Answer::Good
+    } else {
+        Answer::Bad
+    })
 }
 
 fn targets(exposition: &mut Exposition, targets: &[Status]) {
     let gauge = |name, help| (name, "gauge", help);
     let family = gauge("size_bytes", "Length of the target.");
     exposition.of_targets(family, targets, |target| {
-        target.length.saturating_mul(SECTOR)
+        Some(target.length.saturating_mul(SECTOR))
     });
-    let family = gauge("block_size_bytes", "Size of a block, the unit that moves.");
+    let family = gauge("status_known", "Whether the target's status could be read.");
     exposition.of_targets(family, targets, |target| {
-        target.block_size.saturating_mul(SECTOR)
+        Some(u64::from(target.state.is_some()))
     });
-    let family = gauge("remapped_blocks", "Blocks that lie on the spare.");
-    exposition.of_targets(family, targets, |target| target.remapped);
-    let family = gauge(
-        "spare_blocks",
-        "Blocks of the spare area, free ones included.",
-    );
-    exposition.of_targets(family, targets, |target| target.spare_blocks);
-    let family = gauge("lost_sectors", "Sectors whose contents are lost.");
-    exposition.of_targets(family, targets, |target| target.lost_sectors);
-    let family = gauge("pending_blocks", "Blocks that wait to be remapped.");
-    exposition.of_targets(family, targets, |target| target.pending_blocks);
+    for (name, help, value) in GAUGES {
+        exposition.of_targets(gauge(name, help), targets, |target| {
+            target.state.as_ref().map(value)
+        });
+    }
     let family = ("health", "How the target is.", HEALTH.as_slice());
-    exposition.states(family, targets, |target| &target.health);
+    exposition.states(family, targets, |state| &state.health);
     let family = (
         "metadata",
         "How the target's metadata is.",
         METADATA.as_slice(),
     );
-    exposition.states(family, targets, |target| &target.metadata);
+    exposition.states(family, targets, |state| &state.metadata);
     for (name, help) in COUNTERS {
         let family = (&*format!("{name}_total"), "counter", help);
-        exposition.of_targets(family, targets, |target| target.counter(name));
+        exposition.of_targets(family, targets, |target| {
+            target.state.as_ref().map(|state| state.counter(name))
+        });
     }
 }
 
@@ -271,10 +318,12 @@ fn stress_test(exposition: &mut Exposition, status: &StressStatus) {
         "gauge",
         "How that test has ended; all 0 while it runs.",
     );
-    for result in TestResult::ALL {
+    let now = run.result.as_deref();
+    let other = now.filter(|now| !RESULTS.contains(now));
+    for result in RESULTS.into_iter().chain(other) {
         let [device, test] = labels;
-        let labels = [device, test, ("result", result.word())];
-        exposition.sample(name, &labels, u8::from(run.result == Some(result)));
+        let labels = [device, test, ("result", result)];
+        exposition.sample(name, &labels, u8::from(now == Some(result)));
     }
 }
 
@@ -299,23 +348,19 @@ mod tests {
     fn one_state_holds_even_when_it_is_new() {
         let target = |health: &str| Status {
             device: String::from("bad"),
+            kernel_name: String::from("bad"),
             number: String::from("253:0"),
+            suspended: false,
             start: 0,
             length: 8,
-            remapped: 0,
-            spare_blocks: 1,
-            lost_sectors: 0,
-            pending_blocks: 0,
-            block_size: 8,
-            health: String::from(health),
-            metadata: String::from("none"),
-            counters: Vec::new(),
-            scrub: None,
+            places: None,
+            state: State::parse(&format!("0/1 0 0 8 {health} none")),
+            problem: None,
         };
         for (health, words) in [("spare_low", 6), ("invented_later", 7)] {
             let mut exposition = Exposition::default();
             let family = ("health", "", HEALTH.as_slice());
-            exposition.states(family, &[target(health)], |target| &target.health);
+            exposition.states(family, &[target(health)], |state| &state.health);
             let states: Vec<&str> = exposition
                 .text
                 .lines()

@@ -1,56 +1,93 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where answers go: to standard output, or into a file that is there as a whole or not at all.
+//! Standard output, and files that are there as a whole or not at all.
 
 use std::{
     fs::{
         self,
-        File, //
+        File,
+        OpenOptions,
+        Permissions, //
     },
     io::{
         self,
         Write, //
     },
+    os::unix::fs::{
+        FileTypeExt,
+        PermissionsExt, //
+    },
     path::Path,
-    process,
 };
 
 use serde::Serialize;
 
 use crate::failure::Failure;
 
+/// Says something on standard error. Where that cannot be written, nothing else could be told either.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "remapctl: {text}");
+}
+
 /// Writes `text` to the file, or to `out` where none is named.
 pub(crate) fn write(path: Option<&Path>, text: &str, out: &mut dyn Write) -> Result<(), Failure> {
     match path {
         None => Ok(out.write_all(text.as_bytes())?),
         Some(path) if path == Path::new("-") => Ok(out.write_all(text.as_bytes())?),
-        Some(path) => replace(path, text).map_err(|error| Failure::file("write", path, &error)),
+        Some(path) => put(path, text).map_err(|error| Failure::file("write", path, &error)),
     }
 }
 
-/// Puts `text` in the place of what the file held. Readers see the one or the other.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    // A pipe or a device is not to be replaced by a file, nor a link by what it points at.
-    if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return fs::write(path, text);
+fn put(path: &Path, text: &str) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => replace(path, text, Some(metadata.permissions())),
+        Ok(_) => stream(path, text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, text, None),
+        Err(error) => Err(error),
     }
-    let Some(name) = path.file_name() else {
-        return fs::write(path, text);
-    };
+}
+
+/// Puts `text` in the place of what the file held, or makes the file. Readers see the one or the
+/// other; where it fails nothing has changed.
+fn replace(path: &Path, text: &str, permissions: Option<Permissions>) -> io::Result<()> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::IsADirectory))?;
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
-    hidden.push(format!(".{}", process::id()));
-    let temporary = path.with_file_name(hidden);
-    let written = File::create(&temporary)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
+    hidden.push(".");
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    // What the umask leaves of this, as for any new file.
+    let mut temporary = tempfile::Builder::new()
+        .prefix(&hidden)
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(directory)?;
+    temporary.write_all(text.as_bytes())?;
+    if let Some(permissions) = permissions {
+        temporary.as_file().set_permissions(permissions)?;
     }
-    written
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Writes `text` into a pipe or a character device, which are not to be replaced. A link may lead to
+/// one of them, as /dev/stdout does, and to nothing else.
+fn stream(path: &Path, text: &str) -> io::Result<()> {
+    let is_stream = |metadata: fs::Metadata| {
+        let kind = metadata.file_type();
+        kind.is_fifo() || kind.is_char_device()
+    };
+    let mut opened: File = OpenOptions::new().write(true).open(path)?;
+    if !is_stream(opened.metadata()?) {
+        return Err(io::Error::other(
+            "neither a file nor a pipe (links to files are not followed; - is standard output)",
+        ));
+    }
+    opened.write_all(text.as_bytes())
 }
 
 /// Writes JSON for people to read, too.

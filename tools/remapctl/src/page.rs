@@ -18,7 +18,6 @@ use crate::{
         legible,
         nanoseconds,
         percent,
-        printable,
         seconds,
         storage, //
     },
@@ -59,7 +58,7 @@ pub(crate) fn html(record: &Record) -> Result<String, Failure> {
 
 fn write_page(page: &mut String, record: &Record, charts: &str) -> fmt::Result {
     let results = &record.results;
-    let title = format!("{} on {}", results.type_name, printable(&results.device));
+    let title = format!("{} on {}", results.type_name, results.device_word());
     let title = Escaped(&title);
     page.push_str("<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n");
     page.push_str("<head>\n<meta charset=\"utf-8\"/>\n");
@@ -132,7 +131,7 @@ fn class(word: &str) -> &'static str {
 
 fn header(page: &mut String, results: &Results) -> fmt::Result {
     let verdict = verdict(results);
-    let device = printable(&results.device);
+    let device = results.device_word();
     writeln!(page, "<header>\n<div>")?;
     writeln!(page, "<h1>{}</h1>", Escaped(&results.type_name))?;
     writeln!(
@@ -281,7 +280,7 @@ fn configuration(results: &Results) -> Rows {
     vec![
         (
             "Device",
-            format!("{} ({})", printable(&results.device), results.device_number),
+            format!("{} ({})", results.device_word(), results.device_number),
         ),
         (
             "Test type",

@@ -5,7 +5,8 @@
 use std::{
     io::{
         self,
-        IsTerminal, //
+        IsTerminal,
+        Write, //
     },
     time::{
         Duration,
@@ -60,7 +61,7 @@ impl Progress {
                 let now = Instant::now();
                 if is_due(*last, now) {
                     *last = Some(now);
-                    eprintln!("{:>3} %  {}", run.progress, figures(run));
+                    line(&format!("{:>3} %  {}", run.progress, figures(run)));
                 }
             }
         }
@@ -69,10 +70,15 @@ impl Progress {
     /// Says something once.
     pub(crate) fn say(&self, text: &str) {
         match self {
-            Progress::Bar(bar) => bar.suspend(|| eprintln!("{text}")),
-            Progress::Lines(_) => eprintln!("{text}"),
+            Progress::Bar(bar) => bar.suspend(|| line(text)),
+            Progress::Lines(_) => line(text),
         }
     }
+}
+
+/// Writes a line where progress goes. The test goes on where that is not possible.
+fn line(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Takes the bar away, whatever happens.

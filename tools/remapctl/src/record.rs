@@ -12,6 +12,8 @@ use serde::{
 
 use crate::{
     failure::Failure,
+    figures::printable,
+    name::known_as,
     sysfs::Sysfs, //
 };
 
@@ -188,6 +190,11 @@ pub(crate) fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Fa
 }
 
 impl Results {
+    /// Returns the name of the device as its user knows it, in one word.
+    pub(crate) fn device_word(&self) -> String {
+        printable(&known_as(&self.device))
+    }
+
     /// Reads `results.json`; `None` before the first test.
     pub(crate) fn read(sysfs: &Sysfs) -> Result<Option<Self>, Failure> {
         let file = "results.json";

@@ -8,10 +8,17 @@ use serde::Serialize;
 
 use crate::{
     arguments::ListArguments,
-    device,
-    device_mapper::DeviceMapper,
+    device::{
+        self,
+        Device, //
+    },
+    device_mapper::{
+        DeviceMapper,
+        Slot, //
+    },
     failure::Failure,
     figures::printable,
+    status,
     sysfs::Sysfs,
     Answer, //
 };
@@ -66,16 +73,16 @@ fn remap(line: &str) -> Option<Remap> {
 /// Hands every remap of the target that starts at `start` to `each`, in order.
 fn for_each(
     mapper: &dyn DeviceMapper,
-    device: &str,
+    device: &Device,
     start: u64,
     each: &mut dyn FnMut(&Remap) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut asked = String::from("list");
     let mut from = None;
     loop {
-        let reply = mapper.message(device, start, &asked)?;
+        let reply = mapper.message(&device.kernel_name, start, &asked)?;
         let page = Page::parse(&reply).ok_or_else(|| {
-            let name = printable(device);
+            let name = printable(&device.name);
             Failure::Undone(format!(
                 "cannot make sense of the reply of {name} to '{asked}': {reply}"
             ))
@@ -86,7 +93,7 @@ fn for_each(
         };
         // Or it would never end.
         if from.is_some_and(|from| next <= from) {
-            let name = printable(device);
+            let name = printable(&device.name);
             return Err(Failure::Undone(format!(
                 "the list of {name} goes back to sector {next}"
             )));
@@ -104,11 +111,10 @@ pub(crate) fn run(
     out: &mut dyn Write,
 ) -> Result<Answer, Failure> {
     let devices = sysfs.devices()?;
-    let name = &device::find(&devices, &asked.device)?.name;
-    let targets = mapper.targets(name)?.unwrap_or_default();
+    let device = device::find(&devices, &asked.device)?;
+    let targets = status::lines(mapper, device, Slot::Live)?.unwrap_or_default();
     if targets.is_empty() {
-        let name = printable(name);
-        return Err(Failure::Undone(format!("{name} is no remap device")));
+        return Err(device.is_no_remap_device());
     }
     let json = asked.json;
     let mut count = 0_u64;
@@ -116,7 +122,7 @@ pub(crate) fn run(
         writeln!(out, "{:>15}  {:>15}  FLAGS", "SECTOR", "SPARE SECTOR")?;
     }
     for target in targets {
-        for_each(mapper, name, target.start, &mut |remap| {
+        for_each(mapper, device, target.start, &mut |remap| {
             if json {
                 let separator = if count == 0 { "[\n  " } else { ",\n  " };
                 let remap = serde_json::to_string(remap).unwrap_or_default();
@@ -146,7 +152,7 @@ pub(crate) fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device_mapper::Target;
+    use crate::device_mapper::Line;
 
     #[test]
     fn pages_end_or_go_on() {
@@ -179,7 +185,11 @@ mod tests {
     struct Parrot(&'static str);
 
     impl DeviceMapper for Parrot {
-        fn targets(&self, _: &str) -> Result<Option<Vec<Target>>, Failure> {
+        fn table(&self, _: &str, _: Slot) -> Result<Option<Vec<Line>>, Failure> {
+            Ok(None)
+        }
+
+        fn status(&self, _: &str) -> Result<Option<Vec<Line>>, Failure> {
             Ok(None)
         }
 
@@ -191,7 +201,14 @@ mod tests {
     #[test]
     fn a_list_that_goes_round_ends() {
         let mut count = 0;
-        let listed = for_each(&Parrot("0 0 -\nmore 8"), "r0", 0, &mut |_| {
+        let device = Device {
+            name: String::from("r0"),
+            kernel_name: String::from("r0"),
+            number: String::from("253:0"),
+            node: String::from("dm-0"),
+            suspended: false,
+        };
+        let listed = for_each(&Parrot("0 0 -\nmore 8"), &device, 0, &mut |_| {
             count += 1;
             if count > 2 {
                 return Err(Failure::Closed);

@@ -17,6 +17,7 @@ use crate::{
         self,
         Record, //
     },
+    stress,
     sysfs::Sysfs,
     Answer, //
 };
@@ -35,6 +36,10 @@ pub(crate) fn run(
     asked: &ReportArguments,
     out: &mut dyn Write,
 ) -> Result<Answer, Failure> {
+    // Of a test that never ran the kernel has reports, too, with nothing in them.
+    if stress::status(sysfs)?.run.is_none() {
+        return Err(no_test());
+    }
     let text = if asked.json {
         json(sysfs)?
     } else if asked.html {
@@ -49,8 +54,11 @@ pub(crate) fn run(
 }
 
 fn recorded(sysfs: &Sysfs) -> Result<Record, Failure> {
-    Record::read(sysfs)?
-        .ok_or_else(|| Failure::Undone(String::from("no test has run: there is nothing to show")))
+    Record::read(sysfs)?.ok_or_else(no_test)
+}
+
+fn no_test() -> Failure {
+    Failure::Nothing(String::from("no test has run since the module was loaded"))
 }
 
 fn json(sysfs: &Sysfs) -> Result<String, Failure> {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Amounts of bytes as users write them: `512`, `4k`, `1M`, `2G`.
+//! Amounts of bytes as users write them: `512`, `4k`, `1M`, `2G`, `1T`.
 
 const MIB: u64 = 1 << 20;
 
-/// Parses a number of bytes, or of KiB, MiB or GiB with `k`, `M` or `G`.
+/// Parses a number of bytes, or of KiB, MiB, GiB or TiB with `k`, `M`, `G` or `T`, large or small.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
-    let wrong = || String::from("not a size such as 512, 4k, 1M or 2G");
+    let wrong = || String::from("not a size such as 512, 4k, 1M, 2G or 1T");
     let (number, shift) = match text.chars().last() {
         Some('k' | 'K') => (text.get(..text.len() - 1), 10),
         Some('m' | 'M') => (text.get(..text.len() - 1), 20),
         Some('g' | 'G') => (text.get(..text.len() - 1), 30),
+        Some('t' | 'T') => (text.get(..text.len() - 1), 40),
         _ => (Some(text), 0),
     };
     let number = number.ok_or_else(wrong)?;
@@ -48,7 +49,14 @@ mod tests {
 
     #[test]
     fn sizes_have_binary_units() {
-        for (text, bytes) in [("512", 512), ("4k", 4096), ("4K", 4096), ("1M", MIB)] {
+        for (text, bytes) in [
+            ("512", 512),
+            ("4k", 4096),
+            ("4K", 4096),
+            ("1M", MIB),
+            ("2g", 2 << 30),
+            ("3T", 3 << 40),
+        ] {
             assert_eq!(parse(text), Ok(bytes), "{text}");
         }
         assert_eq!(of_memory("2G"), Ok(2048));
@@ -62,6 +70,7 @@ mod tests {
             "é",
             "99999999999999999999",
             "9999999999999G",
+            "16777216T",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }

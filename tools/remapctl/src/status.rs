@@ -17,33 +17,56 @@ use crate::{
     },
     device_mapper::{
         DeviceMapper,
-        Target, //
+        Line,
+        Slot, //
     },
     failure::Failure,
-    figures::{
-        printable,
-        storage, //
-    },
+    figures::printable,
     output,
+    places::Places,
+    status_view::{
+        details,
+        overview, //
+    },
     sysfs::Sysfs,
-    table,
     Answer, //
 };
 
 /// Bytes of a sector.
 pub(crate) const SECTOR: u64 = 512;
 
-/// What one remap target says of itself.
+/// The word for the health of a target that does not tell.
+pub(crate) const UNKNOWN: &str = "unknown";
+
+/// One remap target, as far as it is known.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Status {
-    /// Name of the device.
+    /// Name of the device, as its user knows it.
     pub(crate) device: String,
+    /// Name of the device, as the kernel has it.
+    pub(crate) kernel_name: String,
     /// Its number.
     pub(crate) number: String,
+    /// The device is suspended, and so takes no I/O.
+    pub(crate) suspended: bool,
     /// Where the target starts on the device, in sectors.
     pub(crate) start: u64,
     /// How long it is.
     pub(crate) length: u64,
+    /// Its arguments, where they make sense.
+    #[serde(flatten)]
+    pub(crate) places: Option<Places>,
+    /// Words of its status, where they make sense.
+    #[serde(flatten)]
+    pub(crate) state: Option<State>,
+    /// Why something is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
+}
+
+/// The words of a remap target's status.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct State {
     /// Remapped blocks.
     pub(crate) remapped: u64,
     /// Blocks of the spare area.
@@ -84,7 +107,8 @@ impl Scrub {
         })
     }
 
-    fn percent(self) -> u64 {
+    /// Returns how much of the device has been read, in percent.
+    pub(crate) fn percent(self) -> u64 {
         self.read
             .saturating_mul(100)
             .checked_div(self.sectors)
@@ -96,21 +120,32 @@ fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok
     serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
 }
 
-impl Status {
-    /// Parses what a target says. Counters may be added by later modules.
-    pub(crate) fn parse(device: &Device, target: &Target) -> Result<Self, Failure> {
-        words(device, target).ok_or_else(|| {
-            Failure::Undone(format!(
-                "cannot make sense of the status of {}: '{}'",
-                printable(&device.name),
-                target.status
-            ))
+impl State {
+    /// Parses the status of a target. Counters may be added by later modules.
+    pub(crate) fn parse(status: &str) -> Option<Self> {
+        let mut words = status.split_whitespace();
+        let (remapped, spare_blocks) = words.next()?.split_once('/')?;
+        let mut number = || words.next()?.parse().ok();
+        let (lost_sectors, pending_blocks, block_size) = (number()?, number()?, number()?);
+        let (health, metadata) = (words.next()?.to_owned(), words.next()?.to_owned());
+        let (mut counters, mut scrub) = (Vec::new(), None);
+        for word in words {
+            match word.split_once('=')? {
+                ("scrub", value) => scrub = Some(Scrub::parse(value)?),
+                (key, value) => counters.push((key.to_owned(), value.parse().ok()?)),
+            }
+        }
+        Some(Self {
+            remapped: remapped.parse().ok()?,
+            spare_blocks: spare_blocks.parse().ok()?,
+            lost_sectors,
+            pending_blocks,
+            block_size,
+            health,
+            metadata,
+            counters,
+            scrub,
         })
-    }
-
-    /// Whether nobody has to look after it.
-    pub(crate) fn is_well(&self) -> bool {
-        self.health == "ok" && matches!(self.metadata.as_str(), "none" | "ok")
     }
 
     /// A counter; 0 where the target has none of that name.
@@ -128,65 +163,172 @@ impl Status {
     }
 }
 
-fn words(device: &Device, target: &Target) -> Option<Status> {
-    let mut words = target.status.split_whitespace();
-    let (remapped, spare_blocks) = words.next()?.split_once('/')?;
-    let mut number = || words.next()?.parse().ok();
-    let (lost_sectors, pending_blocks, block_size) = (number()?, number()?, number()?);
-    let (health, metadata) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let (mut counters, mut scrub) = (Vec::new(), None);
-    for word in words {
-        match word.split_once('=')? {
-            ("scrub", value) => scrub = Some(Scrub::parse(value)?),
-            (key, value) => counters.push((key.to_owned(), value.parse().ok()?)),
+impl Status {
+    /// Returns what a line of the table tells of a target.
+    fn of_line(sysfs: &Sysfs, device: &Device, line: &Line) -> Self {
+        let mut status = Self {
+            device: device.name.clone(),
+            kernel_name: device.kernel_name.clone(),
+            number: device.number.clone(),
+            suspended: device.suspended,
+            start: line.start,
+            length: line.length,
+            places: Places::parse(sysfs, &line.text),
+            state: None,
+            problem: None,
+        };
+        if status.places.is_none() {
+            status.lacks(&format!("cannot make sense of the table: '{}'", line.text));
         }
+        status
     }
-    Some(Status {
-        device: device.name.clone(),
-        number: device.number.clone(),
-        start: target.start,
-        length: target.length,
-        remapped: remapped.parse().ok()?,
-        spare_blocks: spare_blocks.parse().ok()?,
-        lost_sectors,
-        pending_blocks,
-        block_size,
-        health,
-        metadata,
-        counters,
-        scrub,
-    })
+
+    /// Adds what the target says of itself. `None` where it has said nothing.
+    fn with_state(mut self, line: Option<&Line>) -> Self {
+        match line {
+            Some(line) => {
+                self.state = State::parse(&line.text);
+                if self.state.is_none() {
+                    self.lacks(&format!("cannot make sense of the status: '{}'", line.text));
+                }
+            }
+            None => self.lacks("the table was changed while it was read"),
+        }
+        self
+    }
+
+    /// Notes that something is not known. The first reason stays.
+    fn lacks(&mut self, problem: &str) {
+        self.problem.get_or_insert_with(|| problem.to_owned());
+    }
+
+    /// Returns whether nobody has to look after the target.
+    pub(crate) fn is_well(&self) -> bool {
+        let well = |state: &State| {
+            state.health == "ok" && matches!(state.metadata.as_str(), "none" | "ok")
+        };
+        self.problem.is_none() && self.state.as_ref().is_some_and(well)
+    }
+
+    /// Returns the word for the health of the target.
+    pub(crate) fn health(&self) -> &str {
+        self.state.as_ref().map_or(UNKNOWN, |state| &state.health)
+    }
+
+    /// Returns a line with the name of the device and why something is not known.
+    fn complaint(&self) -> Option<String> {
+        let problem = self.problem.as_ref()?;
+        Some(format!("{}: {problem}", printable(&self.device)))
+    }
 }
 
-/// The status of every remap target of a device; `None` where the device is gone.
-fn of_device(mapper: &dyn DeviceMapper, device: &Device) -> Result<Option<Vec<Status>>, Failure> {
-    let Some(targets) = mapper.targets(&device.name)? else {
+/// The remap targets of all devices, and what keeps some from being known.
+pub(crate) struct Survey {
+    /// The targets, by the names of their devices.
+    pub(crate) targets: Vec<Status>,
+    /// Reasons why something is not known, each with the name of its device.
+    pub(crate) complaints: Vec<String>,
+}
+
+impl Survey {
+    /// Looks at every mapped device. One that does not answer keeps no other from being shown.
+    pub(crate) fn take(sysfs: &Sysfs, mapper: &dyn DeviceMapper) -> Result<Self, Failure> {
+        let (mut targets, mut complaints) = (Vec::new(), Vec::new());
+        for device in sysfs.devices()? {
+            match of_device(sysfs, mapper, &device) {
+                // What goes while we look is not there.
+                Ok(found) => targets.extend(found.into_iter().flatten()),
+                Err(failure) => complaints.push(failure.to_string()),
+            }
+        }
+        complaints.extend(targets.iter().filter_map(Status::complaint));
+        Ok(Self {
+            targets,
+            complaints,
+        })
+    }
+
+    /// Returns whether nobody has to look after any target.
+    fn is_well(&self) -> bool {
+        self.complaints.is_empty() && self.targets.iter().all(Status::is_well)
+    }
+}
+
+/// Returns the lines of the remap targets in a device's table; `None` where the device is gone.
+pub(crate) fn lines(
+    mapper: &dyn DeviceMapper,
+    device: &Device,
+    slot: Slot,
+) -> Result<Option<Vec<Line>>, Failure> {
+    let remaps = |mut lines: Vec<Line>| {
+        lines.retain(Line::is_remap);
+        lines
+    };
+    Ok(mapper.table(&device.kernel_name, slot)?.map(remaps))
+}
+
+/// Returns what is known of every remap target of a device; `None` where the device is gone.
+///
+/// Other devices are not asked for their status, since that of some types writes metadata.
+fn of_device(
+    sysfs: &Sysfs,
+    mapper: &dyn DeviceMapper,
+    device: &Device,
+) -> Result<Option<Vec<Status>>, Failure> {
+    let Some(live) = mapper.table(&device.kernel_name, Slot::Live)? else {
         return Ok(None);
     };
-    let all = targets.iter().map(|target| Status::parse(device, target));
-    all.collect::<Result<_, _>>().map(Some)
-}
-
-/// The status of every remap target.
-pub(crate) fn all(sysfs: &Sysfs, mapper: &dyn DeviceMapper) -> Result<Vec<Status>, Failure> {
-    let mut all = Vec::new();
-    for device in sysfs.devices()? {
-        // What goes while we look is not there.
-        all.extend(of_device(mapper, &device)?.into_iter().flatten());
+    let of_line = |line: &Line| Status::of_line(sysfs, device, line);
+    if live.is_empty() {
+        let waiting = lines(mapper, device, Slot::Inactive)?;
+        return Ok(waiting.map(|waiting| waiting.iter().map(of_line).map(not_active).collect()));
     }
-    Ok(all)
+    let mut targets: Vec<Status> = live
+        .iter()
+        .filter(|line| line.is_remap())
+        .map(of_line)
+        .collect();
+    if targets.is_empty() {
+        return Ok(Some(targets));
+    }
+    match mapper.status(&device.kernel_name) {
+        Ok(None) => return Ok(None),
+        Ok(Some(told)) => {
+            let told_of = |status: &Status| {
+                told.iter()
+                    .find(|line| line.is_remap() && line.start == status.start)
+            };
+            let with_state = |status: Status| {
+                let line = told_of(&status);
+                status.with_state(line)
+            };
+            targets = targets.into_iter().map(with_state).collect();
+        }
+        Err(failure) => targets
+            .iter_mut()
+            .for_each(|status| status.lacks(&failure.to_string())),
+    }
+    Ok(Some(targets))
 }
 
-/// The status of the remap targets of one device, at least one.
-fn of(sysfs: &Sysfs, mapper: &dyn DeviceMapper, name: &str) -> Result<Vec<Status>, Failure> {
+fn not_active(mut status: Status) -> Status {
+    status.lacks("the table is loaded, but not active: dmsetup resume");
+    status
+}
+
+/// Returns what is known of the remap targets of one device, at least one.
+fn of(sysfs: &Sysfs, mapper: &dyn DeviceMapper, name: &str) -> Result<Survey, Failure> {
     let devices = sysfs.devices()?;
     let device = device::find(&devices, name)?;
-    let found = of_device(mapper, device)?.unwrap_or_default();
-    if found.is_empty() {
-        let name = printable(&device.name);
-        return Err(Failure::Undone(format!("{name} is no remap device")));
+    let targets = of_device(sysfs, mapper, device)?.unwrap_or_default();
+    if targets.is_empty() {
+        return Err(device.is_no_remap_device());
     }
-    Ok(found)
+    let complaints = targets.iter().filter_map(Status::complaint).collect();
+    Ok(Survey {
+        targets,
+        complaints,
+    })
 }
 
 /// `remapctl status`.
@@ -198,159 +340,156 @@ pub(crate) fn run(
 ) -> Result<Answer, Failure> {
     let found = match &asked.device {
         Some(name) => of(sysfs, mapper, name)?,
-        None => all(sysfs, mapper)?,
+        None => Survey::take(sysfs, mapper)?,
     };
+    let targets = &found.targets;
     if asked.json {
-        output::json(&found, out)?;
+        output::json(targets, out)?;
     } else if asked.device.is_some() {
-        found.iter().try_for_each(|status| details(status, out))?;
-    } else if found.is_empty() {
+        targets.iter().try_for_each(|status| details(status, out))?;
+    } else if targets.is_empty() {
         writeln!(out, "There is no remap device.")?;
     } else {
-        overview(&found, out)?;
+        overview(targets, out)?;
     }
-    Ok(if found.iter().all(Status::is_well) {
+    found.complaints.iter().for_each(|text| output::say(text));
+    Ok(if found.is_well() {
         Answer::Good
     } else {
         Answer::Bad
     })
 }
 
-fn overview(found: &[Status], out: &mut dyn Write) -> Result<(), Failure> {
-    let headings = [
-        "DEVICE", "SIZE", "BLOCK", "REMAPPED", "SPARE", "LOST", "PENDING", "READS", "WRITES",
-        "ERRORS", "HEALTH", "METADATA",
-    ];
-    let mut rows = vec![headings.map(String::from).to_vec()];
-    rows.extend(found.iter().map(|status| {
-        vec![
-            printable(&status.device),
-            storage(status.length.saturating_mul(SECTOR)),
-            storage(status.block_size.saturating_mul(SECTOR)),
-            status.remapped.to_string(),
-            status.spare_blocks.to_string(),
-            status.lost_sectors.to_string(),
-            status.pending_blocks.to_string(),
-            status.counter("reads").to_string(),
-            status.counter("writes").to_string(),
-            status.errors().to_string(),
-            status.health.clone(),
-            status.metadata.clone(),
-        ]
-    }));
-    Ok(table::write(&rows, out)?)
-}
-
-fn details(status: &Status, out: &mut dyn Write) -> Result<(), Failure> {
-    let name = printable(&status.device);
-    writeln!(out, "{name} ({}): {}", status.number, status.health)?;
-    let sectors = |count: u64| {
-        format!(
-            "{} ({count} sectors)",
-            storage(count.saturating_mul(SECTOR))
-        )
-    };
-    let mut rows = vec![
-        ("Start", format!("sector {}", status.start)),
-        ("Length", sectors(status.length)),
-        ("Block size", sectors(status.block_size)),
-        (
-            "Remapped",
-            format!(
-                "{} of {} spare blocks",
-                status.remapped, status.spare_blocks
-            ),
-        ),
-        ("Lost", format!("{} sectors", status.lost_sectors)),
-        ("Pending", format!("{} blocks", status.pending_blocks)),
-        ("Metadata", status.metadata.clone()),
-    ];
-    if let Some(scrub) = status.scrub {
-        rows.push(("Scrub", format!("{} % read", scrub.percent())));
-    }
-    let counters = status.counters.iter();
-    rows.extend(counters.map(|(key, value)| (key.as_str(), value.to_string())));
-    let width = rows.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
-    for (key, value) in rows {
-        writeln!(out, "  {key:<width$}  {value}")?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{
+        cell::Cell,
+        path::Path, //
+    };
 
-    fn device() -> Device {
-        Device {
-            name: String::from("bad"),
-            number: String::from("253:0"),
-            node: String::from("dm-0"),
-        }
+    fn parsed(status: &str) -> Option<State> {
+        State::parse(status)
     }
 
-    fn parsed(status: &str) -> Result<Status, Failure> {
-        let target = Target {
+    fn target(state: Option<State>) -> Status {
+        Status {
+            device: String::from("bad"),
+            kernel_name: String::from("bad"),
+            number: String::from("253:0"),
+            suspended: false,
             start: 0,
             length: 100_000,
-            status: String::from(status),
-        };
-        Status::parse(&device(), &target)
+            places: None,
+            state,
+            problem: None,
+        }
     }
 
     #[test]
     fn every_word_has_its_place() {
-        let status = parsed(
+        let state = parsed(
             "3/125 2 1 16 degraded none reads=10 writes=20 remapped_reads=1 remapped_writes=2 \
              read_errors=3 write_errors=4 auto_remaps=0 manual_remaps=3 unremaps=0 spare_errors=5 \
              invented_later=6",
         )
         .unwrap();
-        assert_eq!((status.remapped, status.spare_blocks), (3, 125));
-        assert_eq!((status.lost_sectors, status.pending_blocks), (2, 1));
-        assert_eq!(status.block_size, 16);
-        assert_eq!((&*status.health, &*status.metadata), ("degraded", "none"));
-        assert_eq!(status.counter("writes"), 20);
-        assert_eq!(status.counter("invented_later"), 6);
-        assert_eq!(status.counter("no_such"), 0);
-        assert_eq!(status.errors(), 12);
-        assert!(!status.is_well());
-        assert_eq!(status.scrub, None);
+        assert_eq!((state.remapped, state.spare_blocks), (3, 125));
+        assert_eq!((state.lost_sectors, state.pending_blocks), (2, 1));
+        assert_eq!(state.block_size, 16);
+        assert_eq!((&*state.health, &*state.metadata), ("degraded", "none"));
+        assert_eq!(state.counter("writes"), 20);
+        assert_eq!(state.counter("invented_later"), 6);
+        assert_eq!(state.counter("no_such"), 0);
+        assert_eq!(state.errors(), 12);
+        assert_eq!(state.scrub, None);
+        assert!(!target(Some(state)).is_well());
     }
 
     #[test]
     fn a_scrub_that_runs_is_shown() {
-        let status = parsed("0/1 0 0 8 ok ok reads=1 scrub=41/400").unwrap();
-        assert_eq!(status.counter("reads"), 1);
+        let state = parsed("0/1 0 0 8 ok ok reads=1 scrub=41/400").unwrap();
+        assert_eq!(state.counter("reads"), 1);
         let scrub = Scrub {
             read: 41,
             sectors: 400,
         };
-        assert_eq!(status.scrub, Some(scrub));
+        assert_eq!(state.scrub, Some(scrub));
         assert_eq!(scrub.percent(), 10);
         let mut out = Vec::new();
-        details(&status, &mut out).unwrap();
+        details(&target(Some(state)), &mut out).unwrap();
         let out = String::from_utf8(out).unwrap();
         assert!(
             out.lines()
                 .any(|line| line.trim().starts_with("Scrub") && line.ends_with("10 % read")),
             "{out}"
         );
-        assert!(parsed("0/1 0 0 8 ok ok scrub=41").is_err());
+        assert!(parsed("0/1 0 0 8 ok ok scrub=41").is_none());
     }
 
     #[test]
     fn health_and_metadata_decide() {
         let well = |health, metadata| {
-            parsed(&format!("0/1 0 0 8 {health} {metadata}"))
-                .unwrap()
-                .is_well()
+            let state = parsed(&format!("0/1 0 0 8 {health} {metadata}"));
+            target(state).is_well()
         };
         assert!(well("ok", "none"));
         assert!(well("ok", "ok"));
         assert!(!well("spare_low", "none"));
         assert!(!well("read_only", "none"));
         assert!(!well("ok", "failed"));
+        assert!(!target(None).is_well());
+    }
+
+    /// Has a table, and notes who is asked for the status.
+    struct Witness {
+        kind: &'static str,
+        asked: Cell<u32>,
+    }
+
+    impl DeviceMapper for Witness {
+        fn table(&self, _: &str, _: Slot) -> Result<Option<Vec<Line>>, Failure> {
+            let line = Line {
+                start: 0,
+                length: 8,
+                kind: String::from(self.kind),
+                text: String::from("7:0 7:1 0 16"),
+            };
+            Ok(Some(vec![line]))
+        }
+
+        fn status(&self, _: &str) -> Result<Option<Vec<Line>>, Failure> {
+            self.asked.set(self.asked.get() + 1);
+            Ok(Some(Vec::new()))
+        }
+
+        fn message(&self, _: &str, _: u64, _: &str) -> Result<String, Failure> {
+            Err(Failure::Closed)
+        }
+    }
+
+    #[test]
+    fn other_types_are_not_asked_for_their_status() {
+        let device = Device {
+            name: String::from("r0"),
+            kernel_name: String::from("r0"),
+            number: String::from("253:0"),
+            node: String::from("dm-0"),
+            suspended: false,
+        };
+        for (kind, targets, asked) in [("thin-pool", 0, 0), ("remap", 1, 1)] {
+            let witness = Witness {
+                kind,
+                asked: Cell::new(0),
+            };
+            let sysfs = Sysfs::new(Path::new("/nonexistent"));
+            let found = of_device(&sysfs, &witness, &device).unwrap().unwrap();
+            assert_eq!(
+                (found.len(), witness.asked.get()),
+                (targets, asked),
+                "{kind}"
+            );
+        }
     }
 
     #[test]
@@ -364,7 +503,7 @@ mod tests {
             "3/125 2 1 16 ok none reads",
             "3/125 2 1 16 ok none reads=many",
         ] {
-            assert!(parsed(text).is_err(), "{text}");
+            assert_eq!(parsed(text), None, "{text}");
         }
     }
 }

@@ -10,16 +10,20 @@ use std::{
 use crate::{
     arguments::{
         AdjustArguments,
-        RunArguments, //
+        RunArguments,
+        TargetArguments, //
     },
+    device,
     failure::Failure,
-    figures::seconds,
+    figures::{
+        printable,
+        seconds, //
+    },
     interrupt::Interrupt,
     progress::Progress,
     stress_status::{
         Run,
-        StressStatus,
-        TestResult, //
+        StressStatus, //
     },
     sysfs::Sysfs,
     Answer, //
@@ -43,16 +47,17 @@ pub(crate) fn run(
     // Before the start: from then on there is something to stop.
     let interrupt = Interrupt::catch()?;
     if let Some(device) = &asked.device {
-        sysfs.control("set_target", device)?;
+        set_target(sysfs, device)?;
     }
     sysfs.control(request.file, &request.text)?;
     let ended = follow(sysfs, &interrupt)?;
     // The results have more to say than the status; without them the status has to do.
     let results = sysfs.report("stress_test_results").unwrap_or_default();
     summary(&ended, &results, out)?;
-    Ok(match ended.result {
-        Some(TestResult::Passed) => Answer::Good,
-        _ => Answer::Bad,
+    Ok(if ended.has_passed() {
+        Answer::Good
+    } else {
+        Answer::Bad
     })
 }
 
@@ -86,13 +91,14 @@ fn value_of<'a>(report: &'a str, key: &str) -> Option<&'a str> {
 }
 
 fn summary(run: &Run, results: &str, out: &mut dyn Write) -> Result<(), Failure> {
-    let result = run.result.map_or("", TestResult::word);
+    let result = run.result.as_deref().unwrap_or_default();
     let name = match value_of(results, "Test Type") {
         Some(name) => name.to_owned(),
         None => format!("test type {}", run.test),
     };
     let time = seconds(run.elapsed_ms);
-    writeln!(out, "{result}  {name} on {}, {time}", run.device)?;
+    let device = printable(&run.device);
+    writeln!(out, "{result}  {name} on {device}, {time}")?;
     let (operations, iops, rate) = (run.operations, run.iops, run.megabytes_per_second);
     writeln!(
         out,
@@ -117,6 +123,27 @@ fn summary(run: &Run, results: &str, out: &mut dyn Write) -> Result<(), Failure>
         }
     }
     Ok(())
+}
+
+/// Has the tests to come run on the device that a user calls `name`.
+fn set_target(sysfs: &Sysfs, name: &str) -> Result<(), Failure> {
+    let devices = sysfs.devices()?;
+    let device = device::find(&devices, name)?;
+    // The kernel takes a line.
+    let name = match device.kernel_name.contains('\n') {
+        true => &device.number,
+        false => &device.kernel_name,
+    };
+    sysfs.control("set_target", name)
+}
+
+/// `remapctl stress target`.
+pub(crate) fn target(sysfs: &Sysfs, asked: &TargetArguments) -> Result<Answer, Failure> {
+    match &asked.device {
+        Some(name) => set_target(sysfs, name)?,
+        None => sysfs.control("set_target", "")?,
+    }
+    Ok(Answer::Good)
 }
 
 /// `remapctl stress stop`.

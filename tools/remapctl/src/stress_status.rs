@@ -4,41 +4,24 @@
 
 use std::collections::HashMap;
 
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    name::{
+        known_as,
+        unescaped, //
+    },
+};
 
-/// How a test has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TestResult {
-    /// Nothing speaks against it.
-    Passed,
-    /// Something does.
-    Failed,
-    /// Somebody stopped it.
-    StoppedEarly,
-}
+/// The word of a test against which nothing speaks.
+pub(crate) const PASSED: &str = "PASSED";
 
-impl TestResult {
-    /// All of them.
-    pub(crate) const ALL: [TestResult; 3] = [
-        TestResult::Passed,
-        TestResult::Failed,
-        TestResult::StoppedEarly,
-    ];
-
-    /// The kernel's word for it.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            TestResult::Passed => "PASSED",
-            TestResult::Failed => "FAILED",
-            TestResult::StoppedEarly => "STOPPED_EARLY",
-        }
-    }
-}
+/// The words for how a test has ended that are known; later modules may have others.
+pub(crate) const RESULTS: [&str; 3] = [PASSED, "FAILED", "STOPPED_EARLY"];
 
 /// The figures of the test that runs, or of the last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
-    /// Name of the device, as the kernel prints it.
+    /// Name of the device, as its user knows it.
     pub(crate) device: String,
     /// Number of the test.
     pub(crate) test: u64,
@@ -60,8 +43,15 @@ pub(crate) struct Run {
     pub(crate) megabytes_per_second: u64,
     /// Operations that failed.
     pub(crate) errors: u64,
-    /// How it has ended, if it has.
-    pub(crate) result: Option<TestResult>,
+    /// The kernel's word for how the test has ended, if it has.
+    pub(crate) result: Option<String>,
+}
+
+impl Run {
+    /// Returns whether the test has ended, and nothing speaks against it.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.result.as_deref() == Some(PASSED)
+    }
 }
 
 /// What the stress manager is doing.
@@ -98,16 +88,9 @@ fn words(line: &str) -> Option<StressStatus> {
         return (!running).then_some(StressStatus { running, run: None });
     }
     let number = |key| pairs.get(key).and_then(|value| value.parse().ok());
-    let result = match pairs.get("result") {
-        None => None,
-        Some(word) => Some(
-            TestResult::ALL
-                .into_iter()
-                .find(|result| result.word() == *word)?,
-        ),
-    };
+    let result = pairs.get("result").map(|word| (*word).to_owned());
     let run = Run {
-        device: (*pairs.get("device")?).to_owned(),
+        device: known_as(&unescaped(pairs.get("device")?)?),
         test: number("type")?,
         workers: number("workers")?,
         in_flight: number("in_flight")?,
@@ -121,7 +104,7 @@ fn words(line: &str) -> Option<StressStatus> {
         result,
     };
     // A test that has ended has a result.
-    (running || result.is_some()).then_some(StressStatus {
+    (running || run.result.is_some()).then_some(StressStatus {
         running,
         run: Some(run),
     })
@@ -152,14 +135,23 @@ mod tests {
 
     #[test]
     fn a_test_that_ended_has_a_result() {
-        for result in TestResult::ALL {
+        for result in RESULTS.into_iter().chain(["INVENTED_LATER"]) {
             let line = RUNNING.replace("RUNNING", "STOPPED");
-            let line = format!("{line} invented_later=x result={}\n", result.word());
+            let line = format!("{line} invented_later=x result={result}\n");
             let run = StressStatus::parse(&line).unwrap().run.unwrap();
-            assert_eq!(run.result, Some(result));
+            assert_eq!(run.result.as_deref(), Some(result));
+            assert_eq!(run.has_passed(), result == "PASSED");
         }
         let nothing = StressStatus::parse("STOPPED\n").unwrap();
         assert!(!nothing.running && nothing.run.is_none());
+    }
+
+    #[test]
+    fn a_device_is_called_as_its_user_calls_it() {
+        // The kernel writes `odd\x20name`, which is its name for it, in a way of its own.
+        let line = RUNNING.replace("=stress", r"=odd\x5cx20name");
+        let run = StressStatus::parse(&line).unwrap().run.unwrap();
+        assert_eq!(run.device, "odd name");
     }
 
     #[test]
@@ -172,7 +164,6 @@ mod tests {
             RUNNING.replace("27%", "27"),
             RUNNING.replace(" errors=3", ""),
             RUNNING.replace("ops=61234", "ops=many"),
-            format!("{RUNNING} result=MAYBE"),
         ] {
             assert!(StressStatus::parse(&line).is_err(), "{line}");
         }

@@ -19,7 +19,10 @@ use std::{
 };
 
 use crate::{
-    device::Device,
+    device::{
+        self,
+        Device, //
+    },
     failure::Failure, //
 };
 
@@ -109,21 +112,44 @@ impl Sysfs {
         let mut devices = Vec::new();
         for entry in entries.flatten() {
             let node = entry.file_name().to_string_lossy().into_owned();
-            let name = fs::read_to_string(entry.path().join("dm/name"));
-            let number = fs::read_to_string(entry.path().join("dev"));
+            let name = read_if_there(&entry.path().join("dm/name"));
+            let number = read_if_there(&entry.path().join("dev"));
             // Whatever is no mapped device, or goes at this moment.
-            let (Ok(name), Ok(number)) = (name, number) else {
+            let (Some(name), Some(number)) = (name, number) else {
                 continue;
             };
+            let suspended = read_if_there(&entry.path().join("dm/suspended"));
             devices.push(Device {
-                name: name.strip_suffix('\n').unwrap_or(&name).to_owned(),
-                number: number.trim().to_owned(),
+                name: name.clone(),
+                kernel_name: name,
+                number,
                 node,
+                suspended: suspended.as_deref() == Some("1"),
             });
         }
+        device::name_all(&mut devices);
         devices.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(devices)
     }
+
+    /// Returns the path in /dev of the block device with this number, where one is known.
+    pub(crate) fn path_of(&self, number: &str) -> Option<String> {
+        let directory = self.root.join("dev/block").join(number);
+        if let Some(name) = read_if_there(&directory.join("dm/name")) {
+            return Some(format!("/dev/mapper/{name}"));
+        }
+        let event = read_if_there(&directory.join("uevent"))?;
+        let name = event
+            .lines()
+            .find_map(|line| line.strip_prefix("DEVNAME="))?;
+        Some(format!("/dev/{name}"))
+    }
+}
+
+/// Returns what a file holds, without the newline at its end.
+fn read_if_there(path: &Path) -> Option<String> {
+    let text = read(path).ok()?;
+    Some(text.strip_suffix('\n').unwrap_or(&text).to_owned())
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

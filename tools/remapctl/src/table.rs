@@ -7,6 +7,9 @@ use std::io::{
     Write, //
 };
 
+/// Cell of what is not known.
+pub(crate) const NOTHING: &str = "-";
+
 /// Writes rows in columns, two blanks apart: the first and what is no number to the left, numbers
 /// to the right.
 pub(crate) fn write(rows: &[Vec<String>], out: &mut dyn Write) -> io::Result<()> {
@@ -17,7 +20,8 @@ pub(crate) fn write(rows: &[Vec<String>], out: &mut dyn Write) -> io::Result<()>
         cells.max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
-    let number = |text: &str| text.starts_with(|char: char| char.is_ascii_digit());
+    let number =
+        |text: &str| text == NOTHING || text.starts_with(|char: char| char.is_ascii_digit());
     // The first row holds the headings.
     let right: Vec<bool> = (0..columns)
         .map(|column| column > 0 && rows.iter().skip(1).all(|row| number(&cell(row, column))))
@@ -52,12 +56,14 @@ mod tests {
             row(["DEVICE", "LOST", "HEALTH"]),
             row(["a", "1", "ok"]),
             row(["long_name", "12345", "spare_low"]),
+            row(["odd", NOTHING, "unknown"]),
         ];
         let mut text = Vec::new();
         write(&rows, &mut text).unwrap();
         let wanted = "DEVICE      LOST  HEALTH\n\
                       a              1  ok\n\
-                      long_name  12345  spare_low\n";
+                      long_name  12345  spare_low\n\
+                      odd            -  unknown\n";
         assert_eq!(String::from_utf8(text).unwrap(), wanted);
     }
 }

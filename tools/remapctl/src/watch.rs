@@ -2,10 +2,13 @@
 
 //! A live view of the test that runs and of the devices.
 
-use std::io::{
-    self,
-    IsTerminal,
-    Write, //
+use std::{
+    collections::BTreeSet,
+    io::{
+        self,
+        IsTerminal,
+        Write, //
+    },
 };
 
 use console::{
@@ -24,19 +27,19 @@ use crate::{
         short, //
     },
     interrupt::Interrupt,
+    output,
     record::{
         Latency,
         Results, //
     },
     status::{
-        self,
-        Status, //
+        Status,
+        Survey, //
     },
     stress,
     stress_status::{
         Run,
-        StressStatus,
-        TestResult, //
+        StressStatus, //
     },
     sysfs::Sysfs,
     Answer, //
@@ -47,7 +50,7 @@ struct Look {
     stress: StressStatus,
     /// Only root may read them.
     results: Option<Results>,
-    devices: Vec<Status>,
+    devices: Survey,
 }
 
 impl Look {
@@ -55,7 +58,7 @@ impl Look {
         Ok(Self {
             stress: stress::status(sysfs)?,
             results: Results::read(sysfs).unwrap_or(None),
-            devices: status::all(sysfs, mapper)?,
+            devices: Survey::take(sysfs, mapper)?,
         })
     }
 
@@ -111,7 +114,7 @@ impl Look {
                 let (iops, rate) = self.rates(run, before);
                 parts.push(format!(
                     "RUNNING {} {} %, {} IOPS, {rate:.0} MB/s, {} errors",
-                    run.device,
+                    printable(&run.device),
                     run.progress,
                     short(iops),
                     run.errors
@@ -122,13 +125,12 @@ impl Look {
                 }
             }
         }
-        parts.extend(self.devices.iter().map(|device| {
-            let (remapped, spares) = (device.remapped, device.spare_blocks);
-            format!(
-                "{} {} {remapped}/{spares}",
-                printable(&device.device),
-                device.health
-            )
+        parts.extend(self.devices.targets.iter().map(|target| {
+            let (name, health) = (printable(&target.device), target.health());
+            match &target.state {
+                Some(state) => format!("{name} {health} {}/{}", state.remapped, state.spare_blocks),
+                None => format!("{name} {health}"),
+            }
         }));
         parts.join("; ")
     }
@@ -143,7 +145,8 @@ impl Look {
                 let (iops, rate) = self.rates(run, before);
                 let (elapsed, duration) = (seconds(run.elapsed_ms), seconds(run.duration_ms));
                 lines.push(bar(run.progress));
-                lines.push(format!("{}, {elapsed} of {duration}", run.device));
+                let device = printable(&run.device);
+                lines.push(format!("{device}, {elapsed} of {duration}"));
                 lines.push(format!(
                     "{} IOPS, {rate:.0} MB/s, {} in flight, {} errors",
                     short(iops),
@@ -157,34 +160,41 @@ impl Look {
             lines.push(format!("{name:<6} latency  p50 {p50:<8}  p99 {p99}"));
         }
         lines.push(String::new());
-        let width = self
-            .devices
-            .iter()
-            .map(|device| printable(&device.device).len())
-            .max();
-        for device in &self.devices {
-            let name = printable(&device.device);
-            lines.push(format!(
-                "{name:<width$}  {:<10}  {} of {} spare blocks, {} lost sectors, {} errors",
-                device.health,
-                device.remapped,
-                device.spare_blocks,
-                device.lost_sectors,
-                device.errors(),
-                width = width.unwrap_or(0)
-            ));
-        }
+        lines.extend(self.device_lines());
+        lines.extend(self.devices.complaints.iter().cloned());
         lines.join("\n")
     }
 }
 
+impl Look {
+    /// The devices on a terminal, a line each.
+    fn device_lines(&self) -> Vec<String> {
+        let targets = &self.devices.targets;
+        let names = targets.iter().map(|target| printable(&target.device));
+        let width = names.map(|name| name.len()).max().unwrap_or(0);
+        let line = |target: &Status| {
+            let (name, health) = (printable(&target.device), target.health());
+            let figures = match &target.state {
+                Some(state) => format!(
+                    "{} of {} spare blocks, {} lost sectors, {} errors",
+                    state.remapped,
+                    state.spare_blocks,
+                    state.lost_sectors,
+                    state.errors()
+                ),
+                None => String::new(),
+            };
+            format!("{name:<width$}  {health:<10}  {figures}")
+        };
+        targets.iter().map(line).collect()
+    }
+}
+
 fn ended(run: &Run) -> String {
-    let result = run.result.map_or("", TestResult::word);
-    let (operations, iops) = (run.operations, short(run.iops as f64));
-    format!(
-        "{result} {}: {operations} operations, {iops} IOPS, {} errors",
-        run.device, run.errors
-    )
+    let result = run.result.as_deref().unwrap_or_default();
+    let (device, iops) = (printable(&run.device), short(run.iops as f64));
+    let (operations, errors) = (run.operations, run.errors);
+    format!("{result} {device}: {operations} operations, {iops} IOPS, {errors} errors")
 }
 
 /// Where looks are shown.
@@ -255,12 +265,23 @@ pub(crate) fn run(
     };
     let mut before = None;
     let mut looks = 0;
+    let mut said = BTreeSet::new();
     loop {
         let look = Look::take(sysfs, mapper)?;
         view.show(&look, before.as_ref())?;
+        for complaint in &look.devices.complaints {
+            // On a terminal it is part of the view.
+            if said.insert(complaint.clone()) && matches!(view, View::Lines(_)) {
+                output::say(complaint);
+            }
+        }
         looks += 1;
         if asked.count == Some(looks) || interrupt.wait(asked.interval) {
-            return Ok(Answer::Good);
+            return Ok(if said.is_empty() {
+                Answer::Good
+            } else {
+                Answer::Bad
+            });
         }
         before = Some(look);
     }
@@ -281,7 +302,10 @@ mod tests {
                 bytes,
                 ..Results::default()
             }),
-            devices: Vec::new(),
+            devices: Survey {
+                targets: Vec::new(),
+                complaints: Vec::new(),
+            },
         }
     }
 

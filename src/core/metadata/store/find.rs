@@ -18,8 +18,12 @@ use crate::metadata::{
     },
     superblock::Superblock,
     Checksum,
+    PAGE_BYTES,
     PAGE_SECTORS, //
 };
+
+/// Bytes of a sector.
+const SECTOR_BYTES: usize = PAGE_BYTES / PAGE_SECTORS as usize;
 
 /// What of an area is known before it is loaded.
 pub(super) struct Found {
@@ -44,18 +48,52 @@ impl Found {
     }
 }
 
-/// Looks for superblocks.
+/// Sectors at either end of an area that are zeros where it is blank. The labels of file systems,
+/// volume managers, RAIDs, encryption and partitions lie there, wherever the rest of theirs is.
+const BLANK_SECTORS: u64 = 2048;
+
+/// Looks at both ends of an area in which no superblock was found, as many pages together as there is
+/// memory for.
+fn check_blank<S: Storage>(
+    storage: &mut S,
+    sectors: u64,
+    pages: &mut [Page],
+) -> Result<(), LoadError> {
+    // In whole pages, for which an area that is no multiple of a page has room at either end.
+    let end = sectors.min(BLANK_SECTORS) / PAGE_SECTORS * PAGE_SECTORS;
+    for start in [0, sectors.saturating_sub(end)] {
+        let mut done = 0;
+        while done < end {
+            let count = pages.len().min(((end - done) / PAGE_SECTORS) as usize);
+            let pages = pages.get_mut(..count).filter(|pages| !pages.is_empty());
+            let pages = pages.ok_or(LoadError::Scratch)?;
+            let first = start.saturating_add(done);
+            storage
+                .read(first, pages)
+                .map_err(|_| LoadError::Unreadable)?;
+            if let Some(byte) = Page::bytes(pages).iter().position(|byte| *byte != 0) {
+                let sector = first.saturating_add((byte / SECTOR_BYTES) as u64);
+                return Err(LoadError::NotBlank { sector });
+            }
+            done += count as u64 * PAGE_SECTORS;
+        }
+    }
+    Ok(())
+}
+
+/// Looks for superblocks. `pages` is memory for some pages; the more, the fewer requests where there
+/// are none.
 pub(super) fn find<S: Storage>(
     storage: &mut S,
     sectors: u64,
-    page: &mut [Page],
+    pages: &mut [Page],
     checksum: Checksum,
 ) -> Result<Found, LoadError> {
     let mut found: Option<Found> = None;
     let mut first = None;
     let mut refused = None;
     let mut unreadable = false;
-    let page = page.get_mut(..1).ok_or(LoadError::Scratch)?;
+    let page = pages.get_mut(..1).ok_or(LoadError::Scratch)?;
     let mut look = |storage: &mut S, sector: u64, odd: bool, found: &mut Option<Found>| {
         if storage.read(sector, page).is_err() {
             unreadable = true;
@@ -103,7 +141,10 @@ pub(super) fn find<S: Storage>(
         (None, Some(error), _) => Err(error),
         // What cannot be read may be a superblock.
         (None, None, _) if unreadable => Err(LoadError::Unreadable),
-        (None, None, Some(Err(Defect::Blank))) => Err(LoadError::Blank),
+        (None, None, Some(Err(Defect::Blank))) => {
+            check_blank(storage, sectors, pages)?;
+            Err(LoadError::Blank)
+        }
         (None, None, _) => Err(LoadError::Foreign),
     }
 }

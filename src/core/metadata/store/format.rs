@@ -54,7 +54,8 @@ fn clear<S: Storage>(
     Ok(())
 }
 
-/// Takes the metadata of an area away, so that it is blank. `page` is memory for one page.
+/// Takes the superblocks of an area away, so that nothing is found in it. What it held besides stays, and
+/// keeps it from being blank. `page` is memory for one page.
 pub fn erase<S: Storage>(
     storage: &mut S,
     sectors: u64,

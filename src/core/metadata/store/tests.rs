@@ -413,6 +413,16 @@ fn what_cannot_be_read_is_not_taken_for_blank() {
         assert_eq!(load(&disk).err(), Some(LoadError::Unreadable));
         disk.0.borrow_mut().unreadable.clear();
     }
+    // What belongs to no page of the metadata, either.
+    for (sector, wanted) in [
+        (1024, LoadError::Unreadable),
+        (SECTORS - 1024, LoadError::Unreadable),
+        (SECTORS / 2, LoadError::Blank),
+    ] {
+        disk.spoil(sector, Spoil::Unreadable);
+        assert_eq!(load(&disk).err(), Some(wanted));
+        disk.0.borrow_mut().unreadable.clear();
+    }
 }
 
 #[test]
@@ -433,13 +443,15 @@ fn an_area_of_another_length_is_refused_by_name() {
 }
 
 #[test]
-fn an_erased_area_is_blank() {
+fn an_erased_area_is_none_any_more() {
     let disk = Disk::default();
     let mut store = format(&disk, &superblock(2048, 1)).unwrap();
     commit(&mut store, &[(3, block(3))]).unwrap();
     let mut page = [Page::new_zeroed()];
     erase(&mut disk.clone(), SECTORS, crc32c, &mut page).unwrap();
-    assert_eq!(load(&disk).err(), Some(LoadError::Blank));
+    // The table of slots is still there.
+    let sector = store.layout().sector_of(1, Place::ALL[0]).unwrap();
+    assert_eq!(load(&disk).err(), Some(LoadError::NotBlank { sector }));
     let inner = disk.0.borrow();
     let first = inner.pages.get(&0).copied().unwrap();
     assert_eq!(Page::bytes(&[first]), [0; PAGE_BYTES]);
@@ -460,6 +472,10 @@ fn erasing_may_be_cut_short() {
             );
             match load(&disk.after_power_cut()) {
                 Ok(_) => assert_eq!(cut, 0),
+                // Not blank, where nothing but the first page is left to be zeros.
+                Err(refused) if erased.is_ok() || (torn && refused != LoadError::Blank) => {
+                    assert!(matches!(refused, LoadError::NotBlank { .. }), "{refused}");
+                }
                 Err(refused) => assert_eq!(refused, LoadError::Blank, "write {cut}"),
             }
             if erased.is_ok() {
@@ -637,44 +653,67 @@ fn what_was_written_in_vain_does_not_count() {
     assert_eq!(load(&disk).unwrap().2, wanted);
 }
 
+/// What an area holds before it is formatted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Before {
+    Nothing,
+    /// Metadata of a remapped block.
+    Remaps,
+    /// Something else, at both ends and in the places of the metadata.
+    Foreign,
+}
+
 /// Cut short at any write, formatting leaves what is formatted again, or formatted, or was before.
 #[test]
 fn formatting_may_be_cut_short() {
-    let all = [(false, false), (false, true), (true, false), (true, true)];
-    let ends =
-        |cut| all.map(|(torn, again)| formatting_is_cut_short(cut, torn, again)) == [true; 4];
-    let writes = (0..).find(|cut| ends(*cut));
+    let all = [Before::Nothing, Before::Remaps, Before::Foreign];
+    let ends = |cut: &u64| {
+        let ends = |before| [false, true].map(|torn| formatting_is_cut_short(*cut, torn, before));
+        all.map(ends) == [[true; 2]; 3]
+    };
+    let writes = (0..).find(ends);
     assert!(writes.is_some_and(|writes| writes > 10), "{writes:?}");
 }
 
 /// Whether it came to its end.
-fn formatting_is_cut_short(cut: u64, torn: bool, again: bool) -> bool {
+fn formatting_is_cut_short(cut: u64, torn: bool, before: Before) -> bool {
     let disk = Disk::default();
-    let mut before = None;
-    if again {
-        let mut store = format(&disk, &superblock(64, 9)).unwrap();
-        commit(&mut store, &[(1, block(1))]).unwrap();
-        before = Some(Table::from([(1, block(1))]));
+    match before {
+        Before::Nothing => {}
+        Before::Remaps => {
+            let mut store = format(&disk, &superblock(64, 9)).unwrap();
+            commit(&mut store, &[(1, block(1))]).unwrap();
+        }
+        Before::Foreign => {
+            for sector in (0..SECTORS).step_by(PAGE_SECTORS as usize) {
+                disk.spoil(sector, Spoil::Bytes(5));
+            }
+        }
     }
     disk.cut_after(cut, torn);
     let formatted = format(&disk, &superblock(2048, 1)).is_ok();
-    match load(&disk.after_power_cut()) {
+    let disk = disk.after_power_cut();
+    match load(&disk) {
         Ok((store, _, table)) if store.superblock().uuid == [1; 16] => {
             assert_eq!(table, Table::new());
         }
         Ok((_, _, table)) => {
-            assert_eq!(cut, 0);
-            assert_eq!(Some(table), before);
+            assert_eq!((cut, before), (0, Before::Remaps));
+            assert_eq!(table, Table::from([(1, block(1))]));
         }
         Err(refused) => {
             assert!(!formatted);
-            assert_eq!(
-                refused,
-                LoadError::Blank,
-                "write {cut}, torn: {torn}, again: {again}"
-            );
+            let wanted = match (cut, before) {
+                // Not begun, or a mark that is not whole.
+                (0, Before::Foreign) => LoadError::Foreign,
+                _ => LoadError::Blank,
+            };
+            assert_eq!(refused, wanted, "write {cut}, torn: {torn}, {before:?}");
         }
     }
+    // Who asks for it gets it, whatever is there.
+    format(&disk, &superblock(2048, 2)).unwrap();
+    assert_eq!(load(&disk).unwrap().0.superblock().uuid, [2; 16]);
     formatted
 }
 
@@ -764,5 +803,6 @@ proptest! {
     }
 }
 
+mod blank;
 mod recovery;
 mod replace;

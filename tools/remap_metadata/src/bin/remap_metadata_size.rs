@@ -16,24 +16,29 @@ use remap_core::{
 };
 use remap_metadata::{
     arguments::MetadataSize,
-    failure::UNDONE, //
+    failure::{
+        end,
+        print,
+        Failure,
+        GOOD, //
+    },
 };
 
+fn run(arguments: &MetadataSize) -> Result<u8, Failure> {
+    let block = BlockSize::from_sectors(arguments.block_size);
+    let block = block.ok_or_else(|| {
+        Failure::Undone(format!(
+            "--block-size: {} is no power of two from 1 to 2048",
+            arguments.block_size
+        ))
+    })?;
+    let sectors = Layout::sectors_for(arguments.remaps, block, LOST_UNIT);
+    let sectors =
+        sectors.ok_or_else(|| Failure::Undone(String::from("no area has so many sectors")))?;
+    print(&[sectors.to_string()])?;
+    Ok(GOOD)
+}
+
 fn main() -> ExitCode {
-    let arguments = MetadataSize::parse();
-    let block = BlockSize::from_sectors(u64::from(arguments.block_size));
-    let sectors = block.and_then(|block| Layout::sectors_for(arguments.remaps, block, LOST_UNIT));
-    match sectors {
-        Some(sectors) => {
-            println!("{sectors}");
-            ExitCode::SUCCESS
-        }
-        None => {
-            eprintln!(
-                "remap_metadata_size: '{}': no block size is so many sectors",
-                arguments.block_size
-            );
-            ExitCode::from(UNDONE)
-        }
-    }
+    end("remap_metadata_size", run(&MetadataSize::parse()))
 }

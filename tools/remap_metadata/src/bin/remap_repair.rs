@@ -11,7 +11,7 @@ use remap_metadata::{
     arguments::Repair,
     failure::{
         end,
-        Failure, //
+        print, //
     },
     repair, //
 };
@@ -19,19 +19,12 @@ use remap_metadata::{
 fn main() -> ExitCode {
     let arguments = Repair::parse();
     let image = arguments.location.image.display();
-    let repaired = repair::run(&arguments).map(|(status, lines)| {
-        for line in lines {
-            println!("{image}: {line}");
-        }
-        status
+    let repaired = repair::run(&arguments).and_then(|(status, lines)| {
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|line| format!("{image}: {line}"))
+            .collect();
+        print(&lines).map(|()| status)
     });
-    let hint = match &repaired {
-        Err(Failure::Unusable(why)) => repair::hint(why, &arguments),
-        _ => None,
-    };
-    let status = end(&format!("remap_repair: {image}"), repaired);
-    if let Some(hint) = hint {
-        eprintln!("  {hint}");
-    }
-    status
+    end(&format!("remap_repair: {image}"), repaired)
 }

@@ -11,6 +11,7 @@ use remap_metadata::{
     arguments::Restore,
     failure::{
         end,
+        print,
         GOOD, //
     },
     restore, //
@@ -19,9 +20,8 @@ use remap_metadata::{
 fn main() -> ExitCode {
     let arguments = Restore::parse();
     let image = arguments.location.image.display();
-    let restored = restore::run(&arguments).map(|said| {
-        println!("{image}: {said}");
-        GOOD
-    });
+    let restored = restore::run(&arguments)
+        .and_then(|said| print(&[format!("{image}: {said}")]))
+        .map(|()| GOOD);
     end(&format!("remap_restore: {image}"), restored)
 }

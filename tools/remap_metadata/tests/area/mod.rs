@@ -6,8 +6,12 @@
 #![allow(dead_code, unreachable_pub)]
 
 use std::{
+    cell::RefCell,
     fs,
-    io::Write,
+    io::{
+        self,
+        Write as _, //
+    },
     path::PathBuf,
     process::{
         Command,
@@ -24,11 +28,13 @@ use remap_core::{
             LostUnits, //
         },
         layout::{
+            superblocks,
             Layout,
             Place, //
         },
         page::Page,
         store::{
+            LoadError,
             Storage,
             Store, //
         },
@@ -40,7 +46,10 @@ use remap_core::{
         PAGE_BYTES, //
     },
 };
-use remap_metadata::area::Area;
+use remap_metadata::{
+    area::Area,
+    image::Medium, //
+};
 use zerocopy::{
     FromZeros,
     IntoBytes, //
@@ -135,6 +144,114 @@ pub fn image_with_failed_slots() -> (Vec<u8>, Superblock) {
     ];
     commit(&mut bytes, &changes);
     (bytes, superblock)
+}
+
+/// A medium that remembers what was written to it, in which order.
+pub struct Written {
+    before: Vec<u8>,
+    writes: RefCell<Vec<Write>>,
+    /// So many of the writes there may be, and what is written to it then fails.
+    most: usize,
+}
+
+/// What is done to a medium.
+pub enum Write {
+    Bytes { sector: u64, bytes: Vec<u8> },
+    Sync,
+}
+
+impl Written {
+    pub fn new(before: &[u8], most: usize) -> Self {
+        Self {
+            before: before.to_vec(),
+            writes: RefCell::default(),
+            most,
+        }
+    }
+
+    fn note(&self, write: Write) -> io::Result<()> {
+        let mut writes = self.writes.borrow_mut();
+        if writes.len() >= self.most {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        writes.push(write);
+        Ok(())
+    }
+
+    fn with<'a>(&self, writes: impl IntoIterator<Item = &'a Write>) -> Vec<u8> {
+        let mut all = self.before.clone();
+        for write in writes {
+            if let Write::Bytes { sector, bytes } = write {
+                all[*sector as usize * 512..][..bytes.len()].copy_from_slice(bytes);
+            }
+        }
+        all
+    }
+
+    /// What is there.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.with(&*self.writes.borrow())
+    }
+
+    /// What may be there when the writer was killed after any write, and when the power was cut: nothing
+    /// of what was not durable, only the last of it, or half of that.
+    pub fn states(&self) -> Vec<Vec<u8>> {
+        let writes = self.writes.borrow();
+        let mut states = Vec::new();
+        let mut durable = 0;
+        for number in 0..writes.len() {
+            let Write::Bytes { sector, bytes } = &writes[number] else {
+                durable = number;
+                continue;
+            };
+            let half = Write::Bytes {
+                sector: *sector,
+                bytes: bytes[..bytes.len() / 1024 * 512].to_vec(),
+            };
+            states.push(self.with(&writes[..number]));
+            states.push(self.with(writes[..number].iter().chain([&half])));
+            states.push(self.with(&writes[..durable]));
+            states.push(self.with(writes[..durable].iter().chain([&writes[number]])));
+            states.push(self.with(writes[..durable].iter().chain([&half])));
+        }
+        states
+    }
+}
+
+impl Medium for Written {
+    fn sectors(&self) -> u64 {
+        self.before.len() as u64 / 512
+    }
+
+    fn read_bytes(&self, sector: u64, bytes: &mut [u8]) -> io::Result<()> {
+        bytes.copy_from_slice(&self.bytes()[sector as usize * 512..][..bytes.len()]);
+        Ok(())
+    }
+
+    fn write_bytes(&self, sector: u64, bytes: &[u8]) -> io::Result<()> {
+        let bytes = bytes.to_vec();
+        self.note(Write::Bytes { sector, bytes })
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.note(Write::Sync)
+    }
+}
+
+/// The bytes of an image without the places of its superblock.
+pub fn without_superblocks(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for sector in superblocks(bytes.len() as u64 / 512) {
+        bytes[sector as usize * 512..][..PAGE_BYTES].fill(0);
+    }
+    bytes
+}
+
+/// What is found in bytes.
+pub fn load(bytes: &[u8]) -> Result<Area, LoadError> {
+    let mut bytes = bytes.to_vec();
+    let sectors = bytes.len() as u64 / 512;
+    Area::load_from(Memory(&mut bytes), sectors, false).map(|(area, _)| area)
 }
 
 /// A file in a directory of the test's own.

@@ -4,7 +4,14 @@
 //! `remapctl` run on it.
 
 use std::{
-    fs,
+    fs::{
+        self,
+        OpenOptions, //
+    },
+    os::{
+        fd::OwnedFd,
+        unix::net::UnixStream, //
+    },
     path::{
         Path,
         PathBuf, //
@@ -63,6 +70,11 @@ impl Tree {
             let path = format!("sys/module/dm_remap/optimization/{file}");
             tree.write(&path, &format!("{value}\n"));
         }
+        tree.write(
+            "sys/dev/block/7:0/uevent",
+            "MAJOR=7\nMINOR=0\nDEVNAME=loop0\nDEVTYPE=disk\n",
+        );
+        tree.write("sys/dev/block/7:1/dm/name", "odd\\x20spare\n");
         tree.device(0, "bad", STATUS);
         tree.write("mapper/bad/list", "80 24 -\nmore 96");
         tree.write("mapper/bad/list 96", "96 8 lost\nend");
@@ -99,21 +111,40 @@ impl Tree {
         self.write(&format!("sys/kernel/dm_remap_stress_test/{file}"), text);
     }
 
+    /// The names of hidden files.
+    pub(crate) fn hidden(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.root).unwrap().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with('.')).collect()
+    }
+
     /// What was written into a control file.
     pub(crate) fn asked(&self, file: &str) -> String {
         self.read(&format!("sys/kernel/dm_remap_stress_test/{file}"))
     }
 
+    /// A device with this status, and a table that goes with it.
     pub(crate) fn device(&self, minor: u32, name: &str, status: &str) {
-        self.write(
-            &format!("sys/block/dm-{minor}/dm/name"),
-            &format!("{name}\n"),
-        );
-        self.write(
-            &format!("sys/block/dm-{minor}/dev"),
-            &format!("253:{minor}\n"),
-        );
-        self.write(&format!("mapper/{name}/status"), status);
+        let line = |line: &str| {
+            let words: Vec<&str> = line.splitn(4, ' ').collect();
+            format!("{} 7:0 7:1 8 2000\n", words[..3].join(" "))
+        };
+        let table: String = status.lines().map(line).collect();
+        self.mapped(minor, name, &table);
+        let path = format!("mapper/{name}/status");
+        fs::remove_dir_all(self.path(&path)).unwrap();
+        self.write(&path, status);
+    }
+
+    /// A device with this table, that fails to tell its status.
+    pub(crate) fn mapped(&self, minor: u32, name: &str, table: &str) {
+        let directory = format!("sys/block/dm-{minor}");
+        self.write(&format!("{directory}/dm/name"), &format!("{name}\n"));
+        self.write(&format!("{directory}/dm/suspended"), "0\n");
+        self.write(&format!("{directory}/dev"), &format!("253:{minor}\n"));
+        self.write(&format!("mapper/{name}/table"), table);
+        // Reading a directory fails with EISDIR.
+        fs::create_dir_all(self.path(&format!("mapper/{name}/status/x"))).unwrap();
     }
 
     /// The records of a test that has run.
@@ -134,7 +165,8 @@ impl Tree {
             .arg(self.path("sys"))
             .arg("--mapper")
             .arg(self.path("mapper"))
-            .args(line.split(' '))
+            // A word with a blank in it has a non-breaking one here.
+            .args(line.split(' ').map(|word| word.replace('\u{a0}', " ")))
             .current_dir(&self.root)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -144,6 +176,26 @@ impl Tree {
 
     pub(crate) fn run(&self, line: &str) -> Answer {
         Answer::of(self.command(line).output().unwrap())
+    }
+
+    /// Returns exit status and errors of a command with this standard output.
+    pub(crate) fn with_output(&self, line: &str, out: Stdio) -> (i32, String) {
+        let output = self.command(line).stdout(out).output().unwrap();
+        let status = output.status.code().unwrap();
+        (status, String::from_utf8(output.stderr).unwrap())
+    }
+
+    /// Returns exit status and errors of a command that can write nothing.
+    pub(crate) fn with_full_output(&self, line: &str) -> (i32, String) {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        self.with_output(line, Stdio::from(full))
+    }
+
+    /// Returns exit status and errors of a command whose output nobody reads any more.
+    pub(crate) fn with_closed_output(&self, line: &str) -> (i32, String) {
+        let (reader, writer) = UnixStream::pair().unwrap();
+        drop(reader);
+        self.with_output(line, Stdio::from(OwnedFd::from(writer)))
     }
 
     /// What a command prints that does as it is asked.

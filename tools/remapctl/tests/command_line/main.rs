@@ -3,11 +3,12 @@
 //! `remapctl` as a user meets it, on a tree of files that stands for sysfs and on recorded answers
 //! of device-mapper.
 
+mod devices;
+mod outputs;
 mod tree;
 
 use std::{
     fs,
-    os::unix::fs::symlink,
     process::Command,
     thread,
     time::Duration, //
@@ -17,8 +18,7 @@ use serde_json::Value;
 
 use tree::{
     Running,
-    Tree,
-    STATUS, //
+    Tree, //
 };
 
 const RUNNING: &str = "RUNNING device=bad type=4 workers=4 in_flight=128 elapsed_ms=1000 \
@@ -33,90 +33,6 @@ fn json(text: &str) -> Value {
 }
 
 #[test]
-fn status_has_a_row_for_each_remap_device() {
-    let tree = Tree::new("status");
-    tree.device(1, "linear", "0 8 linear 7:0 0\n");
-    tree.device(2, "a b", STATUS);
-    let table = tree.prints("status");
-    let lines: Vec<&str> = table.lines().collect();
-    assert_eq!(lines.len(), 3, "{table}");
-    let words = |line: &str| {
-        line.split_whitespace()
-            .map(String::from)
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(words(lines[0])[..2], ["DEVICE", "SIZE"]);
-    assert_eq!(words(lines[1])[0], "a\\x20b");
-    let wanted = [
-        "bad", "48.8", "MiB", "8", "KiB", "2", "125", "0", "0", "10", "20", "0", "ok", "none",
-    ];
-    assert_eq!(words(lines[2]), wanted);
-
-    let json = json(&tree.prints("status --json"));
-    assert_eq!(json.as_array().unwrap().len(), 2);
-    assert_eq!(json[1]["device"], "bad");
-    assert_eq!(json[1]["length"], 100_000);
-    assert_eq!(json[1]["counters"]["writes"], 20);
-}
-
-#[test]
-fn status_of_one_device_has_every_counter() {
-    let tree = Tree::new("status_of_one");
-    for name in ["bad", "/dev/mapper/bad", "dm-0", "253:0"] {
-        let text = tree.prints(&format!("status {name}"));
-        assert!(text.starts_with("bad (253:0): ok\n"), "{text}");
-        assert!(text.contains("2 of 125 spare blocks"), "{text}");
-        assert!(text.contains("\n  remapped_writes  2\n"), "{text}");
-    }
-    tree.device(1, "linear", "0 8 linear 7:0 0\n");
-    assert!(tree
-        .complains("status linear", 3)
-        .contains("no remap device"));
-    assert!(tree
-        .complains("status none", 3)
-        .contains("no mapped device none"));
-}
-
-#[test]
-fn status_fails_for_a_device_that_is_not_well() {
-    let tree = Tree::new("not_well");
-    tree.device(
-        1,
-        "full",
-        &STATUS.replace("2/125 0 0 16 ok", "125/125 0 0 16 spare_full"),
-    );
-    assert_eq!(tree.run("status").status, 1);
-    assert_eq!(tree.run("status full").status, 1);
-    assert_eq!(tree.run("status bad").status, 0);
-    assert_eq!(tree.run("status --json").status, 1);
-}
-
-#[test]
-fn list_follows_the_pages() {
-    let tree = Tree::new("list");
-    let text = tree.prints("list bad");
-    let rows: Vec<Vec<&str>> = text
-        .lines()
-        .map(|line| line.split_whitespace().collect())
-        .collect();
-    assert_eq!(
-        rows[1..],
-        [
-            vec!["80", "24"],
-            vec!["96", "8", "lost"],
-            vec!["2", "remapped", "blocks"]
-        ]
-    );
-    let json = json(&tree.prints("list bad --json"));
-    assert_eq!(json.as_array().unwrap().len(), 2);
-    assert_eq!(json[1]["sector"], 96);
-    assert_eq!(json[1]["spare_sector"], 8);
-    assert_eq!(json[1]["flags"][0], "lost");
-    tree.write("mapper/bad/list", "end");
-    assert_eq!(tree.prints("list bad --json"), "[]\n");
-}
-
-#[test]
 fn nothing_is_done_without_the_module() {
     let tree = Tree::without_module("no_module");
     for line in [
@@ -126,6 +42,7 @@ fn nothing_is_done_without_the_module() {
         "stress run quick",
         "stress stop",
         "stress adjust --workers 1",
+        "stress target --none",
         "stress report",
         "baseline show",
     ] {
@@ -145,6 +62,8 @@ fn wrong_usage_has_a_status_of_its_own() {
         "stress run quick --duration 30",
         "stress run custom --read 1 --random 0 --workers 32 --queue-depth 4096",
         "stress report --json --svg",
+        "stress target",
+        "stress target bad --none",
         "watch --interval 0",
         "nonsense",
     ] {
@@ -155,7 +74,12 @@ fn wrong_usage_has_a_status_of_its_own() {
 
 #[test]
 fn a_run_is_followed_to_its_end() {
-    for (result, status) in [("PASSED", 0), ("FAILED", 1), ("STOPPED_EARLY", 1)] {
+    for (result, status) in [
+        ("PASSED", 0),
+        ("FAILED", 1),
+        ("STOPPED_EARLY", 1),
+        ("INVENTED_LATER", 1),
+    ] {
         let tree = Tree::new(&format!("run_{result}"));
         tree.stress("stress_test_status", RUNNING);
         let run = Running::start(tree.command("stress run quick --device bad --duration 2s"));
@@ -234,44 +158,21 @@ fn a_test_is_stopped_and_adjusted() {
 }
 
 #[test]
-fn reports_come_in_four_forms() {
-    let tree = Tree::new("reports");
-    tree.records();
-    assert_eq!(tree.prints("stress report"), "the report\n");
-    let all = json(&tree.prints("stress report --json"));
-    assert_eq!(all["results"]["operations"], 3_000_000);
-    assert_eq!(all["results"]["seed"], u64::MAX);
-    assert_eq!(all["trend"]["samples"].as_array().unwrap().len(), 30);
-    assert!(all["histograms"]["added_latency"][0].is_array());
-    assert!(tree.prints("stress report --svg").starts_with("<svg "));
-    assert_eq!(tree.prints("stress report --html -o report.html"), "");
-    let page = tree.read("report.html");
-    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg "));
-    // Nothing else is left behind.
-    let hidden = fs::read_dir(&tree.root).unwrap().flatten();
-    assert!(
-        hidden
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with('.'))
-            .count()
-            == 0
-    );
-}
-
-#[test]
-fn reports_need_a_test_and_the_records() {
-    let tree = Tree::new("no_records");
+fn the_device_of_tests_is_set_and_unset() {
+    let tree = Tree::new("target");
+    for name in ["bad", "/dev/mapper/bad", "dm-0", "253:0"] {
+        tree.prints(&format!("stress target {name}"));
+        assert_eq!(tree.asked("set_target"), "bad\n", "{name}");
+    }
+    tree.prints("stress target --none");
+    assert_eq!(tree.asked("set_target"), "\n");
     assert!(tree
-        .complains("stress report --html", 3)
-        .contains("debugfs"));
-    tree.records();
-    tree.write("sys/kernel/debug/dm_remap/stress/results.json", "{}\n");
+        .complains("stress target other", 3)
+        .contains("no mapped device other"));
     assert!(tree
-        .complains("stress report --svg", 3)
-        .contains("no test has run"));
-    tree.write("sys/kernel/debug/dm_remap/stress/trend.json", "{\n");
-    assert!(tree
-        .complains("stress report --json", 3)
-        .contains("trend.json"));
+        .complains("stress run quick --device other", 3)
+        .contains("no mapped device other"));
+    assert_eq!(tree.asked("quick_validation"), "");
 }
 
 #[test]
@@ -386,43 +287,4 @@ fn metrics_tell_that_the_module_is_missing() {
         samples(&tree.prints("metrics")),
         ["dm_remap_module_loaded 0"]
     );
-}
-
-#[test]
-fn a_file_that_cannot_be_written_is_told_and_left_alone() {
-    let tree = Tree::new("unwritable");
-    fs::create_dir(tree.path("occupied")).unwrap();
-    assert!(tree
-        .complains("metrics -o occupied", 3)
-        .contains("cannot write occupied"));
-    assert!(tree
-        .complains("metrics -o missing/file", 3)
-        .contains("missing/file"));
-    // What is no plain file is written to and stays what it is: a link here, a device elsewhere.
-    tree.write("target", "old");
-    symlink("target", tree.path("link")).unwrap();
-    tree.prints("metrics -o link");
-    assert!(tree.read("target").contains("module_loaded 1"));
-    assert!(fs::symlink_metadata(tree.path("link"))
-        .unwrap()
-        .is_symlink());
-}
-
-#[test]
-fn manual_and_completions_name_every_command() {
-    let tree = Tree::without_module("manual");
-    tree.prints("man -o man");
-    for (page, part) in [
-        ("remapctl.1", "Exit status"),
-        ("remapctl-status.1", "MAJOR:MINOR"),
-        ("remapctl-stress-run-custom.1", "rate"),
-    ] {
-        assert!(tree.read(&format!("man/{page}")).contains(part), "{page}");
-    }
-    for shell in ["bash", "zsh", "fish"] {
-        let text = tree.prints(&format!("completions {shell}"));
-        for word in ["metrics", "high-concurrency", "queue-depth"] {
-            assert!(text.contains(word), "{shell}: {word}");
-        }
-    }
 }

@@ -1,0 +1,74 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck source=tests/stress.sh
+. "$tests/stress.sh"
+
+TIMEOUT=120
+DESCRIPTION='A remap-heavy test gives up no sector of a disk with bad ones, and leaves blocks alone that are a user'"'"'s.'
+
+# Bad sectors all over the disk: nothing of them may be lost for the sake of a test.
+bad_sectors() {
+	local before sector
+	make_null_blk main 8
+	make_null_blk spare 4
+	block_io fill "$main" 7
+	before=$(checksum "$main")
+	for ((sector = 3; sector < 16384; sector += 64)); do
+		null_blk_set main badblocks=+$sector-$sector
+	done
+	make_remap bad 16384 "$main" "$spare" 0 8192
+	stress_write set_target bad
+	run_stress 5 2 3000
+	(($(counter bad manual_remaps) > 60)) || fail 'hardly any block was remapped'
+	expect_equal "$(status_word bad 2)" 0 'lost sectors'
+	expect_equal "$(message bad list)" end 'remaps after the test'
+	[[ $(report_value stress_test_results 'Failure Reason') != *remaps\ or\ unremaps* ]] ||
+		fail 'a block that cannot be read is taken for a failed remap'
+	remove_mapped bad
+	for ((sector = 3; sector < 16384; sector += 64)); do
+		null_blk_set main badblocks=-$sector-$sector
+	done
+	expect_equal "$(checksum "$main")" "$before" contents
+}
+
+# remapped <n>: first sector of a block that is remapped at present, if any.
+remapped() {
+	message stress list | sed -n "$1{s/ .*//p}"
+}
+
+# What a user asks for may meet the block on either side.
+may_fail() {
+	"$@" >/dev/null 2>&1 || :
+}
+
+# A message for a block of the test's makes it the user's.
+users_blocks() {
+	local contents users=() sector n
+	make_stress_device
+	stress_write set_target stress
+	contents=$(checksum /dev/mapper/stress)
+	message stress remap 65528 >/dev/null
+	users=(65528)
+	# So that a message gets its turn.
+	stress_write stress_test_adjust rate_iops=200
+	stress_write stress_test_start '5 2 600000'
+	sleep 0.5
+	for ((n = 0; n < $(scaled 30); n++)); do
+		sector=$(remapped $((RANDOM % 20 + 1)))
+		[[ $sector =~ ^[0-9]+$ ]] || continue
+		((n % 3)) || may_fail message stress unremap "$sector"
+		may_fail message stress remap "$sector"
+		users+=("$sector")
+	done
+	((${#users[@]} > 2)) || fail 'no block of the test was met'
+	stress_write stress_test_stop 1
+	expect_equal "$(message stress list | sed '$d; s/ .*//')" \
+		"$(printf '%s\n' "${users[@]}" | sort -nu)" "the user's remaps"
+	expect_equal "$(checksum /dev/mapper/stress)" "$contents" contents
+	message stress clear >/dev/null
+}
+
+test() {
+	bad_sectors
+	users_blocks
+}

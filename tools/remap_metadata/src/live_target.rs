@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Remap targets in the tables of mapped devices.
+
+use std::fmt;
+
+use devicemapper::{
+    DevId,
+    DmFlags,
+    DmName,
+    DmOptions,
+    DM, //
+};
+use remap_core::{
+    arguments::Arguments,
+    geometry::BlockSize, //
+};
+
+use crate::failure::Failure;
+
+/// A remap target of a mapped device, in sectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveTarget {
+    /// Where it starts on the mapped device.
+    pub start: u64,
+    /// How long it is.
+    pub sectors: u64,
+    /// Where it starts on main.
+    pub main_start: u64,
+    /// Its block size.
+    pub block: BlockSize,
+}
+
+impl LiveTarget {
+    /// The target of a table line and a status line, without their kind; `None` where they are none that
+    /// this version of the tools knows.
+    fn parse(start: u64, sectors: u64, table: &str, status: &str) -> Option<Self> {
+        let words: Vec<_> = table.split_whitespace().map(str::as_bytes).collect();
+        let arguments = Arguments::parse(&words).ok()?;
+        // The table has no block size where none was asked for.
+        let block = status.split_whitespace().nth(3)?.parse().ok()?;
+        Some(Self {
+            start,
+            sectors,
+            main_start: arguments.main_start,
+            block: BlockSize::from_sectors(block)?,
+        })
+    }
+}
+
+impl fmt::Display for LiveTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (of {} sectors)", self.start, self.sectors)
+    }
+}
+
+/// The target of `device` that starts at `start`, or the only one.
+pub fn choose(
+    device: &str,
+    targets: &[LiveTarget],
+    start: Option<u64>,
+) -> Result<LiveTarget, Failure> {
+    let list = || {
+        let list: Vec<_> = targets.iter().map(LiveTarget::to_string).collect();
+        list.join(", ")
+    };
+    let why = match (targets, start) {
+        ([], _) => format!("{device} has no remap target"),
+        ([only], None) => return Ok(*only),
+        (_, None) => format!(
+            "{device} has several remap targets: --target-start is to be one of {}",
+            list()
+        ),
+        (_, Some(start)) => match targets.iter().find(|target| target.start == start) {
+            Some(target) => return Ok(*target),
+            None => format!(
+                "--target-start: no remap target of {device} starts at sector {start}, but at {}",
+                list()
+            ),
+        },
+    };
+    Err(Failure::Undone(why))
+}
+
+/// A mapped device, asked by its name.
+pub struct MappedDevice<'a> {
+    control: DM,
+    name: &'a str,
+}
+
+impl<'a> MappedDevice<'a> {
+    /// Whether there is one is known when it is asked.
+    pub fn new(name: &'a str) -> Result<Self, Failure> {
+        let control = DM::new().map_err(|error| {
+            Failure::Undone(format!(
+                "cannot talk to device-mapper (only root may): {error}"
+            ))
+        })?;
+        Ok(Self { control, name })
+    }
+
+    fn refused(&self, what: &str, why: &dyn fmt::Display) -> Failure {
+        Failure::Undone(format!(
+            "device-mapper refused {what} of {}: {why}",
+            self.name
+        ))
+    }
+
+    fn id(&self) -> Result<DevId<'a>, Failure> {
+        let name = DmName::new(self.name).map_err(|error| self.refused("the name", &error))?;
+        Ok(DevId::Name(name))
+    }
+
+    /// The remap targets of its live table, in order.
+    pub fn targets(&self) -> Result<Vec<LiveTarget>, Failure> {
+        let id = self.id()?;
+        let ask = |what: &str, flags: DmFlags| {
+            let options = DmOptions::default().set_flags(flags | DmFlags::DM_NOFLUSH);
+            let answer = self.control.table_status(&id, options);
+            answer
+                .map(|(_, lines)| lines)
+                .map_err(|error| self.refused(what, &error))
+        };
+        let table = ask("the table", DmFlags::DM_STATUS_TABLE)?;
+        let status = ask("the status", DmFlags::empty())?;
+        let unknown = || {
+            Failure::Undone(format!(
+                "the table of {} is another one than its status, or unknown",
+                self.name
+            ))
+        };
+        if table.len() != status.len() {
+            return Err(unknown());
+        }
+        let mut targets = Vec::new();
+        for ((start, sectors, kind, line), (.., status)) in table.iter().zip(&status) {
+            if kind == "remap" {
+                let target = LiveTarget::parse(*start, *sectors, line, status);
+                targets.push(target.ok_or_else(unknown)?);
+            }
+        }
+        Ok(targets)
+    }
+
+    /// Sends a message to the target that has this sector.
+    pub fn send(&self, sector: u64, text: &str) -> Result<(), Failure> {
+        self.control
+            .target_msg(&self.id()?, Some(sector), text)
+            .map_err(|error| self.refused(&format!("the message '{text}'"), &error))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(start: u64, sectors: u64) -> LiveTarget {
+        LiveTarget {
+            start,
+            sectors,
+            main_start: 0,
+            block: BlockSize::from_sectors(8).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_target_is_known_by_its_table_and_its_status() {
+        let status = "3/25368 0 0 16 ok ok reads=0";
+        let parse = |table| LiveTarget::parse(800, 4096, table, status);
+        let wanted = LiveTarget {
+            block: BlockSize::from_sectors(16).unwrap(),
+            ..target(800, 4096)
+        };
+        assert_eq!(parse("7:0 7:1 0 1600"), Some(wanted));
+        let moved = LiveTarget {
+            main_start: 64,
+            ..wanted
+        };
+        let line = "7:0 7:1 0 1600 5 block_size 16 main_start 64 volatile";
+        assert_eq!(parse(line), Some(moved));
+        for (table, status) in [
+            ("7:0 7:1 0 1600 1 newer", status),
+            ("7:0 7:1 0", status),
+            ("7:0 7:1 0 1600", "3/25368 0 0 7 ok ok"),
+            ("7:0 7:1 0 1600", ""),
+        ] {
+            assert_eq!(LiveTarget::parse(800, 4096, table, status), None);
+        }
+    }
+
+    #[test]
+    fn of_several_targets_one_has_to_be_named() {
+        let targets = [target(0, 64), target(800, 4096)];
+        let chosen = |targets: &[LiveTarget], start| {
+            choose("bad", targets, start).map_err(|failure| failure.to_string())
+        };
+        assert_eq!(chosen(&targets, Some(800)), Ok(targets[1]));
+        assert_eq!(chosen(&targets[1..], None), Ok(targets[1]));
+        assert_eq!(chosen(&targets[1..], Some(800)), Ok(targets[1]));
+        let list = "0 (of 64 sectors), 800 (of 4096 sectors)";
+        assert_eq!(
+            chosen(&targets, None),
+            Err(format!(
+                "bad has several remap targets: --target-start is to be one of {list}"
+            ))
+        );
+        assert_eq!(
+            chosen(&targets, Some(8)),
+            Err(format!(
+                "--target-start: no remap target of bad starts at sector 8, but at {list}"
+            ))
+        );
+        assert_eq!(chosen(&[], None), Err("bad has no remap target".to_owned()));
+    }
+}
