@@ -245,6 +245,10 @@ impl<T> Arc<T> {
         std::sync::Arc::ptr_eq(&this.0, &other.0)
     }
 
+    pub fn as_ptr(this: &Self) -> *const T {
+        &raw const this.0.value
+    }
+
     pub fn into_raw(this: Self) -> *const T {
         let counted = std::sync::Arc::into_raw(this.0);
         // SAFETY: The object is there.

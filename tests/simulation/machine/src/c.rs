@@ -425,6 +425,23 @@ pub unsafe fn bdev_is_zoned(_: *mut block_device) -> bool {
     false
 }
 
+pub unsafe fn bdev_is_read_only(_: *mut block_device) -> bool {
+    false
+}
+
+pub unsafe fn bdev_openers(_: *mut block_device) -> u32 {
+    1
+}
+
+pub unsafe fn bdev_changed_sectors(_: *mut block_device) -> u64 {
+    0
+}
+
+pub unsafe fn sync_blockdev(_: *mut block_device) -> c_int {
+    scheduler::may_sleep("sync_blockdev");
+    0
+}
+
 pub unsafe fn bdev_is_gone(bdev: *mut block_device) -> bool {
     scheduler::point();
     disk_of(bdev).faults.gone

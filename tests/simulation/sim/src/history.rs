@@ -87,6 +87,8 @@ struct History {
     at_work: Cell<u32>,
     /// Nothing is to fail for now.
     calm: Cell<bool>,
+    /// The spare area has metadata.
+    formatted: Cell<bool>,
 }
 
 impl History {
@@ -125,6 +127,7 @@ impl History {
             is_over: Cell::new(false),
             at_work: Cell::new(0),
             calm: Cell::new(false),
+            formatted: Cell::new(false),
         }
     }
 
@@ -189,8 +192,9 @@ impl History {
         let device = MappedDevice::new(c::registered(), disks);
         // SAFETY: There is one thread.
         unsafe { *self.device.get() = Some(device.clone()) };
-        trace!("life {life}: {}", self.settings.line());
-        let table = match device.load(self.settings.sectors, &self.settings.line(), false) {
+        let line = self.settings.line(!self.formatted.get());
+        trace!("life {life}: {line}");
+        let table = match device.load(self.settings.sectors, &line, false) {
             Ok(table) => table,
             Err(error) => return fail!("the table is refused: {error}"),
         };
@@ -198,6 +202,7 @@ impl History {
         if let Err(error) = device.resume() {
             return fail!("the table cannot be resumed: {error}");
         }
+        self.formatted.set(true);
         if life > 0 {
             self.read_everything();
             self.model().settle();
@@ -423,7 +428,7 @@ impl History {
                 return;
             }
             let reload = self.settings.reloads && (!self.settings.suspends || world().random.one_in(2));
-            let line = self.settings.line();
+            let line = self.settings.line(false);
             let new = if reload { self.device().load(self.settings.sectors, &line, false).ok() } else { None };
             trace!("suspend");
             self.device().suspend();

@@ -183,14 +183,18 @@ impl Settings {
         settings
     }
 
-    /// The table line.
-    pub(crate) fn line(&self) -> String {
+    /// The table line. What slots hold before is no data of anybody's, so an area is formatted in any case
+    /// when it is new.
+    pub(crate) fn line(&self, new: bool) -> String {
         let mut options = vec!["block_size".to_owned(), self.block.to_string()];
         if self.main_start > 0 {
             options.extend(["main_start".to_owned(), self.main_start.to_string()]);
         }
         if self.volatile {
             options.push("volatile".to_owned());
+        }
+        if new && !self.volatile {
+            options.push("format".to_owned());
         }
         if self.error_policy != "relocate" {
             options.extend(["error_policy".to_owned(), self.error_policy.to_owned()]);
