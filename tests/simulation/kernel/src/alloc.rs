@@ -44,7 +44,11 @@ pub(crate) fn check(flags: Flags) -> Result<(), AllocError> {
     if flags.0 & SLEEPS != 0 {
         machine::scheduler::may_sleep("an allocation");
     }
-    if machine::c::allocation_succeeds() { Ok(()) } else { Err(AllocError) }
+    if machine::c::allocation_succeeds() {
+        Ok(())
+    } else {
+        Err(AllocError)
+    }
 }
 
 /// Counts objects, so that those are found that are left.
@@ -72,7 +76,9 @@ impl<T> Box<T> {
             return Ok(Box(std::boxed::Box::new_uninit()));
         }
         // SAFETY: The layout is that of the type, which has a size.
-        Ok(Box(unsafe { std::boxed::Box::from_raw(std::alloc::alloc_zeroed(layout).cast()) }))
+        Ok(Box(unsafe {
+            std::boxed::Box::from_raw(std::alloc::alloc_zeroed(layout).cast())
+        }))
     }
 
     pub fn into_raw(this: Self) -> *mut T {
@@ -220,7 +226,11 @@ impl<T> Vec<T> {
     }
 
     pub fn remove(&mut self, place: usize) -> Result<T, RemoveError> {
-        if place < self.0.len() { Ok(self.0.remove(place)) } else { Err(RemoveError) }
+        if place < self.0.len() {
+            Ok(self.0.remove(place))
+        } else {
+            Err(RemoveError)
+        }
     }
 
     pub fn clear(&mut self) {

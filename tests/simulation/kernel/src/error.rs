@@ -56,7 +56,11 @@ impl From<std::fmt::Error> for Error {
 }
 
 pub fn to_result(error: c_int) -> Result {
-    if error < 0 { Err(Error(error)) } else { Ok(()) }
+    if error < 0 {
+        Err(Error(error))
+    } else {
+        Ok(())
+    }
 }
 
 pub fn from_result<T: From<i16>>(of: impl FnOnce() -> Result<T>) -> T {
@@ -68,5 +72,9 @@ pub fn from_result<T: From<i16>>(of: impl FnOnce() -> Result<T>) -> T {
 
 pub fn from_err_ptr<T>(pointer: *mut T) -> Result<*mut T> {
     let number = pointer as isize;
-    if (-4095..0).contains(&number) { Err(Error(number as c_int)) } else { Ok(pointer) }
+    if (-4095..0).contains(&number) {
+        Err(Error(number as c_int))
+    } else {
+        Ok(pointer)
+    }
 }

@@ -22,7 +22,9 @@ pub trait InPlaceInit<T>: Sized {
     {
         // SAFETY: The slot is the caller's.
         let init = unsafe {
-            pin_init::pin_init_from_closure(|slot: *mut T| pin_init::raw_try_init(slot, init).map_err(|e| Error::from(e)))
+            pin_init::pin_init_from_closure(|slot: *mut T| {
+                pin_init::raw_try_init(slot, init).map_err(|e| Error::from(e))
+            })
         };
         Self::try_pin_init(init, flags)
     }

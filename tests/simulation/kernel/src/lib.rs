@@ -4,7 +4,12 @@
 //!
 //! Names and meanings are those of `rust/kernel` in the kernel's source; only what differs is told.
 
-#![allow(missing_docs, clippy::missing_safety_doc, clippy::new_without_default, clippy::len_without_is_empty)]
+#![allow(
+    missing_docs,
+    clippy::missing_safety_doc,
+    clippy::new_without_default,
+    clippy::len_without_is_empty
+)]
 
 pub mod alloc;
 pub mod error;

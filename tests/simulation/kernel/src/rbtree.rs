@@ -32,17 +32,27 @@ impl<K, V> RBTreeNodeReservation<K, V> {
     pub fn new(flags: Flags) -> Result<Self, AllocError> {
         check(flags)?;
         count(1);
-        Ok(Self { memory: Memory(0), _of: std::marker::PhantomData })
+        Ok(Self {
+            memory: Memory(0),
+            _of: std::marker::PhantomData,
+        })
     }
 
     pub fn into_node(self, key: K, value: V) -> RBTreeNode<K, V> {
-        RBTreeNode { key, value, memory: self.memory }
+        RBTreeNode {
+            key,
+            value,
+            memory: self.memory,
+        }
     }
 }
 
 impl<K, V> RBTreeNode<K, V> {
     pub fn into_reservation(self) -> RBTreeNodeReservation<K, V> {
-        RBTreeNodeReservation { memory: self.memory, _of: std::marker::PhantomData }
+        RBTreeNodeReservation {
+            memory: self.memory,
+            _of: std::marker::PhantomData,
+        }
     }
 }
 
@@ -103,13 +113,27 @@ pub struct CursorMut<'a, K, V> {
 
 impl<K: Ord + Clone, V> CursorMut<'_, K, V> {
     pub fn current(&self) -> (&K, &V) {
-        let (key, (value, _)) = self.tree.0.range(&self.key..).next().expect("the cursor's node");
+        let (key, (value, _)) = self
+            .tree
+            .0
+            .range(&self.key..)
+            .next()
+            .expect("the cursor's node");
         (key, value)
     }
 
     pub fn move_next(self) -> Option<Self> {
         use std::ops::Bound::{Excluded, Unbounded};
-        let key = self.tree.0.range((Excluded(&self.key), Unbounded)).next()?.0.clone();
-        Some(Self { tree: self.tree, key })
+        let key = self
+            .tree
+            .0
+            .range((Excluded(&self.key), Unbounded))
+            .next()?
+            .0
+            .clone();
+        Some(Self {
+            tree: self.tree,
+            key,
+        })
     }
 }

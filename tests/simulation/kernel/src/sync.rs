@@ -92,7 +92,10 @@ impl<T, B: Backend> Lock<T, B> {
     pub fn lock(&self) -> Guard<'_, T, B> {
         // SAFETY: Nobody keeps a reference to it.
         unsafe { &*self.raw.get() }.lock();
-        Guard { lock: self, _here: PhantomData }
+        Guard {
+            lock: self,
+            _here: PhantomData,
+        }
     }
 
     /// Makes it what it was before the run.
@@ -136,19 +139,31 @@ impl<T, B: Backend> Drop for Guard<'_, T, B> {
 #[macro_export]
 macro_rules! new_mutex {
     ($inner:expr, $name:literal) => {
-        $crate::sync::Mutex::new($inner, $crate::optional_name!($name), $crate::static_lock_class!())
+        $crate::sync::Mutex::new(
+            $inner,
+            $crate::optional_name!($name),
+            $crate::static_lock_class!(),
+        )
     };
 }
 #[macro_export]
 macro_rules! new_spinlock {
     ($inner:expr, $name:literal) => {
-        $crate::sync::SpinLock::new($inner, $crate::optional_name!($name), $crate::static_lock_class!())
+        $crate::sync::SpinLock::new(
+            $inner,
+            $crate::optional_name!($name),
+            $crate::static_lock_class!(),
+        )
     };
 }
 #[macro_export]
 macro_rules! new_spinlock_irq {
     ($inner:expr, $name:literal) => {
-        $crate::sync::SpinLockIrq::new($inner, $crate::optional_name!($name), $crate::static_lock_class!())
+        $crate::sync::SpinLockIrq::new(
+            $inner,
+            $crate::optional_name!($name),
+            $crate::static_lock_class!(),
+        )
     };
 }
 
@@ -222,7 +237,10 @@ impl<T> Arc<T> {
     pub fn new(value: T, flags: Flags) -> Result<Self, AllocError> {
         check(flags)?;
         count(1);
-        Ok(Self(std::sync::Arc::new(Counted { _memory: Memory, value })))
+        Ok(Self(std::sync::Arc::new(Counted {
+            _memory: Memory,
+            value,
+        })))
     }
 
     pub fn pin_init<E>(init: impl PinInit<T, E>, flags: Flags) -> Result<Self>
@@ -231,7 +249,9 @@ impl<T> Arc<T> {
     {
         check(flags)?;
         let mut memory = std::sync::Arc::<Counted<T>>::new_uninit();
-        let slot = std::sync::Arc::get_mut(&mut memory).expect("a new one").as_mut_ptr();
+        let slot = std::sync::Arc::get_mut(&mut memory)
+            .expect("a new one")
+            .as_mut_ptr();
         // SAFETY: Both fields are written; what is in an `Arc` does not move.
         unsafe {
             pin_init::raw_try_init(&raw mut (*slot).value, init)?;
@@ -291,7 +311,11 @@ impl<T> SetOnce<T> {
     pub fn as_ref(&self) -> Option<&T> {
         machine::point();
         // SAFETY: It changes once, from nothing.
-        if self.0.get() { unsafe { (*self.1.get()).as_ref() } } else { None }
+        if self.0.get() {
+            unsafe { (*self.1.get()).as_ref() }
+        } else {
+            None
+        }
     }
 
     pub fn populate(&self, value: T) -> bool {

@@ -55,7 +55,10 @@ pub struct Instant<C> {
 
 impl<C> Instant<C> {
     pub fn now() -> Self {
-        Self { ns: world().now, _clock: PhantomData }
+        Self {
+            ns: world().now,
+            _clock: PhantomData,
+        }
     }
 
     pub fn elapsed(&self) -> Delta {

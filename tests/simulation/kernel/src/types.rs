@@ -2,7 +2,9 @@
 
 //! Types for the border to C.
 
-use std::{cell::UnsafeCell, ffi::c_void, marker::PhantomData, marker::PhantomPinned, mem::MaybeUninit};
+use std::{
+    cell::UnsafeCell, ffi::c_void, marker::PhantomData, marker::PhantomPinned, mem::MaybeUninit,
+};
 
 use pin_init::PinInit;
 
@@ -32,7 +34,10 @@ pub struct Opaque<T> {
 
 impl<T> Opaque<T> {
     pub const fn uninit() -> Self {
-        Self { value: UnsafeCell::new(MaybeUninit::uninit()), _pin: PhantomPinned }
+        Self {
+            value: UnsafeCell::new(MaybeUninit::uninit()),
+            _pin: PhantomPinned,
+        }
     }
 
     pub const fn get(&self) -> *mut T {
@@ -42,10 +47,12 @@ impl<T> Opaque<T> {
     pub fn ffi_init(with: impl FnOnce(*mut T)) -> impl PinInit<Self> {
         // SAFETY: Whatever is left uninitialised may be so.
         unsafe {
-            pin_init::pin_init_from_closure::<_, std::convert::Infallible>(move |slot: *mut Self| {
-                with(slot.cast());
-                Ok(())
-            })
+            pin_init::pin_init_from_closure::<_, std::convert::Infallible>(
+                move |slot: *mut Self| {
+                    with(slot.cast());
+                    Ok(())
+                },
+            )
         }
     }
 

@@ -26,10 +26,15 @@ impl<T> Work<T> {
     pub fn new(_: &'static CStr, _: Pin<&'static LockClassKey>) -> impl PinInit<Self> {
         // SAFETY: The slot is written.
         unsafe {
-            pin_init::pin_init_from_closure::<_, std::convert::Infallible>(move |slot: *mut Self| {
-                slot.write(Self { pending: Cell::new(false), _of: PhantomData });
-                Ok(())
-            })
+            pin_init::pin_init_from_closure::<_, std::convert::Infallible>(
+                move |slot: *mut Self| {
+                    slot.write(Self {
+                        pending: Cell::new(false),
+                        _of: PhantomData,
+                    });
+                    Ok(())
+                },
+            )
         }
     }
 }
@@ -88,7 +93,9 @@ impl Queue {
         }
         let body = move || {
             // SAFETY: As above.
-            unsafe { &*T::raw_get_work(std::ptr::from_ref::<T>(&work).cast_mut()) }.pending.set(false);
+            unsafe { &*T::raw_get_work(std::ptr::from_ref::<T>(&work).cast_mut()) }
+                .pending
+                .set(false);
             machine::point();
             T::run(work);
         };

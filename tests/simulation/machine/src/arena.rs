@@ -114,7 +114,11 @@ unsafe impl GlobalAlloc for Arena {
         if layout.size() >= LARGE {
             let start = state.large.next_multiple_of(4096);
             state.large = start + layout.size();
-            return if state.large <= state.large_end { start as *mut u8 } else { null_mut() };
+            return if state.large <= state.large_end {
+                start as *mut u8
+            } else {
+                null_mut()
+            };
         }
         let class = class_of(layout);
         let first = state.free[class];
@@ -126,7 +130,11 @@ unsafe impl GlobalAlloc for Arena {
         let bytes = 1 << class;
         let start = state.small.next_multiple_of(bytes.min(4096));
         state.small = start + bytes;
-        if state.small <= state.small_end { start as *mut u8 } else { null_mut() }
+        if state.small <= state.small_end {
+            start as *mut u8
+        } else {
+            null_mut()
+        }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {

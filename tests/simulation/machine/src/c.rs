@@ -5,7 +5,12 @@
 //! What these do is told by the kernel's documentation; here it is done by the simulated machine. Each
 //! has the safety requirements of its original.
 
-#![allow(missing_docs, non_camel_case_types, non_upper_case_globals, clippy::missing_safety_doc)]
+#![allow(
+    missing_docs,
+    non_camel_case_types,
+    non_upper_case_globals,
+    clippy::missing_safety_doc
+)]
 
 use std::{
     cell::Cell,
@@ -67,11 +72,17 @@ const STATUSES: [(u8, c_int, &str); 15] = [
 
 /// The name of a status.
 pub fn status_name(status: blk_status_t) -> &'static str {
-    STATUSES.iter().find(|(number, ..)| *number == status).map_or("?", |(_, _, name)| name)
+    STATUSES
+        .iter()
+        .find(|(number, ..)| *number == status)
+        .map_or("?", |(_, _, name)| name)
 }
 
 pub unsafe fn blk_status_to_errno(status: blk_status_t) -> c_int {
-    STATUSES.iter().find(|(number, ..)| *number == status).map_or(-5, |(_, errno, _)| *errno)
+    STATUSES
+        .iter()
+        .find(|(number, ..)| *number == status)
+        .map_or(-5, |(_, errno, _)| *errno)
 }
 
 pub const REQ_OP_READ: u32 = 0;
@@ -182,13 +193,29 @@ pub struct target_type {
     pub presuspend_undo: Option<unsafe extern "C" fn(*mut dm_target)>,
     pub preresume: Option<unsafe extern "C" fn(*mut dm_target) -> c_int>,
     pub resume: Option<unsafe extern "C" fn(*mut dm_target)>,
-    pub status: Option<unsafe extern "C" fn(*mut dm_target, status_type_t, c_uint, *mut c_char, c_uint)>,
-    pub message:
-        Option<unsafe extern "C" fn(*mut dm_target, c_uint, *mut *mut c_char, *mut c_char, c_uint) -> c_int>,
-    pub prepare_ioctl:
-        Option<unsafe extern "C" fn(*mut dm_target, *mut *mut block_device, c_uint, c_ulong, *mut bool) -> c_int>,
-    pub iterate_devices:
-        Option<unsafe extern "C" fn(*mut dm_target, iterate_devices_callout_fn, *mut c_void) -> c_int>,
+    pub status:
+        Option<unsafe extern "C" fn(*mut dm_target, status_type_t, c_uint, *mut c_char, c_uint)>,
+    pub message: Option<
+        unsafe extern "C" fn(
+            *mut dm_target,
+            c_uint,
+            *mut *mut c_char,
+            *mut c_char,
+            c_uint,
+        ) -> c_int,
+    >,
+    pub prepare_ioctl: Option<
+        unsafe extern "C" fn(
+            *mut dm_target,
+            *mut *mut block_device,
+            c_uint,
+            c_ulong,
+            *mut bool,
+        ) -> c_int,
+    >,
+    pub iterate_devices: Option<
+        unsafe extern "C" fn(*mut dm_target, iterate_devices_callout_fn, *mut c_void) -> c_int,
+    >,
 }
 
 static mut TARGET_TYPE: *mut target_type = null_mut();
@@ -214,7 +241,12 @@ pub unsafe fn dm_target_set_accounts_remapped_io(_: *mut dm_target) {}
 
 pub unsafe fn dm_table_get_mode(table: *mut dm_table) -> u32 {
     // SAFETY: The table is valid.
-    BLK_OPEN_READ | if unsafe { (*table).read_only } { 0 } else { BLK_OPEN_WRITE }
+    BLK_OPEN_READ
+        | if unsafe { (*table).read_only } {
+            0
+        } else {
+            BLK_OPEN_WRITE
+        }
 }
 
 pub unsafe fn dm_table_get_md(table: *mut dm_table) -> *mut mapped_device {
@@ -241,11 +273,20 @@ pub unsafe fn dm_get_md(_: u32) -> *mut mapped_device {
 
 pub unsafe fn dm_put(_: *mut mapped_device) {}
 
-pub unsafe fn dm_copy_name_and_uuid(_: *mut mapped_device, _: *mut c_char, _: *mut c_char) -> c_int {
+pub unsafe fn dm_copy_name_and_uuid(
+    _: *mut mapped_device,
+    _: *mut c_char,
+    _: *mut c_char,
+) -> c_int {
     -6
 }
 
-pub unsafe fn dm_get_device(target: *mut dm_target, path: *const c_char, _: u32, result: *mut *mut dm_dev) -> c_int {
+pub unsafe fn dm_get_device(
+    target: *mut dm_target,
+    path: *const c_char,
+    _: u32,
+    result: *mut *mut dm_dev,
+) -> c_int {
     scheduler::may_sleep("dm_get_device");
     // SAFETY: The arguments are valid.
     unsafe {
@@ -380,10 +421,27 @@ pub unsafe fn bio_write_part(
     }
 }
 
-pub unsafe fn bdev_rw_virt(bdev: *mut block_device, sector: u64, data: *mut c_void, len: usize, opf: u32) -> c_int {
-    let operation = if opf & REQ_OP_MASK == REQ_OP_READ { Operation::Read } else { Operation::Write };
+pub unsafe fn bdev_rw_virt(
+    bdev: *mut block_device,
+    sector: u64,
+    data: *mut c_void,
+    len: usize,
+    opf: u32,
+) -> c_int {
+    let operation = if opf & REQ_OP_MASK == REQ_OP_READ {
+        Operation::Read
+    } else {
+        Operation::Write
+    };
     let sectors = (len >> 9) as u64;
-    let request = Request { operation, sector, sectors, data: data.cast(), preflush: false, fua: false };
+    let request = Request {
+        operation,
+        sector,
+        sectors,
+        data: data.cast(),
+        preflush: false,
+        fua: false,
+    };
     // SAFETY: Any status may be asked for.
     unsafe { blk_status_to_errno(transfer(bdev, request)) }
 }
@@ -418,7 +476,11 @@ pub unsafe fn bdev_physical_block_size(bdev: *mut block_device) -> u32 {
 }
 
 pub unsafe fn bdev_write_zeroes_sectors(bdev: *mut block_device) -> u32 {
-    if disk_of(bdev).takes_zeroes { u32::MAX >> 9 } else { 0 }
+    if disk_of(bdev).takes_zeroes {
+        u32::MAX >> 9
+    } else {
+        0
+    }
 }
 
 pub unsafe fn bdev_is_zoned(_: *mut block_device) -> bool {
@@ -537,7 +599,11 @@ pub unsafe fn dm_io(
     let status = transfer(
         region.bdev,
         Request {
-            operation: if opf & REQ_OP_MASK == REQ_OP_READ { Operation::Read } else { Operation::Write },
+            operation: if opf & REQ_OP_MASK == REQ_OP_READ {
+                Operation::Read
+            } else {
+                Operation::Write
+            },
             sector: region.sector,
             sectors: region.count,
             data: data.cast(),
@@ -545,7 +611,11 @@ pub unsafe fn dm_io(
             fua: opf & REQ_FUA != 0,
         },
     );
-    if status == BLK_STS_OK { 0 } else { -5 }
+    if status == BLK_STS_OK {
+        0
+    } else {
+        -5
+    }
 }
 
 pub const CPUS: usize = 4;
@@ -664,7 +734,12 @@ pub unsafe fn __init_waitqueue_head(_: *mut wait_queue_head, _: *const c_char, _
 
 pub unsafe fn init_wait(entry: *mut wait_queue_entry) {
     // SAFETY: The entry is valid.
-    unsafe { entry.write(wait_queue_entry { head: null_mut(), woken: false }) };
+    unsafe {
+        entry.write(wait_queue_entry {
+            head: null_mut(),
+            woken: false,
+        })
+    };
 }
 
 static mut ENTRIES: Vec<(*mut wait_queue_entry, usize)> = Vec::new();
@@ -763,7 +838,8 @@ pub unsafe fn wake_up_process(task: *mut task_struct) -> c_int {
     unsafe {
         if let Some((body, data)) = (*task).body.take() {
             let result = (*task).result.clone();
-            (*task).task = scheduler::spawn("kthread".to_owned(), false, move || result.set(body(data)));
+            (*task).task =
+                scheduler::spawn("kthread".to_owned(), false, move || result.set(body(data)));
         }
     }
     1
@@ -801,7 +877,11 @@ pub unsafe fn work_queue_create(_: *const c_char) -> *mut workqueue_struct {
         return null_mut();
     }
     world().allocated += 1;
-    let queue = Box::into_raw(Box::new(workqueue_struct { works: VecDeque::new(), ends: false, worker: 0 }));
+    let queue = Box::into_raw(Box::new(workqueue_struct {
+        works: VecDeque::new(),
+        ends: false,
+        worker: 0,
+    }));
     // SAFETY: The queue stays until its worker has ended.
     unsafe {
         (*queue).worker = scheduler::spawn("worker".to_owned(), false, move || loop {

@@ -116,9 +116,17 @@ pub struct Disk {
 
 impl Disk {
     /// A disk with that number and those contents.
-    pub fn new(name: &'static str, number: u32, medium: Vec<Sector>, clock: fn() -> u64) -> Box<Self> {
+    pub fn new(
+        name: &'static str,
+        number: u32,
+        medium: Vec<Sector>,
+        clock: fn() -> u64,
+    ) -> Box<Self> {
         let len = medium.len();
-        let mut gendisk = Box::new(gendisk { major: 8, first_minor: number as i32 });
+        let mut gendisk = Box::new(gendisk {
+            major: 8,
+            first_minor: number as i32,
+        });
         let device = Box::new(block_device {
             bd_disk: &mut *gendisk,
             bd_dev: 8 << 20 | number,
@@ -174,42 +182,65 @@ impl Disk {
         }
         let effect = (world.now + takes).max(self.faults.stalled_until + takes / 8);
         // As a rule nobody hears of it much later.
-        let late = if world.random.one_in(8) { takes } else { takes / 16 };
-        let first = if request.preflush { effect - takes / 2 } else { 0 };
+        let late = if world.random.one_in(8) {
+            takes
+        } else {
+            takes / 16
+        };
+        let first = if request.preflush {
+            effect - takes / 2
+        } else {
+            0
+        };
         let (name, operation, fua) = (self.name, request.operation, request.fua);
         let (sector, sectors) = (request.sector, request.sectors);
-        trace!("{name}#{id}: {operation:?} {sector}+{sectors}{}{}", if request.preflush { " preflush" } else { "" }, if fua { " fua" } else { "" });
+        trace!(
+            "{name}#{id}: {operation:?} {sector}+{sectors}{}{}",
+            if request.preflush { " preflush" } else { "" },
+            if fua { " fua" } else { "" }
+        );
         let disk: *mut Disk = self;
         let flushed = self.sequence;
         self.under_way.push((id, request, Phase::Waiting));
-        scheduler::spawn(if scheduler::tracing() { format!("{name}#{id}") } else { String::new() }, false, move || {
-            // SAFETY: Disks outlive tasks.
-            let this = || unsafe { &mut *disk };
-            if first != 0 {
-                scheduler::block(0, "a disk flushes", Some(first));
-                if this().may_flush() {
-                    this().flush(flushed);
+        scheduler::spawn(
+            if scheduler::tracing() {
+                format!("{name}#{id}")
+            } else {
+                String::new()
+            },
+            false,
+            move || {
+                // SAFETY: Disks outlive tasks.
+                let this = || unsafe { &mut *disk };
+                if first != 0 {
+                    scheduler::block(0, "a disk flushes", Some(first));
+                    if this().may_flush() {
+                        this().flush(flushed);
+                    }
+                    this().entry(id).2 = Phase::Flushed;
                 }
-                this().entry(id).2 = Phase::Flushed;
-            }
-            scheduler::block(0, "a disk works", Some(effect));
-            let status = this().take_effect(id, flushed);
-            this().entry(id).2 = Phase::Done;
-            scheduler::block(0, "a disk has worked", Some(effect + late));
-            this().under_way.retain(|(other, ..)| *other != id);
-            if let Some(task) = scheduler::task() {
-                task.preempt = 1;
-                task.irqs_off = 1;
-                task.irq = true;
-            }
-            trace!("{name}#{id}: ends with {}", c::status_name(status));
-            scheduler::point();
-            end(status);
-        });
+                scheduler::block(0, "a disk works", Some(effect));
+                let status = this().take_effect(id, flushed);
+                this().entry(id).2 = Phase::Done;
+                scheduler::block(0, "a disk has worked", Some(effect + late));
+                this().under_way.retain(|(other, ..)| *other != id);
+                if let Some(task) = scheduler::task() {
+                    task.preempt = 1;
+                    task.irqs_off = 1;
+                    task.irq = true;
+                }
+                trace!("{name}#{id}: ends with {}", c::status_name(status));
+                scheduler::point();
+                end(status);
+            },
+        );
     }
 
     fn entry(&mut self, id: u64) -> &mut (u64, Request, Phase) {
-        self.under_way.iter_mut().find(|(other, ..)| *other == id).expect("a request under way")
+        self.under_way
+            .iter_mut()
+            .find(|(other, ..)| *other == id)
+            .expect("a request under way")
     }
 
     fn may_flush(&self) -> bool {
@@ -234,14 +265,19 @@ impl Disk {
             return Some(c::BLK_STS_IOERR);
         }
         let end = request.sector + request.sectors;
-        if self.faults.only.is_some_and(|(from, to)| end <= from || request.sector >= to) {
+        if self
+            .faults
+            .only
+            .is_some_and(|(from, to)| end <= from || request.sector >= to)
+        {
             return None;
         }
         if let Some(status) = self.faults.outage {
             return Some(status);
         }
         let world = world();
-        (world.random.permille(self.faults.transient)).then(|| world.random.of(&self.faults.statuses))
+        (world.random.permille(self.faults.transient))
+            .then(|| world.random.of(&self.faults.statuses))
     }
 
     fn take_effect(&mut self, id: u64, flushed: u64) -> blk_status_t {
@@ -249,11 +285,16 @@ impl Disk {
         let request = Request { ..*request };
         let (first, sectors) = (request.sector, request.sectors);
         if first + sectors > self.sectors() {
-            fail!("{}: {:?} of {first}+{sectors} is beyond the end", self.name, request.operation);
+            fail!(
+                "{}: {:?} of {first}+{sectors} is beyond the end",
+                self.name,
+                request.operation
+            );
         }
         if let Some(status) = self.wholesale(&request) {
             self.fault(request.operation, first, sectors);
-            if request.operation != Operation::Read && world().random.one_in(2) && !self.faults.gone {
+            if request.operation != Operation::Read && world().random.one_in(2) && !self.faults.gone
+            {
                 self.change_some(&request);
             }
             return status;
@@ -267,8 +308,10 @@ impl Disk {
                 return c::BLK_STS_OK;
             }
         };
-        let bad: Vec<(u64, blk_status_t)> =
-            faults.range(first..first + sectors).map(|(sector, status)| (*sector, *status)).collect();
+        let bad: Vec<(u64, blk_status_t)> = faults
+            .range(first..first + sectors)
+            .map(|(sector, status)| (*sector, *status))
+            .collect();
         if let Some((_, status)) = bad.first() {
             for (sector, _) in &bad {
                 self.fault(request.operation, *sector, 1);
@@ -282,7 +325,13 @@ impl Disk {
             if request.operation == Operation::Read {
                 let contents = *self.look(first + n);
                 // SAFETY: Whoever submitted it has memory for all of it.
-                unsafe { request.data.add(n as usize * 512).cast::<Sector>().write_unaligned(contents) };
+                unsafe {
+                    request
+                        .data
+                        .add(n as usize * 512)
+                        .cast::<Sector>()
+                        .write_unaligned(contents)
+                };
             } else {
                 self.change(&request, n);
             }
@@ -294,7 +343,13 @@ impl Disk {
     fn new_contents(request: &Request, n: u64) -> Sector {
         match request.operation {
             // SAFETY: Whoever submitted it has memory for all of it.
-            Operation::Write => unsafe { request.data.add(n as usize * 512).cast::<Sector>().read_unaligned() },
+            Operation::Write => unsafe {
+                request
+                    .data
+                    .add(n as usize * 512)
+                    .cast::<Sector>()
+                    .read_unaligned()
+            },
             _ => [0; 512],
         }
     }
@@ -311,19 +366,29 @@ impl Disk {
         } else {
             self.sequence += 1;
             let sequence = self.sequence;
-            self.cache.entry(sector).or_default().push((sequence, contents));
+            self.cache
+                .entry(sector)
+                .or_default()
+                .push((sequence, contents));
         }
     }
 
     /// Some of the sectors of a write that fails, or is cut short, have changed.
     fn change_some(&mut self, request: &Request) -> blk_status_t {
-        if !matches!(request.operation, Operation::Write | Operation::Zero | Operation::Discard) {
+        if !matches!(
+            request.operation,
+            Operation::Write | Operation::Zero | Operation::Discard
+        ) {
             return c::BLK_STS_OK;
         }
-        let loose = Request { fua: false, ..*request };
+        let loose = Request {
+            fua: false,
+            ..*request
+        };
         for n in 0..request.sectors {
             let sector = request.sector + n;
-            let bad = request.operation != Operation::Discard && self.faults.unwritable.contains_key(&sector);
+            let bad = request.operation != Operation::Discard
+                && self.faults.unwritable.contains_key(&sector);
             if !bad && world().random.one_in(2) {
                 self.change(&loose, n);
             }
@@ -335,7 +400,11 @@ impl Disk {
     fn flush(&mut self, sequence: u64) {
         let medium = &mut self.medium;
         self.cache.retain(|sector, versions| {
-            if let Some((_, contents)) = versions.iter().rev().find(|(number, _)| *number <= sequence) {
+            if let Some((_, contents)) = versions
+                .iter()
+                .rev()
+                .find(|(number, _)| *number <= sequence)
+            {
                 medium[*sector as usize] = *contents;
             }
             versions.retain(|(number, _)| *number > sequence);

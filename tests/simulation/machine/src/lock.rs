@@ -31,7 +31,12 @@ impl Order {
             return found;
         }
         assert!(self.classes.len() < CLASSES);
-        self.classes.push(Class { name, inner: 0, in_interrupts: false, with_interrupts: false });
+        self.classes.push(Class {
+            name,
+            inner: 0,
+            in_interrupts: false,
+            with_interrupts: false,
+        });
         self.classes.len() - 1
     }
 
@@ -41,7 +46,9 @@ impl Order {
         }
         *seen |= 1 << from;
         (0..self.classes.len()).any(|next| {
-            self.classes[from].inner >> next & 1 == 1 && *seen >> next & 1 == 0 && self.reaches(next, to, seen)
+            self.classes[from].inner >> next & 1 == 1
+                && *seen >> next & 1 == 0
+                && self.reaches(next, to, seen)
         })
     }
 
@@ -72,13 +79,19 @@ pub struct Lock {
 impl Lock {
     /// A lock that nobody holds.
     pub const fn new(kind: Kind, name: &'static str) -> Self {
-        Self { holder: Cell::new(NONE), kind, name }
+        Self {
+            holder: Cell::new(NONE),
+            kind,
+            name,
+        }
     }
 
     fn check_order(&self) {
         let world = world();
         let class = world.order.class(self.name);
-        let Some(task) = scheduler::task() else { return };
+        let Some(task) = scheduler::task() else {
+            return;
+        };
         let address = std::ptr::from_ref(self) as usize;
         let order = &mut world.order;
         for (held, outer) in task.held.clone() {
@@ -90,7 +103,11 @@ impl Lock {
             }
             if order.classes[outer].inner >> class & 1 == 0 {
                 if order.reaches(class, outer, &mut 0) {
-                    fail!("lock order: {} is taken within {}, and elsewhere the other way round", self.name, order.classes[outer].name);
+                    fail!(
+                        "lock order: {} is taken within {}, and elsewhere the other way round",
+                        self.name,
+                        order.classes[outer].name
+                    );
                 }
                 order.classes[outer].inner |= 1 << class;
             }
@@ -100,7 +117,10 @@ impl Lock {
             known.in_interrupts |= task.irq;
             known.with_interrupts |= task.irqs_off == 0 && self.kind == Kind::Spin;
             if known.in_interrupts && known.with_interrupts {
-                fail!("{} is taken in interrupts, and elsewhere with interrupts on", self.name);
+                fail!(
+                    "{} is taken in interrupts, and elsewhere with interrupts on",
+                    self.name
+                );
             }
         }
     }

@@ -123,7 +123,10 @@ impl MappedDevice {
     pub fn new(target_type: *mut target_type, disks: Vec<*mut Disk>) -> Rc<Self> {
         Rc::new(Self {
             number: 0,
-            gendisk: Box::leak(Box::new(c::gendisk { major: 253, first_minor: 0 })),
+            gendisk: Box::leak(Box::new(c::gendisk {
+                major: 253,
+                first_minor: 0,
+            })),
             target_type,
             table: RefCell::new(None),
             blocked: Cell::new(true),
@@ -163,11 +166,21 @@ impl MappedDevice {
             (*table.target).len = sectors;
             (*table.target).table = Rc::as_ptr(&table).cast_mut();
         }
-        let words: Vec<CString> = line.split(' ').map(|word| CString::new(word).expect("a word")).collect();
-        let mut argv: Vec<*mut u8> = words.iter().map(|word| word.as_ptr().cast_mut().cast()).collect();
+        let words: Vec<CString> = line
+            .split(' ')
+            .map(|word| CString::new(word).expect("a word"))
+            .collect();
+        let mut argv: Vec<*mut u8> = words
+            .iter()
+            .map(|word| word.as_ptr().cast_mut().cast())
+            .collect();
         // SAFETY: As device-mapper calls it.
         let error = unsafe {
-            (*self.target_type).ctr.expect("ctr")(table.target, argv.len() as u32, argv.as_mut_ptr())
+            (*self.target_type).ctr.expect("ctr")(
+                table.target,
+                argv.len() as u32,
+                argv.as_mut_ptr(),
+            )
         };
         if error != 0 {
             if !table.devices.borrow().is_empty() {
@@ -197,7 +210,8 @@ impl MappedDevice {
         }
         scheduler::point();
         self.blocked.set(true);
-        while self.in_flight.get() > 0 || table.as_ref().is_some_and(|table| table.users.get() > 0) {
+        while self.in_flight.get() > 0 || table.as_ref().is_some_and(|table| table.users.get() > 0)
+        {
             scheduler::block(self.channel(), BLOCKED, None);
         }
     }
@@ -235,7 +249,11 @@ impl MappedDevice {
     /// Takes what is left of a device that goes: the table.
     pub fn take_table(&self) -> Option<Rc<Table>> {
         if self.in_flight.get() > 0 || self.clones.get() > 0 {
-            fail!("{} bios and {} clones are left of a device that goes", self.in_flight.get(), self.clones.get());
+            fail!(
+                "{} bios and {} clones are left of a device that goes",
+                self.in_flight.get(),
+                self.clones.get()
+            );
         }
         self.table.take()
     }
@@ -257,13 +275,25 @@ impl MappedDevice {
     /// The target's errno.
     pub fn message(&self, words: &str) -> Result<String, i32> {
         self.with_table(|device, table| {
-            let words: Vec<CString> = words.split(' ').map(|word| CString::new(word).expect("a word")).collect();
-            let mut argv: Vec<*mut u8> = words.iter().map(|word| word.as_ptr().cast_mut().cast()).collect();
+            let words: Vec<CString> = words
+                .split(' ')
+                .map(|word| CString::new(word).expect("a word"))
+                .collect();
+            let mut argv: Vec<*mut u8> = words
+                .iter()
+                .map(|word| word.as_ptr().cast_mut().cast())
+                .collect();
             let mut reply = vec![0_u8; 4096];
             // SAFETY: As device-mapper calls it.
             let result = unsafe {
                 let message = (*device.target_type).message.expect("message");
-                message(table.target, argv.len() as u32, argv.as_mut_ptr(), reply.as_mut_ptr(), 4096)
+                message(
+                    table.target,
+                    argv.len() as u32,
+                    argv.as_mut_ptr(),
+                    reply.as_mut_ptr(),
+                    4096,
+                )
             };
             let len = reply.iter().position(|byte| *byte == 0).unwrap_or(0);
             match result {
@@ -321,7 +351,13 @@ impl MappedDevice {
             let mut done = 0;
             while done < user.sectors {
                 let left = user.sectors - done;
-                let accepted = self.map(user, table, user.opf & !c::REQ_PREFLUSH, (user.sector + u64::from(done), left, done), 0);
+                let accepted = self.map(
+                    user,
+                    table,
+                    user.opf & !c::REQ_PREFLUSH,
+                    (user.sector + u64::from(done), left, done),
+                    0,
+                );
                 if accepted == 0 || accepted > left {
                     fail!("map accepts {accepted} of {left} sectors");
                 }
@@ -333,7 +369,14 @@ impl MappedDevice {
     }
 
     /// Makes a clone and has it mapped; returns how many sectors it has in the end.
-    fn map(&self, user: &Rc<UserBio>, table: &Table, opf: u32, (sector, sectors, done): (u64, u32, u32), number: u32) -> u32 {
+    fn map(
+        &self,
+        user: &Rc<UserBio>,
+        table: &Table,
+        opf: u32,
+        (sector, sectors, done): (u64, u32, u32),
+        number: u32,
+    ) -> u32 {
         user.pending.set(user.pending.get() + 1);
         self.clones.set(self.clones.get() + 1);
         let odd = world().random.number() as u16;
@@ -351,7 +394,12 @@ impl MappedDevice {
                 bi_opf: opf,
                 bi_flags: odd,
                 bi_status: c::BLK_STS_OK,
-                bi_iter: bvec_iter { bi_sector: sector, bi_size: sectors << 9, bi_idx: 0, bi_offset: done << 9 },
+                bi_iter: bvec_iter {
+                    bi_sector: sector,
+                    bi_size: sectors << 9,
+                    bi_idx: 0,
+                    bi_offset: done << 9,
+                },
                 bi_private: std::ptr::null_mut(),
             },
         }));
@@ -396,7 +444,11 @@ impl MappedDevice {
             fail!("bio {} has ended twice", user.number);
         }
         self.in_flight.set(self.in_flight.get() - 1);
-        trace!("bio {} ends with {}", user.number, c::status_name(user.status.get()));
+        trace!(
+            "bio {} ends with {}",
+            user.number,
+            c::status_name(user.status.get())
+        );
         scheduler::wake(Rc::as_ptr(user) as usize);
         scheduler::wake(self.channel());
     }
@@ -447,8 +499,12 @@ pub(crate) unsafe fn accept_partially(bio: *mut bio, sectors: u32) {
     // SAFETY: As the caller says.
     unsafe {
         let clone = clone_of(bio);
-        if (*clone).owner != Owner::Mapping || sectors == 0 || sectors > (*bio).bi_iter.bi_size >> 9 {
-            fail!("a part of {sectors} sectors is accepted of a bio that is {:?}", (*clone).owner);
+        if (*clone).owner != Owner::Mapping || sectors == 0 || sectors > (*bio).bi_iter.bi_size >> 9
+        {
+            fail!(
+                "a part of {sectors} sectors is accepted of a bio that is {:?}",
+                (*clone).owner
+            );
         }
         (*(*clone).accepted).set(sectors);
         (*bio).bi_iter.bi_size = sectors << 9;
@@ -546,7 +602,9 @@ unsafe fn come_back(clone: *mut Clone) {
             fail!("a bio ends twice");
         }
         let target = (*(*clone).table).target;
-        let end_io = (*(*(*(*clone).table).device).target_type).end_io.expect("end_io");
+        let end_io = (*(*(*(*clone).table).device).target_type)
+            .end_io
+            .expect("end_io");
         let mut status = (*clone).bio.bi_status;
         (*clone).owner = Owner::Target;
         match u32::try_from(end_io(target, &raw mut (*clone).bio, &mut status)) {
@@ -580,7 +638,10 @@ impl Table {
     pub(crate) fn open(&self, path: &str) -> Result<*mut dm_dev, i32> {
         // SAFETY: The device outlives its tables.
         let disks = unsafe { &(*self.device).disks };
-        let number: usize = path.strip_prefix("8:").and_then(|minor| minor.parse().ok()).ok_or(-19)?;
+        let number: usize = path
+            .strip_prefix("8:")
+            .and_then(|minor| minor.parse().ok())
+            .ok_or(-19)?;
         let disk = *disks.get(number).ok_or(-19)?;
         let mut name = [0; 16];
         name[..path.len()].copy_from_slice(path.as_bytes());

@@ -174,8 +174,17 @@ pub fn end() -> (Option<String>, Vec<String>) {
     abandon();
     let world = world();
     let kept = arena::outside(|| {
-        let trace = world.trace.as_ref().map(|lines| lines.iter().map(|line| line.as_str().to_owned()).collect());
-        (world.failure.as_ref().map(|failure| failure.as_str().to_owned()), trace.unwrap_or_default())
+        let trace = world
+            .trace
+            .as_ref()
+            .map(|lines| lines.iter().map(|line| line.as_str().to_owned()).collect());
+        (
+            world
+                .failure
+                .as_ref()
+                .map(|failure| failure.as_str().to_owned()),
+            trace.unwrap_or_default(),
+        )
     });
     // SAFETY: What is left of it lies in the arena.
     unsafe { WORLD = std::ptr::null_mut() };
@@ -207,7 +216,11 @@ pub fn trace(line: std::fmt::Arguments<'_>) {
         Some(task) => task.name.as_str(),
         None => "-",
     };
-    let _ = write!(text, "{:>11.3} us  {name:<12} {line}", (world.now - 1_000_000_000) as f64 / 1000.0);
+    let _ = write!(
+        text,
+        "{:>11.3} us  {name:<12} {line}",
+        (world.now - 1_000_000_000) as f64 / 1000.0
+    );
     // SAFETY: The simulator has one thread.
     if unsafe { AT_ONCE } {
         arena::outside(|| println!("{text}"));
@@ -231,7 +244,10 @@ macro_rules! trace {
 pub fn fail(why: std::fmt::Arguments<'_>) {
     let world = world();
     if world.failure.is_none() {
-        let name = world.tasks.get(world.current).map_or("-", |task| task.name.as_str());
+        let name = world
+            .tasks
+            .get(world.current)
+            .map_or("-", |task| task.name.as_str());
         world.failure = Some(format!("{why} (in {name})"));
     }
     if world.current != NONE {
@@ -312,7 +328,9 @@ fn switch() {
 #[inline]
 pub fn point() {
     // SAFETY: As for `world`; atomics are used outside of runs as well.
-    let Some(world) = (unsafe { WORLD.as_mut() }) else { return };
+    let Some(world) = (unsafe { WORLD.as_mut() }) else {
+        return;
+    };
     if world.current == NONE {
         return;
     }
@@ -324,7 +342,11 @@ pub fn point() {
             }
         }
         Policy::Priority(_) => {
-            if world.changes.last().is_some_and(|step| *step <= world.steps) {
+            if world
+                .changes
+                .last()
+                .is_some_and(|step| *step <= world.steps)
+            {
                 world.changes.pop();
                 world.lowest -= 1;
                 let lowest = world.lowest;
@@ -379,7 +401,9 @@ pub fn block(channel: usize, reason: &'static str, deadline: Option<u64>) -> boo
     }
     if let Some(deadline) = deadline {
         world.timer_sequence += 1;
-        world.timers.push(Reverse((deadline, world.timer_sequence, current, token)));
+        world
+            .timers
+            .push(Reverse((deadline, world.timer_sequence, current, token)));
     }
     switch();
     // Who was woken by the timer has a channel still.
@@ -416,7 +440,9 @@ pub fn sections() -> Vec<(usize, u64)> {
     let world = world();
     let tasks = world.tasks.iter().enumerate();
     tasks
-        .filter(|(number, task)| *number != world.current && task.state != State::Done && task.preempt > 0)
+        .filter(|(number, task)| {
+            *number != world.current && task.state != State::Done && task.preempt > 0
+        })
         .map(|(number, task)| (number, task.sections))
         .collect()
 }
@@ -500,7 +526,11 @@ pub fn run(last: usize) -> End {
             Policy::Random(_) => world.random.below(world.runnable.len() as u64) as usize,
             Policy::Priority(_) => {
                 let tasks = &world.tasks;
-                let highest = world.runnable.iter().enumerate().max_by_key(|(_, task)| tasks[**task].priority);
+                let highest = world
+                    .runnable
+                    .iter()
+                    .enumerate()
+                    .max_by_key(|(_, task)| tasks[**task].priority);
                 highest.map_or(0, |(place, _)| place)
             }
         };
@@ -512,7 +542,10 @@ pub fn run(last: usize) -> End {
 fn resume(number: usize) {
     let world = world();
     world.current = number;
-    let mut coroutine = world.tasks[number].coroutine.take().expect("a task that runs");
+    let mut coroutine = world.tasks[number]
+        .coroutine
+        .take()
+        .expect("a task that runs");
     let ended = matches!(coroutine.resume(()), CoroutineResult::Return(()));
     let world = self::world();
     world.current = NONE;

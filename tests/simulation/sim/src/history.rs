@@ -70,7 +70,11 @@ pub(crate) fn run(kind: Kind, seed: u64, traced: bool) -> Outcome {
     }
     let operations = history.operations.get();
     let (failure, trace) = scheduler::end();
-    Outcome { failure, trace, operations }
+    Outcome {
+        failure,
+        trace,
+        operations,
+    }
 }
 
 struct History {
@@ -103,7 +107,13 @@ impl History {
         let (first_slot, last_slot) = settings.slots();
         let len = settings.spare_start + settings.spare_len + 8;
         let spare: Vec<Sector> = (0..len)
-            .map(|sector| if (first_slot..last_slot).contains(&sector) && !settings.volatile { [0x55; 512] } else { [0; 512] })
+            .map(|sector| {
+                if (first_slot..last_slot).contains(&sector) && !settings.volatile {
+                    [0x55; 512]
+                } else {
+                    [0; 512]
+                }
+            })
             .collect();
         let mut main = Disk::new("main", 0, main, model::now);
         let mut spare = Disk::new("spare", 1, spare, model::now);
@@ -223,7 +233,9 @@ impl History {
         if left != 0 {
             fail!("{left} objects are left in memory");
         }
-        if self.main().device.bd_device.references != 1 || self.spare().device.bd_device.references != 1 {
+        if self.main().device.bd_device.references != 1
+            || self.spare().device.bd_device.references != 1
+        {
             fail!("references of block devices are left");
         }
         if !self.main().is_idle() || !self.spare().is_idle() {
@@ -235,7 +247,10 @@ impl History {
     /// Reads all sectors, one after the other.
     fn read_everything(&'static self) {
         for sector in (0..self.settings.sectors).step_by(self.settings.logical as usize) {
-            self.read(sector, self.settings.logical.min(self.settings.sectors - sector));
+            self.read(
+                sector,
+                self.settings.logical.min(self.settings.sectors - sector),
+            );
         }
     }
 
@@ -248,19 +263,27 @@ impl History {
         self.at_work.set(self.settings.submitters as u32);
         for n in 0..self.settings.submitters {
             let this = self;
-            tasks.push(scheduler::spawn(format!("user {n}"), false, move || this.submit_bios()));
+            tasks.push(scheduler::spawn(format!("user {n}"), false, move || {
+                this.submit_bios()
+            }));
         }
         for n in 0..self.settings.messengers {
             let this = self;
-            tasks.push(scheduler::spawn(format!("sender {n}"), false, move || this.send_messages()));
+            tasks.push(scheduler::spawn(format!("sender {n}"), false, move || {
+                this.send_messages()
+            }));
         }
         if self.settings.suspends || self.settings.reloads {
             let this = self;
-            tasks.push(scheduler::spawn("suspender".to_owned(), false, move || this.suspend_now_and_then()));
+            tasks.push(scheduler::spawn("suspender".to_owned(), false, move || {
+                this.suspend_now_and_then()
+            }));
         }
         if !self.settings.faults.is_empty() {
             let this = self;
-            tasks.push(scheduler::spawn("fault".to_owned(), false, move || this.fail_now_and_then()));
+            tasks.push(scheduler::spawn("fault".to_owned(), false, move || {
+                this.fail_now_and_then()
+            }));
         }
         for task in tasks {
             scheduler::join(task);
@@ -273,7 +296,10 @@ impl History {
         let random = &mut world().random;
         let first = random.below(settings.hot) / settings.logical * settings.logical;
         let most = settings.longest.min(settings.sectors - first);
-        let len = random.between(1, most).next_multiple_of(settings.logical).min(settings.sectors - first);
+        let len = random
+            .between(1, most)
+            .next_multiple_of(settings.logical)
+            .min(settings.sectors - first);
         (first, len)
     }
 
@@ -304,7 +330,11 @@ impl History {
         self.bios.set(self.bios.get() + 1);
         self.operations.set(self.operations.get() + 1);
         let bio = UserBio::new(self.bios.get(), opf, first, sectors as u32, data);
-        trace!("bio {}: {} {first}+{sectors}", self.bios.get(), describe(opf));
+        trace!(
+            "bio {}: {} {first}+{sectors}",
+            self.bios.get(),
+            describe(opf)
+        );
         self.device().submit(&bio);
         (bio.wait(), bio)
     }
@@ -317,7 +347,9 @@ impl History {
     }
 
     fn check_error(&self, what: &str) {
-        let excused = self.main().has_failed || self.spare().has_failed || self.settings.failing_allocations > 0;
+        let excused = self.main().has_failed
+            || self.spare().has_failed
+            || self.settings.failing_allocations > 0;
         if !excused {
             fail!("{what} fails, and no device has");
         }
@@ -355,7 +387,8 @@ impl History {
             self.model().end_flush(start);
         }
         let discards = opf & c::REQ_OP_MASK == c::REQ_OP_DISCARD;
-        self.model().end_write(start, first, len, ok, opf & c::REQ_FUA != 0, discards);
+        self.model()
+            .end_write(start, first, len, ok, opf & c::REQ_FUA != 0, discards);
         if !ok && !self.model().was_given_up(start, first, len) {
             self.check_error("a write");
         }
@@ -385,14 +418,30 @@ impl History {
     fn send_one(&'static self, message: &str) {
         let (first, len) = self.some_sectors();
         let random = &mut world().random;
-        let range = if random.one_in(2) { first.to_string() } else { format!("{first} {len}") };
+        let range = if random.one_in(2) {
+            first.to_string()
+        } else {
+            format!("{first} {len}")
+        };
         let text = match message {
             "remap" | "unremap" => format!("{message} {range}"),
-            "bad" => return self.give_up(first, if range.contains(' ') { len } else { 1 }, &format!("bad {range}")),
+            "bad" => {
+                return self.give_up(
+                    first,
+                    if range.contains(' ') { len } else { 1 },
+                    &format!("bad {range}"),
+                )
+            }
             "verify" => format!("verify {first}"),
             "list" | "pending" => format!("{message} {first} {}", random.below(4)),
-            "policy" => format!("policy {}", random.of(&["relocate", "relocate", "record", "off"])),
-            "scrub" => format!("scrub {}", random.of(&["start", "start 1", "stop", "status"])),
+            "policy" => format!(
+                "policy {}",
+                random.of(&["relocate", "relocate", "record", "off"])
+            ),
+            "scrub" => format!(
+                "scrub {}",
+                random.of(&["start", "start 1", "stop", "status"])
+            ),
             "nonsense" => format!("remap {} {}", random.below(1 << 40), random.number()),
             "status" => {
                 self.device().status(c::status_type_t_STATUSTYPE_TABLE);
@@ -415,7 +464,9 @@ impl History {
     fn give_up(&'static self, first: u64, len: u64, text: &str) {
         let block = self.settings.block;
         let from = first / block * block;
-        let to = (first + len).next_multiple_of(block).min(self.settings.sectors);
+        let to = (first + len)
+            .next_multiple_of(block)
+            .min(self.settings.sectors);
         self.model().begin_bad(from, to);
         let _ = self.send(text);
         self.model().end_bad(from, to);
@@ -427,9 +478,14 @@ impl History {
             if self.at_work.get() == 0 {
                 return;
             }
-            let reload = self.settings.reloads && (!self.settings.suspends || world().random.one_in(2));
+            let reload =
+                self.settings.reloads && (!self.settings.suspends || world().random.one_in(2));
             let line = self.settings.line(false);
-            let new = if reload { self.device().load(self.settings.sectors, &line, false).ok() } else { None };
+            let new = if reload {
+                self.device().load(self.settings.sectors, &line, false).ok()
+            } else {
+                None
+            };
             trace!("suspend");
             self.device().suspend();
             trace!("suspended");
@@ -471,7 +527,10 @@ impl History {
         trace!("fault: {fault:?}");
         let (first, end) = self.settings.slots();
         let random = &mut world().random;
-        let on_main = matches!(fault, MainUnreadable | MainUnwritable | MainTransient | MainOutage | MainStall);
+        let on_main = matches!(
+            fault,
+            MainUnreadable | MainUnwritable | MainTransient | MainOutage | MainStall
+        );
         let status = random.of(&self.settings.statuses);
         let bad = random.of(&[c::BLK_STS_MEDIUM, c::BLK_STS_IOERR]);
         let sector = if on_main {
@@ -479,7 +538,11 @@ impl History {
         } else {
             random.between(first, end - 1)
         };
-        let faults = if on_main { &mut self.main().faults } else { &mut self.spare().faults };
+        let faults = if on_main {
+            &mut self.main().faults
+        } else {
+            &mut self.spare().faults
+        };
         match fault {
             MainUnreadable | SpareUnreadable => {
                 if random.one_in(3) {
@@ -508,11 +571,16 @@ impl History {
     fn fill_rounds(&'static self) {
         let rounds = world().random.between(1, 6);
         for _ in 0..rounds {
-            let block = world().random.below(self.settings.sectors.div_ceil(self.settings.block));
+            let block = world()
+                .random
+                .below(self.settings.sectors.div_ceil(self.settings.block));
             let first = block * self.settings.block;
             let len = self.settings.block.min(self.settings.sectors - first);
             self.give_up(first, len, &format!("bad {first} {len}"));
-            let slot = self.send(&format!("verify {first}")).ok().and_then(|reply| reply.rsplit(' ').next()?.parse::<u64>().ok());
+            let slot = self
+                .send(&format!("verify {first}"))
+                .ok()
+                .and_then(|reply| reply.rsplit(' ').next()?.parse::<u64>().ok());
             if let Some(slot) = slot.filter(|slot| *slot < self.spare().sectors()) {
                 let at = slot + world().random.below(len);
                 self.spare().faults.unwritable.insert(at, c::BLK_STS_MEDIUM);
@@ -522,12 +590,16 @@ impl History {
             let mut tasks: Vec<usize> = (0..writers)
                 .map(|n| {
                     let this = self;
-                    scheduler::spawn(format!("user {n}"), false, move || this.write_block(first, len))
+                    scheduler::spawn(format!("user {n}"), false, move || {
+                        this.write_block(first, len)
+                    })
                 })
                 .collect();
             if !self.settings.faults.is_empty() && world().random.one_in(2) {
                 let this = self;
-                tasks.push(scheduler::spawn("fault".to_owned(), false, move || this.fail_now_and_then()));
+                tasks.push(scheduler::spawn("fault".to_owned(), false, move || {
+                    this.fail_now_and_then()
+                }));
             }
             for task in tasks {
                 scheduler::join(task);
@@ -545,7 +617,11 @@ impl History {
             let logical = self.settings.logical;
             let at = world().random.below(len) / logical * logical;
             let most = len - at;
-            let len = world().random.between(1, most).next_multiple_of(logical).min(most);
+            let len = world()
+                .random
+                .between(1, most)
+                .next_multiple_of(logical)
+                .min(most);
             if world().random.one_in(6) {
                 self.flush();
             }

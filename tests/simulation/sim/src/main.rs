@@ -48,8 +48,14 @@ struct Options {
 }
 
 fn options() -> Option<Options> {
-    let mut options =
-        Options { kinds: Vec::new(), seed: 0, count: 0, seconds: None, failures: 1, verbose: false };
+    let mut options = Options {
+        kinds: Vec::new(),
+        seed: 0,
+        count: 0,
+        seconds: None,
+        failures: 1,
+        verbose: false,
+    };
     let (mut seed, mut count) = (None, None);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -66,7 +72,9 @@ fn options() -> Option<Options> {
             }
             "-k" => {
                 let name = words.next()?;
-                options.kinds.push(Kind::ALL.into_iter().find(|kind| kind.name() == name)?);
+                options
+                    .kinds
+                    .push(Kind::ALL.into_iter().find(|kind| kind.name() == name)?);
             }
             _ => return None,
         }
@@ -87,7 +95,8 @@ fn register() {
     target::init();
     let place = Box::leak(Box::new(MaybeUninit::<Registration<RemapTarget>>::uninit()));
     // SAFETY: The place stays where it is for ever.
-    let registered = unsafe { pin_init::raw_try_init(place.as_mut_ptr(), Registration::new(&MODULE)) };
+    let registered =
+        unsafe { pin_init::raw_try_init(place.as_mut_ptr(), Registration::new(&MODULE)) };
     assert!(registered.is_ok());
 }
 
@@ -116,7 +125,11 @@ fn run_kind(kind: Kind, options: &Options, deadline: Option<Instant>) -> u64 {
         failures += 1;
         println!("FAILED   {} seed {seed}: {failure}", kind.name());
         if options.verbose {
-            let again = if only { outcome } else { history::run(kind, seed, true) };
+            let again = if only {
+                outcome
+            } else {
+                history::run(kind, seed, true)
+            };
             again.trace.iter().for_each(|line| println!("{line}"));
             if again.failure.is_none() {
                 println!("         it did not fail with a trace");
@@ -156,9 +169,17 @@ fn main() -> ExitCode {
     let mut failures = 0;
     for (n, kind) in options.kinds.iter().enumerate() {
         let left = (options.kinds.len() - n) as u64;
-        let share = options.seconds.map(|seconds| seconds * 1000 / options.kinds.len() as u64);
-        let deadline = share.filter(|_| left > 0).map(|ms| Instant::now() + Duration::from_millis(ms));
+        let share = options
+            .seconds
+            .map(|seconds| seconds * 1000 / options.kinds.len() as u64);
+        let deadline = share
+            .filter(|_| left > 0)
+            .map(|ms| Instant::now() + Duration::from_millis(ms));
         failures += run_kind(*kind, &options, deadline);
     }
-    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failures == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -82,7 +82,8 @@ struct Place {
 impl Place {
     fn make_durable(&mut self, start: u64) {
         self.durable = self.durable.max(start);
-        self.versions.retain(|version| version.start == start || version.end > start);
+        self.versions
+            .retain(|version| version.start == start || version.end > start);
     }
 }
 
@@ -101,7 +102,9 @@ struct Versions<'a>(&'a Reading, &'a [u8]);
 impl fmt::Debug for Versions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let versions = self.1.chunks(512).zip(self.0.first..);
-        f.debug_list().entries(versions.map(|(bytes, sector)| recognise(bytes, sector))).finish()
+        f.debug_list()
+            .entries(versions.map(|(bytes, sector)| recognise(bytes, sector)))
+            .finish()
     }
 }
 
@@ -118,20 +121,37 @@ impl Model {
     /// A device whose contents `survive` power cuts or not.
     pub(crate) fn new(sectors: u64, main_start: u64, survives: bool) -> Self {
         let place = || Place {
-            versions: vec![Version { content: INITIAL, start: 0, end: 0, ok: true, replaced: false }],
+            versions: vec![Version {
+                content: INITIAL,
+                start: 0,
+                end: 0,
+                ok: true,
+                replaced: false,
+            }],
             given_up: 0,
             giving_up: 0,
             acknowledged: 0,
             durable: 0,
         };
-        Self { places: (0..sectors).map(|_| place()).collect(), readings: Vec::new(), main_start, survives }
+        Self {
+            places: (0..sectors).map(|_| place()).collect(),
+            readings: Vec::new(),
+            main_start,
+            survives,
+        }
     }
 
     /// A write begins; returns its name.
     pub(crate) fn begin_write(&mut self, first: u64, sectors: u64, content: u64) -> u64 {
         let start = tick();
         for sector in first..first + sectors {
-            let version = Version { content, start, end: NOT_YET, ok: false, replaced: false };
+            let version = Version {
+                content,
+                start,
+                end: NOT_YET,
+                ok: false,
+                replaced: false,
+            };
             self.places[sector as usize].versions.push(version);
             for reading in &mut self.readings {
                 let n = sector.wrapping_sub(reading.first) as usize;
@@ -145,7 +165,15 @@ impl Model {
     }
 
     /// It ends. A discard's old contents stay possible.
-    pub(crate) fn end_write(&mut self, start: u64, first: u64, sectors: u64, ok: bool, durable: bool, keeps_old: bool) {
+    pub(crate) fn end_write(
+        &mut self,
+        start: u64,
+        first: u64,
+        sectors: u64,
+        ok: bool,
+        durable: bool,
+        keeps_old: bool,
+    ) {
         let end = tick();
         let survives = self.survives;
         for place in &mut self.places[first as usize..(first + sectors) as usize] {
@@ -178,7 +206,10 @@ impl Model {
     pub(crate) fn end_flush(&mut self, start: u64) {
         tick();
         for place in &mut self.places {
-            let newest = place.versions.iter().filter(|version| version.ok && version.end <= start);
+            let newest = place
+                .versions
+                .iter()
+                .filter(|version| version.ok && version.end <= start);
             let newest: Vec<u64> = newest.map(|version| version.start).collect();
             for start in newest {
                 if place.versions.iter().any(|version| version.start == start) {
@@ -193,7 +224,12 @@ impl Model {
         let id = tick();
         let places = &self.places[first as usize..(first + sectors) as usize];
         let current = |place: &Place| {
-            place.versions.iter().filter(|version| !version.replaced).map(|version| version.content).collect()
+            place
+                .versions
+                .iter()
+                .filter(|version| !version.replaced)
+                .map(|version| version.content)
+                .collect()
         };
         let quiet = |place: &Place| place.versions.iter().all(|version| version.end != NOT_YET);
         self.readings.push(Reading {
@@ -209,7 +245,11 @@ impl Model {
     /// It ends, with data or not at all.
     pub(crate) fn end_read(&mut self, id: u64, data: Option<&[u8]>, main: &Disk, spare: &Disk) {
         tick();
-        let place = self.readings.iter().position(|reading| reading.id == id).expect("a read under way");
+        let place = self
+            .readings
+            .iter()
+            .position(|reading| reading.id == id)
+            .expect("a read under way");
         let reading = self.readings.swap_remove(place);
         let Some(data) = data else {
             let excused = reading.acknowledged.iter().enumerate().any(|(n, since)| {
@@ -222,7 +262,11 @@ impl Model {
                     || spare.read_failed_at > 0 && spare.read_failed_at >= *since
             });
             if !excused {
-                fail!("sectors {}+{} cannot be read, and nothing has failed since they were written", reading.first, reading.allowed.len());
+                fail!(
+                    "sectors {}+{} cannot be read, and nothing has failed since they were written",
+                    reading.first,
+                    reading.allowed.len()
+                );
             }
             return;
         };
@@ -248,7 +292,9 @@ impl Model {
     /// Whether contents of these sectors have been given up since `start`: what was written has gone then.
     pub(crate) fn was_given_up(&self, start: u64, first: u64, sectors: u64) -> bool {
         let places = &self.places[first as usize..(first + sectors) as usize];
-        places.iter().any(|place| place.giving_up > 0 || place.given_up >= start)
+        places
+            .iter()
+            .any(|place| place.giving_up > 0 || place.given_up >= start)
     }
 
     /// Contents begin to be given up.

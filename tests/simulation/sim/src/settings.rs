@@ -97,8 +97,8 @@ const FAULTS: [Fault; 10] = [
 ];
 
 const MESSAGES: [&str; 14] = [
-    "remap", "unremap", "bad", "clear", "retry", "save", "verify", "list", "pending", "policy", "scrub", "status",
-    "stats", "nonsense",
+    "remap", "unremap", "bad", "clear", "retry", "save", "verify", "list", "pending", "policy",
+    "scrub", "status", "stats", "nonsense",
 ];
 
 const STATUSES: [u8; 8] = [
@@ -113,7 +113,10 @@ const STATUSES: [u8; 8] = [
 ];
 
 fn some<T: Copy>(random: &mut Random, of: &[T], permille: u64) -> Vec<T> {
-    of.iter().filter(|_| random.permille(permille)).copied().collect()
+    of.iter()
+        .filter(|_| random.permille(permille))
+        .copied()
+        .collect()
 }
 
 impl Settings {
@@ -128,10 +131,18 @@ impl Settings {
         let logical = if block >= 8 && random.one_in(6) { 8 } else { 1 };
         let volatile = matches!(kind, Kind::Swarm | Kind::Move) && random.one_in(3);
         let blocks = random.between(2, 14);
-        let cut = if random.one_in(4) { random.below(block) / logical * logical } else { 0 };
+        let cut = if random.one_in(4) {
+            random.below(block) / logical * logical
+        } else {
+            0
+        };
         let slots = random.between(2, 10);
         let spare_start = random.of(&[0_u64, 8, 24]);
-        let spare_len = if volatile { slots * block } else { 32_u64.next_multiple_of(block) + slots * block + 32 };
+        let spare_len = if volatile {
+            slots * block
+        } else {
+            32_u64.next_multiple_of(block) + slots * block + 32
+        };
         let sectors = blocks * block - cut;
         let faulty = kind != Kind::Move && !random.one_in(5);
         let mut settings = Self {
@@ -145,25 +156,45 @@ impl Settings {
             spare_start,
             spare_len: spare_len.next_multiple_of(logical.max(8)),
             volatile,
-            error_policy: if random.one_in(8) { random.of(&["record", "off"]) } else { "relocate" },
+            error_policy: if random.one_in(8) {
+                random.of(&["record", "off"])
+            } else {
+                "relocate"
+            },
             submitters: random.between(1, 5),
             operations: random.between(20, 60),
             longest: random.of(&[1, block, 2 * block, 4 * block]).max(logical),
-            hot: if random.one_in(2) { random.between(1, 2 * block).max(logical).min(sectors) } else { sectors },
+            hot: if random.one_in(2) {
+                random.between(1, 2 * block).max(logical).min(sectors)
+            } else {
+                sectors
+            },
             pause: random.of(&[0, 10_000, 200_000, 2_000_000]),
             discards: random.one_in(3),
             messengers: random.below(3),
             messages: some(random, &MESSAGES, 500),
             suspends: random.one_in(3),
             reloads: !volatile && random.one_in(2),
-            faults: if faulty { some(random, &FAULTS, 300) } else { Vec::new() },
+            faults: if faulty {
+                some(random, &FAULTS, 300)
+            } else {
+                Vec::new()
+            },
             statuses: some(random, &STATUSES, 400),
             mends: random.one_in(2),
-            failing_allocations: if faulty && random.one_in(5) { random.of(&[1, 10, 100]) } else { 0 },
+            failing_allocations: if faulty && random.one_in(5) {
+                random.of(&[1, 10, 100])
+            } else {
+                0
+            },
             signals: if random.one_in(8) { 20 } else { 0 },
             latency: random.of(&[(1_000, 5_000), (20_000, 200_000), (100_000, 8_000_000)]),
             slow: random.of(&[0, 0, 10, 50]),
-            cuts: if kind == Kind::Crash { random.between(1, 3) } else { 0 },
+            cuts: if kind == Kind::Crash {
+                random.between(1, 3)
+            } else {
+                0
+            },
         };
         if settings.statuses.is_empty() {
             settings.statuses.push(c::BLK_STS_MEDIUM);
@@ -174,10 +205,20 @@ impl Settings {
             settings.hot = random.between(1, 2 * block).max(logical).min(sectors);
         }
         if kind == Kind::Fill {
-            settings.cuts = if random.one_in(3) { random.between(1, 2) } else { 0 };
+            settings.cuts = if random.one_in(3) {
+                random.between(1, 2)
+            } else {
+                0
+            };
             settings.error_policy = "relocate";
             settings.faults.retain(|fault| {
-                matches!(fault, Fault::MainOutage | Fault::SpareOutage | Fault::SpareTransient | Fault::SpareStall)
+                matches!(
+                    fault,
+                    Fault::MainOutage
+                        | Fault::SpareOutage
+                        | Fault::SpareTransient
+                        | Fault::SpareStall
+                )
             });
         }
         settings
@@ -199,7 +240,13 @@ impl Settings {
         if self.error_policy != "relocate" {
             options.extend(["error_policy".to_owned(), self.error_policy.to_owned()]);
         }
-        format!("8:0 8:1 {} {} {} {}", self.spare_start, self.spare_len, options.len(), options.join(" "))
+        format!(
+            "8:0 8:1 {} {} {} {}",
+            self.spare_start,
+            self.spare_len,
+            options.len(),
+            options.join(" ")
+        )
     }
 
     /// Where slots begin on the spare device, and where they end.
@@ -207,7 +254,10 @@ impl Settings {
         if self.volatile {
             (self.spare_start, self.spare_start + self.spare_len)
         } else {
-            (self.spare_start + 32_u64.next_multiple_of(self.block), self.spare_start + self.spare_len - 32)
+            (
+                self.spare_start + 32_u64.next_multiple_of(self.block),
+                self.spare_start + self.spare_len - 32,
+            )
         }
     }
 }
