@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Strings.
+
+use std::fmt;
+
+pub use std::ffi::CStr;
+
+pub trait CStrExt {
+    unsafe fn from_char_ptr<'a>(pointer: *const u8) -> &'a Self;
+
+    fn as_char_ptr(&self) -> *const u8;
+}
+
+impl CStrExt for CStr {
+    unsafe fn from_char_ptr<'a>(pointer: *const u8) -> &'a Self {
+        // SAFETY: As the caller says.
+        unsafe { CStr::from_ptr(pointer.cast()) }
+    }
+
+    fn as_char_ptr(&self) -> *const u8 {
+        self.as_ptr().cast()
+    }
+}
+
+#[repr(transparent)]
+pub struct BStr([u8]);
+
+impl BStr {
+    pub fn from_bytes(bytes: &[u8]) -> &Self {
+        // SAFETY: `BStr` is a transparent wrapper.
+        unsafe { &*(std::ptr::from_ref(bytes) as *const Self) }
+    }
+}
+
+impl fmt::Display for BStr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}

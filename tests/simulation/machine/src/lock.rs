@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Locks: who holds them, in which order, and in which context.
+
+use std::cell::Cell;
+
+use crate::{
+    fail,
+    scheduler::{self, world, NONE}, //
+};
+
+const CLASSES: usize = 48;
+
+/// The order in which classes of locks were taken in this run.
+#[derive(Default)]
+pub struct Order {
+    classes: Vec<Class>,
+}
+
+struct Class {
+    name: &'static str,
+    /// Those that were taken while one of this was held, as bits.
+    inner: u64,
+    in_interrupts: bool,
+    with_interrupts: bool,
+}
+
+impl Order {
+    fn class(&mut self, name: &'static str) -> usize {
+        if let Some(found) = self.classes.iter().position(|class| class.name == name) {
+            return found;
+        }
+        assert!(self.classes.len() < CLASSES);
+        self.classes.push(Class {
+            name,
+            inner: 0,
+            in_interrupts: false,
+            with_interrupts: false,
+        });
+        self.classes.len() - 1
+    }
+
+    fn reaches(&self, from: usize, to: usize, seen: &mut u64) -> bool {
+        if from == to {
+            return true;
+        }
+        *seen |= 1 << from;
+        (0..self.classes.len()).any(|next| {
+            self.classes[from].inner >> next & 1 == 1
+                && *seen >> next & 1 == 0
+                && self.reaches(next, to, seen)
+        })
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.classes.clear();
+    }
+}
+
+/// What holding a lock forbids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing: it may sleep.
+    Mutex,
+    /// Sleeping.
+    Spin,
+    /// Sleeping, and interrupts.
+    SpinIrq,
+}
+
+/// The lock of something, without the something.
+pub struct Lock {
+    /// In a cell, as everything that changes while a task waits: the compiler may not believe otherwise.
+    holder: Cell<usize>,
+    kind: Kind,
+    name: &'static str,
+}
+
+impl Lock {
+    /// A lock that nobody holds.
+    pub const fn new(kind: Kind, name: &'static str) -> Self {
+        Self {
+            holder: Cell::new(NONE),
+            kind,
+            name,
+        }
+    }
+
+    fn check_order(&self) {
+        let world = world();
+        let class = world.order.class(self.name);
+        let Some(task) = scheduler::task() else {
+            return;
+        };
+        let address = std::ptr::from_ref(self) as usize;
+        let order = &mut world.order;
+        for (held, outer) in task.held.clone() {
+            if held == address {
+                fail!("{} is taken twice", self.name);
+            }
+            if outer == class {
+                fail!("two locks of the class {} are nested", self.name);
+            }
+            if order.classes[outer].inner >> class & 1 == 0 {
+                if order.reaches(class, outer, &mut 0) {
+                    fail!(
+                        "lock order: {} is taken within {}, and elsewhere the other way round",
+                        self.name,
+                        order.classes[outer].name
+                    );
+                }
+                order.classes[outer].inner |= 1 << class;
+            }
+        }
+        if self.kind != Kind::Mutex {
+            let known = &mut order.classes[class];
+            known.in_interrupts |= task.irq;
+            known.with_interrupts |= task.irqs_off == 0 && self.kind == Kind::Spin;
+            if known.in_interrupts && known.with_interrupts {
+                fail!(
+                    "{} is taken in interrupts, and elsewhere with interrupts on",
+                    self.name
+                );
+            }
+        }
+    }
+
+    /// Takes the lock.
+    pub fn lock(&self) {
+        let Some(task) = scheduler::task() else {
+            assert!(self.holder.get() == NONE);
+            return;
+        };
+        if self.kind == Kind::Mutex {
+            scheduler::may_sleep(self.name);
+        }
+        self.check_order();
+        match self.kind {
+            Kind::Mutex => {}
+            Kind::Spin => task.preempt += 1,
+            Kind::SpinIrq => {
+                task.preempt += 1;
+                task.irqs_off += 1;
+            }
+        }
+        scheduler::point();
+        while self.holder.get() != NONE {
+            scheduler::block(std::ptr::from_ref(self) as usize, self.name, None);
+        }
+        self.holder.set(scheduler::current());
+        let class = world().order.class(self.name);
+        task_held().push((std::ptr::from_ref(self) as usize, class));
+    }
+
+    /// Gives it back.
+    pub fn unlock(&self) {
+        if scheduler::task().is_none() {
+            return;
+        }
+        self.holder.set(NONE);
+        let address = std::ptr::from_ref(self) as usize;
+        task_held().retain(|(held, _)| *held != address);
+        scheduler::wake(address);
+        match self.kind {
+            Kind::Mutex => {}
+            Kind::Spin => scheduler::preempt_enable(),
+            Kind::SpinIrq => {
+                if let Some(task) = scheduler::task() {
+                    task.irqs_off -= 1;
+                }
+                scheduler::preempt_enable();
+            }
+        }
+        scheduler::point();
+    }
+}
+
+fn task_held() -> &'static mut Vec<(usize, usize)> {
+    &mut scheduler::task().expect("a task").held
+}

@@ -1,0 +1,665 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Device-mapper's core: a mapped device, its table of one target, and the clones of bios.
+
+use std::{
+    cell::{Cell, RefCell},
+    ffi::CString,
+    rc::Rc,
+};
+
+use crate::{
+    c::{self, bio, blk_status_t, bvec_iter, dm_dev, dm_target, target_type},
+    disk::{Disk, Operation, Request},
+    fail,
+    scheduler::{self, world},
+    trace, //
+};
+
+/// What a user asks of the mapped device.
+pub struct UserBio {
+    /// `REQ_OP_*` and flags.
+    pub opf: u32,
+    /// First sector of the mapped device.
+    pub sector: u64,
+    /// Number of sectors.
+    pub sectors: u32,
+    /// The memory.
+    pub data: Vec<u8>,
+    /// For the trace.
+    pub number: u64,
+    status: Cell<blk_status_t>,
+    pending: Cell<u32>,
+    flushed: Cell<bool>,
+    ended: Cell<bool>,
+}
+
+impl UserBio {
+    /// A bio that nobody has submitted.
+    pub fn new(number: u64, opf: u32, sector: u64, sectors: u32, data: Vec<u8>) -> Rc<Self> {
+        Rc::new(Self {
+            opf,
+            sector,
+            sectors,
+            data,
+            number,
+            status: Cell::new(c::BLK_STS_OK),
+            pending: Cell::new(0),
+            flushed: Cell::new(false),
+            ended: Cell::new(false),
+        })
+    }
+
+    /// Waits for its end.
+    pub fn wait(self: &Rc<Self>) -> blk_status_t {
+        while !self.ended.get() {
+            scheduler::block(Rc::as_ptr(self) as usize, "a bio", None);
+        }
+        self.status.get()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// It is in `map`.
+    Mapping,
+    /// The device below.
+    Below,
+    /// The target.
+    Target,
+    /// Nobody: it has ended.
+    Ended,
+}
+
+/// Room for per-bio data.
+pub const LUGGAGE: usize = 192;
+
+/// A clone: the target's memory, what device-mapper knows, and the bio.
+#[repr(C)]
+pub struct Clone {
+    luggage: [u64; LUGGAGE / 8],
+    user: Rc<UserBio>,
+    table: *const Table,
+    owner: Owner,
+    pub(crate) flush_number: u32,
+    /// Sectors of a part that was accepted alone; read by whoever called `map`, who outlives it.
+    accepted: *const Cell<u32>,
+    bio: bio,
+}
+
+/// A table with one target.
+pub struct Table {
+    /// For C; a box of its own, which is leaked.
+    target: *mut dm_target,
+    device: *const MappedDevice,
+    /// Who is in a callback of it.
+    users: Cell<u32>,
+    devices: RefCell<Vec<Box<dm_dev>>>,
+    pub(crate) read_only: bool,
+}
+
+/// A mapped device.
+pub struct MappedDevice {
+    /// Its minor number.
+    pub number: u32,
+    gendisk: *mut c::gendisk,
+    target_type: *mut target_type,
+    /// The table in use.
+    table: RefCell<Option<Rc<Table>>>,
+    blocked: Cell<bool>,
+    deferred: RefCell<Vec<Rc<UserBio>>>,
+    in_flight: Cell<u32>,
+    /// Times that something has happened.
+    pub events: Cell<u64>,
+    /// The disks that a table may name, by minor number.
+    pub disks: Vec<*mut Disk>,
+    clones: Cell<u32>,
+}
+
+const BLOCKED: &str = "the bios of a suspended device";
+
+impl MappedDevice {
+    /// A device without a table.
+    pub fn new(target_type: *mut target_type, disks: Vec<*mut Disk>) -> Rc<Self> {
+        Rc::new(Self {
+            number: 0,
+            gendisk: Box::leak(Box::new(c::gendisk {
+                major: 253,
+                first_minor: 0,
+            })),
+            target_type,
+            table: RefCell::new(None),
+            blocked: Cell::new(true),
+            deferred: RefCell::new(Vec::new()),
+            in_flight: Cell::new(0),
+            events: Cell::new(0),
+            disks,
+            clones: Cell::new(0),
+        })
+    }
+
+    fn channel(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    /// Number of the whole.
+    pub fn gendisk(&self) -> *mut c::gendisk {
+        self.gendisk
+    }
+
+    /// Makes a table of a line, beside the one in use.
+    ///
+    /// # Errors
+    ///
+    /// The target's errno.
+    pub fn load(&self, sectors: u64, line: &str, read_only: bool) -> Result<Rc<Table>, i32> {
+        let table = Rc::new(Table {
+            // SAFETY: All zero is a target that nobody has set up.
+            target: Box::leak(Box::new(unsafe { std::mem::zeroed() })),
+            device: self,
+            users: Cell::new(0),
+            devices: RefCell::new(Vec::new()),
+            read_only,
+        });
+        // SAFETY: The target was just made.
+        unsafe {
+            (*table.target).len = sectors;
+            (*table.target).table = Rc::as_ptr(&table).cast_mut();
+        }
+        let words: Vec<CString> = line
+            .split(' ')
+            .map(|word| CString::new(word).expect("a word"))
+            .collect();
+        let mut argv: Vec<*mut u8> = words
+            .iter()
+            .map(|word| word.as_ptr().cast_mut().cast())
+            .collect();
+        // SAFETY: As device-mapper calls it.
+        let error = unsafe {
+            (*self.target_type).ctr.expect("ctr")(
+                table.target,
+                argv.len() as u32,
+                argv.as_mut_ptr(),
+            )
+        };
+        if error != 0 {
+            if !table.devices.borrow().is_empty() {
+                fail!("a table that was refused has devices open");
+            }
+            return Err(error);
+        }
+        Ok(table)
+    }
+
+    /// Destroys a table that is not in use.
+    pub fn destroy(&self, table: Rc<Table>) {
+        wait_for_users(&table);
+        // SAFETY: As device-mapper calls it.
+        unsafe { (*self.target_type).dtr.expect("dtr")(table.target) };
+        if !table.devices.borrow().is_empty() {
+            fail!("a table that is gone has devices open");
+        }
+    }
+
+    /// Suspends the device.
+    pub fn suspend(&self) {
+        let table = self.table.borrow().clone();
+        if let Some(table) = &table {
+            // SAFETY: As device-mapper calls it.
+            unsafe { (*self.target_type).presuspend.expect("presuspend")(table.target) };
+        }
+        scheduler::point();
+        self.blocked.set(true);
+        while self.in_flight.get() > 0 || table.as_ref().is_some_and(|table| table.users.get() > 0)
+        {
+            scheduler::block(self.channel(), BLOCKED, None);
+        }
+    }
+
+    /// Puts `table` in the place of the one in use, which is returned. Suspended.
+    pub fn swap(&self, table: Option<Rc<Table>>) -> Option<Rc<Table>> {
+        let old = self.table.replace(table);
+        // Whoever has seen the old one sees that the device is suspended.
+        old.inspect(wait_for_users)
+    }
+
+    /// Resumes the device.
+    ///
+    /// # Errors
+    ///
+    /// The target's errno.
+    pub fn resume(&self) -> Result<(), i32> {
+        let target = self.table.borrow().as_ref().expect("a table").target;
+        // SAFETY: As device-mapper calls it.
+        unsafe {
+            let error = (*self.target_type).preresume.expect("preresume")(target);
+            if error != 0 {
+                return Err(error);
+            }
+            (*self.target_type).resume.expect("resume")(target);
+        }
+        self.blocked.set(false);
+        let deferred = self.deferred.take();
+        for bio in deferred {
+            self.submit(&bio);
+        }
+        Ok(())
+    }
+
+    /// Takes what is left of a device that goes: the table.
+    pub fn take_table(&self) -> Option<Rc<Table>> {
+        if self.in_flight.get() > 0 || self.clones.get() > 0 {
+            fail!(
+                "{} bios and {} clones are left of a device that goes",
+                self.in_flight.get(),
+                self.clones.get()
+            );
+        }
+        self.table.take()
+    }
+
+    fn with_table<R>(&self, with: impl FnOnce(&Self, &Table) -> R) -> Option<R> {
+        let table = self.table.borrow().clone()?;
+        table.users.set(table.users.get() + 1);
+        let result = with(self, &table);
+        table.users.set(table.users.get() - 1);
+        scheduler::wake(Rc::as_ptr(&table) as usize);
+        scheduler::wake(self.channel());
+        Some(result)
+    }
+
+    /// Sends a message. Returns the errno, or what the target replied.
+    ///
+    /// # Errors
+    ///
+    /// The target's errno.
+    pub fn message(&self, words: &str) -> Result<String, i32> {
+        self.with_table(|device, table| {
+            let words: Vec<CString> = words
+                .split(' ')
+                .map(|word| CString::new(word).expect("a word"))
+                .collect();
+            let mut argv: Vec<*mut u8> = words
+                .iter()
+                .map(|word| word.as_ptr().cast_mut().cast())
+                .collect();
+            let mut reply = vec![0_u8; 4096];
+            // SAFETY: As device-mapper calls it.
+            let result = unsafe {
+                let message = (*device.target_type).message.expect("message");
+                message(
+                    table.target,
+                    argv.len() as u32,
+                    argv.as_mut_ptr(),
+                    reply.as_mut_ptr(),
+                    4096,
+                )
+            };
+            let len = reply.iter().position(|byte| *byte == 0).unwrap_or(0);
+            match result {
+                0 => Ok(String::new()),
+                1 => Ok(String::from_utf8_lossy(&reply[..len]).into_owned()),
+                error => Err(error),
+            }
+        })
+        .unwrap_or(Err(-6))
+    }
+
+    /// What `dmsetup status` or `dmsetup table` shows.
+    pub fn status(&self, kind: u32) -> String {
+        self.with_table(|device, table| {
+            let mut text = vec![0_u8; 4096];
+            // SAFETY: As device-mapper calls it.
+            unsafe {
+                let status = (*device.target_type).status.expect("status");
+                status(table.target, kind, 0, text.as_mut_ptr(), 4096);
+            }
+            let len = text.iter().position(|byte| *byte == 0).unwrap_or(0);
+            String::from_utf8_lossy(&text[..len]).into_owned()
+        })
+        .unwrap_or_default()
+    }
+
+    /// Submits a bio.
+    pub fn submit(&self, user: &Rc<UserBio>) {
+        scheduler::point();
+        let submitted = self.with_table(|device, table| {
+            scheduler::point();
+            if device.blocked.get() {
+                return false;
+            }
+            device.in_flight.set(device.in_flight.get() + 1);
+            device.split(user, table);
+            true
+        });
+        if submitted != Some(true) {
+            self.deferred.borrow_mut().push(user.clone());
+        }
+    }
+
+    fn split(&self, user: &Rc<UserBio>, table: &Table) {
+        // One for the splitting.
+        user.pending.set(1);
+        if user.opf & c::REQ_PREFLUSH != 0 && !user.flushed.get() {
+            // SAFETY: The table has users.
+            let copies = unsafe { (*table.target).num_flush_bios };
+            for number in 0..copies {
+                let opf = c::REQ_OP_WRITE | c::REQ_PREFLUSH | c::REQ_SYNC;
+                self.map(user, table, opf, (0, 0, 0), number);
+            }
+        } else {
+            let mut done = 0;
+            while done < user.sectors {
+                let left = user.sectors - done;
+                let accepted = self.map(
+                    user,
+                    table,
+                    user.opf & !c::REQ_PREFLUSH,
+                    (user.sector + u64::from(done), left, done),
+                    0,
+                );
+                if accepted == 0 || accepted > left {
+                    fail!("map accepts {accepted} of {left} sectors");
+                }
+                done += accepted;
+                scheduler::point();
+            }
+        }
+        self.part_ended(user, c::BLK_STS_OK);
+    }
+
+    /// Makes a clone and has it mapped; returns how many sectors it has in the end.
+    fn map(
+        &self,
+        user: &Rc<UserBio>,
+        table: &Table,
+        opf: u32,
+        (sector, sectors, done): (u64, u32, u32),
+        number: u32,
+    ) -> u32 {
+        user.pending.set(user.pending.get() + 1);
+        self.clones.set(self.clones.get() + 1);
+        let odd = world().random.number() as u16;
+        let accepted = Cell::new(sectors);
+        let clone = Box::into_raw(Box::new(Clone {
+            luggage: [0xdead_beef_dead_beef; LUGGAGE / 8],
+            user: user.clone(),
+            table: &raw const *table,
+            owner: Owner::Mapping,
+            flush_number: number,
+            accepted: &accepted,
+            bio: bio {
+                bi_next: 0xdead_0000 as *mut bio,
+                bi_bdev: std::ptr::null_mut(),
+                bi_opf: opf,
+                bi_flags: odd,
+                bi_status: c::BLK_STS_OK,
+                bi_iter: bvec_iter {
+                    bi_sector: sector,
+                    bi_size: sectors << 9,
+                    bi_idx: 0,
+                    bi_offset: done << 9,
+                },
+                bi_private: std::ptr::null_mut(),
+            },
+        }));
+        // SAFETY: The clone is there until it has ended, which only happens below or later.
+        unsafe {
+            let result = (*self.target_type).map.expect("map")(table.target, &raw mut (*clone).bio);
+            let result = u32::try_from(result).unwrap_or(u32::MAX);
+            match result {
+                // It may have ended by now.
+                c::DM_MAPIO_SUBMITTED => {}
+                c::DM_MAPIO_REMAPPED => submit_below(clone),
+                c::DM_MAPIO_KILL => end(clone, c::BLK_STS_IOERR),
+                other => fail!("map returns {other}"),
+            }
+        }
+        accepted.get()
+    }
+
+    fn part_ended(&self, user: &Rc<UserBio>, status: blk_status_t) {
+        if status != c::BLK_STS_OK {
+            user.status.set(status);
+        }
+        let pending = user.pending.get() - 1;
+        user.pending.set(pending);
+        if pending > 0 {
+            return;
+        }
+        let with_data = user.opf & c::REQ_PREFLUSH != 0 && user.sectors > 0 && !user.flushed.get();
+        if with_data && user.status.get() == c::BLK_STS_OK {
+            user.flushed.set(true);
+            let (device, user): (*const Self, _) = (self, user.clone());
+            // As device-mapper's work queue does.
+            scheduler::spawn("dm_wq".to_owned(), false, move || {
+                // SAFETY: The device stays while it has bios in flight.
+                let device = unsafe { &*device };
+                let table = device.table.borrow().clone().expect("a table");
+                device.split(&user, &table);
+            });
+            return;
+        }
+        if user.ended.replace(true) {
+            fail!("bio {} has ended twice", user.number);
+        }
+        self.in_flight.set(self.in_flight.get() - 1);
+        trace!(
+            "bio {} ends with {}",
+            user.number,
+            c::status_name(user.status.get())
+        );
+        scheduler::wake(Rc::as_ptr(user) as usize);
+        scheduler::wake(self.channel());
+    }
+}
+
+fn wait_for_users(table: &Rc<Table>) {
+    while table.users.get() > 0 {
+        scheduler::block(Rc::as_ptr(table) as usize, "the users of a table", None);
+    }
+}
+
+/// The clone that a bio is part of.
+///
+/// # Safety
+///
+/// The bio is part of a clone that has not ended.
+pub(crate) unsafe fn clone_of(bio: *mut bio) -> *mut Clone {
+    // SAFETY: As the caller says.
+    unsafe { bio.byte_sub(std::mem::offset_of!(Clone, bio)).cast() }
+}
+
+/// Where the target's memory of a clone is.
+///
+/// # Safety
+///
+/// As for [`clone_of`].
+pub(crate) unsafe fn luggage_of(bio: *mut bio) -> *mut u64 {
+    // SAFETY: As the caller says.
+    unsafe { (&raw mut (*clone_of(bio)).luggage).cast() }
+}
+
+/// The memory of the bio that a clone was made of.
+///
+/// # Safety
+///
+/// As for [`clone_of`].
+pub(crate) unsafe fn memory_of(bio: *mut bio) -> *const u8 {
+    // SAFETY: As the caller says.
+    unsafe { (*clone_of(bio)).user.data.as_ptr() }
+}
+
+/// Only a part of the bio is mapped.
+///
+/// # Safety
+///
+/// As for [`clone_of`].
+pub(crate) unsafe fn accept_partially(bio: *mut bio, sectors: u32) {
+    // SAFETY: As the caller says.
+    unsafe {
+        let clone = clone_of(bio);
+        if (*clone).owner != Owner::Mapping || sectors == 0 || sectors > (*bio).bi_iter.bi_size >> 9
+        {
+            fail!(
+                "a part of {sectors} sectors is accepted of a bio that is {:?}",
+                (*clone).owner
+            );
+        }
+        (*(*clone).accepted).set(sectors);
+        (*bio).bi_iter.bi_size = sectors << 9;
+    }
+}
+
+/// Sends a clone to its device.
+///
+/// # Safety
+///
+/// It belongs to whoever calls.
+unsafe fn submit_below(clone: *mut Clone) {
+    // SAFETY: As the caller says.
+    unsafe {
+        let bio = &raw mut (*clone).bio;
+        (*clone).owner = Owner::Below;
+        let request = request_of(bio, (*clone).user.data.as_ptr());
+        let sectors = request.sectors;
+        let disk = (*(*bio).bi_bdev).disk;
+        (*disk).submit(request, move |status| {
+            // As the block layer leaves it.
+            (*bio).bi_iter.bi_sector += sectors;
+            (*bio).bi_iter.bi_offset += (sectors << 9) as u32;
+            (*bio).bi_iter.bi_size = 0;
+            (*bio).bi_next = std::ptr::null_mut();
+            (*bio).bi_status = status;
+            come_back(clone);
+        });
+    }
+}
+
+/// The request that a bio is, with the memory at `data`.
+///
+/// # Safety
+///
+/// The bio is valid.
+pub(crate) unsafe fn request_of(bio: *const bio, data: *const u8) -> Request {
+    // SAFETY: As the caller says.
+    let (opf, iter) = unsafe { ((*bio).bi_opf, (*bio).bi_iter) };
+    let operation = match opf & c::REQ_OP_MASK {
+        c::REQ_OP_READ => Operation::Read,
+        c::REQ_OP_WRITE if iter.bi_size == 0 => Operation::Flush,
+        c::REQ_OP_WRITE => Operation::Write,
+        c::REQ_OP_WRITE_ZEROES => Operation::Zero,
+        _ => Operation::Discard,
+    };
+    Request {
+        operation,
+        sector: iter.bi_sector,
+        sectors: u64::from(iter.bi_size >> 9),
+        // Past the end where there is none, which nobody looks at.
+        data: data.cast_mut().wrapping_add(iter.bi_offset as usize),
+        preflush: opf & c::REQ_PREFLUSH != 0 && iter.bi_size > 0,
+        fua: opf & c::REQ_FUA != 0,
+    }
+}
+
+/// The target submits a clone that it kept.
+///
+/// # Safety
+///
+/// As for [`clone_of`].
+pub(crate) unsafe fn submit_kept(bio: *mut bio) {
+    // SAFETY: As the caller says.
+    unsafe {
+        let clone = clone_of(bio);
+        if !matches!((*clone).owner, Owner::Mapping | Owner::Target) {
+            fail!("a bio is submitted that is {:?}", (*clone).owner);
+        }
+        submit_below(clone);
+    }
+}
+
+/// The target ends a clone that it kept.
+///
+/// # Safety
+///
+/// As for [`clone_of`].
+pub(crate) unsafe fn end_kept(bio: *mut bio) {
+    // SAFETY: As the caller says.
+    unsafe {
+        let clone = clone_of(bio);
+        if !matches!((*clone).owner, Owner::Mapping | Owner::Target) {
+            fail!("a bio is ended that is {:?}", (*clone).owner);
+        }
+        come_back(clone);
+    }
+}
+
+/// A clone passes the target on its way back.
+unsafe fn come_back(clone: *mut Clone) {
+    // SAFETY: Whoever calls owns it.
+    unsafe {
+        if (*clone).owner == Owner::Ended {
+            fail!("a bio ends twice");
+        }
+        let target = (*(*clone).table).target;
+        let end_io = (*(*(*(*clone).table).device).target_type)
+            .end_io
+            .expect("end_io");
+        let mut status = (*clone).bio.bi_status;
+        (*clone).owner = Owner::Target;
+        match u32::try_from(end_io(target, &raw mut (*clone).bio, &mut status)) {
+            Ok(c::DM_ENDIO_DONE) => end(clone, status),
+            // It may be anywhere by now.
+            Ok(c::DM_ENDIO_INCOMPLETE) => {}
+            other => fail!("end_io returns {other:?}"),
+        }
+    }
+}
+
+/// A clone has ended.
+unsafe fn end(clone: *mut Clone, status: blk_status_t) {
+    // SAFETY: Whoever calls owns it, and it is not used any more.
+    unsafe {
+        (*clone).owner = Owner::Ended;
+        let device = (*(*clone).table).device;
+        let clone = Box::from_raw(clone);
+        (*device).clones.set((*device).clones.get() - 1);
+        (*device).part_ended(&clone.user, status);
+    }
+}
+
+impl Table {
+    /// The device that it is of.
+    pub(crate) fn device(&self) -> *mut MappedDevice {
+        self.device.cast_mut()
+    }
+
+    /// Opens a disk.
+    pub(crate) fn open(&self, path: &str) -> Result<*mut dm_dev, i32> {
+        // SAFETY: The device outlives its tables.
+        let disks = unsafe { &(*self.device).disks };
+        let number: usize = path
+            .strip_prefix("8:")
+            .and_then(|minor| minor.parse().ok())
+            .ok_or(-19)?;
+        let disk = *disks.get(number).ok_or(-19)?;
+        let mut name = [0; 16];
+        name[..path.len()].copy_from_slice(path.as_bytes());
+        // SAFETY: Disks outlive tables.
+        let bdev: *mut c::block_device = unsafe { &mut *(*disk).device };
+        let mut device = Box::new(dm_dev { bdev, name });
+        let pointer: *mut dm_dev = &mut *device;
+        self.devices.borrow_mut().push(device);
+        Ok(pointer)
+    }
+
+    /// Closes it.
+    pub(crate) fn close(&self, device: *mut dm_dev) {
+        let mut devices = self.devices.borrow_mut();
+        let before = devices.len();
+        devices.retain(|open| &raw const **open != device.cast_const());
+        if devices.len() + 1 != before {
+            fail!("a device is closed that is not open");
+        }
+    }
+}

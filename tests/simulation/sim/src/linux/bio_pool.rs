@@ -1,0 +1,1 @@
+../../../../../src/linux/bio_pool.rs

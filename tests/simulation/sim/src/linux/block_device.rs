@@ -1,0 +1,1 @@
+../../../../../src/linux/block_device.rs

@@ -1,0 +1,1 @@
+../../../../../src/linux/device_mapper.rs

@@ -1,0 +1,1 @@
+../../../../../src/linux/work_queue.rs

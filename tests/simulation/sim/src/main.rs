@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Seeded histories of the target, judged against a model.
+//!
+//! The sources under `target`, `linux` and in `remap_core` are those of the module, as they are.
+
+mod history;
+#[allow(dead_code)]
+mod linux;
+mod model;
+mod settings;
+#[allow(dead_code)]
+mod target;
+
+use std::{
+    mem::MaybeUninit,
+    process::ExitCode,
+    time::{Duration, Instant, SystemTime},
+};
+
+use linux::device_mapper::Registration;
+use settings::Kind;
+use target::RemapTarget;
+
+#[global_allocator]
+static ARENA: machine::arena::Arena = machine::arena::Arena;
+
+static MODULE: kernel::ThisModule = kernel::ThisModule;
+
+const USAGE: &str = "\
+usage: sim [-k KIND]... [-s SEED] [-n COUNT] [-t SECONDS] [-f FAILURES] [-v]
+
+Runs histories of consecutive seeds: COUNT of each kind (1 where a seed is given, else 1000), or as many as
+have time in SECONDS. Without a seed the first one is drawn, and printed.
+
+  -k KIND      swarm, crash, move, fill; by default all of them
+  -f FAILURES  end after so many failures (1)
+  -v           print what happened in a history that fails; with one history, in any case
+  -p           the same at once, for when the process does not live to print it";
+
+struct Options {
+    kinds: Vec<Kind>,
+    seed: u64,
+    count: u64,
+    seconds: Option<u64>,
+    failures: u64,
+    verbose: bool,
+}
+
+fn options() -> Option<Options> {
+    let mut options = Options {
+        kinds: Vec::new(),
+        seed: 0,
+        count: 0,
+        seconds: None,
+        failures: 1,
+        verbose: false,
+    };
+    let (mut seed, mut count) = (None, None);
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || words.next()?.parse::<u64>().ok();
+        match word.as_str() {
+            "-s" => seed = Some(number()?),
+            "-n" => count = Some(number()?),
+            "-t" => options.seconds = Some(number()?),
+            "-f" => options.failures = number()?,
+            "-v" => options.verbose = true,
+            "-p" => {
+                options.verbose = true;
+                machine::scheduler::print_at_once();
+            }
+            "-k" => {
+                let name = words.next()?;
+                options
+                    .kinds
+                    .push(Kind::ALL.into_iter().find(|kind| kind.name() == name)?);
+            }
+            _ => return None,
+        }
+    }
+    if options.kinds.is_empty() {
+        options.kinds = Kind::ALL.to_vec();
+    }
+    options.count = count.unwrap_or(if seed.is_some() { 1 } else { 1000 });
+    options.seed = seed.unwrap_or_else(|| {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(1, |since| since.as_nanos() as u64 % 1_000_000_007)
+    });
+    Some(options)
+}
+
+/// As the module's init does.
+fn register() {
+    target::init();
+    let place = Box::leak(Box::new(MaybeUninit::<Registration<RemapTarget>>::uninit()));
+    // SAFETY: The place stays where it is for ever.
+    let registered =
+        unsafe { pin_init::raw_try_init(place.as_mut_ptr(), Registration::new(&MODULE)) };
+    assert!(registered.is_ok());
+}
+
+fn run_kind(kind: Kind, options: &Options, deadline: Option<Instant>) -> u64 {
+    let began = Instant::now();
+    let (mut runs, mut failures, mut operations) = (0, 0, 0);
+    for seed in options.seed.. {
+        let over = match deadline {
+            Some(deadline) => Instant::now() >= deadline,
+            None => runs == options.count,
+        };
+        if over || failures == options.failures {
+            break;
+        }
+        let only = options.count == 1 && options.seconds.is_none() && options.verbose;
+        CURRENT.set((kind.name(), seed));
+        let outcome = history::run(kind, seed, only);
+        runs += 1;
+        operations += outcome.operations;
+        let Some(failure) = &outcome.failure else {
+            if only {
+                outcome.trace.iter().for_each(|line| println!("{line}"));
+            }
+            continue;
+        };
+        failures += 1;
+        println!("FAILED   {} seed {seed}: {failure}", kind.name());
+        if options.verbose {
+            let again = if only {
+                outcome
+            } else {
+                history::run(kind, seed, true)
+            };
+            again.trace.iter().for_each(|line| println!("{line}"));
+            if again.failure.is_none() {
+                println!("         it did not fail with a trace");
+            }
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64().max(0.001);
+    println!(
+        "{:<8} {runs} histories from seed {}, {failures} failed, {operations} operations, {:.0} histories a second",
+        kind.name(),
+        options.seed,
+        runs as f64 / seconds
+    );
+    failures
+}
+
+thread_local! {
+    /// What is under way, for when it panics.
+    static CURRENT: std::cell::Cell<(&'static str, u64)> = const { std::cell::Cell::new(("", 0)) };
+}
+
+fn main() -> ExitCode {
+    let Some(options) = options() else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    std::panic::set_hook(Box::new(|panic| {
+        machine::arena::leave();
+        let (kind, seed) = CURRENT.get();
+        println!("FAILED   {kind} seed {seed}: {panic}");
+        // Nobody unwinds through C.
+        std::process::exit(1);
+    }));
+    register();
+    // What outlives runs, such as the sources' own statics, is as every later run finds it.
+    history::run(Kind::Move, 0, false);
+    let mut failures = 0;
+    for (n, kind) in options.kinds.iter().enumerate() {
+        let left = (options.kinds.len() - n) as u64;
+        let share = options
+            .seconds
+            .map(|seconds| seconds * 1000 / options.kinds.len() as u64);
+        let deadline = share
+            .filter(|_| left > 0)
+            .map(|ms| Instant::now() + Duration::from_millis(ms));
+        failures += run_kind(*kind, &options, deadline);
+    }
+    if failures == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
