@@ -359,6 +359,17 @@ pub fn point() {
     }
 }
 
+/// As [`point`], but where tasks lose their CPU at all in this run, one in `of` does so here.
+pub fn stall(of: u64) {
+    let world = world();
+    if world.current != NONE && world.stalls > 0 && world.random.one_in(of) {
+        let until = world.now + world.random.below(500_000);
+        block(0, "it lost its CPU", Some(until));
+    } else {
+        point();
+    }
+}
+
 fn give_way() {
     let world = world();
     let current = world.current;
