@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="an ext4 on a disk that gains 200 places which refuse writes while it works sees no error, and is clean, with its files"
-MACHINES="uml uml-smp debian"
+MACHINES="uml debian"
 TIMEOUT=170
 
 requires() { need_target flakey; }
