@@ -288,7 +288,7 @@ pub struct DeviceName<'a> {
 }
 
 impl<'a> DeviceName<'a> {
-    /// Parses a dm name, `dm-<minor>` or `<major>:<minor>`; `None` for an empty text or `none`.
+    /// Parses a dm name, `dm-<minor>` or `<major>:<minor>`; `None` for an empty text.
     pub fn parse(text: &'a [u8]) -> Result<Option<Self>, Refusal> {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         if text.len() > MAX_NAME {
@@ -297,7 +297,7 @@ impl<'a> DeviceName<'a> {
                 reason: Reason::TooLong,
             });
         }
-        Ok((!text.is_empty() && text != b"none").then_some(Self { text }))
+        Ok((!text.is_empty()).then_some(Self { text }))
     }
 
     /// Whether it is the dm name `name`. A name goes before a number that looks like it.
@@ -397,10 +397,10 @@ mod tests {
         assert!(parse("test device\n").is_name(b"test device"));
         assert!(!parse("test").is_name(b"test device"));
         assert!(DeviceName::parse(&[b'a'; 128]).is_err());
-        for none in [b"" as &[u8], b"\n", b"none", b"none\n"] {
+        for none in [b"" as &[u8], b"\n"] {
             assert!(DeviceName::parse(none).unwrap().is_none());
         }
-        assert!(parse("none such").is_name(b"none such"));
+        assert!(parse("none\n").is_name(b"none"));
     }
 
     proptest! {

@@ -192,7 +192,7 @@ impl Manager {
         Ok(())
     }
 
-    /// Prints the name of the device that is set, or `none`. May sleep.
+    /// Prints the name of the device that is set; an empty line where none is. May sleep.
     pub(super) fn show_target(&self, text: &mut Text<'_>) -> Result {
         let mut state = self.state.lock();
         let table = set_table(&mut state.target)?;
@@ -202,7 +202,7 @@ impl Manager {
         };
         let written = match &table {
             Some(table) => table.with_name(print).ok_or(ENODEV)?,
-            None => print(b"none"),
+            None => print(b""),
         };
         written.map_err(|_| EOVERFLOW)
     }
