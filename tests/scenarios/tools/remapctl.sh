@@ -10,18 +10,10 @@ TIMEOUT=120
 
 remapctl=$tests/../target/release/remapctl
 
-# expect_status <status> <argument>...: what remapctl prints is in $work/out and $work/err then.
-expect_status() {
-	local status=0
-	"$remapctl" "${@:2}" >"$work/out" 2>"$work/err" || status=$?
-	((status == $1)) ||
-		fail "remapctl ${*:2}: status $status, expected $1: $(tail -n 5 "$work/out" "$work/err")"
-}
-
 # What the target says, in every form.
 devices_are_told() {
 	message stress remap 0 16000 >/dev/null
-	expect_status 0 status --json
+	expect_status 0 remapctl status --json
 	python3 -S - "$work/out" "$(ask status stress)" <<'END'
 import json, sys
 [told] = json.load(open(sys.argv[1]))
@@ -34,11 +26,11 @@ counters = dict(word.split("=") for word in words[6:])
 assert list(told["counters"]) == list(counters), told
 assert told["counters"]["manual_remaps"] == 2000, told
 END
-	expect_status 0 status /dev/mapper/stress
+	expect_status 0 remapctl status /dev/mapper/stress
 	expect_match "$(<"$work/out")" 'Remapped +2000 of 8192 spare blocks' 'status of a device'
 
 	# More than a page.
-	expect_status 0 list stress --json
+	expect_status 0 remapctl list stress --json
 	python3 -S - "$work/out" <<'END'
 import json, sys
 from device_mapper import Control
@@ -46,15 +38,15 @@ told = [(remap["sector"], remap["spare_sector"]) for remap in json.load(open(sys
 assert told == [(sector, spare) for sector, spare, _ in Control().remaps("stress", None)], told[:5]
 assert len(told) == 2000, len(told)
 END
-	expect_status 0 list stress
+	expect_status 0 remapctl list stress
 	expect_equal "$(tail -n 1 "$work/out")" '2000 remapped blocks'
 
 	make_remap full 1024 /dev/ram0 /dev/ram1 65536 8 volatile main_start 65536
 	message full remap 0 >/dev/null
-	expect_status 1 status
+	expect_status 1 remapctl status
 	expect_match "$(<"$work/out")" $'\n?full .* spare_full ' 'a full device'
 	remove_mapped full
-	expect_status 3 status full
+	expect_status 3 remapctl status full
 }
 
 tests_are_run() {
@@ -75,10 +67,10 @@ tests_are_run() {
 	"$remapctl" stress run type --type random-read --duration 60s >"$work/stopped" 2>&1 &
 	local first=$!
 	while ! stress_runs; do sleep 0.1; done
-	expect_status 3 stress run quick
+	expect_status 3 remapctl stress run quick
 	expect_match "$(<"$work/err")" 'Device or resource busy' 'a second test'
-	expect_status 0 stress adjust --workers 2
-	expect_status 0 watch --count 2 --interval 0.2
+	expect_status 0 remapctl stress adjust --workers 2
+	expect_status 0 remapctl watch --count 2 --interval 0.2
 	expect_match "$(sed -n 2p "$work/out")" '^RUNNING stress .* IOPS, .*; stress ok 2000/8192$' watch
 	kill -TERM "$first"
 	status=0
@@ -86,15 +78,15 @@ tests_are_run() {
 	expect_equal "$status" 1 'status of a stopped run'
 	expect_match "$(<"$work/stopped")" 'STOPPED_EARLY  Random Read' 'a stopped run'
 	expect_equal "$(stress_value result)" STOPPED_EARLY
-	expect_status 0 stress stop
+	expect_status 0 remapctl stress stop
 }
 
 reports_agree() {
 	local form
-	expect_status 0 stress report
+	expect_status 0 remapctl stress report
 	cmp "$work/out" $stress/comprehensive_report || fail 'the text is not the report'
 	for form in json html svg; do
-		expect_status 0 stress report --$form -o "$work/report.$form"
+		expect_status 0 remapctl stress report --$form -o "$work/report.$form"
 		expect_equal "$(<"$work/out")" '' "output of --$form -o"
 	done
 	python3 - "$work" "$(stress_value ops)" <<'END'
@@ -120,21 +112,21 @@ END
 
 baselines_are_kept() {
 	local line='device=stress type=4 workers=16 queue_depth=512 latency_ns=104 bytes_per_second=409000000'
-	expect_status 0 baseline show
+	expect_status 0 remapctl baseline show
 	echo "$line" >"$work/baseline"
-	expect_status 0 baseline load "$work/baseline"
+	expect_status 0 remapctl baseline load "$work/baseline"
 	expect_equal "$(cat $stress/baseline)" "$line"
-	expect_status 0 baseline show
+	expect_status 0 remapctl baseline show
 	expect_match "$(<"$work/out")" 'stress +4 +16 +512 +104 ns +409 MB/s' baselines
-	expect_status 0 baseline save "$work/saved"
+	expect_status 0 remapctl baseline save "$work/saved"
 	cmp "$work/saved" "$work/baseline" || fail 'another baseline was saved'
 	echo "${line/type=4/type=400}" >"$work/baseline"
-	expect_status 3 baseline load "$work/baseline"
+	expect_status 3 remapctl baseline load "$work/baseline"
 	expect_match "$(<"$work/err")" 'Invalid argument' 'a wrong baseline'
 }
 
 metrics_are_written() {
-	expect_status 0 metrics -o "$work/remap.prom"
+	expect_status 0 remapctl metrics -o "$work/remap.prom"
 	expect_equal "$(grep -c -v -E '^(# (HELP|TYPE) dm_remap_|dm_remap_[a-z_]+(\{[^}]*\})? [0-9.]+$)' "$work/remap.prom")" \
 		0 'odd lines'
 	grep -qx 'dm_remap_remapped_blocks{device="stress",start="0"} 2000' "$work/remap.prom"
@@ -145,7 +137,7 @@ metrics_are_written() {
 
 test() {
 	[[ -x $remapctl ]] || fail "there is no target/release/remapctl: make tools"
-	expect_status 3 stress run quick
+	expect_status 3 remapctl stress run quick
 	expect_match "$(<"$work/err")" 'No such device.*no such remap device' 'a test without a device'
 	make_stress_device
 	devices_are_told
@@ -155,9 +147,9 @@ test() {
 	metrics_are_written
 	remove_mapped stress
 	unload_module
-	expect_status 3 stress run quick
+	expect_status 3 remapctl stress run quick
 	expect_match "$(<"$work/err")" 'dm_remap is not loaded' 'a test without the module'
-	expect_status 3 status
-	expect_status 0 metrics
+	expect_status 3 remapctl status
+	expect_status 0 remapctl metrics
 	expect_match "$(<"$work/out")" 'module_loaded 0' 'metrics without the module'
 }

@@ -8,14 +8,6 @@ MACHINES=uml
 
 remapctl=$tests/../target/release/remapctl
 
-# expect_status <status> <argument>...: what remapctl prints is in $work/out and $work/err then.
-expect_status() {
-	local status=0
-	"$remapctl" "${@:2}" >"$work/out" 2>"$work/err" || status=$?
-	((status == $1)) ||
-		fail "remapctl ${*:2}: status $status, expected $1: $(tail -n 5 "$work/out" "$work/err")"
-}
-
 # create <name> <first spare sector> [<option of dmsetup>...]: a remap device, made by dmsetup.
 create() {
 	local line="0 8192 remap /dev/ram0 /dev/ram1 $2 1024 3 main_start $((8 * $2)) volatile"
@@ -37,11 +29,11 @@ expect_device() {
 	local name
 	expect_equal "$(kernel_name "$2")" "$1" "the kernel's name of $2"
 	for name in "$1" "${@:2}" "/dev/mapper/$1"; do
-		expect_status 0 status "$name"
+		expect_status 0 remapctl status "$name"
 		expect_match "$(sed -n 1p "$work/out")" "^${2//\\/\\\\} \([0-9]+:[0-9]+\): ok$" "status of $name"
-		expect_status 0 list "$name"
+		expect_status 0 remapctl list "$name"
 		expect_equal "$(tail -n 1 "$work/out")" '1 remapped block' "list of $name"
-		expect_status 0 stress target "$name"
+		expect_status 0 remapctl stress target "$name"
 	done
 }
 
@@ -54,14 +46,14 @@ names_are_taken() {
 	expect_device 'odd\x20name' 'odd name'
 	expect_device 'back\x5cslash' 'back\slash'
 	expect_device 'gr\xc3\xb6\xc3\x9fe' 'größe'
-	expect_status 0 status
+	expect_status 0 remapctl status
 	expect_equal "$(awk 'NR > 1 { print $1, $2, $3 }' "$work/out")" 'back\x5cslash /dev/ram0 /dev/ram1
 gr\xc3\xb6\xc3\x9fe /dev/ram0 /dev/ram1
 odd\x20name /dev/ram0 /dev/ram1' 'names in the table'
-	expect_status 0 metrics
+	expect_status 0 remapctl metrics
 	grep -qx 'dm_remap_remapped_blocks{device="odd name",start="0"} 1' "$work/out"
 	grep -qx 'dm_remap_remapped_blocks{device="back\\\\slash",start="0"} 1' "$work/out"
-	expect_status 0 status --json
+	expect_status 0 remapctl status --json
 	python3 -S - "$work/out" <<'END'
 import json, sys
 told = {device["device"]: device for device in json.load(open(sys.argv[1]))}
@@ -78,18 +70,18 @@ END
 	((first <= 1)) || fail "$(<"$work/err")"
 	expect_match "$(sed -n 1p "$work/out")" ' on odd\\x20name, ' 'the device of a test'
 	# With none set there are several again.
-	expect_status 0 stress target --none
-	expect_status 3 stress run quick
+	expect_status 0 remapctl stress target --none
+	expect_status 3 remapctl stress run quick
 }
 
 # Two that only the kernel tells apart.
 names_are_never_ambiguous() {
 	create 'odd name' $((1024 * n++)) --manglename none
-	expect_status 3 status 'odd\x20name'
+	expect_status 3 remapctl status 'odd\x20name'
 	expect_match "$(<"$work/err")" 'may be dm-[0-9]+ or dm-[0-9]+' 'two devices of a name'
-	expect_status 0 status 'odd name'
+	expect_status 0 remapctl status 'odd name'
 	remove_by_dmsetup 'odd name' 0 --manglename none
-	expect_status 0 status 'odd\x20name'
+	expect_status 0 remapctl status 'odd\x20name'
 }
 
 # The status of other types may write metadata: theirs is never asked for, and of remap devices without
@@ -119,26 +111,26 @@ odd_devices_hide_no_other() {
 	# Without a table, loaded but not active, suspended.
 	dmsetup create empty --notable
 	defer remove_mapped empty
-	expect_status 0 status
+	expect_status 0 remapctl status
 	line="0 1024 remap /dev/ram0 /dev/ram1 $((1024 * n++)) 1024 2 main_start 40960"
 	dmsetup create waiting --notable
 	defer remove_mapped waiting
 	dmsetup load waiting --table "$line"
 	dmsetup suspend 'odd name'
-	expect_status 1 status
+	expect_status 1 remapctl status
 	expect_match "$(<"$work/err")" '^remapctl: waiting: .* not active: dmsetup resume$' 'a device that waits'
 	grep -qE '^waiting +/dev/ram0 +/dev/ram1 .* unknown +-$' "$work/out" || fail "$(<"$work/out")"
 	grep -qE '^odd\\x20name .* ok +none$' "$work/out" || fail "$(<"$work/out")"
-	expect_status 0 status 'odd name'
+	expect_status 0 remapctl status 'odd name'
 	expect_match "$(sed -n 1p "$work/out")" ': ok, suspended$' 'a suspended device'
-	expect_status 1 metrics
+	expect_status 1 remapctl metrics
 	grep -qx 'dm_remap_status_known{device="waiting",start="0"} 0' "$work/out"
 	grep -qx 'dm_remap_remapped_blocks{device="odd name",start="0"} 1' "$work/out"
-	expect_status 1 watch --count 1
+	expect_status 1 remapctl watch --count 1
 	expect_match "$(<"$work/out")" '; odd\\x20name ok 1/.*; waiting unknown' watch
 	dmsetup resume 'odd name'
 	dmsetup clear waiting
-	expect_status 0 status
+	expect_status 0 remapctl status
 }
 
 # Before any test there is nothing to report.
@@ -146,10 +138,10 @@ no_report_yet() {
 	local form
 	for form in '' --json --html --svg; do
 		# shellcheck disable=SC2086 # none or one
-		expect_status 1 stress report $form
+		expect_status 1 remapctl stress report $form
 		expect_equal "$(cat "$work/out" "$work/err")" 'remapctl: no test has run since the module was loaded'
 		# shellcheck disable=SC2086
-		expect_status 1 stress report $form -o "$work/report"
+		expect_status 1 remapctl stress report $form -o "$work/report"
 		[[ ! -e $work/report ]] || fail "a report of nothing, $form"
 	done
 }
