@@ -34,6 +34,20 @@ pub struct UserBio {
     ended: Cell<bool>,
 }
 
+/// Returns the words of `text` as C has them, and the vector of their addresses, which is good as long
+/// as they are.
+fn arguments(text: &str) -> (Vec<CString>, Vec<*mut u8>) {
+    let words: Vec<CString> = text
+        .split(' ')
+        .map(|word| CString::new(word).expect("a word"))
+        .collect();
+    let addresses = words
+        .iter()
+        .map(|word| word.as_ptr().cast_mut().cast())
+        .collect();
+    (words, addresses)
+}
+
 impl UserBio {
     /// A bio that nobody has submitted.
     pub fn new(number: u64, opf: u32, sector: u64, sectors: u32, data: Vec<u8>) -> Rc<Self> {
@@ -166,14 +180,7 @@ impl MappedDevice {
             (*table.target).len = sectors;
             (*table.target).table = Rc::as_ptr(&table).cast_mut();
         }
-        let words: Vec<CString> = line
-            .split(' ')
-            .map(|word| CString::new(word).expect("a word"))
-            .collect();
-        let mut argv: Vec<*mut u8> = words
-            .iter()
-            .map(|word| word.as_ptr().cast_mut().cast())
-            .collect();
+        let (_words, mut argv) = arguments(line);
         // SAFETY: As device-mapper calls it.
         let error = unsafe {
             (*self.target_type).ctr.expect("ctr")(
@@ -275,14 +282,7 @@ impl MappedDevice {
     /// The target's errno.
     pub fn message(&self, words: &str) -> Result<String, i32> {
         self.with_table(|device, table| {
-            let words: Vec<CString> = words
-                .split(' ')
-                .map(|word| CString::new(word).expect("a word"))
-                .collect();
-            let mut argv: Vec<*mut u8> = words
-                .iter()
-                .map(|word| word.as_ptr().cast_mut().cast())
-                .collect();
+            let (_words, mut argv) = arguments(words);
             let mut reply = vec![0_u8; 4096];
             // SAFETY: As device-mapper calls it.
             let result = unsafe {
