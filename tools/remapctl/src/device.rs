@@ -46,6 +46,20 @@ impl Device {
     }
 }
 
+#[cfg(test)]
+impl Device {
+    /// Returns a device for tests.
+    pub(crate) fn example() -> Self {
+        Self {
+            name: String::from("r0"),
+            kernel_name: String::from("r0"),
+            number: String::from("253:0"),
+            node: String::from("dm-0"),
+            suspended: false,
+        }
+    }
+}
+
 /// Names each device as its user knows it, or as the kernel does where another one has that name.
 pub(crate) fn name_all(devices: &mut [Device]) {
     let names: Vec<(String, String)> = devices

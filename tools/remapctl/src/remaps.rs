@@ -201,13 +201,7 @@ mod tests {
     #[test]
     fn a_list_that_goes_round_ends() {
         let mut count = 0;
-        let device = Device {
-            name: String::from("r0"),
-            kernel_name: String::from("r0"),
-            number: String::from("253:0"),
-            node: String::from("dm-0"),
-            suspended: false,
-        };
+        let device = Device::example();
         let listed = for_each(&Parrot("0 0 -\nmore 8"), &device, 0, &mut |_| {
             count += 1;
             if count > 2 {

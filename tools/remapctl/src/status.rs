@@ -470,13 +470,7 @@ mod tests {
 
     #[test]
     fn other_types_are_not_asked_for_their_status() {
-        let device = Device {
-            name: String::from("r0"),
-            kernel_name: String::from("r0"),
-            number: String::from("253:0"),
-            node: String::from("dm-0"),
-            suspended: false,
-        };
+        let device = Device::example();
         for (kind, targets, asked) in [("thin-pool", 0, 0), ("remap", 1, 1)] {
             let witness = Witness {
                 kind,
