@@ -24,7 +24,7 @@ help:
 	@echo '  make test-long every test'
 	@echo '  make examples  runs the sessions in README.md and docs/interface.md, and compares their output'
 	@echo '  make bench     what dm-remap costs, next to dm-linear (ARGS=... for tests/bench/run)'
-	@echo '  make shell     a shell in a guest, $$DM_REMAP_KO is the module (MACHINE=debian|uml|uml-smp)'
+	@echo '  make shell     a shell in a guest, $$DM_REMAP_KO is the module (MACHINE=debian|uml|uml-debug|uml-smp)'
 	@echo
 	@echo '  make module    dm_remap.ko here, for the running kernel or KDIR=/path/to/kernel/build'
 	@echo '  make tools     remapctl and the tools for metadata in target/release, manual and completions in target'

@@ -9,7 +9,7 @@
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 checkout=$(dirname "$scripts")
 # shellcheck disable=SC2034  # used by those who source this file
-machines="debian uml uml-smp"
+machines="debian uml uml-debug uml-smp"
 
 # say TEXT...: one line for the user. Standard output belongs to the command that is run.
 say() {
@@ -64,7 +64,7 @@ require_root() {
 
 require_machine() {
 	case $1 in
-	debian | uml | uml-smp) ;;
+	debian | uml | uml-debug | uml-smp) ;;
 	*) usage_error "unknown machine '$1' (there are: $machines)" ;;
 	esac
 }

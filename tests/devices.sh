@@ -171,6 +171,7 @@ unload_module() {
 scaled() {
 	local divisor=1
 	case $DM_REMAP_MACHINE in
+	uml-debug) divisor=4 ;;
 	uml-smp) divisor=8 ;;
 	debian) divisor=8 ;;
 	esac

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a write that gives lost sectors contents survives its block's move to another slot, which another write that fails causes meanwhile"
-MACHINES="uml uml-smp debian"
+MACHINES="uml uml-debug debian"
+LONG_MACHINES=uml-smp
 
 in_flight() { disk_stat /dev/mapper/r0 9; }
 are_in_flight() { [[ $(in_flight) == "$1" ]]; }

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="whichever allocation of a load, an activation or a relocation fails, it ends with ENOMEM, and nothing is harmed or left"
-MACHINES="uml-smp"
+MACHINES=uml-debug
+LONG_MACHINES=uml-smp
 TIMEOUT=170
 
 requires() {

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="what cannot be read from main becomes lost: EIO for those sectors alone, until they are written; the block stays on the spare until then"
-MACHINES="uml uml-smp debian"
+MACHINES="uml uml-debug debian"
+LONG_MACHINES=uml-smp
 
 test() {
 	make_null_blk main 2

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="when the disk is taken away under load nothing is relocated or marked, errors go up, and what is on the spare goes on"
-MACHINES="uml uml-smp"
+MACHINES="uml uml-debug"
+LONG_MACHINES=uml-smp
 TIMEOUT=90
 
 test() {

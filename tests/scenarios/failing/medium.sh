@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="medium errors of a SCSI disk relocate and lose what they should; errors on the way to the disk mark nothing"
-MACHINES="uml uml-smp debian"
+MACHINES="uml uml-debug debian"
+LONG_MACHINES=uml-smp
 TIMEOUT=120
 
 requires() { need_scsi_disk; }

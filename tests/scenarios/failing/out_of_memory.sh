@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="whichever allocation fails while an error is looked after, the write is done or refused, no data are wrong, and nothing hangs"
-MACHINES="uml-smp"
+MACHINES=uml-debug
+LONG_MACHINES=uml-smp
 TIMEOUT=120
 
 requires() {

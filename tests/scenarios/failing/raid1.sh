@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a mirror repairs what the disk below cannot read, by the write that relocates it, and never gives the disk up"
-MACHINES="uml uml-smp"
-LONG_MACHINES=debian
+MACHINES="uml uml-debug"
+LONG_MACHINES="uml-smp debian"
 TIMEOUT=170
 
 test() {

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a scrub reads everything at the pace that it is told, marks what cannot be read, and changes nothing; it ends, or is stopped"
-MACHINES="uml uml-smp"
+MACHINES="uml uml-debug"
+LONG_MACHINES=uml-smp
 TIMEOUT=90
 
 is_done() { [[ $(message r0 scrub status) == done* ]]; }

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="requests that time out go to the caller and mark no block; requests that are queued again are nobody's business"
-MACHINES="uml-smp"
+MACHINES=uml-debug
+LONG_MACHINES=uml-smp
 TIMEOUT=60
 
 requires() {

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a disk that refuses every write uses up 64 spares at most; then errors go up, what has moved goes on, and policy relocate arms it again"
-MACHINES="uml uml-smp"
-LONG_MACHINES=debian
+MACHINES="uml uml-debug"
+LONG_MACHINES="uml-smp debian"
 TIMEOUT=90
 
 requires() { need_target flakey; }

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="flush and FUA reach the device that holds the block, and a block that moves is durable before it counts as moved"
-MACHINES="uml uml-smp"
+MACHINES="uml uml-debug"
+LONG_MACHINES=uml-smp
 
 requires() {
 	dmsetup targets | grep -q log-writes || modprobe -q dm-log-writes || {

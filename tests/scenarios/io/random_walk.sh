@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="bios of 512 bytes to 1 MiB over scattered remaps, remapped and unremapped in between, agree with a model by every byte"
-MACHINES="uml uml-smp debian"
+MACHINES="uml uml-debug debian"
+LONG_MACHINES=uml-smp
 TIMEOUT=120
 
 # walk <sectors> <block size> <spare blocks> <main_start> <steps>

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="rmmod is refused with a live or a loaded table, and leaves nothing behind without one"
-MACHINES="uml uml-smp debian"
+MACHINES="uml uml-debug debian"
+LONG_MACHINES=uml-smp
 
 refused() {
 	if rmmod dm_remap 2>"$work/rmmod"; then

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="suspend does not hang on bios that wait for their block, with or without flushing, and they end with the right data"
-MACHINES="uml uml-smp debian"
+MACHINES="uml uml-debug debian"
+LONG_MACHINES=uml-smp
 
 test() {
 	make_null_blk main 2

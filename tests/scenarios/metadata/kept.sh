@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="remaps outlive their table, the device and the module, with their data and what is lost of them"
-MACHINES="uml uml-smp debian"
+MACHINES="uml uml-debug debian"
+LONG_MACHINES=uml-smp
 
 # expect_same: the remaps, the lost sectors and the data are what they were.
 expect_same() {

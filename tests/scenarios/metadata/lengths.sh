@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a target that grows has the right data in a remapped last block that was cut short; one that shrinks below a remap is refused"
-MACHINES="uml uml-smp"
+MACHINES="uml uml-debug"
+LONG_MACHINES=uml-smp
 
 test() {
 	make_null_blk main 4

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="metadata of something else is refused by name when a table is resumed, and nothing is changed; format takes the area over"
-MACHINES="uml uml-smp debian"
+MACHINES="uml uml-debug debian"
+LONG_MACHINES=uml-smp
 
 # refuse <errno> <reason> <make_remap arguments behind the name>: and the spare area is as before.
 refuse() {

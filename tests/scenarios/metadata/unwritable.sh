@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="where metadata cannot be written nothing moves, blocks of which it is uncertain are only read, and all goes on when it can"
-MACHINES="uml uml-smp"
+MACHINES="uml uml-debug"
+LONG_MACHINES=uml-smp
 
 # below <head> <tail>: whether writes to the two halves of the metadata work (linear) or fail (flakey).
 below() {

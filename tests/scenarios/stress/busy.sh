@@ -4,7 +4,8 @@
 . "$tests/stress.sh"
 
 DESCRIPTION='One test at a time; tests that write want the device for themselves; the device is pinned.'
-MACHINES="uml uml-smp"
+MACHINES="uml uml-debug"
+LONG_MACHINES=uml-smp
 
 test() {
 	make_stress_device

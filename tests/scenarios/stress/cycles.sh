@@ -5,7 +5,8 @@
 
 TIMEOUT=300
 DESCRIPTION='Ten thousand tests can be started and stopped (fewer where it is slow), and no memory goes.'
-MACHINES="uml uml-smp"
+MACHINES="uml uml-debug"
+LONG_MACHINES=uml-smp
 
 test() {
 	local before count=10000

@@ -4,7 +4,8 @@
 . "$tests/stress.sh"
 
 DESCRIPTION='On a device that fails, a test counts the errors, gives up, and says why.'
-MACHINES="uml uml-smp"
+MACHINES="uml uml-debug"
+LONG_MACHINES=uml-smp
 
 test() {
 	make_brd 2 49152

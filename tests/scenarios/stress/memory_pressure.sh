@@ -5,7 +5,8 @@
 
 TIMEOUT=150
 DESCRIPTION='A test under memory pressure really holds the memory, the kernel reclaims, and all is given back.'
-MACHINES="uml uml-smp"
+MACHINES="uml uml-debug"
+LONG_MACHINES=uml-smp
 
 # meminfo <field>: in MiB.
 meminfo() {

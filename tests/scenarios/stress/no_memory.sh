@@ -3,7 +3,8 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-MACHINES=uml-smp
+MACHINES=uml-debug
+LONG_MACHINES=uml-smp
 TIMEOUT=200
 DESCRIPTION='Whichever allocation fails when a test starts, nothing is left of it and the next one runs.'
 

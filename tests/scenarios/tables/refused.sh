@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a table that cannot be served is refused with an errno, ti->error and one line in the log, and leaves nothing"
-MACHINES="uml uml-smp debian"
+MACHINES="uml uml-debug debian"
+LONG_MACHINES=uml-smp
 
 # refuse <errno> <argument> <reason> <arguments behind "0 <sectors> remap">: what device-mapper logs
 # as ti->error is the same text.

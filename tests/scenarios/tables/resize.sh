@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 DESCRIPTION="a longer table replaces a shorter one on a live device, and what is new can be used and remapped"
-MACHINES="uml uml-smp debian"
+MACHINES="uml uml-debug debian"
+LONG_MACHINES=uml-smp
 
 test() {
 	make_null_blk main 4

@@ -212,15 +212,16 @@ impl Disk {
             move || {
                 // SAFETY: Disks outlive tasks.
                 let this = || unsafe { &mut *disk };
+                let mut refused = None;
                 if first != 0 {
                     scheduler::block(0, "a disk flushes", Some(first));
-                    if this().may_flush() {
-                        this().flush(flushed);
-                    }
-                    this().entry(id).2 = Phase::Flushed;
+                    refused = this().preflush(id, flushed);
                 }
                 scheduler::block(0, "a disk works", Some(effect));
-                let status = this().take_effect(id, flushed);
+                let status = match refused {
+                    Some(status) => status,
+                    None => this().take_effect(id, flushed),
+                };
                 this().entry(id).2 = Phase::Done;
                 scheduler::block(0, "a disk has worked", Some(effect + late));
                 this().under_way.retain(|(other, ..)| *other != id);
@@ -243,8 +244,19 @@ impl Disk {
             .expect("a request under way")
     }
 
-    fn may_flush(&self) -> bool {
-        self.faults.outage.is_none() && !self.faults.gone
+    /// Flushes before a request does anything else; with a status where that fails, and the request
+    /// with it.
+    fn preflush(&mut self, id: u64, flushed: u64) -> Option<blk_status_t> {
+        let (_, request, _) = self.entry(id);
+        let request = Request { ..*request };
+        let refused = self.outage(&request);
+        if refused.is_some() {
+            self.fault(request.operation, request.sector, request.sectors);
+        } else {
+            self.flush(flushed);
+            self.entry(id).2 = Phase::Flushed;
+        }
+        refused
     }
 
     fn fault(&mut self, operation: Operation, first: u64, sectors: u64) {
@@ -260,20 +272,25 @@ impl Disk {
         }
     }
 
-    fn wholesale(&mut self, request: &Request) -> Option<blk_status_t> {
+    /// Returns whether what befalls a whole disk spares `request`.
+    fn is_spared(&self, request: &Request) -> bool {
+        let end = request.sector + request.sectors;
+        let only = self.faults.only;
+        only.is_some_and(|(from, to)| end <= from || request.sector >= to)
+    }
+
+    /// Returns the status with which `request` fails as everything does now.
+    fn outage(&self, request: &Request) -> Option<blk_status_t> {
         if self.faults.gone {
             return Some(c::BLK_STS_IOERR);
         }
-        let end = request.sector + request.sectors;
-        if self
-            .faults
-            .only
-            .is_some_and(|(from, to)| end <= from || request.sector >= to)
-        {
-            return None;
-        }
-        if let Some(status) = self.faults.outage {
-            return Some(status);
+        self.faults.outage.filter(|_| !self.is_spared(request))
+    }
+
+    fn wholesale(&mut self, request: &Request) -> Option<blk_status_t> {
+        let outage = self.outage(request);
+        if outage.is_some() || self.is_spared(request) {
+            return outage;
         }
         let world = world();
         (world.random.permille(self.faults.transient))
