@@ -6,8 +6,8 @@
 use kernel::prelude::*;
 
 mod linux;
+mod remap;
 mod stress;
-mod target;
 
 module! {
     type: DmRemap,
@@ -23,12 +23,12 @@ module! {
 struct DmRemap {
     stress: stress::Stress,
     #[pin]
-    target: linux::device_mapper::Registration<target::RemapTarget>,
+    target: linux::device_mapper::Registration<remap::RemapTarget>,
 }
 
 impl kernel::InPlaceModule for DmRemap {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        target::init();
+        remap::init();
         try_pin_init!(Self {
             target <- linux::device_mapper::Registration::new(module),
             stress: stress::Stress::register(module)?,

@@ -34,7 +34,7 @@ use remap_core::{
 
 use crate::{
     linux::open_device::OpenDevice,
-    target::live::rewriter::{
+    remap::live::rewriter::{
         Registered,
         Rewriter, //
     }, //

@@ -52,7 +52,7 @@ use crate::{
         text::Text,
         zeroed::EmptyIsZero, //
     },
-    target::live::{
+    remap::live::{
         self,
         LiveTable, //
     },

@@ -17,7 +17,7 @@
 //! * [`optimization`] is the other directory, of counters over all live tables.
 //!
 //! It drives a device from outside, through the block layer, and knows the target only as
-//! [`crate::target::live`].
+//! [`crate::remap::live`].
 
 mod attributes;
 mod controls;

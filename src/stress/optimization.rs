@@ -13,7 +13,7 @@ use remap_core::counters::Counters;
 
 use crate::{
     linux::sysfs::Attribute,
-    target::live, //
+    remap::live, //
 };
 
 /// What the files are over: nothing that is kept.

@@ -20,7 +20,7 @@ use crate::{
         Current,
         Kthread, //
     },
-    target::live::{
+    remap::live::{
         self,
         LiveTable, //
     },

@@ -55,7 +55,7 @@ use crate::{
             WaitQueue, //
         }, //
     },
-    target::live, //
+    remap::live, //
 };
 
 use super::{

@@ -23,7 +23,7 @@ use remap_core::{
 
 use crate::{
     linux::zeroed::EmptyIsZero,
-    target::live, //
+    remap::live, //
 };
 
 /// What the monitor knows.

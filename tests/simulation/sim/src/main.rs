@@ -2,15 +2,15 @@
 
 //! Seeded histories of the target, judged against a model.
 //!
-//! The sources under `target`, `linux` and in `remap_core` are those of the module, as they are.
+//! The sources under `remap`, `linux` and in `remap_core` are those of the module, as they are.
 
 mod history;
 #[allow(dead_code)]
 mod linux;
 mod model;
-mod settings;
 #[allow(dead_code)]
-mod target;
+mod remap;
+mod settings;
 
 use std::{
     mem::MaybeUninit,
@@ -19,8 +19,8 @@ use std::{
 };
 
 use linux::device_mapper::Registration;
+use remap::RemapTarget;
 use settings::Kind;
-use target::RemapTarget;
 
 #[global_allocator]
 static ARENA: machine::arena::Arena = machine::arena::Arena;
@@ -92,7 +92,7 @@ fn options() -> Option<Options> {
 
 /// As the module's init does.
 fn register() {
-    target::init();
+    remap::init();
     let place = Box::leak(Box::new(MaybeUninit::<Registration<RemapTarget>>::uninit()));
     // SAFETY: The place stays where it is for ever.
     let registered =

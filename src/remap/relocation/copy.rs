@@ -19,7 +19,7 @@ use super::{
     Contents,
     Mover, //
 };
-use crate::target::{
+use crate::remap::{
     live::LiveTable,
     lost::NewLost,
     statistics::Count, //
@@ -33,13 +33,13 @@ pub(super) enum Place {
 }
 
 /// Whether a device says that its medium cannot, or says nothing but that it cannot.
-pub(in crate::target) fn blames_medium(error: Error) -> bool {
+pub(in crate::remap) fn blames_medium(error: Error) -> bool {
     error == ENODATA || error == EILSEQ || error == EIO
 }
 
 impl LiveTable {
     /// Part of main that belongs to `count` blocks of the target from `first` on.
-    pub(in crate::target) fn main_range(&self, first: u64, count: u64) -> Result<SectorRange> {
+    pub(in crate::remap) fn main_range(&self, first: u64, count: u64) -> Result<SectorRange> {
         let start = self.block.first_sector(first);
         let len = self
             .block
@@ -199,7 +199,7 @@ impl LiveTable {
 
     /// Whether all of `range` of main can be read. Sleeps. Where the way to it is broken, the error is
     /// returned.
-    pub(in crate::target) fn reads(&self, mover: &mut Mover, range: SectorRange) -> Result<bool> {
+    pub(in crate::remap) fn reads(&self, mover: &mut Mover, range: SectorRange) -> Result<bool> {
         let Mover { io, buffer, .. } = mover;
         if io.read(&self.main, range, buffer, 0).is_ok() {
             return Ok(true);

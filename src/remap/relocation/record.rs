@@ -29,7 +29,7 @@ use crate::{
         log,
         noio::NoIo, //
     },
-    target::{
+    remap::{
         live::LiveTable,
         metadata::Metadata,
         statistics::Count, //
@@ -47,7 +47,7 @@ fn fate_of(committed: Result<(), CommitError>) -> Fate {
 
 impl LiveTable {
     /// Tries again where metadata could not be written. `EIO` where it still cannot.
-    pub(in crate::target) fn revive_metadata(&self, mover: &mut Mover) -> Result {
+    pub(in crate::remap) fn revive_metadata(&self, mover: &mut Mover) -> Result {
         let revived = mover
             .metadata
             .as_mut()
@@ -62,7 +62,7 @@ impl LiveTable {
     ///
     /// Sleeps. `EINVAL` volatile, `EROFS` read-only, `EAGAIN` suspended, `ENODEV` gone, `EIO` it
     /// still cannot be written, `ENOMEM`.
-    pub(in crate::target) fn save(&self) -> Result {
+    pub(in crate::remap) fn save(&self) -> Result {
         let mut mover = self.mover.lock();
         if self.read_only {
             return Err(EROFS);
@@ -84,7 +84,7 @@ impl LiveTable {
     /// on the spare, the rest follows now. The table is not in use so far.
     ///
     /// Sleeps. `EIO` where that cannot be read or written.
-    pub(in crate::target) fn take_length(&self) -> Result {
+    pub(in crate::remap) fn take_length(&self) -> Result {
         let mut mover = self.mover.lock();
         let Mover {
             io,

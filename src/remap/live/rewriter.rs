@@ -168,14 +168,14 @@ registry! {
 }
 
 /// Prepares the list. Called once, before the target is registered.
-pub(in crate::target) fn init() {
+pub(in crate::remap) fn init() {
     rewriters::init();
 }
 
 /// `table` is about to be suspended. When this returns nothing of what was read through it is being
 /// written back, and nothing will be. Bios still flow, and blocks still move. Sleeps until the
 /// writes that have begun have ended, as device-mapper would.
-pub(in crate::target) fn suspend(table: &LiveTable) {
+pub(in crate::remap) fn suspend(table: &LiveTable) {
     rewriters::with(|all| {
         table.resumed.store(false, Relaxed);
         for rewriter in all.iter().filter(|other| other.number == table.number) {
@@ -189,7 +189,7 @@ pub(in crate::target) fn suspend(table: &LiveTable) {
 }
 
 /// `table` is in use, for the first time or again.
-pub(in crate::target) fn resume(table: &LiveTable) {
+pub(in crate::remap) fn resume(table: &LiveTable) {
     rewriters::with(|all| {
         table.resumed.store(true, Relaxed);
         let place = core::ptr::from_ref(table) as usize;
@@ -203,7 +203,7 @@ pub(in crate::target) fn resume(table: &LiveTable) {
 }
 
 /// `table` goes.
-pub(in crate::target) fn retract(table: &LiveTable) {
+pub(in crate::remap) fn retract(table: &LiveTable) {
     rewriters::with(|all| {
         let place = core::ptr::from_ref(table) as usize;
         for rewriter in all.iter().filter(|other| other.table == place) {

@@ -41,7 +41,7 @@ use crate::{
         },
         gate::Drain, //
     },
-    target::{
+    remap::{
         fill::{
             Fill,
             MOST_FILLS, //
@@ -62,7 +62,7 @@ use crate::{
 
 /// What a table is fit for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::target) enum State {
+pub(in crate::remap) enum State {
     /// Never resumed so far.
     Loaded,
     /// In use.
@@ -75,7 +75,7 @@ pub(in crate::target) enum State {
 
 impl State {
     /// Whether the devices may be used. `EAGAIN` suspended, `ENODEV` gone.
-    pub(in crate::target) fn admits(self) -> Result {
+    pub(in crate::remap) fn admits(self) -> Result {
         match self {
             State::Active => Ok(()),
             State::Loaded | State::Suspended => Err(EAGAIN),
@@ -98,7 +98,7 @@ const MOST_LOST: usize = 16;
 /// Memory that is there when there is none: enough for a pass, of which some blocks are damaged.
 ///
 /// Nobody waits for memory here. Whoever writes it out may be the one whose bios wait.
-pub(in crate::target) struct Reserve {
+pub(in crate::remap) struct Reserve {
     nodes: KVec<Node>,
     lost: KVec<NewLost>,
 }
@@ -112,7 +112,7 @@ impl Reserve {
     }
 
     /// Room for an entry of the table. `ENOMEM`.
-    pub(in crate::target) fn node(&mut self) -> Result<Node> {
+    pub(in crate::remap) fn node(&mut self) -> Result<Node> {
         Node::new(GFP_NOWAIT | __GFP_NOWARN).or_else(|_| self.nodes.pop().ok_or(ENOMEM))
     }
 
@@ -144,9 +144,9 @@ impl Reserve {
 const MOST_BAD: usize = 64;
 
 /// What a relocation needs; there is one for each table, so one pass at a time.
-pub(in crate::target) struct Mover {
-    pub(in crate::target) state: State,
-    pub(in crate::target) drain: Drain<ReaderIndex>,
+pub(in crate::remap) struct Mover {
+    pub(in crate::remap) state: State,
+    pub(in crate::remap) drain: Drain<ReaderIndex>,
     pub(super) io: IoClient,
     pub(super) buffer: IoBuffer,
     /// A logical block of each device, for when it matters what is wrong with it.
@@ -155,19 +155,19 @@ pub(in crate::target) struct Mover {
     /// Most blocks that the buffer has room for.
     pub(super) batch: usize,
     /// What a table that is not volatile keeps.
-    pub(in crate::target) metadata: Option<Metadata>,
-    pub(in crate::target) reserve: Reserve,
-    pub(in crate::target) breaker: KBox<Breaker>,
+    pub(in crate::remap) metadata: Option<Metadata>,
+    pub(in crate::remap) reserve: Reserve,
+    pub(in crate::remap) breaker: KBox<Breaker>,
     /// When its time began.
     pub(super) since: Instant<Monotonic>,
     /// Blocks on the spare that a test has moved there, and will move back.
     pub(super) lent: RemapTree,
-    pub(in crate::target) suspects: KBox<Suspects>,
+    pub(in crate::remap) suspects: KBox<Suspects>,
     /// Memory for rescuing writes.
     pub(super) pool: Pin<KBox<BioPool>>,
     pub(super) writes: KVec<FailedWrite>,
     /// Memory for ending writes that wait for metadata.
-    pub(in crate::target) fills: KVec<Fill>,
+    pub(in crate::remap) fills: KVec<Fill>,
     pub(super) parts: KVec<Part>,
     pub(super) moves: KVVec<Move>,
     /// Slots that have failed, and that the metadata does not know of so far.
@@ -177,7 +177,7 @@ pub(in crate::target) struct Mover {
 impl Mover {
     /// The mover of a new table. May sleep.
     #[inline(never)]
-    pub(in crate::target) fn new(
+    pub(in crate::remap) fn new(
         main: &BlockDevice,
         spare: &BlockDevice,
         block: BlockSize,

@@ -18,7 +18,7 @@ use super::{
     rescue::Part,
     Progress, //
 };
-use crate::target::{
+use crate::remap::{
     lost::NewLost,
     remaps::Node, //
 };

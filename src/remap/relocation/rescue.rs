@@ -48,7 +48,7 @@ use crate::{
         log,
         noio::NoIo, //
     },
-    target::{
+    remap::{
         live::LiveTable,
         lost::NewLost,
         map::LostPart,
@@ -83,7 +83,7 @@ pub(super) struct FailedWrite {
 
 /// The part of a write that lies in one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::target) struct Part {
+pub(in crate::remap) struct Part {
     /// Which write of the round.
     write: usize,
     pub(super) block: u64,
@@ -147,7 +147,7 @@ impl FailedWrite {
 
 impl LiveTable {
     /// Rescues writes until there are none left. Process context.
-    pub(in crate::target) fn rescue(&self, waiting: &mut HeldBios<RemapTarget>) {
+    pub(in crate::remap) fn rescue(&self, waiting: &mut HeldBios<RemapTarget>) {
         let mut next = waiting.pop();
         while next.is_some() {
             let mut guard = self.mover.lock();
@@ -486,7 +486,7 @@ impl LiveTable {
     }
 
     /// Where main is gone, it fails wholesale.
-    pub(in crate::target) fn look_for_main(&self, mover: &mut Mover) {
+    pub(in crate::remap) fn look_for_main(&self, mover: &mut Mover) {
         if self.main.is_gone() {
             mover.breaker.trip();
             self.give_main_up();
