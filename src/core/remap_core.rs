@@ -30,6 +30,7 @@ pub mod lost;
 pub mod measurement;
 pub mod message;
 pub mod metadata;
+pub mod name;
 pub mod pace;
 pub mod production;
 pub mod radix_sort;

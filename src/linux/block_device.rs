@@ -18,7 +18,7 @@ use remap_core::geometry::SectorRange;
 
 use super::{
     bindings,
-    device_mapper::MappedDevice, //
+    mapped_device::MappedDevice, //
 };
 
 /// A block device: a whole disk or a partition (`struct block_device`).

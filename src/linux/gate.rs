@@ -92,17 +92,17 @@ unsafe impl Send for Exits {}
 unsafe impl Sync for Exits {}
 
 impl Exits {
-    /// Nobody's: nobody stays with them.
+    /// Sentinel that matches no gate; no bio is counted against it.
     pub(super) const NONE: Self = Self(NonNull::dangling());
 
-    /// What [`Inside::stay_with`] returns has no other bits.
+    /// What [`GateGuard::stay_with`] returns has no other bits.
     pub(super) const EPOCH_BITS: usize = EPOCH as usize;
 
     /// The ticket of one who stayed.
     ///
     /// # Safety
     ///
-    /// `epoch` is what [`Inside::stay_with`] returned for these counters, which are still there; it is
+    /// `epoch` is what [`GateGuard::stay_with`] returned for these counters, which are still there; it is
     /// used for this only once.
     #[inline(always)]
     pub(super) unsafe fn ticket(self, epoch: usize) -> Ticket {
@@ -199,15 +199,15 @@ unsafe impl<T: Send + Sync> Send for Gate<T> {}
 unsafe impl<T: Send + Sync> Sync for Gate<T> {}
 
 /// Being inside a gate: what it guards stays, and is this at least as new as when one entered.
-pub(crate) struct Inside<'a, T> {
+pub(crate) struct GateGuard<'a, T> {
     gate: &'a Gate<T>,
     now: u32,
 }
 
-impl<T> Inside<'_, T> {
+impl<T> GateGuard<'_, T> {
     /// Whether the gate wants more of a bio than to pass: that it is timed, or seen.
     #[inline(always)]
-    pub(crate) fn attends(&self) -> bool {
+    pub(crate) fn observes(&self) -> bool {
         self.now & (TIMED | WATCHED) != 0
     }
 
@@ -241,7 +241,7 @@ impl<T> Inside<'_, T> {
     }
 }
 
-impl<T> core::ops::Deref for Inside<'_, T> {
+impl<T> core::ops::Deref for GateGuard<'_, T> {
     type Target = T;
 
     #[inline(always)]
@@ -252,7 +252,7 @@ impl<T> core::ops::Deref for Inside<'_, T> {
     }
 }
 
-impl<T> Drop for Inside<'_, T> {
+impl<T> Drop for GateGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         self.gate.ticket(self.now).leave();
@@ -279,7 +279,7 @@ impl<T> Gate<T> {
 
     /// Enters. Any context but NMI.
     #[inline(always)]
-    pub(crate) fn enter(&self, direction: Direction) -> Inside<'_, T> {
+    pub(crate) fn enter(&self, direction: Direction) -> GateGuard<'_, T> {
         // SAFETY: `state` is a u32, and the counters begin with those of the entries, for two epochs
         // of two directions.
         let now = unsafe {
@@ -289,7 +289,7 @@ impl<T> Gate<T> {
                 direction as u64,
             )
         };
-        Inside { gate: self, now }
+        GateGuard { gate: self, now }
     }
 
     #[inline(always)]

@@ -15,6 +15,7 @@ pub(crate) mod gate;
 pub(crate) mod io_queue;
 pub(crate) mod kthread;
 pub(crate) mod log;
+pub(crate) mod mapped_device;
 pub(crate) mod noio;
 pub(crate) mod once_arc;
 pub(crate) mod open_device;

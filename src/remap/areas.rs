@@ -11,10 +11,8 @@ use remap_core::geometry::SectorRange;
 
 use crate::linux::{
     block_device::BlockDevice,
-    device_mapper::{
-        MappedDevice,
-        Table, //
-    },
+    device_mapper::Table,
+    mapped_device::MappedDevice,
     registry::registry, //
 };
 

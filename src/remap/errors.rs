@@ -24,17 +24,18 @@ use remap_core::{
 
 use super::{
     live::LiveTable,
+    map::Note,
     statistics::Count,
     RemapTarget, //
 };
 use crate::linux::{
     device_mapper::{
+        BioContext,
         Blame,
         BlockStatus,
         Ending,
         HeldBio,
         HeldBios,
-        Journey,
         OpenBio, //
     },
     gate::Direction,
@@ -80,15 +81,15 @@ impl LiveTable {
         self.policy() == ErrorPolicy::Relocate && self.failing.load(Relaxed) == 0 && !self.read_only
     }
 
-    /// A bio has failed with `status`, on main or where its journey's mark says on the spare. Any
+    /// A bio has failed with `status`, on main or where its context's mark says on the spare. Any
     /// context.
     pub(super) fn failed(
         &self,
         bio: OpenBio<'_, RemapTarget>,
-        journey: &Journey<super::map::Note>,
+        context: &BioContext<Note>,
         status: BlockStatus,
     ) -> Ending {
-        let spare = journey.mark;
+        let spare = context.mark;
         if status.is_device_error(bio.moves_data()) {
             self.statistics.count(match spare {
                 true => Count::SpareError,
@@ -104,17 +105,17 @@ impl LiveTable {
             (ErrorPolicy::Relocate, Direction::Write) => !self.read_only && bio.fills_sectors(),
             (_, Direction::Read) => !spare,
         };
-        if !concerns_us || journey.start.sectors() == 0 {
+        if !concerns_us || context.start.sectors() == 0 {
             return Ending::DONE;
         }
         let target = bio.target();
-        let (bio, ending) = bio.hold(&journey.start, None);
+        let (bio, ending) = bio.hold(&context.start, None);
         self.divert(target, bio);
         ending
     }
 
     /// Keeps a bio that has failed, or a write to a pending block, for the work queue. Any context.
-    pub(super) fn divert(&self, target: &RemapTarget, bio: HeldBio<RemapTarget>) {
+    pub(super) fn divert(&self, target: &RemapTarget, bio: HeldBio<Note>) {
         let mut failed = self.failed.lock();
         failed.push(bio);
         // Under the lock: when the bio has ended, the target may go.
@@ -145,7 +146,7 @@ impl LiveTable {
     }
 
     /// Remembers where a read has failed, and ends it.
-    fn end_failed_read(&self, bio: HeldBio<RemapTarget>) {
+    fn end_failed_read(&self, bio: HeldBio<Note>) {
         let status = bio.status();
         let sector = bio.sector().wrapping_sub(self.begin);
         let range = SectorRange::new(sector, u64::from(bio.sectors()));

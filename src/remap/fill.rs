@@ -37,10 +37,10 @@ use super::{
 };
 use crate::linux::{
     device_mapper::{
+        BioContext,
         BlockStatus,
         Ending,
         HeldBio,
-        Journey,
         OpenBio, //
     },
     noio::NoIo, //
@@ -63,7 +63,7 @@ impl LiveTable {
     pub(super) fn end_fill(
         &self,
         bio: OpenBio<'_, RemapTarget>,
-        journey: &Journey<Note>,
+        context: &BioContext<Note>,
     ) -> Ending {
         let target = bio.target();
         if self.metadata_state() == MetadataState::None {
@@ -71,7 +71,7 @@ impl LiveTable {
             target.wake_queue();
             return Ending::DONE;
         }
-        let (bio, ending) = bio.hold(&journey.start, journey.note);
+        let (bio, ending) = bio.hold(&context.start, context.note);
         let mut filled = self.filled.lock();
         filled.push(bio);
         // Under the lock: when the bio has ended, the target may go.
@@ -177,7 +177,7 @@ pub(super) const MOST_FILLS: usize = 64;
 
 /// A write that has given lost sectors contents.
 pub(super) struct Fill {
-    bio: HeldBio<RemapTarget>,
+    bio: HeldBio<Note>,
     part: Option<LostPart>,
     /// Where the block is now, unless it is on main.
     slot: Option<u32>,
@@ -187,7 +187,7 @@ pub(super) struct Fill {
 }
 
 impl Fill {
-    fn new(bio: HeldBio<RemapTarget>) -> Self {
+    fn new(bio: HeldBio<Note>) -> Self {
         let part = bio.note().and_then(|note| note.fills);
         Self {
             bio,

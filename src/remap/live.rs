@@ -45,6 +45,7 @@ use remap_core::{
 
 use super::{
     lost::LostBlocks,
+    map::Note,
     metadata::Begun,
     relocation::{
         Mover,
@@ -52,21 +53,20 @@ use super::{
     },
     remaps::Remaps,
     scrub::Scrub,
-    statistics::Statistics,
-    RemapTarget, //
+    statistics::Statistics, //
 };
 use crate::linux::{
     block_device::BlockDevice,
     device_mapper::{
         Events,
-        HeldBios,
-        MappedDevice, //
+        HeldBios, //
     },
     gate::{
         Gate,
         GateCounters, //
     },
     log,
+    mapped_device::MappedDevice,
     noio::NoIo,
     registry::registry, //
 };
@@ -158,15 +158,15 @@ pub(crate) struct LiveTable {
     #[pin]
     reset_at: Mutex<Counters>,
     #[pin]
-    pub(super) held: SpinLock<HeldBios<RemapTarget>>,
+    pub(super) held: SpinLock<HeldBios<Note>>,
     #[pin]
     pub(super) lost: SpinLockIrq<LostBlocks>,
     /// Writes that gave lost sectors contents, and are acknowledged when metadata says so.
     #[pin]
-    pub(super) filled: SpinLockIrq<HeldBios<RemapTarget>>,
+    pub(super) filled: SpinLockIrq<HeldBios<Note>>,
     /// Bios that have failed, or would.
     #[pin]
-    pub(super) failed: SpinLockIrq<HeldBios<RemapTarget>>,
+    pub(super) failed: SpinLockIrq<HeldBios<Note>>,
     #[pin]
     work: Work<LiveTable>,
     pub(super) scrub: Pin<KBox<Scrub>>,

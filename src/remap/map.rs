@@ -19,11 +19,11 @@ use super::{
 use crate::linux::{
     block_device::BlockDevice,
     device_mapper::{
+        BioContext,
         BlockStatus,
         EndedBio,
         Ending,
         HeldBio,
-        Journey,
         MapBio,
         Mapping,
         OpenBio,
@@ -31,7 +31,7 @@ use crate::linux::{
     },
     gate::{
         Direction,
-        Inside, //
+        GateGuard, //
     },
     stopwatch::Stopwatch, //
 };
@@ -70,12 +70,12 @@ enum Way {
 }
 
 /// What the gate wants to know of a bio.
-struct Attention {
+struct Observation {
     start: Option<Stopwatch>,
     watched: bool,
 }
 
-impl Attention {
+impl Observation {
     const NONE: Self = Self {
         start: None,
         watched: false,
@@ -104,9 +104,9 @@ pub(super) fn end_io(bio: EndedBio<'_, RemapTarget>, status: BlockStatus) -> End
 #[cold]
 #[inline(never)]
 fn end_io_slowly(bio: EndedBio<'_, RemapTarget>, status: BlockStatus) -> Ending {
-    let (bio, journey) = bio.open();
+    let (bio, context) = bio.open();
     match bio.target().table.get() {
-        Some(table) => table.end_io_slowly(bio, journey, status),
+        Some(table) => table.end_io_slowly(bio, context, status),
         // A bio that was refused before there was a table: it has not been anywhere.
         None => Ending::DONE,
     }
@@ -120,8 +120,8 @@ impl LiveTable {
             return self.map_flush(bio);
         }
         let inside = self.gate.enter(bio.direction());
-        if inside.attends() {
-            return self.map_attended(bio, inside);
+        if inside.observes() {
+            return self.map_observed(bio, inside);
         }
         // What was read for the comparison above is read again, which costs less than to keep it.
         let (sector, last) = self.sectors_of(&bio);
@@ -138,10 +138,14 @@ impl LiveTable {
 
     /// A bio that touches several blocks. In a function of its own, it costs the others no registers.
     #[inline(never)]
-    fn map_wide(&self, bio: MapBio<'_, RemapTarget>, inside: Inside<'_, ReaderIndex>) -> Mapping {
+    fn map_wide(
+        &self,
+        bio: MapBio<'_, RemapTarget>,
+        inside: GateGuard<'_, ReaderIndex>,
+    ) -> Mapping {
         match self.place_of(&bio, &inside) {
             Some((spare, to)) => bio.redirect(self.device(spare), to, inside, spare),
-            None => self.map_parts(bio, inside, Attention::NONE),
+            None => self.map_parts(bio, inside, Observation::NONE),
         }
     }
 
@@ -159,7 +163,7 @@ impl LiveTable {
     fn place_of(
         &self,
         bio: &MapBio<'_, RemapTarget>,
-        inside: &Inside<'_, ReaderIndex>,
+        inside: &GateGuard<'_, ReaderIndex>,
     ) -> Option<(bool, u64)> {
         let (sector, last) = self.sectors_of(bio);
         let (first, last) = (self.block.block_of(sector), self.block.block_of(last));
@@ -182,23 +186,23 @@ impl LiveTable {
     /// The same while a test measures what we add to a bio, or somebody wants to see how one ends.
     #[cold]
     #[inline(never)]
-    fn map_attended(
+    fn map_observed(
         &self,
         bio: MapBio<'_, RemapTarget>,
-        inside: Inside<'_, ReaderIndex>,
+        inside: GateGuard<'_, ReaderIndex>,
     ) -> Mapping {
         // A discard may touch so many blocks that nobody should be without interrupts meanwhile.
         let timed = inside.timed() && bio.moves_data();
-        let attention = Attention {
+        let observation = Observation {
             start: timed.then(Stopwatch::start),
             watched: inside.watched(),
         };
         match self.place_of(&bio, &inside) {
             Some((spare, to)) => {
-                let (ticket, note) = (Some(inside.stay()), attention.note(None));
+                let (ticket, note) = (Some(inside.stay()), observation.note(None));
                 bio.redirect_noted(self.device(spare), to, ticket, spare, note)
             }
-            None => self.map_parts(bio, inside, attention),
+            None => self.map_parts(bio, inside, observation),
         }
     }
 
@@ -215,14 +219,18 @@ impl LiveTable {
     /// A bio within one block, for which the filter is not enough.
     #[cold]
     #[inline(never)]
-    fn map_slowly(&self, bio: MapBio<'_, RemapTarget>, inside: Inside<'_, ReaderIndex>) -> Mapping {
+    fn map_slowly(
+        &self,
+        bio: MapBio<'_, RemapTarget>,
+        inside: GateGuard<'_, ReaderIndex>,
+    ) -> Mapping {
         let sector = bio.sector().wrapping_sub(self.begin);
         match inside.slot_of(self.block.block_of(sector)) {
             Some(slot) => {
                 let to = self.place_in_slot(&bio, sector, slot);
                 bio.redirect(&self.spare, to, inside, true)
             }
-            None => self.map_parts(bio, inside, Attention::NONE),
+            None => self.map_parts(bio, inside, Observation::NONE),
         }
     }
 
@@ -231,8 +239,8 @@ impl LiveTable {
     fn map_parts(
         &self,
         mut bio: MapBio<'_, RemapTarget>,
-        inside: Inside<'_, ReaderIndex>,
-        attention: Attention,
+        inside: GateGuard<'_, ReaderIndex>,
+        observation: Observation,
     ) -> Mapping {
         loop {
             let (sector, last) = self.sectors_of(&bio);
@@ -269,7 +277,7 @@ impl LiveTable {
                     fills,
                 } => {
                     self.count_way(bio.direction(), spare);
-                    let (ticket, note) = (Some(inside.stay()), attention.note(fills));
+                    let (ticket, note) = (Some(inside.stay()), observation.note(fills));
                     return bio.redirect_noted(self.device(spare), sector, ticket, spare, note);
                 }
             }
@@ -277,7 +285,7 @@ impl LiveTable {
     }
 
     /// Sends a bio on that waited for its block, which it lies within.
-    pub(super) fn send_on(&self, bio: HeldBio<RemapTarget>) {
+    pub(super) fn send_on(&self, bio: HeldBio<Note>) {
         let inside = self.gate.enter(bio.direction());
         let sector = bio.sector().wrapping_sub(self.begin);
         let block = self.block.block_of(sector);
@@ -302,7 +310,7 @@ impl LiveTable {
                     fills,
                 } => {
                     self.count_way(bio.direction(), spare);
-                    let (ticket, note) = (inside.stay(), Attention::NONE.note(fills));
+                    let (ticket, note) = (inside.stay(), Observation::NONE.note(fills));
                     return bio.submit(self.device(spare), sector, ticket, spare, note);
                 }
             }
@@ -325,7 +333,7 @@ impl LiveTable {
     }
 
     /// Where a bio goes whose first block is at `route`, and all of it with it.
-    fn way(&self, route: Route, bio: &TargetBio<RemapTarget>, sector: u64) -> Way {
+    fn way(&self, route: Route, bio: &TargetBio<Note>, sector: u64) -> Way {
         let (slot, lost) = match route {
             Route::Held => return Way::Held,
             Route::Main | Route::Pending => {
@@ -366,16 +374,16 @@ impl LiveTable {
     fn end_io_slowly(
         &self,
         bio: OpenBio<'_, RemapTarget>,
-        mut journey: Journey<Note>,
+        mut context: BioContext<Note>,
         status: BlockStatus,
     ) -> Ending {
-        let mapped_in = journey.note.and_then(|note| note.mapped_in);
+        let mapped_in = context.note.and_then(|note| note.mapped_in);
         let timed = mapped_in.map(|mapped_in| (mapped_in, Stopwatch::start()));
-        let fills = journey.note.and_then(|note| note.fills);
-        let watched = journey.note.is_some_and(|note| note.watched);
+        let fills = context.note.and_then(|note| note.fills);
+        let watched = context.note.is_some_and(|note| note.watched);
         // A bio that was held and then ended has not been anywhere since.
-        let been_out = journey.ticket.is_some() || journey.start.sectors() == 0;
-        let writes_main = !journey.mark && bio.direction() == Direction::Write && bio.moves_data();
+        let been_out = context.ticket.is_some() || context.start.sectors() == 0;
+        let writes_main = !context.mark && bio.direction() == Direction::Write && bio.moves_data();
         if watched && writes_main && status.is_ok() {
             self.main_wrote.store(1, Relaxed);
             self.gate.set_watched(false);
@@ -383,7 +391,7 @@ impl LiveTable {
         if let Some(part) = fills.filter(|_| status.is_ok()) {
             self.fill(part);
         }
-        if let Some(ticket) = journey.ticket.take() {
+        if let Some(ticket) = context.ticket.take() {
             ticket.leave();
         }
         if let Some((mapped_in, start)) = timed {
@@ -393,8 +401,8 @@ impl LiveTable {
         // Whoever keeps the bio may end it at once, and the table go.
         match fills {
             _ if !been_out => Ending::DONE,
-            _ if !status.is_ok() => self.failed(bio, &journey, status),
-            Some(_) => self.end_fill(bio, &journey),
+            _ if !status.is_ok() => self.failed(bio, &context, status),
+            Some(_) => self.end_fill(bio, &context),
             None => Ending::DONE,
         }
     }

@@ -32,9 +32,9 @@ use super::{
         Charge, //
     },
     run::{
-        Attendance,
         End,
         Run, //
+        ThreadToken,
     },
 };
 
@@ -80,10 +80,10 @@ impl Remapper {
 
     /// Puts the remapper to work in a thread of its own. May sleep.
     pub(super) fn start(self) -> Result<Kthread> {
-        let attendance = Attendance::new(&self.run);
+        let token = ThreadToken::new(&self.run);
         Kthread::spawn(c"dm_remap_stress/remap", move |current| {
             self.work(current);
-            drop(attendance);
+            drop(token);
         })
     }
 

@@ -51,11 +51,13 @@ use crate::{
     remap::{
         live::LiveTable,
         lost::NewLost,
-        map::LostPart,
+        map::{
+            LostPart,
+            Note, //
+        },
         message::reason,
         metadata::Metadata,
-        statistics::Count,
-        RemapTarget, //
+        statistics::Count, //
     }, //
 };
 
@@ -70,7 +72,7 @@ pub(super) const MOST_WRITES: usize = 64;
 
 /// A write that is being rescued.
 pub(super) struct FailedWrite {
-    bio: HeldBio<RemapTarget>,
+    bio: HeldBio<Note>,
     /// Sectors at its start that are done, or in the parts of this round.
     done: u32,
     /// Sectors at its start that are tried block by block: together they have failed.
@@ -117,7 +119,7 @@ impl Tried {
 }
 
 impl FailedWrite {
-    fn new(bio: HeldBio<RemapTarget>) -> Self {
+    fn new(bio: HeldBio<Note>) -> Self {
         Self {
             bio,
             done: 0,
@@ -147,7 +149,7 @@ impl FailedWrite {
 
 impl LiveTable {
     /// Rescues writes until there are none left. Process context.
-    pub(in crate::remap) fn rescue(&self, waiting: &mut HeldBios<RemapTarget>) {
+    pub(in crate::remap) fn rescue(&self, waiting: &mut HeldBios<Note>) {
         let mut next = waiting.pop();
         while next.is_some() {
             let mut guard = self.mover.lock();

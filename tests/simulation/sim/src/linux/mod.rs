@@ -10,6 +10,7 @@ pub(crate) mod dm_io;
 pub(crate) mod gate;
 pub(crate) mod kthread;
 pub(crate) mod log;
+pub(crate) mod mapped_device;
 pub(crate) mod noio;
 pub(crate) mod once_arc;
 pub(crate) mod percpu;
