@@ -24,8 +24,10 @@ use remap_core::{
 
 use super::{
     live::LiveTable,
-    map::Note,
-    statistics::Count,
+    state::{
+        note::Note,
+        statistics::Count, //
+    },
     RemapTarget, //
 };
 use crate::linux::{

@@ -23,24 +23,22 @@ use remap_core::{
 
 use super::{
     live::LiveTable,
-    map::{
-        LostPart,
-        Note, //
-    },
-    metadata::Metadata,
-    relocation::Mover,
-    statistics::{
-        Count,
-        Statistics, //
+    state::{
+        lost::LostPart,
+        metadata::Metadata,
+        mover::Mover,
+        note::Note,
+        writes::{
+            Fill,
+            MOST_FILLS, //
+        }, //
     },
     RemapTarget, //
 };
 use crate::linux::{
     device_mapper::{
         BioContext,
-        BlockStatus,
         Ending,
-        HeldBio,
         OpenBio, //
     },
     noio::NoIo, //
@@ -169,44 +167,5 @@ impl LiveTable {
         let mut lost = self.lost.lock();
         parts.for_each(|(_, part)| lost.written(part.block, part.first, part.len));
         Ok(())
-    }
-}
-
-/// Most writes that wait for metadata together.
-pub(super) const MOST_FILLS: usize = 64;
-
-/// A write that has given lost sectors contents.
-pub(super) struct Fill {
-    bio: HeldBio<Note>,
-    part: Option<LostPart>,
-    /// Where the block is now, unless it is on main.
-    slot: Option<u32>,
-    /// What was written is not there any more.
-    gone: bool,
-    noted: bool,
-}
-
-impl Fill {
-    fn new(bio: HeldBio<Note>) -> Self {
-        let part = bio.note().and_then(|note| note.fills);
-        Self {
-            bio,
-            part,
-            slot: None,
-            gone: false,
-            noted: false,
-        }
-    }
-
-    /// Ends the write, well where its metadata was noted or there is none to note.
-    fn end(self, statistics: &Statistics) {
-        if self.noted || self.slot.is_none() {
-            self.bio.end();
-        } else {
-            if !self.gone {
-                statistics.count(Count::SpareError);
-            }
-            self.bio.end_with(BlockStatus::IO_ERROR);
-        }
     }
 }

@@ -4,8 +4,6 @@
 
 pub(crate) mod rewriter;
 
-use core::sync::atomic::AtomicU64;
-
 use kernel::{
     impl_has_work,
     new_mutex,
@@ -30,28 +28,27 @@ use remap_core::{
     arguments::ErrorPolicy,
     counters::Counters,
     device_number::DeviceNumber,
-    geometry::{
-        BlockSize,
-        SectorRange, //
-    },
+    geometry::BlockSize,
     health::{
         Health,
         MetadataState,
         Signs, //
     },
-    histogram::Histogram,
-    index::Index, //
+    histogram::Histogram, //
 };
 
-use super::{
+use super::state::{
+    loaded_area::LoadedArea,
     lost::LostBlocks,
-    map::Note,
-    metadata::Begun,
-    relocation::{
+    mover::{
         Mover,
-        State, //
+        TableState, //
     },
-    remaps::Remaps,
+    note::Note,
+    remaps::{
+        ReaderIndex,
+        Remaps, //
+    },
     scrub::Scrub,
     statistics::Statistics, //
 };
@@ -70,19 +67,6 @@ use crate::linux::{
     noio::NoIo,
     registry::registry, //
 };
-
-/// Storage of the readers' index.
-pub(super) struct Words(pub(super) KVVec<AtomicU64>);
-
-impl AsRef<[AtomicU64]> for Words {
-    #[inline(always)]
-    fn as_ref(&self) -> &[AtomicU64] {
-        &self.0
-    }
-}
-
-/// The readers' index of a table.
-pub(super) type ReaderIndex = Index<Words>;
 
 /// The remap table of one target, from the loading of the table to its end.
 ///
@@ -176,11 +160,6 @@ impl_has_work! {
     impl HasWork<Self> for LiveTable { self.work }
 }
 
-/// Number of blocks in `sectors` sectors, one at the end that may be cut short included.
-pub(super) fn blocks(sectors: u64, block: BlockSize) -> u64 {
-    SectorRange::new(0, sectors).map_or(0, |all| all.blocks(block).1)
-}
-
 /// What a new [`LiveTable`] is made of.
 pub(super) struct Parts {
     pub(super) begin: u64,
@@ -194,14 +173,14 @@ pub(super) struct Parts {
     pub(super) policy: ErrorPolicy,
     pub(super) events: Arc<Events>,
     pub(super) gate_counters: GateCounters,
-    pub(super) begun: Begun,
+    pub(super) begun: LoadedArea,
 }
 
 impl LiveTable {
     /// A table with what it begins with. May sleep.
     #[inline(never)]
     pub(super) fn new(parts: Parts) -> Result<Arc<Self>> {
-        let Begun {
+        let LoadedArea {
             mut remaps,
             lost,
             block,
@@ -210,7 +189,7 @@ impl LiveTable {
             metadata,
         } = parts.begun;
         let entries = remaps.table.entries();
-        let index = Remaps::index(entries as usize, blocks(parts.sectors, block))?;
+        let index = Remaps::index(entries as usize, block.blocks_in(parts.sectors))?;
         if !remaps.table.fill(&index, |block| lost.has(block)) {
             return Err(EINVAL);
         }
@@ -264,7 +243,7 @@ impl LiveTable {
 
     /// Number of blocks, the one at the end that may be cut short included.
     pub(super) fn blocks(&self) -> u64 {
-        blocks(self.sectors, self.block)
+        self.block.blocks_in(self.sectors)
     }
 
     /// First sector of `block` as users count: from the start of the mapped device.
@@ -418,8 +397,8 @@ impl LiveTable {
 
     /// Bios may flow and blocks may move from now on.
     pub(super) fn activate(&self) {
-        let before = core::mem::replace(&mut self.mover.lock().state, State::Active);
-        if before == State::Loaded {
+        let before = core::mem::replace(&mut self.mover.lock().state, TableState::Active);
+        if before == TableState::Loaded {
             // As it is found, which is no change.
             self.told_health.store(self.health().number(), Relaxed);
         } else {
@@ -432,7 +411,7 @@ impl LiveTable {
     /// pass and the scrub's read that are under way have ended.
     pub(super) fn suspend(&self) {
         self.impatient.fetch_add(1, Relaxed);
-        self.mover.lock().state = State::Suspended;
+        self.mover.lock().state = TableState::Suspended;
         self.scrub.settle();
         self.impatient.fetch_sub(1, Relaxed);
     }
@@ -440,7 +419,7 @@ impl LiveTable {
     /// The devices are about to be closed.
     pub(super) fn retire(&self) {
         self.scrub.stop();
-        self.mover.lock().state = State::Gone;
+        self.mover.lock().state = TableState::Gone;
     }
 }
 

@@ -9,11 +9,16 @@ use kernel::sync::atomic::Relaxed;
 use remap_core::index::Route;
 
 use super::{
-    live::{
-        LiveTable,
-        ReaderIndex, //
+    live::LiveTable,
+    state::{
+        lost::LostPart,
+        note::{
+            Note,
+            Observation, //
+        },
+        remaps::ReaderIndex,
+        statistics::Count, //
     },
-    statistics::Count,
     RemapTarget, //
 };
 use crate::linux::{
@@ -36,25 +41,6 @@ use crate::linux::{
     stopwatch::Stopwatch, //
 };
 
-/// What a bio carries along besides its tag, if anything.
-#[derive(Clone, Copy)]
-pub(crate) struct Note {
-    /// Nanoseconds that `map` took, while a test measures.
-    mapped_in: Option<u32>,
-    /// Whether somebody wants to know how it ends.
-    watched: bool,
-    /// Lost sectors that it gives contents again.
-    pub(super) fills: Option<LostPart>,
-}
-
-/// Part of a block with lost sectors.
-#[derive(Clone, Copy)]
-pub(super) struct LostPart {
-    pub(super) block: u64,
-    pub(super) first: u32,
-    pub(super) len: u32,
-}
-
 /// Where a bio goes that lies within one run of blocks.
 enum Way {
     /// To `sector` of the spare device or the main one.
@@ -67,28 +53,6 @@ enum Way {
     Nowhere,
     /// It has to wait.
     Held,
-}
-
-/// What the gate wants to know of a bio.
-struct Observation {
-    start: Option<Stopwatch>,
-    watched: bool,
-}
-
-impl Observation {
-    const NONE: Self = Self {
-        start: None,
-        watched: false,
-    };
-
-    /// The note of a bio, where it needs one.
-    fn note(&self, fills: Option<LostPart>) -> Option<Note> {
-        (self.start.is_some() || self.watched || fills.is_some()).then(|| Note {
-            mapped_in: self.start.as_ref().map(Stopwatch::read),
-            watched: self.watched,
-            fills,
-        })
-    }
 }
 
 /// A bio that was sent out comes back.

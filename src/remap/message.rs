@@ -21,11 +21,14 @@ use remap_core::{
 
 use super::{
     live::LiveTable,
-    relocation::{
-        Contents,
-        Progress, //
-    },
-    scrub, //
+    scrub,
+    state::{
+        moves::{
+            Contents,
+            Progress, //
+        },
+        reason::reason, //
+    }, //
 };
 use crate::linux::text::Text;
 
@@ -89,21 +92,6 @@ fn replied(written: core::fmt::Result) -> Result<bool> {
     // A reply that does not fit fills the buffer, which tells device-mapper to offer a larger one.
     let _ = written;
     Ok(true)
-}
-
-/// What an error means, in words for a log line.
-pub(super) fn reason(error: Error) -> &'static str {
-    match error {
-        _ if error == ENOSPC => "no spare block left",
-        _ if error == EROFS => "the table is loaded read-only",
-        _ if error == EIO => "the devices refused, or sectors are lost",
-        _ if error == EAGAIN => "the device is suspended",
-        _ if error == EINTR => "interrupted by a signal",
-        _ if error == ETIMEDOUT => "bios in flight do not end",
-        _ if error == ENODEV => "main_dev is gone",
-        _ if error == ENOMEM => "no memory",
-        _ => "failed",
-    }
 }
 
 /// Logs why a range came no further.

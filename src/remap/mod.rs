@@ -12,20 +12,16 @@
 //! * [`message`] and [`status`] talk to `dmsetup`,
 //! * [`statistics`] counts and times, [`areas`] keeps spare areas apart.
 
-mod areas;
 mod errors;
 mod fill;
 pub(crate) mod live;
-mod lost;
 mod map;
 mod message;
-mod metadata;
 mod pending;
 mod relocation;
-mod remaps;
 mod scrub;
 mod setup;
-mod statistics;
+mod state;
 mod status;
 
 use kernel::{
@@ -55,6 +51,11 @@ use crate::linux::{
 };
 
 use live::LiveTable;
+use state::{
+    areas,
+    note,
+    table_line::TableLine, //
+};
 
 /// What device-mapper owns: the open devices of one table line, and the remap table over them.
 pub(crate) struct RemapTarget {
@@ -69,7 +70,7 @@ pub(crate) struct RemapTarget {
     _area: areas::Claim,
     main: Device,
     spare: Device,
-    line: setup::TableLine,
+    line: TableLine,
 }
 
 /// Prepares what the target shares between tables. Called once, before the target is registered.
@@ -81,7 +82,7 @@ pub(crate) fn init() {
 impl Target for RemapTarget {
     const NAME: &'static CStr = c"remap";
     const VERSION: [u32; 3] = [1, 0, 0];
-    type Note = map::Note;
+    type Note = note::Note;
 
     fn construct(setup: &mut Setup<'_>, arguments: &[&CStr]) -> Result<Self> {
         setup::construct(setup, arguments)

@@ -15,7 +15,7 @@ use kernel::{
 
 use super::{
     live::LiveTable,
-    relocation::Mover, //
+    state::mover::Mover, //
 };
 use crate::linux::{
     log,
@@ -25,43 +25,6 @@ use crate::linux::{
 /// Most blocks that are remembered as pending. A device with more of them is not saved by knowing
 /// them.
 const MOST: u32 = 1 << 16;
-
-/// Most ranges of suspects; what comes beyond them is forgotten, and will fail again.
-const RANGES: usize = 16;
-
-/// Ranges of blocks of which some have failed.
-#[derive(Default)]
-pub(super) struct Suspects {
-    ranges: [(u64, u64); RANGES],
-    count: usize,
-}
-
-impl Suspects {
-    /// Adds the blocks from `first` to before `end`, where there is room for another range.
-    pub(super) fn push(&mut self, first: u64, end: u64) {
-        if let Some(free) = self.ranges.get_mut(self.count) {
-            *free = (first, end);
-            self.count = self.count.saturating_add(1);
-        }
-    }
-
-    /// Takes one block.
-    fn pop(&mut self) -> Option<u64> {
-        let last = self.count.checked_sub(1)?;
-        let (first, end) = self.ranges.get_mut(last)?;
-        let block = *first;
-        *first = first.saturating_add(1);
-        if *first >= *end {
-            self.count = last;
-        }
-        Some(block)
-    }
-
-    /// Forgets all of them.
-    pub(super) fn clear(&mut self) {
-        self.count = 0;
-    }
-}
 
 impl LiveTable {
     /// Remembers that main has failed where `block` is, if it still is there. Sleeps, without I/O.

@@ -35,23 +35,19 @@
 //! ([`rescue`]).
 
 mod copy;
-mod mover;
-mod moves;
 mod record;
 mod rescue;
 
 use core::ops::Range;
 
 use kernel::{
+    alloc::flags::GFP_NOWAIT,
     prelude::*,
     sync::atomic::Relaxed,
     time::Delta, //
 };
 use remap_core::{
-    geometry::{
-        SectorRange,
-        MAX_BLOCK_SECTORS, //
-    },
+    geometry::SectorRange,
     remap_table::{
         Refusal,
         Tree, //
@@ -60,69 +56,32 @@ use remap_core::{
 
 use super::{
     live::LiveTable,
-    remaps::{
-        Node,
-        RemapTree,
-        Remaps, //
+    state::{
+        mover::Mover,
+        moves::{
+            Contents,
+            Fate,
+            Left,
+            Move,
+            Progress,
+            Toward,
+            MAX_BATCH, //
+        },
+        remaps::{
+            Node,
+            RemapTree,
+            Remaps, //
+        }, //
     }, //
 };
 use crate::linux::{
     log,
     noio::NoIo, //
 };
-pub(super) use mover::{
-    Mover,
-    State, //
-};
-use moves::{
-    Fate,
-    Left,
-    Move,
-    Toward, //
-};
 
 /// How long a pass waits for bios in flight before it gives up. A device that takes longer has
 /// its own error handling at work, which tries for half a minute as a rule.
 const PATIENCE: Delta = Delta::from_secs(60);
-
-/// Most blocks in a pass. More would make the bios that wait for one of them wait longer.
-pub(super) const MAX_BATCH: usize = 256;
-
-/// Sectors of the buffer: the largest block, or a batch of smaller ones.
-const BUFFER_SECTORS: u32 = MAX_BLOCK_SECTORS;
-
-/// How far a range has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Progress {
-    /// Blocks that were moved.
-    pub(super) moved: u64,
-    /// Blocks that were where they should be before.
-    pub(super) already: u64,
-    /// The block that comes next.
-    pub(super) next: u64,
-}
-
-/// What becomes of the contents of blocks that move to the spare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Contents {
-    /// They move along, as far as they can be read.
-    Copied,
-    /// They move along as a whole, or the block stays: `ENODATA` where main cannot read all of it, or
-    /// has failed there before.
-    Whole,
-    /// They are given up: all of them are lost.
-    GivenUp,
-}
-
-impl Contents {
-    /// The message that wants it so.
-    pub(super) const fn command(self) -> &'static str {
-        match self {
-            Contents::Copied | Contents::Whole => "remap",
-            Contents::GivenUp => "bad",
-        }
-    }
-}
 
 /// What a refusal means for whoever wants a block to move.
 fn error_of(refusal: Refusal) -> Error {
@@ -522,5 +481,14 @@ impl LiveTable {
                 self.slot_sector(slot)
             );
         }
+    }
+}
+
+impl LiveTable {
+    /// Gets ready for the next block that moves, as far as there is memory.
+    pub(in crate::remap) fn refill(&self, mover: &mut Mover) {
+        mover.reserve.refill(GFP_NOWAIT);
+        let mut remaps = self.remaps.lock();
+        let _ = self.make_room(&mut remaps, mover, MAX_BATCH);
     }
 }

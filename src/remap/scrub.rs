@@ -9,21 +9,11 @@
 //!
 //! Nobody holds anything for it: a block that moves meanwhile is read in the one place or the other.
 
-use core::fmt::{
-    self,
-    Write, //
-};
-
 use kernel::{
-    new_mutex,
     prelude::*,
     sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc,
-        Mutex, //
+        atomic::Relaxed,
+        Arc, //
     },
     time::{
         Instant,
@@ -37,7 +27,13 @@ use remap_core::geometry::{
 
 use super::{
     live::LiveTable,
-    message::reason, //
+    state::{
+        reason::reason,
+        scrub::{
+            Reader,
+            ScrubState, //
+        }, //
+    }, //
 };
 use crate::linux::{
     dm_io::{
@@ -46,12 +42,7 @@ use crate::linux::{
     },
     kthread::Kthread,
     log,
-    noio::NoIo,
-    text::Text,
-    wait::{
-        new_wait_queue,
-        WaitQueue, //
-    }, //
+    noio::NoIo, //
 };
 
 /// Megabytes a second where nobody says how many: a disk has half of its time for others then.
@@ -63,117 +54,13 @@ const CHUNK: u64 = MAX_BLOCK_SECTORS as u64;
 /// How long to wait for a suspended device before looking again, in nanoseconds.
 const SUSPENDED_PAUSE: u64 = 200_000_000;
 
-/// How a scrub is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-enum State {
-    /// There was none.
-    Idle,
-    /// It reads, or waits for its turn.
-    Running,
-    /// It has read everything.
-    Done,
-    /// It was stopped, or could not go on.
-    Stopped,
-}
-
-/// What reads for a scrub.
-struct Reader {
-    io: IoClient,
-    buffer: IoBuffer,
-}
-
-/// The scrub of a table.
-#[pin_data]
-pub(super) struct Scrub {
-    /// Whoever starts or stops it.
-    #[pin]
-    thread: Mutex<Option<Kthread>>,
-    /// Held while something is read.
-    #[pin]
-    reader: Mutex<Option<Reader>>,
-    state: Atomic<u32>,
-    /// Sectors that were looked at.
-    read: Atomic<u64>,
-    /// Blocks that could not be read.
-    unreadable: Atomic<u64>,
-    stop: Atomic<u32>,
-    #[pin]
-    pause: WaitQueue,
-}
-
-impl Scrub {
-    /// No scrub so far. May sleep.
-    #[inline(never)]
-    pub(super) fn new() -> Result<Pin<KBox<Self>>> {
-        let scrub = pin_init!(Self {
-            thread <- new_mutex!(None, "dm_remap::scrub"),
-            reader <- new_mutex!(None, "dm_remap::scrub_reader"),
-            state: Atomic::new(State::Idle as u32),
-            read: Atomic::new(0),
-            unreadable: Atomic::new(0),
-            stop: Atomic::new(0),
-            pause <- new_wait_queue!("dm_remap::scrub_pause"),
-        });
-        KBox::pin_init(scrub, GFP_KERNEL)
-    }
-
-    fn is(&self, state: State) -> bool {
-        self.state.load(Relaxed) == state as u32
-    }
-
-    fn enter(&self, state: State) {
-        self.state.store(state as u32, Relaxed);
-    }
-
-    /// Waits until nothing is being read.
-    pub(super) fn settle(&self) {
-        drop(self.reader.lock());
-    }
-
-    /// Ends it, if it runs. Sleeps until the chunk under way has been read.
-    pub(super) fn stop(&self) {
-        let mut thread = self.thread.lock();
-        self.stop.store(1, Relaxed);
-        self.pause.notify_all();
-        // Joins it.
-        drop(thread.take());
-        *self.reader.lock() = None;
-    }
-
-    /// Sectors read, if it runs.
-    pub(super) fn progress(&self) -> Option<u64> {
-        self.is(State::Running).then(|| self.read.load(Relaxed))
-    }
-
-    /// Prints how it is, of so many sectors.
-    pub(super) fn print(&self, sectors: u64, text: &mut Text<'_>) -> fmt::Result {
-        let (read, unreadable) = (self.read.load(Relaxed), self.unreadable.load(Relaxed));
-        if self.is(State::Running) {
-            write!(text, "running {read}/{sectors} unreadable {unreadable}")
-        } else if self.is(State::Done) {
-            write!(text, "done {sectors} unreadable {unreadable}")
-        } else if self.is(State::Stopped) {
-            write!(text, "stopped {read}/{sectors} unreadable {unreadable}")
-        } else {
-            text.write_str("idle")
-        }
-    }
-
-    /// Sleeps for so many nanoseconds, or until it is stopped. Whether it is.
-    fn rest(&self, ns: u64) -> bool {
-        self.pause
-            .wait_idle(Some(ns), || self.stop.load(Relaxed) != 0)
-    }
-}
-
 /// Starts a scrub of a table, at so many megabytes a second. May sleep.
 ///
 /// `EBUSY` there is one already, `EAGAIN` suspended, `ENODEV` gone, `ENOMEM`.
 pub(super) fn start(table: &Arc<LiveTable>, megabytes: Option<u64>) -> Result {
     let scrub = &table.scrub;
     let mut thread = scrub.thread.lock();
-    if scrub.is(State::Running) {
+    if scrub.is(ScrubState::Running) {
         return Err(EBUSY);
     }
     table.mover.lock().state.admits()?;
@@ -186,11 +73,11 @@ pub(super) fn start(table: &Arc<LiveTable>, megabytes: Option<u64>) -> Result {
     scrub.stop.store(0, Relaxed);
     scrub.read.store(0, Relaxed);
     scrub.unreadable.store(0, Relaxed);
-    scrub.enter(State::Running);
+    scrub.enter(ScrubState::Running);
     let table = table.clone();
     let pace = megabytes.unwrap_or(USUAL_PACE);
     let spawned = Kthread::spawn(c"dm_remap_scrub", move |_| table.scrub_all(pace));
-    *thread = Some(spawned.inspect_err(|_| scrub.enter(State::Idle))?);
+    *thread = Some(spawned.inspect_err(|_| scrub.enter(ScrubState::Idle))?);
     Ok(())
 }
 
@@ -203,8 +90,11 @@ impl LiveTable {
             Err(error) => Err(error),
         });
         let whole = ended == Ok(true);
-        self.scrub
-            .enter(if whole { State::Done } else { State::Stopped });
+        self.scrub.enter(if whole {
+            ScrubState::Done
+        } else {
+            ScrubState::Stopped
+        });
         // That the table is suspended or goes is no news for whoever has stopped the scrub.
         let stopped = self.scrub.stop.load(Relaxed) != 0;
         let expected = |error: &Error| stopped && (*error == EAGAIN || *error == ENODEV);

@@ -14,11 +14,7 @@ use kernel::{
     }, //
 };
 use remap_core::{
-    arguments::{
-        Arguments,
-        ErrorPolicy, //
-    },
-    device_number::DeviceNumber,
+    arguments::Arguments,
     geometry::{
         BlockSize,
         SectorRange,
@@ -37,20 +33,22 @@ use remap_core::{
 };
 
 use super::{
-    areas,
     live::{
-        blocks,
         LiveTable,
         Parts, //
     },
-    lost::LostBlocks,
-    metadata::{
-        self,
-        Begun,
-        Refusal,
-        Wanted, //
+    state::{
+        areas,
+        loaded_area::{
+            self,
+            AreaRefusal,
+            LoadedArea,
+            Wanted, //
+        },
+        lost::LostBlocks,
+        remaps::Remaps,
+        table_line::TableLine, //
     },
-    remaps::Remaps,
     RemapTarget, //
 };
 use crate::linux::{
@@ -68,29 +66,6 @@ use crate::linux::{
 
 /// Block size where none is asked for and the devices want no larger one.
 const DEFAULT_BLOCK_SECTORS: u32 = 8;
-
-/// A table line, checked against its devices.
-pub(super) struct TableLine {
-    /// First sector of the target, as bios have it.
-    begin: u64,
-    pub(super) sectors: u64,
-    pub(super) read_only: bool,
-    /// Number of the mapped device.
-    pub(super) number: DeviceNumber,
-    pub(super) main_start: u64,
-    /// What tells the main device from others.
-    main_identity: [u8; 16],
-    pub(super) spare_area: SectorRange,
-    /// The block size that is asked for.
-    pub(super) block_size: Option<BlockSize>,
-    /// The block size where none is asked for and no metadata says another.
-    pub(super) usual_block: BlockSize,
-    /// Sectors of the largest logical block of the devices.
-    logical: u32,
-    pub(super) volatile: bool,
-    pub(super) format: bool,
-    pub(super) error_policy: ErrorPolicy,
-}
 
 /// Refuses a table: `text` for `dmsetup`, and a line in the log that names the argument, too.
 fn refuse(setup: &mut Setup<'_>, argument: &[u8], text: &'static CStr, error: Error) -> Error {
@@ -228,7 +203,7 @@ pub(super) fn begin(target: &RemapTarget) -> Result<Arc<LiveTable>> {
             read_only: line.read_only,
             format: line.format,
         };
-        metadata::begin(&target.spare, line.spare_area, &wanted)
+        loaded_area::begin(&target.spare, line.spare_area, &wanted)
     };
     begun
         .and_then(|begun| make_table(target, begun))
@@ -244,14 +219,14 @@ pub(super) fn begin(target: &RemapTarget) -> Result<Arc<LiveTable>> {
 }
 
 #[inline(never)]
-fn begin_volatile(target: &RemapTarget) -> Result<Begun, Refusal> {
+fn begin_volatile(target: &RemapTarget) -> Result<LoadedArea, AreaRefusal> {
     let line = &target.line;
     if !line.read_only {
-        metadata::clear_way(&target.spare, line.spare_area, line.format)?;
+        loaded_area::clear_way(&target.spare, line.spare_area, line.format)?;
     }
     let block = line.block_size.unwrap_or(line.usual_block);
     let slots = volatile_slots(line.spare_area, block);
-    Ok(Begun {
+    Ok(LoadedArea {
         remaps: Remaps::new(slots)?,
         lost: LostBlocks::new(0)?,
         block,
@@ -262,10 +237,10 @@ fn begin_volatile(target: &RemapTarget) -> Result<Begun, Refusal> {
 }
 
 #[inline(never)]
-fn make_table(target: &RemapTarget, begun: Begun) -> Result<Arc<LiveTable>, Refusal> {
+fn make_table(target: &RemapTarget, begun: LoadedArea) -> Result<Arc<LiveTable>, AreaRefusal> {
     let line = &target.line;
-    if blocks(line.sectors, begun.block) > MAX_BLOCKS {
-        return Err(Refusal::ManyBlocks);
+    if begun.block.blocks_in(line.sectors) > MAX_BLOCKS {
+        return Err(AreaRefusal::ManyBlocks);
     }
     let table = LiveTable::new(Parts {
         begin: line.begin,

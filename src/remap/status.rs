@@ -18,7 +18,7 @@ use remap_core::{
 
 use super::{
     live::LiveTable,
-    setup::TableLine,
+    state::table_line::TableLine,
     RemapTarget, //
 };
 use crate::linux::text::Text;

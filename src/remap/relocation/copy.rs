@@ -11,18 +11,18 @@ use kernel::{
 };
 use remap_core::geometry::SectorRange;
 
-use super::{
-    moves::{
-        Fate,
-        Move, //
-    },
-    Contents,
-    Mover, //
-};
 use crate::remap::{
     live::LiveTable,
-    lost::NewLost,
-    statistics::Count, //
+    state::{
+        lost::NewLost,
+        mover::Mover,
+        moves::{
+            Contents,
+            Fate,
+            Move, //
+        },
+        statistics::Count, //
+    }, //
 };
 
 /// Where something is read.
@@ -38,7 +38,7 @@ pub(in crate::remap) fn blames_medium(error: Error) -> bool {
 }
 
 impl LiveTable {
-    /// Part of main that belongs to `count` blocks of the target from `first` on.
+    /// WritePart of main that belongs to `count` blocks of the target from `first` on.
     pub(in crate::remap) fn main_range(&self, first: u64, count: u64) -> Result<SectorRange> {
         let start = self.block.first_sector(first);
         let len = self

@@ -16,14 +16,6 @@ use remap_core::{
     }, //
 };
 
-use super::{
-    moves::{
-        Fate,
-        Move,
-        Toward, //
-    },
-    Mover, //
-};
 use crate::{
     linux::{
         log,
@@ -31,8 +23,16 @@ use crate::{
     },
     remap::{
         live::LiveTable,
-        metadata::Metadata,
-        statistics::Count, //
+        state::{
+            metadata::Metadata,
+            mover::Mover,
+            moves::{
+                Fate,
+                Move,
+                Toward, //
+            },
+            statistics::Count, //
+        }, //
     }, //
 };
 

@@ -28,13 +28,6 @@ use remap_core::{
 use super::{
     copy::Place,
     error_of,
-    moves::{
-        Fate,
-        Move,
-        Toward, //
-    },
-    Mover,
-    MAX_BATCH,
     PATIENCE, //
 };
 use crate::{
@@ -42,7 +35,6 @@ use crate::{
         device_mapper::{
             Blame,
             BlockStatus,
-            HeldBio,
             HeldBios, //
         },
         log,
@@ -50,14 +42,28 @@ use crate::{
     },
     remap::{
         live::LiveTable,
-        lost::NewLost,
-        map::{
-            LostPart,
-            Note, //
-        },
-        message::reason,
-        metadata::Metadata,
-        statistics::Count, //
+        state::{
+            lost::{
+                LostPart,
+                NewLost, //
+            },
+            metadata::Metadata,
+            mover::Mover,
+            moves::{
+                Fate,
+                Move,
+                Toward,
+                WritePart,
+                MAX_BATCH, //
+            },
+            note::Note,
+            reason::reason,
+            statistics::Count,
+            writes::{
+                FailedWrite,
+                MOST_WRITES, //
+            }, //
+        }, //
     }, //
 };
 
@@ -66,37 +72,6 @@ const PASS: Delta = Delta::from_millis(500);
 
 /// As many logical blocks are read one by one, without a try to read them together.
 const FEW_PIECES: usize = 8;
-
-/// Most writes that are rescued together.
-pub(super) const MOST_WRITES: usize = 64;
-
-/// A write that is being rescued.
-pub(super) struct FailedWrite {
-    bio: HeldBio<Note>,
-    /// Sectors at its start that are done, or in the parts of this round.
-    done: u32,
-    /// Sectors at its start that are tried block by block: together they have failed.
-    by_block: u32,
-    /// What it has given contents that were lost, with its slot, and is not noted yet.
-    fills: Option<(u32, LostPart)>,
-    /// Where it has failed for good.
-    failed: Option<BlockStatus>,
-}
-
-/// The part of a write that lies in one block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::remap) struct Part {
-    /// Which write of the round.
-    write: usize,
-    pub(super) block: u64,
-    /// Where it begins in the block.
-    pub(super) first: u32,
-    pub(super) len: u32,
-    /// Where it begins in the write.
-    at: u32,
-    /// The slot that has failed, where the block is on the spare.
-    pub(super) slot: Option<u32>,
-}
 
 /// What came of another try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,35 +89,6 @@ impl Tried {
             _ if status.is_ok() => Tried::Written,
             Blame::Medium | Blame::Unknown => Tried::HasToMove,
             Blame::Other => Tried::Failed(status),
-        }
-    }
-}
-
-impl FailedWrite {
-    fn new(bio: HeldBio<Note>) -> Self {
-        Self {
-            bio,
-            done: 0,
-            by_block: 0,
-            fills: None,
-            failed: None,
-        }
-    }
-
-    fn has_ended(&self) -> bool {
-        self.failed.is_some() || self.done >= self.bio.sectors()
-    }
-
-    /// The error that whoever submitted it gets to see: his own, where there was one.
-    fn fail(&mut self, status: BlockStatus) {
-        let first = self.bio.status();
-        self.failed = Some(if first.is_ok() { status } else { first });
-    }
-
-    fn end(self) {
-        match self.failed {
-            Some(status) => self.bio.end_with(status),
-            None => self.bio.end(),
         }
     }
 }
@@ -216,7 +162,7 @@ impl LiveTable {
         &self,
         mover: &mut Mover,
         (number, write): (usize, &mut FailedWrite),
-        parts: &mut KVec<Part>,
+        parts: &mut KVec<WritePart>,
     ) {
         let start = write.bio.sector().wrapping_sub(self.begin);
         // What it fills is noted once a round.
@@ -228,7 +174,7 @@ impl LiveTable {
             }
             let first = self.block.offset_of(sector);
             let left = write.bio.sectors().saturating_sub(write.done);
-            let part = Part {
+            let part = WritePart {
                 write: number,
                 block,
                 first,
@@ -276,7 +222,7 @@ impl LiveTable {
     }
 
     /// Writes a part where its block is.
-    fn try_part(&self, mover: &mut Mover, write: &mut FailedWrite, part: &Part) -> Tried {
+    fn try_part(&self, mover: &mut Mover, write: &mut FailedWrite, part: &WritePart) -> Tried {
         let Some(slot) = part.slot else {
             let first = write.bio.status();
             // The medium has said so of this very block; or nobody has asked, since it is pending.
@@ -337,7 +283,7 @@ impl LiveTable {
         }
     }
 
-    fn write_main(&self, mover: &Mover, write: &FailedWrite, part: &Part) -> BlockStatus {
+    fn write_main(&self, mover: &Mover, write: &FailedWrite, part: &WritePart) -> BlockStatus {
         let sector = self.block.first_sector(part.block);
         let to = self
             .main_start
@@ -354,7 +300,7 @@ impl LiveTable {
         &self,
         mover: &mut Mover,
         writes: &mut [FailedWrite],
-        parts: &mut KVec<Part>,
+        parts: &mut KVec<WritePart>,
     ) -> usize {
         let mut count = 0;
         let mut moves = core::mem::take(&mut mover.moves);
@@ -425,7 +371,7 @@ impl LiveTable {
     }
 
     /// Step 1: takes a slot for a block, and holds it.
-    fn hold_part(&self, mover: &mut Mover, part: &Part, moves: &mut KVVec<Move>) -> Result {
+    fn hold_part(&self, mover: &mut Mover, part: &WritePart, moves: &mut KVVec<Move>) -> Result {
         if !self.relocates() {
             if part.slot.is_none() && self.policy() == ErrorPolicy::Record {
                 self.mark_pending(mover, part.block);
@@ -451,7 +397,7 @@ impl LiveTable {
         }
     }
 
-    fn hold_block(&self, mover: &mut Mover, part: &Part) -> Result<Move> {
+    fn hold_block(&self, mover: &mut Mover, part: &WritePart) -> Result<Move> {
         let node = match part.slot {
             None => Some(mover.reserve.node()?),
             Some(_) => None,
@@ -506,7 +452,7 @@ impl LiveTable {
     }
 
     /// A block cannot move. A write that nobody has tried so far is tried in its old place.
-    fn give_up(&self, mover: &Mover, writes: &mut [FailedWrite], part: &Part, error: Error) {
+    fn give_up(&self, mover: &Mover, writes: &mut [FailedWrite], part: &WritePart, error: Error) {
         let Some(write) = writes.get_mut(part.write) else {
             return;
         };
@@ -560,7 +506,7 @@ impl LiveTable {
     fn read_rest(
         &self,
         mover: &mut Mover,
-        part: &Part,
+        part: &WritePart,
         (first, len): (u32, u32),
         lost: &mut NewLost,
         go_on: impl Fn() -> Result,
@@ -594,7 +540,7 @@ impl LiveTable {
         mover: &mut Mover,
         write: &FailedWrite,
         moved: &Move,
-        part: &Part,
+        part: &WritePart,
         rest: [(u32, u32); 2],
     ) -> Result {
         let slot = self.slot_sector(moved.slot);

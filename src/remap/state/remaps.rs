@@ -29,15 +29,23 @@ use remap_core::{
     }, //
 };
 
-use super::live::{
-    ReaderIndex,
-    Words, //
-};
+/// Storage of the readers' index.
+pub(in crate::remap) struct Words(pub(in crate::remap) KVVec<AtomicU64>);
+
+impl AsRef<[AtomicU64]> for Words {
+    #[inline(always)]
+    fn as_ref(&self) -> &[AtomicU64] {
+        &self.0
+    }
+}
+
+/// The readers' index of a table.
+pub(in crate::remap) type ReaderIndex = Index<Words>;
 
 /// A block and its slot in one word, in the order of the blocks: with a value of its own an entry
 /// of the tree would need twice the memory, as the next larger object of the allocator.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Remap(u64);
+pub(in crate::remap) struct Remap(u64);
 
 /// Bits of a slot in a [`Remap`].
 const SLOT_BITS: u32 = MAX_SLOTS.ilog2() + 1;
@@ -55,14 +63,14 @@ impl Remap {
 }
 
 /// Room for one entry of the tree.
-pub(super) type Node = RBTreeNodeReservation<Remap, ()>;
+pub(in crate::remap) type Node = RBTreeNodeReservation<Remap, ()>;
 
 /// The ordered truth: block to slot.
-pub(super) struct RemapTree(RBTree<Remap, ()>);
+pub(in crate::remap) struct RemapTree(RBTree<Remap, ()>);
 
 impl RemapTree {
     /// Tree without entries.
-    pub(super) fn new() -> Self {
+    pub(in crate::remap) fn new() -> Self {
         Self(RBTree::new())
     }
 }
@@ -114,16 +122,16 @@ impl Tree for RemapTree {
 
 /// Numbers of which there may be many.
 #[derive(Default)]
-pub(super) struct Numbers(KVVec<u64>);
+pub(in crate::remap) struct Numbers(KVVec<u64>);
 
 impl Numbers {
     /// So many zeros. May sleep.
-    pub(super) fn new(len: usize) -> Result<Self> {
+    pub(in crate::remap) fn new(len: usize) -> Result<Self> {
         Ok(Self(KVVec::zeroed(len, GFP_KERNEL | __GFP_NOWARN)?))
     }
 
     /// Adds one. May sleep.
-    pub(super) fn push(&mut self, number: u64) -> Result {
+    pub(in crate::remap) fn push(&mut self, number: u64) -> Result {
         Ok(self.0.push(number, GFP_KERNEL | __GFP_NOWARN)?)
     }
 }
@@ -141,16 +149,16 @@ impl AsMut<[u64]> for Numbers {
 }
 
 /// The remap table on these.
-pub(super) type Table = RemapTable<RemapTree, Numbers>;
+pub(in crate::remap) type Table = RemapTable<RemapTree, Numbers>;
 
 /// The writer's side of a target's remap table.
-pub(super) struct Remaps {
-    pub(super) table: Table,
+pub(in crate::remap) struct Remaps {
+    pub(in crate::remap) table: Table,
 }
 
 impl Remaps {
     /// No remaps, with `slots` spare blocks. May sleep.
-    pub(super) fn new(slots: u32) -> Result<Self> {
+    pub(in crate::remap) fn new(slots: u32) -> Result<Self> {
         let words = Numbers::new(words_for(slots))?;
         let spares = SpareMap::new(words, slots).ok_or(EINVAL)?;
         Ok(Self {
@@ -160,7 +168,7 @@ impl Remaps {
 
     /// An empty readers' index with room for `entries` entries and some more, of a target with
     /// `blocks` blocks. May sleep.
-    pub(super) fn index(entries: usize, blocks: u64) -> Result<KBox<ReaderIndex>> {
+    pub(in crate::remap) fn index(entries: usize, blocks: u64) -> Result<KBox<ReaderIndex>> {
         let size = Size::for_entries(entries, blocks).ok_or(ENOMEM)?;
         let index = Index::new(size, zeroed)?.ok_or(EINVAL)?;
         Ok(KBox::new(index, GFP_KERNEL)?)

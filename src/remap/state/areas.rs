@@ -43,12 +43,12 @@ registry! {
 }
 
 /// A table's hold on its two areas; ends when dropped.
-pub(super) struct Claim {
+pub(in crate::remap) struct Claim {
     id: u64,
 }
 
 /// Called once, before the target is registered.
-pub(super) fn init() {
+pub(in crate::remap) fn init() {
     claimed::init();
 }
 
@@ -57,7 +57,7 @@ pub(super) fn init() {
 /// `EBUSY` where the spare area of another target is touched, or the spare area touches another's
 /// main one. Targets in different tables of one device may share their areas: one of the tables
 /// replaces the other. `EINVAL` where a range ends beyond what a disk can have. May sleep.
-pub(super) fn claim(
+pub(in crate::remap) fn claim(
     owner: MappedDevice,
     table: Table,
     main: (&BlockDevice, SectorRange),

@@ -15,17 +15,64 @@ use remap_core::{
 };
 
 use super::{
-    rescue::Part,
-    Progress, //
-};
-use crate::remap::{
     lost::NewLost,
     remaps::Node, //
 };
 
+/// Most blocks in a pass. More would make the bios that wait for one of them wait longer.
+pub(in crate::remap) const MAX_BATCH: usize = 256;
+
+/// How far a range has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::remap) struct Progress {
+    /// Blocks that were moved.
+    pub(in crate::remap) moved: u64,
+    /// Blocks that were where they should be before.
+    pub(in crate::remap) already: u64,
+    /// The block that comes next.
+    pub(in crate::remap) next: u64,
+}
+
+/// What becomes of the contents of blocks that move to the spare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::remap) enum Contents {
+    /// They move along, as far as they can be read.
+    Copied,
+    /// They move along as a whole, or the block stays: `ENODATA` where main cannot read all of it, or
+    /// has failed there before.
+    Whole,
+    /// They are given up: all of them are lost.
+    GivenUp,
+}
+
+impl Contents {
+    /// The message that wants it so.
+    pub(in crate::remap) const fn command(self) -> &'static str {
+        match self {
+            Contents::Copied | Contents::Whole => "remap",
+            Contents::GivenUp => "bad",
+        }
+    }
+}
+
+/// The part of a write that lies in one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::remap) struct WritePart {
+    /// Which write of the round.
+    pub(in crate::remap) write: usize,
+    pub(in crate::remap) block: u64,
+    /// Where it begins in the block.
+    pub(in crate::remap) first: u32,
+    pub(in crate::remap) len: u32,
+    /// Where it begins in the write.
+    pub(in crate::remap) at: u32,
+    /// The slot that has failed, where the block is on the spare.
+    pub(in crate::remap) slot: Option<u32>,
+}
+
 /// What became of a block in a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(in crate::remap) enum Fate {
     /// Not tried: the next pass begins with it.
     PutOff,
     /// It could not be copied.
@@ -38,7 +85,7 @@ pub(super) enum Fate {
 
 /// Where a pass takes its blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Toward {
+pub(in crate::remap) enum Toward {
     /// To slots.
     Spare,
     /// Back.
@@ -46,20 +93,20 @@ pub(super) enum Toward {
 }
 
 /// A block on its way.
-pub(super) struct Move {
-    pub(super) block: u64,
-    pub(super) slot: u32,
-    pub(super) fate: Fate,
+pub(in crate::remap) struct Move {
+    pub(in crate::remap) block: u64,
+    pub(in crate::remap) slot: u32,
+    pub(in crate::remap) fate: Fate,
     /// Memory for its entry in the table, on the way to the spare.
-    pub(super) node: Option<Node>,
+    pub(in crate::remap) node: Option<Node>,
     /// What could not be read of it, on the way to the spare.
-    pub(super) lost: Option<NewLost>,
+    pub(in crate::remap) lost: Option<NewLost>,
     /// What is written to it on the occasion.
-    pub(super) part: Option<Part>,
+    pub(in crate::remap) part: Option<WritePart>,
     /// What the breaker has said to it.
-    pub(super) admission: Option<Admission>,
+    pub(in crate::remap) admission: Option<Admission>,
     /// The slots that would not take it.
-    pub(super) refused: Slots,
+    pub(in crate::remap) refused: Slots,
 }
 
 /// Most slots that are tried for a block besides the first. A spare that refuses so many has failed as a
@@ -68,32 +115,32 @@ const MOST_SLOTS: usize = 7;
 
 /// A few slots.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Slots {
+pub(in crate::remap) struct Slots {
     slots: [u32; MOST_SLOTS],
     count: usize,
 }
 
 impl Slots {
-    pub(super) fn has_room(&self) -> bool {
+    pub(in crate::remap) fn has_room(&self) -> bool {
         self.count < MOST_SLOTS
     }
 
     /// Adds one, where there is room.
-    pub(super) fn push(&mut self, slot: u32) {
+    pub(in crate::remap) fn push(&mut self, slot: u32) {
         if let Some(free) = self.slots.get_mut(self.count) {
             *free = slot;
             self.count = self.count.saturating_add(1);
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(in crate::remap) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.slots.iter().take(self.count).copied()
     }
 }
 
 impl Move {
     /// A block that nothing has happened to so far.
-    pub(super) fn new(block: u64, slot: u32, node: Option<Node>) -> Self {
+    pub(in crate::remap) fn new(block: u64, slot: u32, node: Option<Node>) -> Self {
         Self {
             block,
             slot,
@@ -108,7 +155,7 @@ impl Move {
 
     /// What the metadata says of the slot when it has arrived, with lost sectors noted in units of
     /// so many.
-    pub(super) fn entry(&self, toward: Toward, unit: u32) -> Entry {
+    pub(in crate::remap) fn entry(&self, toward: Toward, unit: u32) -> Entry {
         if toward == Toward::Main {
             return Entry::Free;
         }
@@ -120,7 +167,7 @@ impl Move {
     }
 
     /// What is lost of it, in units of so many sectors.
-    pub(super) fn lost_units(&self, unit: u32) -> LostUnits {
+    pub(in crate::remap) fn lost_units(&self, unit: u32) -> LostUnits {
         match &self.lost {
             Some(new) => LostUnits::of(new.sectors.lost(), unit),
             None => LostUnits::NONE,
@@ -128,26 +175,26 @@ impl Move {
     }
 
     /// The slot that it leaves since that has failed, if it was in one.
-    pub(super) fn leaves(&self) -> Option<u32> {
+    pub(in crate::remap) fn leaves(&self) -> Option<u32> {
         self.part.and_then(|part| part.slot)
     }
 
     /// Whether it was copied to its first slot.
-    pub(super) fn is_newly_copied(&self) -> bool {
+    pub(in crate::remap) fn is_newly_copied(&self) -> bool {
         self.fate == Fate::Copied && self.leaves().is_none()
     }
 }
 
 /// The first blocks that stayed where they were, if any.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Left {
-    pub(super) failed: Option<u64>,
-    pub(super) put_off: Option<u64>,
+pub(in crate::remap) struct Left {
+    pub(in crate::remap) failed: Option<u64>,
+    pub(in crate::remap) put_off: Option<u64>,
 }
 
 impl Left {
     /// Remembers a block that stayed.
-    pub(super) fn note(&mut self, block: u64, fate: Fate) {
+    pub(in crate::remap) fn note(&mut self, block: u64, fate: Fate) {
         match fate {
             Fate::Failed | Fate::Unsaved => self.failed.get_or_insert(block),
             Fate::PutOff => self.put_off.get_or_insert(block),
@@ -156,7 +203,7 @@ impl Left {
     }
 
     /// Where the range goes on, and whether it does.
-    pub(super) fn end_pass(self, copied: Result, progress: &mut Progress) -> Result {
+    pub(in crate::remap) fn end_pass(self, copied: Result, progress: &mut Progress) -> Result {
         if let Some(block) = self.failed.or(self.put_off) {
             progress.next = block;
         }

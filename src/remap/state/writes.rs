@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writes that wait for the work queue, while it looks after them.
+
+use super::{
+    lost::LostPart,
+    note::Note,
+    statistics::{
+        Count,
+        Statistics, //
+    }, //
+};
+use crate::linux::device_mapper::{
+    BlockStatus,
+    HeldBio, //
+};
+
+/// Most writes that are rescued together.
+pub(in crate::remap) const MOST_WRITES: usize = 64;
+
+/// A write that is being rescued.
+pub(in crate::remap) struct FailedWrite {
+    pub(in crate::remap) bio: HeldBio<Note>,
+    /// Sectors at its start that are done, or in the parts of this round.
+    pub(in crate::remap) done: u32,
+    /// Sectors at its start that are tried block by block: together they have failed.
+    pub(in crate::remap) by_block: u32,
+    /// What it has given contents that were lost, with its slot, and is not noted yet.
+    pub(in crate::remap) fills: Option<(u32, LostPart)>,
+    /// Where it has failed for good.
+    pub(in crate::remap) failed: Option<BlockStatus>,
+}
+
+impl FailedWrite {
+    pub(in crate::remap) fn new(bio: HeldBio<Note>) -> Self {
+        Self {
+            bio,
+            done: 0,
+            by_block: 0,
+            fills: None,
+            failed: None,
+        }
+    }
+
+    pub(in crate::remap) fn has_ended(&self) -> bool {
+        self.failed.is_some() || self.done >= self.bio.sectors()
+    }
+
+    /// The error that whoever submitted it gets to see: his own, where there was one.
+    pub(in crate::remap) fn fail(&mut self, status: BlockStatus) {
+        let first = self.bio.status();
+        self.failed = Some(if first.is_ok() { status } else { first });
+    }
+
+    pub(in crate::remap) fn end(self) {
+        match self.failed {
+            Some(status) => self.bio.end_with(status),
+            None => self.bio.end(),
+        }
+    }
+}
+
+/// Most writes that wait for metadata together.
+pub(in crate::remap) const MOST_FILLS: usize = 64;
+
+/// A write that has given lost sectors contents.
+pub(in crate::remap) struct Fill {
+    pub(in crate::remap) bio: HeldBio<Note>,
+    pub(in crate::remap) part: Option<LostPart>,
+    /// Where the block is now, unless it is on main.
+    pub(in crate::remap) slot: Option<u32>,
+    /// What was written is not there any more.
+    pub(in crate::remap) gone: bool,
+    pub(in crate::remap) noted: bool,
+}
+
+impl Fill {
+    pub(in crate::remap) fn new(bio: HeldBio<Note>) -> Self {
+        let part = bio.note().and_then(|note| note.fills);
+        Self {
+            bio,
+            part,
+            slot: None,
+            gone: false,
+            noted: false,
+        }
+    }
+
+    /// Ends the write, well where its metadata was noted or there is none to note.
+    pub(in crate::remap) fn end(self, statistics: &Statistics) {
+        if self.noted || self.slot.is_none() {
+            self.bio.end();
+        } else {
+            if !self.gone {
+                statistics.count(Count::SpareError);
+            }
+            self.bio.end_with(BlockStatus::IO_ERROR);
+        }
+    }
+}
