@@ -11,6 +11,7 @@ use crate::{
         BlockSize,
         SectorRange, //
     },
+    numbered::Numbered,
 };
 
 /// What a failing write does.
@@ -35,23 +36,21 @@ impl ErrorPolicy {
         }
     }
 
-    const ALL: [Self; 3] = [Self::Relocate, Self::Record, Self::Off];
-
     /// The policy that `word` stands for.
     pub fn from_word(word: &[u8]) -> Option<Self> {
         Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|policy| policy.word().as_bytes() == word)
     }
+}
 
-    /// The policy as a number, to be kept where others look without a lock.
-    pub const fn number(self) -> u32 {
+impl Numbered for ErrorPolicy {
+    const ALL: &'static [Self] = &[Self::Relocate, Self::Record, Self::Off];
+    const FALLBACK: Self = Self::Relocate;
+
+    fn number(self) -> u32 {
         self as u32
-    }
-
-    /// The policy of that number.
-    pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.get(number as usize).copied()
     }
 }
 
@@ -242,15 +241,13 @@ mod tests {
     }
 
     #[test]
-    fn policies_are_the_same_as_words_and_numbers() {
-        for policy in ErrorPolicy::ALL {
+    fn policies_are_the_same_as_words() {
+        for &policy in ErrorPolicy::ALL {
             assert_eq!(
                 ErrorPolicy::from_word(policy.word().as_bytes()),
                 Some(policy)
             );
-            assert_eq!(ErrorPolicy::from_number(policy.number()), Some(policy));
         }
-        assert_eq!(ErrorPolicy::from_number(3), None);
     }
 
     #[test]

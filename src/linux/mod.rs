@@ -5,6 +5,7 @@
 //! The only place of dm-remap with `unsafe`, raw bindings and C helpers. It knows nothing of
 //! remapping.
 
+pub(crate) mod atomic_enum;
 pub(crate) mod bio_pool;
 pub(crate) mod block_device;
 pub(crate) mod checksum;

@@ -11,10 +11,7 @@
 //! quiet, all bios have to end.
 
 use kernel::{
-    sync::{
-        atomic::Relaxed,
-        Arc, //
-    },
+    sync::Arc,
     workqueue::WorkItem, //
 };
 use remap_core::{
@@ -23,12 +20,12 @@ use remap_core::{
 };
 
 use super::{
-    live::LiveTable,
     state::{
         note::Note,
         statistics::Count, //
     },
-    RemapTarget, //
+    table::Table,
+    target::RemapTarget, //
 };
 use crate::linux::{
     device_mapper::{
@@ -40,11 +37,10 @@ use crate::linux::{
         HeldBios,
         OpenBio, //
     },
-    gate::Direction,
-    noio::NoIo, //
+    gate::Direction, //
 };
 
-impl WorkItem for LiveTable {
+impl WorkItem for Table {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
@@ -52,40 +48,11 @@ impl WorkItem for LiveTable {
     }
 }
 
-impl RemapTarget {
-    /// Lets the work queue look after the bios that wait for it. Any context.
-    pub(super) fn wake_queue(&self) {
-        if let Some(table) = self.table.share() {
-            // Where it is queued already it has not begun so far.
-            let _ = self.queue.enqueue(table);
-        }
-    }
-}
-
-impl LiveTable {
-    /// What a failing write does.
-    pub(super) fn policy(&self) -> ErrorPolicy {
-        ErrorPolicy::from_number(self.policy.load(Relaxed)).unwrap_or_default()
-    }
-
-    /// Changes that. Where it relocates, main is believed again.
-    pub(super) fn set_policy(&self, policy: ErrorPolicy) {
-        let mut mover = self.mover.lock();
-        self.policy.store(policy.number(), Relaxed);
-        if policy == ErrorPolicy::Relocate {
-            mover.breaker.arm();
-            self.failing.store(0, Relaxed);
-        }
-    }
-
-    /// Whether a write to a pending block is to move it.
-    pub(super) fn relocates(&self) -> bool {
-        self.policy() == ErrorPolicy::Relocate && self.failing.load(Relaxed) == 0 && !self.read_only
-    }
-
-    /// A bio has failed with `status`, on main or where its context's mark says on the spare. Any
-    /// context.
-    pub(super) fn failed(
+impl Table {
+    /// Ends a bio that has failed with `status`, or keeps it for the work queue.
+    ///
+    /// It has failed on the spare where the mark of its context says so, else on main. Any context.
+    pub(super) fn end_failed(
         &self,
         bio: OpenBio<'_, RemapTarget>,
         context: &BioContext<Note>,
@@ -98,13 +65,15 @@ impl LiveTable {
                 false => Count::error(bio.direction()),
             });
         }
-        if status.blame() == Blame::Other || self.failing.load(Relaxed) != 0 {
+        if status.blame() == Blame::Other || self.policy.main_fails() {
             return Ending::DONE;
         }
-        let concerns_us = match (self.policy(), bio.direction()) {
+        let concerns_us = match (self.policy.on_error(), bio.direction()) {
             (ErrorPolicy::Off, Direction::Write) => false,
             (ErrorPolicy::Record, Direction::Write) => !spare && bio.fills_sectors(),
-            (ErrorPolicy::Relocate, Direction::Write) => !self.read_only && bio.fills_sectors(),
+            (ErrorPolicy::Relocate, Direction::Write) => {
+                !self.policy.read_only && bio.fills_sectors()
+            }
             (_, Direction::Read) => !spare,
         };
         if !concerns_us || context.start.sectors() == 0 {
@@ -118,7 +87,7 @@ impl LiveTable {
 
     /// Keeps a bio that has failed, or a write to a pending block, for the work queue. Any context.
     pub(super) fn divert(&self, target: &RemapTarget, bio: HeldBio<Note>) {
-        let mut failed = self.failed.lock();
+        let mut failed = self.deferred.failed.lock();
         failed.push(bio);
         // Under the lock: when the bio has ended, the target may go.
         target.wake_queue();
@@ -128,7 +97,7 @@ impl LiveTable {
     fn look_after_bios(&self) {
         loop {
             self.end_filled();
-            let mut failed = self.failed.lock().take();
+            let mut failed = self.deferred.failed.lock().take();
             let mut writes = HeldBios::new();
             let mut any = false;
             while let Some(bio) = failed.pop() {
@@ -144,25 +113,24 @@ impl LiveTable {
                 break;
             }
         }
-        self.note_health();
+        self.report_health();
     }
 
     /// Remembers where a read has failed, and ends it.
     fn end_failed_read(&self, bio: HeldBio<Note>) {
         let status = bio.status();
-        let sector = bio.sector().wrapping_sub(self.begin);
+        let sector = self.places.in_target(bio.sector());
         let range = SectorRange::new(sector, u64::from(bio.sectors()));
         if let Some(range) = range {
-            let (first, end) = range.blocks(self.block);
-            let mut mover = self.mover.lock();
-            let _noio = NoIo::enter();
-            self.look_for_main(&mut mover);
-            if self.failing.load(Relaxed) != 0 {
+            let (first, end) = range.blocks(self.places.block);
+            let mut guard = self.lock_mover();
+            guard.check_main_gone();
+            if self.policy.main_fails() {
                 // Says nothing about the block.
             } else if end.saturating_sub(first) == 1 {
-                self.mark_pending(&mut mover, first);
+                guard.mark_pending(first);
             } else {
-                mover.suspects.push(first, end);
+                guard.mover.suspects.push(first, end);
             }
         }
         bio.end_with(status);

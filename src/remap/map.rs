@@ -5,13 +5,11 @@
 //! A bio that touches no remapped block costs an entry of the gate, one word of the filter and a
 //! redirection; on its way back, an exit. Everything else is in functions of its own, out of line.
 
-use kernel::sync::atomic::Relaxed;
 use remap_core::index::Route;
 
 use super::{
-    live::LiveTable,
+    route::Destination,
     state::{
-        lost::LostPart,
         note::{
             Note,
             Observation, //
@@ -19,20 +17,18 @@ use super::{
         remaps::ReaderIndex,
         statistics::Count, //
     },
-    RemapTarget, //
+    table::Table,
+    target::RemapTarget, //
 };
 use crate::linux::{
-    block_device::BlockDevice,
     device_mapper::{
         BioContext,
         BlockStatus,
         EndedBio,
         Ending,
-        HeldBio,
         MapBio,
         Mapping,
-        OpenBio,
-        TargetBio, //
+        OpenBio, //
     },
     gate::{
         Direction,
@@ -40,20 +36,6 @@ use crate::linux::{
     },
     stopwatch::Stopwatch, //
 };
-
-/// Where a bio goes that lies within one run of blocks.
-enum Way {
-    /// To `sector` of the spare device or the main one.
-    To {
-        spare: bool,
-        sector: u64,
-        fills: Option<LostPart>,
-    },
-    /// Nowhere: it reads lost sectors, or writes to a block that is unsaved.
-    Nowhere,
-    /// It has to wait.
-    Held,
-}
 
 /// A bio that was sent out comes back.
 #[inline(always)]
@@ -76,7 +58,7 @@ fn end_io_slowly(bio: EndedBio<'_, RemapTarget>, status: BlockStatus) -> Ending 
     }
 }
 
-impl LiveTable {
+impl Table {
     /// Sends a bio on its way.
     #[inline(always)]
     pub(super) fn map(&self, bio: MapBio<'_, RemapTarget>) -> Mapping {
@@ -89,13 +71,13 @@ impl LiveTable {
         }
         // What was read for the comparison above is read again, which costs less than to keep it.
         let (sector, last) = self.sectors_of(&bio);
-        let block = self.block.block_of(sector);
-        if block != self.block.block_of(last) {
+        let block = self.places.block.block_of(sector);
+        if block != self.places.block.block_of(last) {
             return self.map_wide(bio, inside);
         }
         if inside.is_on_main(block) {
-            let to = self.main_start.wrapping_add(sector);
-            return bio.redirect(&self.main, to, inside, false);
+            let to = self.places.on_main(sector);
+            return bio.redirect(&self.devices.main, to, inside, false);
         }
         self.map_slowly(bio, inside)
     }
@@ -108,7 +90,7 @@ impl LiveTable {
         inside: GateGuard<'_, ReaderIndex>,
     ) -> Mapping {
         match self.place_of(&bio, &inside) {
-            Some((spare, to)) => bio.redirect(self.device(spare), to, inside, spare),
+            Some((spare, to)) => bio.redirect(self.devices.of(spare), to, inside, spare),
             None => self.map_parts(bio, inside, Observation::NONE),
         }
     }
@@ -116,7 +98,7 @@ impl LiveTable {
     /// A bio's first and last sector in the target.
     #[inline(always)]
     fn sectors_of(&self, bio: &MapBio<'_, RemapTarget>) -> (u64, u64) {
-        let sector = bio.sector().wrapping_sub(self.begin);
+        let sector = self.places.in_target(bio.sector());
         let sectors = u64::from(bio.sectors());
         (sector, sector.wrapping_add(sectors).wrapping_sub(1))
     }
@@ -130,9 +112,12 @@ impl LiveTable {
         inside: &GateGuard<'_, ReaderIndex>,
     ) -> Option<(bool, u64)> {
         let (sector, last) = self.sectors_of(bio);
-        let (first, last) = (self.block.block_of(sector), self.block.block_of(last));
+        let (first, last) = (
+            self.places.block.block_of(sector),
+            self.places.block.block_of(last),
+        );
         if inside.all_on_main(first, last) {
-            return Some((false, self.main_start.wrapping_add(sector)));
+            return Some((false, self.places.on_main(sector)));
         }
         let slot = inside.slots_of(first, last)?;
         Some((true, self.place_in_slot(bio, sector, slot)))
@@ -143,8 +128,8 @@ impl LiveTable {
     #[inline(always)]
     fn place_in_slot(&self, bio: &MapBio<'_, RemapTarget>, sector: u64, slot: u32) -> u64 {
         self.statistics.count(Count::remapped(bio.direction()));
-        let offset = u64::from(self.block.offset_of(sector));
-        self.slot_sector(slot).wrapping_add(offset)
+        let offset = u64::from(self.places.block.offset_of(sector));
+        self.places.slot_sector(slot).wrapping_add(offset)
     }
 
     /// The same while a test measures what we add to a bio, or somebody wants to see how one ends.
@@ -164,7 +149,7 @@ impl LiveTable {
         match self.place_of(&bio, &inside) {
             Some((spare, to)) => {
                 let (ticket, note) = (Some(inside.stay()), observation.note(None));
-                bio.redirect_noted(self.device(spare), to, ticket, spare, note)
+                bio.redirect_noted(self.devices.of(spare), to, ticket, spare, note)
             }
             None => self.map_parts(bio, inside, observation),
         }
@@ -176,7 +161,7 @@ impl LiveTable {
     #[inline(never)]
     fn map_flush(&self, bio: MapBio<'_, RemapTarget>) -> Mapping {
         let spare = bio.flush_number() != 0;
-        let device = self.device(spare);
+        let device = self.devices.of(spare);
         bio.redirect_noted(device, 0, None, spare, None)
     }
 
@@ -188,11 +173,11 @@ impl LiveTable {
         bio: MapBio<'_, RemapTarget>,
         inside: GateGuard<'_, ReaderIndex>,
     ) -> Mapping {
-        let sector = bio.sector().wrapping_sub(self.begin);
-        match inside.slot_of(self.block.block_of(sector)) {
+        let sector = self.places.in_target(bio.sector());
+        match inside.slot_of(self.places.block.block_of(sector)) {
             Some(slot) => {
                 let to = self.place_in_slot(&bio, sector, slot);
-                bio.redirect(&self.spare, to, inside, true)
+                bio.redirect(&self.devices.spare, to, inside, true)
             }
             None => self.map_parts(bio, inside, Observation::NONE),
         }
@@ -208,130 +193,36 @@ impl LiveTable {
     ) -> Mapping {
         loop {
             let (sector, last) = self.sectors_of(&bio);
-            let first = self.block.block_of(sector);
-            let (route, blocks) = inside.run(first, self.block.block_of(last));
-            let run_end = self.block.first_sector(first.saturating_add(blocks));
+            let first = self.places.block.block_of(sector);
+            let (route, blocks) = inside.run(first, self.places.block.block_of(last));
+            let run_end = self.places.block.first_sector(first.saturating_add(blocks));
             bio.accept(u32::try_from(run_end.saturating_sub(sector)).unwrap_or(u32::MAX));
-            if route == Route::Pending && bio.fills_sectors() && self.relocates() {
+            if route == Route::Pending && bio.fills_sectors() && self.policy.relocates() {
                 self.statistics.count(Count::SlowElsewhere);
                 let target = bio.target();
                 let (bio, mapping) = bio.hold();
                 self.divert(target, bio);
                 return mapping;
             }
-            match self.way(route, &bio, sector) {
-                Way::Held => {
-                    let mut held = self.held.lock();
-                    // Whoever moved the block looks for held bios afterwards, under the lock.
-                    if inside.route(first) == Route::Held {
-                        self.statistics.count(Count::held(bio.direction()));
-                        let (bio, mapping) = bio.hold();
-                        held.push(bio);
-                        return mapping;
-                    }
-                }
-                Way::Nowhere => {
-                    self.statistics.count(Count::SlowElsewhere);
-                    self.statistics.count(Count::error(bio.direction()));
-                    return bio.refuse();
-                }
-                Way::To {
-                    spare,
-                    sector,
-                    fills,
-                } => {
-                    self.count_way(bio.direction(), spare);
-                    let (ticket, note) = (Some(inside.stay()), observation.note(fills));
-                    return bio.redirect_noted(self.device(spare), sector, ticket, spare, note);
-                }
-            }
-        }
-    }
-
-    /// Sends a bio on that waited for its block, which it lies within.
-    pub(super) fn send_on(&self, bio: HeldBio<Note>) {
-        let inside = self.gate.enter(bio.direction());
-        let sector = bio.sector().wrapping_sub(self.begin);
-        let block = self.block.block_of(sector);
-        loop {
-            match self.way(inside.route(block), &bio, sector) {
-                Way::Held => {
-                    let mut held = self.held.lock();
-                    if inside.route(block) == Route::Held {
-                        self.statistics.count(Count::held(bio.direction()));
-                        held.push(bio);
-                        return;
-                    }
-                }
-                Way::Nowhere => {
-                    self.statistics.count(Count::SlowElsewhere);
-                    self.statistics.count(Count::error(bio.direction()));
-                    return bio.end_with(BlockStatus::IO_ERROR);
-                }
-                Way::To {
-                    spare,
-                    sector,
-                    fills,
-                } => {
-                    self.count_way(bio.direction(), spare);
-                    let (ticket, note) = (inside.stay(), Observation::NONE.note(fills));
-                    return bio.submit(self.device(spare), sector, ticket, spare, note);
-                }
-            }
-        }
-    }
-
-    fn device(&self, spare: bool) -> &BlockDevice {
-        if spare {
-            &self.spare
-        } else {
-            &self.main
-        }
-    }
-
-    fn count_way(&self, direction: Direction, spare: bool) {
-        self.statistics.count(match spare {
-            true => Count::remapped(direction),
-            false => Count::SlowElsewhere,
-        });
-    }
-
-    /// Where a bio goes whose first block is at `route`, and all of it with it.
-    fn way(&self, route: Route, bio: &TargetBio<Note>, sector: u64) -> Way {
-        let (slot, lost) = match route {
-            Route::Held => return Way::Held,
-            Route::Main | Route::Pending => {
-                return Way::To {
-                    spare: false,
-                    sector: self.main_start.wrapping_add(sector),
-                    fills: None,
-                }
-            }
-            Route::Spare { slot, lost } => (slot, lost),
-        };
-        let first = self.block.offset_of(sector);
-        let mut fills = None;
-        if lost {
-            let part = LostPart {
-                block: self.block.block_of(sector),
-                first,
-                len: bio.sectors(),
+            let Some(destination) = self.destination(&inside, &bio, (route, sector)) else {
+                continue;
             };
-            let known = self.lost.lock();
-            if bio.direction() == Direction::Read {
-                if known.any_in(part.block, part.first, part.len) {
-                    return Way::Nowhere;
+            return match destination {
+                Destination::Held(mut held) => {
+                    let (bio, mapping) = bio.hold();
+                    held.push(bio);
+                    mapping
                 }
-            } else if known.is_unsaved(part.block) {
-                return Way::Nowhere;
-            } else if bio.fills_sectors() && known.any_in(part.block, part.first, part.len) {
-                fills = Some(part);
-            }
-        }
-        Way::To {
-            spare: true,
-            sector: self.slot_sector(slot).wrapping_add(u64::from(first)),
-            fills,
+                Destination::Nowhere => bio.refuse(),
+                Destination::Device {
+                    spare,
+                    sector,
+                    fills,
+                } => {
+                    let (ticket, note) = (Some(inside.stay()), observation.note(fills));
+                    bio.redirect_noted(self.devices.of(spare), sector, ticket, spare, note)
+                }
+            };
         }
     }
 
@@ -349,11 +240,11 @@ impl LiveTable {
         let been_out = context.ticket.is_some() || context.start.sectors() == 0;
         let writes_main = !context.mark && bio.direction() == Direction::Write && bio.moves_data();
         if watched && writes_main && status.is_ok() {
-            self.main_wrote.store(1, Relaxed);
+            self.policy.record_main_write();
             self.gate.set_watched(false);
         }
         if let Some(part) = fills.filter(|_| status.is_ok()) {
-            self.fill(part);
+            self.record_fill(part);
         }
         if let Some(ticket) = context.ticket.take() {
             ticket.leave();
@@ -365,14 +256,9 @@ impl LiveTable {
         // Whoever keeps the bio may end it at once, and the table go.
         match fills {
             _ if !been_out => Ending::DONE,
-            _ if !status.is_ok() => self.failed(bio, &context, status),
+            _ if !status.is_ok() => self.end_failed(bio, &context, status),
             Some(_) => self.end_fill(bio, &context),
             None => Ending::DONE,
         }
-    }
-
-    /// First sector of a slot on the spare device.
-    pub(super) fn slot_sector(&self, slot: u32) -> u64 {
-        self.slots_start.wrapping_add(self.block.sectors_of(slot))
     }
 }

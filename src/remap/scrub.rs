@@ -26,14 +26,14 @@ use remap_core::geometry::{
 };
 
 use super::{
-    live::LiveTable,
     state::{
         reason::reason,
         scrub::{
             Reader,
             ScrubState, //
         }, //
-    }, //
+    },
+    table::Table, //
 };
 use crate::linux::{
     dm_io::{
@@ -41,8 +41,7 @@ use crate::linux::{
         IoClient, //
     },
     kthread::Kthread,
-    log,
-    noio::NoIo, //
+    log::device_log, //
 };
 
 /// Megabytes a second where nobody says how many: a disk has half of its time for others then.
@@ -57,7 +56,7 @@ const SUSPENDED_PAUSE: u64 = 200_000_000;
 /// Starts a scrub of a table, at so many megabytes a second. May sleep.
 ///
 /// `EBUSY` there is one already, `EAGAIN` suspended, `ENODEV` gone, `ENOMEM`.
-pub(super) fn start(table: &Arc<LiveTable>, megabytes: Option<u64>) -> Result {
+pub(super) fn start(table: &Arc<Table>, megabytes: Option<u64>) -> Result {
     let scrub = &table.scrub;
     let mut thread = scrub.thread.lock();
     if scrub.is(ScrubState::Running) {
@@ -81,7 +80,7 @@ pub(super) fn start(table: &Arc<LiveTable>, megabytes: Option<u64>) -> Result {
     Ok(())
 }
 
-impl LiveTable {
+impl Table {
     /// What the thread does.
     fn scrub_all(&self, megabytes: u64) {
         let ended = self.scrub_chunks(megabytes);
@@ -99,23 +98,26 @@ impl LiveTable {
         let stopped = self.scrub.stop.load(Relaxed) != 0;
         let expected = |error: &Error| stopped && (*error == EAGAIN || *error == ENODEV);
         if let Some(error) = ended.err().filter(|error| !expected(error)) {
-            pr_err!(
-                "{}: scrub stopped at sector {}: {}\n",
-                format_args!("{}", self.number),
-                self.begin.wrapping_add(self.scrub.read.load(Relaxed)),
+            device_log!(
+                pr_err,
+                self.number,
+                "scrub stopped at sector {}: {}",
+                self.places.on_mapped_device(self.scrub.read.load(Relaxed)),
                 reason(error)
             );
-        } else if log::admits(log::Level::State) {
-            pr_info!(
-                "{}: scrub has read {} of {} sectors, {} blocks are unreadable\n",
-                format_args!("{}", self.number),
+        } else {
+            device_log!(
+                pr_info,
+                self.number,
+                at State,
+                "scrub has read {} of {} sectors, {} blocks are unreadable",
                 self.scrub.read.load(Relaxed),
-                self.sectors,
+                self.places.sectors,
                 self.scrub.unreadable.load(Relaxed)
             );
         }
-        self.note_health();
-        self.raise_event();
+        self.report_health();
+        self.health.raise_event();
     }
 
     /// Reads everything. Whether it came to the end.
@@ -123,7 +125,7 @@ impl LiveTable {
         let started = Instant::<Monotonic>::now();
         let mut rested = 0_u64;
         let mut sector = 0;
-        while sector < self.sectors {
+        while sector < self.places.sectors {
             let due = sector.saturating_mul(512_000) / megabytes.saturating_mul(1_000_000);
             let spent = started
                 .elapsed()
@@ -149,7 +151,9 @@ impl LiveTable {
                 }
                 Err(error) => return Err(error),
             }
-            self.scrub.read.store(sector.min(self.sectors), Relaxed);
+            self.scrub
+                .read
+                .store(sector.min(self.places.sectors), Relaxed);
         }
         Ok(true)
     }
@@ -162,23 +166,32 @@ impl LiveTable {
             return Err(ENODEV);
         };
         self.mover.lock().state.admits()?;
-        let block = self.block.block_of(sector);
-        let next = self.remaps.lock().table.at_or_after(block);
+        let block = self.places.block.block_of(sector);
+        let next = self.remaps.lock().at_or_after(block);
         if let Some((_, slot)) = next.filter(|(remapped, _)| *remapped == block) {
-            let len = self.main_range(block, 1)?.len();
-            let range = SectorRange::new(self.slot_sector(slot), len).ok_or(EINVAL)?;
-            let read = reader.io.read_idly(&self.spare, range, &mut reader.buffer);
-            if read.is_err() && self.remaps.lock().table.get(block) == Some(slot) {
+            let main = self.places.main_range(block, 1).ok_or(EINVAL)?;
+            let len = main.len();
+            let range = self.places.slot_range(slot, 0, len).ok_or(EINVAL)?;
+            let read = reader
+                .io
+                .read_idly(&self.devices.spare, range, &mut reader.buffer);
+            if read.is_err() && self.remaps.slot_of(block) == Some(slot) {
                 self.scrub.unreadable.add(1, Relaxed);
                 self.log_unreadable(block);
             }
             return Ok(sector.saturating_add(len));
         }
-        let end = next.map_or(u64::MAX, |(remapped, _)| self.block.first_sector(remapped));
-        let end = end.min(sector.saturating_add(CHUNK)).min(self.sectors);
-        let start = self.main_start.saturating_add(sector);
+        let end = next.map_or(u64::MAX, |(remapped, _)| {
+            self.places.block.first_sector(remapped)
+        });
+        let end = end
+            .min(sector.saturating_add(CHUNK))
+            .min(self.places.sectors);
+        let start = self.places.on_main(sector);
         let range = SectorRange::new(start, end.saturating_sub(sector)).ok_or(EINVAL)?;
-        let read = reader.io.read_idly(&self.main, range, &mut reader.buffer);
+        let read = reader
+            .io
+            .read_idly(&self.devices.main, range, &mut reader.buffer);
         if read.is_err() {
             return self.scrub_blocks(block, end);
         }
@@ -188,19 +201,18 @@ impl LiveTable {
     /// Reads the blocks of main from `first` to sector `end` one by one, of which some have failed, or
     /// as many of them as nobody has to wait for. Returns where that ends.
     fn scrub_blocks(&self, first: u64, end: u64) -> Result<u64> {
-        let last = self.block.block_of(end.saturating_sub(1));
+        let last = self.places.block.block_of(end.saturating_sub(1));
         for block in first..=last {
-            if self.scrub.stop.load(Relaxed) != 0 || self.impatient.load(Relaxed) != 0 {
-                return Ok(self.block.first_sector(block));
+            if self.scrub.stop.load(Relaxed) != 0 || self.suspend_waiters.load(Relaxed) != 0 {
+                return Ok(self.places.block.first_sector(block));
             }
-            let mut mover = self.mover.lock();
-            let _noio = NoIo::enter();
-            if !self.reads_well(&mut mover, block)? {
+            let mut guard = self.lock_mover();
+            if !guard.reads_well(block)? {
                 self.scrub.unreadable.add(1, Relaxed);
-                self.look_for_main(&mut mover);
+                guard.check_main_gone();
                 // Where main fails wholesale, that says nothing about the block.
-                if self.failing.load(Relaxed) == 0 {
-                    self.mark_pending(&mut mover, block);
+                if !self.policy.main_fails() {
+                    guard.mark_pending(block);
                 }
             }
         }
@@ -208,19 +220,19 @@ impl LiveTable {
     }
 
     fn log_unreadable(&self, block: u64) {
-        if log::admits(log::Level::Error) {
-            pr_err!(
-                "{}: sector {} cannot be read from the spare\n",
-                format_args!("{}", self.number),
-                self.shown_sector(block)
-            );
-        }
+        device_log!(
+            pr_err,
+            self.number,
+            at Error,
+            "sector {} cannot be read from the spare",
+            self.places.shown_sector(block)
+        );
     }
 
     /// Looks at all copies of the metadata, where there is any that may be put right.
     fn check_metadata(&self) -> Result {
         let keeps = self.mover.lock().metadata.is_some();
-        if keeps && !self.read_only {
+        if keeps && !self.policy.read_only {
             self.save()
         } else {
             Ok(())

@@ -33,10 +33,6 @@ use remap_core::{
 };
 
 use super::{
-    live::{
-        LiveTable,
-        Parts, //
-    },
     state::{
         areas,
         loaded_area::{
@@ -46,10 +42,14 @@ use super::{
             Wanted, //
         },
         lost::LostBlocks,
-        remaps::Remaps,
+        remaps::new_remaps,
         table_line::TableLine, //
     },
-    RemapTarget, //
+    table::{
+        Table,
+        TableParts, //
+    },
+    target::RemapTarget, //
 };
 use crate::linux::{
     block_device::BlockDevice,
@@ -58,7 +58,7 @@ use crate::linux::{
         Device,
         Setup, //
     },
-    log,
+    log::device_log,
     noio::NoIo,
     once_arc::OnceArc,
     work_queue::WorkQueue, //
@@ -183,11 +183,11 @@ fn usual_block(main: &BlockDevice, spare: &BlockDevice, logical: u32) -> Option<
 ///
 /// Sleeps. An error has left a line in the log that says why.
 #[inline(never)]
-pub(super) fn begin(target: &RemapTarget) -> Result<Arc<LiveTable>> {
+pub(super) fn begin(target: &RemapTarget) -> Result<Arc<Table>> {
     // Memory must not wait for the device.
     let _noio = NoIo::enter();
     let line = &target.line;
-    let begun = if line.volatile {
+    let loaded = if line.volatile {
         begin_volatile(target)
     } else {
         let wanted = Wanted {
@@ -205,8 +205,8 @@ pub(super) fn begin(target: &RemapTarget) -> Result<Arc<LiveTable>> {
         };
         loaded_area::begin(&target.spare, line.spare_area, &wanted)
     };
-    begun
-        .and_then(|begun| make_table(target, begun))
+    loaded
+        .and_then(|area| make_table(target, area))
         .map_err(|refusal| {
             pr_err!(
                 "{}: table refused: '{}': {}\n",
@@ -227,7 +227,7 @@ fn begin_volatile(target: &RemapTarget) -> Result<LoadedArea, AreaRefusal> {
     let block = line.block_size.unwrap_or(line.usual_block);
     let slots = volatile_slots(line.spare_area, block);
     Ok(LoadedArea {
-        remaps: Remaps::new(slots)?,
+        remaps: new_remaps(slots)?,
         lost: LostBlocks::new(0)?,
         block,
         slots,
@@ -237,12 +237,12 @@ fn begin_volatile(target: &RemapTarget) -> Result<LoadedArea, AreaRefusal> {
 }
 
 #[inline(never)]
-fn make_table(target: &RemapTarget, begun: LoadedArea) -> Result<Arc<LiveTable>, AreaRefusal> {
+fn make_table(target: &RemapTarget, area: LoadedArea) -> Result<Arc<Table>, AreaRefusal> {
     let line = &target.line;
-    if begun.block.blocks_in(line.sectors) > MAX_BLOCKS {
+    if area.block.blocks_in(line.sectors) > MAX_BLOCKS {
         return Err(AreaRefusal::ManyBlocks);
     }
-    let table = LiveTable::new(Parts {
+    let table = Table::new(TableParts {
         begin: line.begin,
         sectors: line.sectors,
         main: ARef::from(&*target.main),
@@ -254,20 +254,20 @@ fn make_table(target: &RemapTarget, begun: LoadedArea) -> Result<Arc<LiveTable>,
         policy: line.error_policy,
         events: target.events.clone(),
         gate_counters: target.gate_counters.clone(),
-        begun,
+        area,
     })?;
     table.take_length()?;
-    if log::admits(log::Level::State) {
-        pr_info!(
-            "{}: {} sectors in blocks of {}, {} of {} spare blocks in use, metadata {}\n",
-            format_args!("{}", table.number),
-            table.sectors,
-            table.block.sectors(),
-            table.remapped(),
-            table.slots,
-            table.metadata_state().word()
-        );
-    }
+    device_log!(
+        pr_info,
+        table.number,
+        at State,
+        "{} sectors in blocks of {}, {} of {} spare blocks in use, metadata {}",
+        table.places.sectors,
+        table.places.block.sectors(),
+        table.remapped(),
+        table.places.slots,
+        table.health.metadata().word()
+    );
     Ok(table)
 }
 

@@ -54,9 +54,9 @@ use crate::{
         text::Text,
         zeroed::EmptyIsZero, //
     },
-    remap::live::{
+    remap::table::{
         self,
-        LiveTable, //
+        Table, //
     },
 };
 
@@ -314,7 +314,7 @@ impl Manager {
     fn prepare(
         &self,
         file: &str,
-        target: Option<Arc<LiveTable>>,
+        target: Option<Arc<Table>>,
         test: &StressTest,
         adjustment: &Adjustment,
     ) -> Result<(Arc<Run>, EndOfRun)> {
@@ -502,11 +502,10 @@ fn check_in_flight(file: &str, in_flight: u32) -> Result {
 }
 
 /// The table that a user's name stands for. A dm name goes before a number that looks like it.
-fn find(device: &DeviceName<'_>) -> Result<Option<Arc<LiveTable>>> {
-    let all = live::all()?;
-    let by_name =
-        |table: &&Arc<LiveTable>| table.with_name(|name| device.is_name(name)) == Some(true);
-    let by_number = |table: &&Arc<LiveTable>| device.is_number(table.device_number());
+fn find(device: &DeviceName<'_>) -> Result<Option<Arc<Table>>> {
+    let all = table::all()?;
+    let by_name = |table: &&Arc<Table>| table.with_name(|name| device.is_name(name)) == Some(true);
+    let by_number = |table: &&Arc<Table>| device.is_number(table.device_number());
     let found = all
         .iter()
         .find(by_name)
@@ -515,11 +514,11 @@ fn find(device: &DeviceName<'_>) -> Result<Option<Arc<LiveTable>>> {
 }
 
 /// The table of the device that is set. A device that is gone is forgotten.
-fn set_table(target: &mut Option<u64>) -> Result<Option<Arc<LiveTable>>> {
+fn set_table(target: &mut Option<u64>) -> Result<Option<Arc<Table>>> {
     let Some(stay) = *target else {
         return Ok(None);
     };
-    let table = live::all()?
+    let table = table::all()?
         .iter()
         .find(|table| table.stay() == stay)
         .cloned();
@@ -530,11 +529,11 @@ fn set_table(target: &mut Option<u64>) -> Result<Option<Arc<LiveTable>>> {
 }
 
 /// The table to test: the one that was set, or the only one.
-fn choose(file: &str, target: Option<Arc<LiveTable>>) -> Result<Arc<LiveTable>> {
+fn choose(file: &str, target: Option<Arc<Table>>) -> Result<Arc<Table>> {
     if let Some(table) = target {
         return Ok(table);
     }
-    let mut all = live::all()?;
+    let mut all = table::all()?;
     // Targets of one device are one device to us.
     all.retain({
         let mut seen = None;

@@ -18,7 +18,7 @@
 //! * [`optimization`] is the other directory, of counters over all live tables.
 //!
 //! It drives a device from outside, through the block layer, and knows the target only as
-//! [`crate::remap::live`].
+//! [`crate::remap::table`] and [`crate::remap::rewriter`].
 
 mod attributes;
 mod controls;

@@ -55,7 +55,7 @@ use crate::{
             WaitQueue, //
         }, //
     },
-    remap::live, //
+    remap::table, //
 };
 
 use super::{
@@ -409,7 +409,7 @@ impl Run {
             guard.look_for_writes();
         }
         self.look_at_target();
-        if let Some(table) = live::find(self.number) {
+        if let Some(table) = table::find(self.number) {
             // Switching off needs no memory, so it does not fail.
             let _ = table.set_timing(false);
         }

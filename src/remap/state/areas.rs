@@ -39,7 +39,7 @@ struct Areas {
 
 registry! {
     /// The areas of all tables, active or not.
-    mod claimed: super::Areas
+    mod claimed: Areas
 }
 
 /// A table's hold on its two areas; ends when dropped.

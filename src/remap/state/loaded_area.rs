@@ -45,10 +45,10 @@ use super::{
     },
     moves::MAX_BATCH,
     remaps::{
+        new_remaps,
         Node,
         Numbers,
-        Remaps,
-        Table, //
+        Remaps, //
     }, //
 };
 use crate::linux::{
@@ -201,7 +201,7 @@ impl Reader for Loading<'_> {
         if blocks > MAX_BLOCKS {
             return Err(AreaRefusal::ManyBlocks);
         }
-        self.remaps = Some(Remaps::new(layout.slots())?);
+        self.remaps = Some(new_remaps(layout.slots())?);
         self.lost_unit = superblock.lost_unit;
         Ok((blocks, Numbers::new(layout.pages() as usize)?))
     }
@@ -227,7 +227,7 @@ impl Reader for Loading<'_> {
         // In the order of the blocks, so that what is next to each other in the tree is so in memory.
         for (block, slot) in remaps {
             let node = Node::new(GFP_KERNEL)?;
-            if !self.table()?.restore(block, slot, node) {
+            if !self.remaps()?.restore(block, slot, node) {
                 return Err(AreaRefusal::Other(EINVAL));
             }
         }
@@ -244,13 +244,12 @@ impl Reader for Loading<'_> {
 }
 
 impl Loading<'_> {
-    fn table(&mut self) -> Result<&mut Table, AreaRefusal> {
-        let remaps = self.remaps.as_mut().ok_or(EINVAL)?;
-        Ok(&mut remaps.table)
+    fn remaps(&mut self) -> Result<&mut Remaps, AreaRefusal> {
+        Ok(self.remaps.as_mut().ok_or(EINVAL)?)
     }
 
     fn set_aside(&mut self, slot: u32) -> Result<(), AreaRefusal> {
-        self.table()?.set_aside(slot);
+        self.remaps()?.set_aside(slot);
         Ok(())
     }
 
@@ -355,7 +354,7 @@ fn begin_with_nothing(range: SectorRange, wanted: &Wanted) -> Result<LoadedArea,
     let block = wanted.block.unwrap_or(wanted.usual_block);
     let layout = Layout::new(range.len(), block, LOST_UNIT).ok_or(AreaRefusal::NoRoom)?;
     Ok(LoadedArea {
-        remaps: Remaps::new(layout.slots())?,
+        remaps: new_remaps(layout.slots())?,
         lost: LostBlocks::new(0)?,
         block,
         slots: layout.slots(),

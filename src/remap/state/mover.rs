@@ -213,9 +213,9 @@ impl Mover {
         Ok(KBox::new(mover, GFP_KERNEL)?)
     }
 
-    /// Remembers a slot that has failed. Where there is no room, the metadata never hears of it: it
+    /// Records a slot that has failed. Where there is no room, the metadata never hears of it: it
     /// fails again when a later table tries it.
-    pub(in crate::remap) fn note_bad(&mut self, slot: u32) {
+    pub(in crate::remap) fn record_bad_slot(&mut self, slot: u32) {
         let _ = self.bad.push_within_capacity(slot);
     }
 }

@@ -193,8 +193,8 @@ pub(in crate::remap) struct Left {
 }
 
 impl Left {
-    /// Remembers a block that stayed.
-    pub(in crate::remap) fn note(&mut self, block: u64, fate: Fate) {
+    /// Records a block, if it stayed.
+    pub(in crate::remap) fn record(&mut self, block: u64, fate: Fate) {
         match fate {
             Fate::Failed | Fate::Unsaved => self.failed.get_or_insert(block),
             Fate::PutOff => self.put_off.get_or_insert(block),

@@ -6,10 +6,19 @@ use core::sync::atomic::AtomicU64;
 
 use kernel::{
     alloc::flags::__GFP_NOWARN,
+    new_mutex,
     prelude::*,
     rbtree::{
         RBTree,
         RBTreeNodeReservation, //
+    },
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Mutex,
+        MutexGuard, //
     }, //
 };
 use remap_core::{
@@ -148,30 +157,76 @@ impl AsMut<[u64]> for Numbers {
     }
 }
 
-/// The remap table on these.
-pub(in crate::remap) type Table = RemapTable<RemapTree, Numbers>;
+/// The writer's side of a target's remap table: which block is in which slot, and which are pending.
+pub(in crate::remap) type Remaps = RemapTable<RemapTree, Numbers>;
 
-/// The writer's side of a target's remap table.
-pub(in crate::remap) struct Remaps {
-    pub(in crate::remap) table: Table,
+/// Makes an empty remap table with `slots` spare blocks. May sleep.
+pub(in crate::remap) fn new_remaps(slots: u32) -> Result<Remaps> {
+    let words = Numbers::new(words_for(slots))?;
+    let spares = SpareMap::new(words, slots).ok_or(EINVAL)?;
+    Ok(RemapTable::new(RemapTree::new(), RemapTree::new(), spares))
 }
 
-impl Remaps {
-    /// No remaps, with `slots` spare blocks. May sleep.
-    pub(in crate::remap) fn new(slots: u32) -> Result<Self> {
-        let words = Numbers::new(words_for(slots))?;
-        let spares = SpareMap::new(words, slots).ok_or(EINVAL)?;
-        Ok(Self {
-            table: RemapTable::new(RemapTree::new(), RemapTree::new(), spares),
+/// Makes an empty readers' index with room for `entries` entries and some more, of a target with
+/// `blocks` blocks. May sleep.
+pub(in crate::remap) fn new_index(entries: usize, blocks: u64) -> Result<KBox<ReaderIndex>> {
+    let size = Size::for_entries(entries, blocks).ok_or(ENOMEM)?;
+    let index = Index::new(size, zeroed)?.ok_or(EINVAL)?;
+    Ok(KBox::new(index, GFP_KERNEL)?)
+}
+
+/// A remap table under its lock, with numbers of it for those who must not wait.
+#[pin_data]
+pub(in crate::remap) struct SharedRemaps {
+    #[pin]
+    remaps: Mutex<Remaps>,
+    entries: Atomic<u32>,
+    free_slots: Atomic<u32>,
+    pending: Atomic<u32>,
+}
+
+impl SharedRemaps {
+    /// Shares `remaps`.
+    pub(in crate::remap) fn new(remaps: Remaps) -> impl PinInit<Self> {
+        let (entries, free_slots) = (remaps.entries(), remaps.free_slots());
+        pin_init!(Self {
+            remaps <- new_mutex!(remaps, "dm_remap::remaps"),
+            entries: Atomic::new(entries),
+            free_slots: Atomic::new(free_slots),
+            pending: Atomic::new(0),
         })
     }
 
-    /// An empty readers' index with room for `entries` entries and some more, of a target with
-    /// `blocks` blocks. May sleep.
-    pub(in crate::remap) fn index(entries: usize, blocks: u64) -> Result<KBox<ReaderIndex>> {
-        let size = Size::for_entries(entries, blocks).ok_or(ENOMEM)?;
-        let index = Index::new(size, zeroed)?.ok_or(EINVAL)?;
-        Ok(KBox::new(index, GFP_KERNEL)?)
+    /// Locks the table. Sleeps, but not for I/O.
+    pub(in crate::remap) fn lock(&self) -> MutexGuard<'_, Remaps> {
+        self.remaps.lock()
+    }
+
+    /// Returns the slot of `block`, if it is on the spare. Sleeps, but not for I/O.
+    pub(in crate::remap) fn slot_of(&self, block: u64) -> Option<u32> {
+        self.lock().get(block)
+    }
+
+    /// Shows the numbers of `remaps`, which the caller has locked, to those who have not.
+    pub(in crate::remap) fn publish(&self, remaps: &Remaps) {
+        self.entries.store(remaps.entries(), Relaxed);
+        self.free_slots.store(remaps.free_slots(), Relaxed);
+        self.pending.store(remaps.pending_blocks(), Relaxed);
+    }
+
+    /// Returns the number of remapped blocks. Any context.
+    pub(in crate::remap) fn entries(&self) -> u64 {
+        u64::from(self.entries.load(Relaxed))
+    }
+
+    /// Returns the number of free slots. Any context.
+    pub(in crate::remap) fn free_slots(&self) -> u64 {
+        u64::from(self.free_slots.load(Relaxed))
+    }
+
+    /// Returns the number of pending blocks. Any context.
+    pub(in crate::remap) fn pending(&self) -> u64 {
+        u64::from(self.pending.load(Relaxed))
     }
 }
 

@@ -6,6 +6,7 @@
 
 use kernel::{
     alloc::flags::__GFP_NOWARN,
+    new_mutex,
     new_spinlock_irq,
     prelude::*,
     sync::{
@@ -13,6 +14,7 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
+        Mutex,
         SetOnce,
         SpinLockIrq, //
     }, //
@@ -85,6 +87,7 @@ impl Count {
 type CpuHistogram = Pin<KVBox<SpinLockIrq<Histogram>>>;
 
 /// The statistics of one target.
+#[pin_data]
 pub(in crate::remap) struct Statistics {
     counts: PerCpuCounters<COUNTS>,
     pub(in crate::remap) auto_remaps: Atomic<u64>,
@@ -92,18 +95,23 @@ pub(in crate::remap) struct Statistics {
     pub(in crate::remap) unremaps: Atomic<u64>,
     /// One for each CPU number, made when the first test runs.
     added: SetOnce<KVec<CpuHistogram>>,
+    /// The counters at their last reset. Process context only.
+    #[pin]
+    reset_at: Mutex<Counters>,
 }
 
 impl Statistics {
-    /// All zero. May sleep.
-    pub(in crate::remap) fn new() -> Result<Self> {
-        Ok(Self {
-            counts: PerCpuCounters::new()?,
+    /// Makes statistics of nothing. May sleep.
+    pub(in crate::remap) fn new() -> Result<impl PinInit<Self>> {
+        let counts = PerCpuCounters::new()?;
+        Ok(pin_init!(Self {
+            counts,
             auto_remaps: Atomic::new(0),
             manual_remaps: Atomic::new(0),
             unremaps: Atomic::new(0),
             added: SetOnce::new(),
-        })
+            reset_at <- new_mutex!(Counters::default(), "dm_remap::reset_at"),
+        }))
     }
 
     /// Counts. Any context.
@@ -136,6 +144,17 @@ impl Statistics {
                 .wrapping_add(remapped_writes)
                 .wrapping_add(sum(Count::SlowElsewhere)),
         }
+    }
+
+    /// Returns what was counted since the last reset, together with what `gate` has counted. Sleeps.
+    pub(in crate::remap) fn counters_since_reset<T>(&self, gate: &Gate<T>) -> Counters {
+        let reset = *self.reset_at.lock();
+        self.counters(gate).since(&reset)
+    }
+
+    /// Resets the counters, as far as [`Statistics::counters_since_reset`] shows. Sleeps.
+    pub(in crate::remap) fn reset_counters<T>(&self, gate: &Gate<T>) {
+        *self.reset_at.lock() = self.counters(gate);
     }
 
     /// Makes the histograms where there are none yet, and empties them. May sleep.

@@ -25,7 +25,7 @@ pub(in crate::remap) struct FailedWrite {
     pub(in crate::remap) done: u32,
     /// Sectors at its start that are tried block by block: together they have failed.
     pub(in crate::remap) by_block: u32,
-    /// What it has given contents that were lost, with its slot, and is not noted yet.
+    /// What it has given contents that were lost, with its slot, and is not recorded yet.
     pub(in crate::remap) fills: Option<(u32, LostPart)>,
     /// Where it has failed for good.
     pub(in crate::remap) failed: Option<BlockStatus>,
@@ -71,7 +71,7 @@ pub(in crate::remap) struct Fill {
     pub(in crate::remap) slot: Option<u32>,
     /// What was written is not there any more.
     pub(in crate::remap) gone: bool,
-    pub(in crate::remap) noted: bool,
+    pub(in crate::remap) recorded: bool,
 }
 
 impl Fill {
@@ -82,13 +82,21 @@ impl Fill {
             part,
             slot: None,
             gone: false,
-            noted: false,
+            recorded: false,
         }
     }
 
-    /// Ends the write, well where its metadata was noted or there is none to note.
+    /// Returns the part that is not recorded as having contents, with its slot.
+    pub(in crate::remap) fn unrecorded(&self) -> Option<(u32, LostPart)> {
+        if self.gone {
+            return None;
+        }
+        Some((self.slot?, self.part?))
+    }
+
+    /// Ends the write, well where its metadata was recorded or there is none to record.
     pub(in crate::remap) fn end(self, statistics: &Statistics) {
-        if self.noted || self.slot.is_none() {
+        if self.recorded || self.slot.is_none() {
             self.bio.end();
         } else {
             if !self.gone {

@@ -2,6 +2,7 @@
 
 //! src/linux as far as the target uses it: links to its files, on the simulated machine's C.
 
+pub(crate) mod atomic_enum;
 pub(crate) mod bio_pool;
 pub(crate) mod block_device;
 pub(crate) mod checksum;

@@ -31,7 +31,10 @@ use remap_core::{
     },
 };
 
-use super::LiveTable;
+use super::table::{
+    self,
+    Table, //
+};
 use crate::linux::{
     noio::NoIo,
     registry::registry,
@@ -85,7 +88,7 @@ impl Rewriter {
         // A device may wait for the list to be suspended, and the memory for the device.
         let _noio = NoIo::enter();
         rewriters::with(|all| {
-            let table = super::find(number).ok_or(ENODEV)?;
+            let table = table::find(number).ok_or(ENODEV)?;
             let place = Arc::as_ptr(&table) as usize;
             let rewriter = Arc::pin_init(
                 pin_init!(Self {
@@ -164,7 +167,7 @@ impl Rewriter {
 registry! {
     /// The rewriters of all devices. Taken before the list of tables, and never held while somebody
     /// waits for bios.
-    mod rewriters: kernel::sync::Arc<super::Rewriter>
+    mod rewriters: Arc<Rewriter>
 }
 
 /// Prepares the list. Called once, before the target is registered.
@@ -172,10 +175,12 @@ pub(in crate::remap) fn init() {
     rewriters::init();
 }
 
-/// `table` is about to be suspended. When this returns nothing of what was read through it is being
-/// written back, and nothing will be. Bios still flow, and blocks still move. Sleeps until the
-/// writes that have begun have ended, as device-mapper would.
-pub(in crate::remap) fn suspend(table: &LiveTable) {
+/// Closes the rewriters of `table`, which is about to be suspended.
+///
+/// When this returns nothing of what was read through it is being written back, and nothing will be. Bios
+/// still flow, and blocks still move. Sleeps until the writes that have begun have ended, as
+/// device-mapper would.
+pub(in crate::remap) fn suspend(table: &Table) {
     rewriters::with(|all| {
         table.resumed.store(false, Relaxed);
         for rewriter in all.iter().filter(|other| other.number == table.number) {
@@ -188,8 +193,8 @@ pub(in crate::remap) fn suspend(table: &LiveTable) {
     }
 }
 
-/// `table` is in use, for the first time or again.
-pub(in crate::remap) fn resume(table: &LiveTable) {
+/// Opens the rewriters of `table`, which is in use for the first time or again.
+pub(in crate::remap) fn resume(table: &Table) {
     rewriters::with(|all| {
         table.resumed.store(true, Relaxed);
         let place = core::ptr::from_ref(table) as usize;
@@ -202,8 +207,8 @@ pub(in crate::remap) fn resume(table: &LiveTable) {
     });
 }
 
-/// `table` goes.
-pub(in crate::remap) fn retract(table: &LiveTable) {
+/// Tells the rewriters of `table` that it goes.
+pub(in crate::remap) fn unregister(table: &Table) {
     rewriters::with(|all| {
         let place = core::ptr::from_ref(table) as usize;
         for rewriter in all.iter().filter(|other| other.table == place) {
