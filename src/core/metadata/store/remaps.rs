@@ -6,11 +6,13 @@
 //! when they are in order, and so costs no look-up for every block.
 
 use super::{
-    LoadError,
-    Reader,
-    Storage,
-    Store,
-    Unwritable, //
+    area::{
+        Reader,
+        Storage,
+        Store,
+        Unwritable, //
+    },
+    load_error::LoadError, //
 };
 use crate::{
     index::{

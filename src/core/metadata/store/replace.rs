@@ -12,12 +12,14 @@
 use core::mem;
 
 use super::{
-    remaps::Remap,
-    CommitError,
-    Storage,
-    Store,
-    Unwritable,
-    Version, //
+    area::{
+        CommitError,
+        Storage,
+        Store,
+        Unwritable,
+        Version, //
+    },
+    remaps::Remap, //
 };
 use crate::{
     index::MAX_BLOCKS,
