@@ -18,9 +18,8 @@ unsafe impl Send for MappedDevice {}
 unsafe impl Sync for MappedDevice {}
 
 impl MappedDevice {
-    /// Calls `with` with the name of the mapped device.
-    ///
-    /// May sleep.
+    /// Calls `with` with the name of the mapped device with that number. `None` where there is none. May
+    /// sleep.
     pub(crate) fn name<R>(number: DeviceNumber, with: impl FnOnce(&[u8]) -> R) -> Option<R> {
         let mut name = [0_u8; bindings::DM_NAME_LEN as usize];
         let mut uuid = [0_u8; bindings::DM_UUID_LEN as usize];
@@ -31,8 +30,8 @@ impl MappedDevice {
         Some(with(name.get(..len)?))
     }
 
-    /// The UUID of the mapped device with that number of the kernel's, with zeros behind it; `false`
-    /// where it is no mapped device. May sleep.
+    /// Writes the UUID of the mapped device with that number of the kernel's to `uuid`, with zeros behind
+    /// it. Returns `false` where it is no mapped device. May sleep.
     pub(super) fn uuid(number: u32, uuid: &mut [u8; bindings::DM_UUID_LEN as usize]) -> bool {
         Self::names(number, &mut [0_u8; bindings::DM_NAME_LEN as usize], uuid)
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an error of a device means.
+//! Failed bios: what an error of a device means.
 //!
 //! A bio that has failed is held where it ends, which may be anywhere, and looked at by the target's
 //! work queue: a failed write is rescued ([`super::relocation`]), the block of a failed read becomes
@@ -108,7 +108,7 @@ impl Table {
                 }
             }
             self.rescue(&mut writes);
-            // While nobody waits, there is time for what may be wrong besides.
+            // While no bio waits, there is time for suspects.
             if !any && !self.probe_suspect() {
                 break;
             }
@@ -116,7 +116,7 @@ impl Table {
         self.report_health();
     }
 
-    /// Remembers where a read has failed, and ends it.
+    /// Marks the block of a failed read as pending, and ends the read.
     fn end_failed_read(&self, bio: HeldBio<Note>) {
         let status = bio.status();
         let sector = self.places.in_target(bio.sector());

@@ -6,7 +6,7 @@
 //! metadata that says so: else a crash would make what was acknowledged lost again, or zeros of
 //! what was lost. It waits for that in a list, outside the gate, and is ended from a work queue.
 //! Its sectors are *filled* meanwhile (`remap_core::lost`), from before it leaves the gate: they are
-//! lost to readers, and the block does not go back to main, but whoever moves the block to another
+//! lost to readers, and the block does not go back to main, but a pass that moves the block to another
 //! slot has waited for the gate, and so takes their contents along.
 
 use remap_core::health::MetadataState;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way of a bio: the hot path.
+//! The way of a bio there and back: the hot path.
 //!
 //! A bio that touches no remapped block costs an entry of the gate, one word of the filter and a
 //! redirection; on its way back, an exit. Everything else is in functions of its own, out of line.
@@ -37,7 +37,7 @@ use crate::linux::{
     stopwatch::Stopwatch, //
 };
 
-/// A bio that was sent out comes back.
+/// Takes a bio back that was sent out. Any context.
 #[inline(always)]
 pub(super) fn end_io(bio: EndedBio<'_, RemapTarget>, status: BlockStatus) -> Ending {
     if status.is_ok() && bio.is_plain() {
@@ -82,7 +82,7 @@ impl Table {
         self.map_slowly(bio, inside)
     }
 
-    /// A bio that touches several blocks. In a function of its own, it costs the others no registers.
+    /// Maps a bio that touches several blocks. In a function of its own it costs other bios no registers.
     #[inline(never)]
     fn map_wide(
         &self,
@@ -95,7 +95,7 @@ impl Table {
         }
     }
 
-    /// A bio's first and last sector in the target.
+    /// Returns a bio's first and last sector in the target.
     #[inline(always)]
     fn sectors_of(&self, bio: &MapBio<'_, RemapTarget>) -> (u64, u64) {
         let sector = self.places.in_target(bio.sector());
@@ -103,8 +103,8 @@ impl Table {
         (sector, sector.wrapping_add(sectors).wrapping_sub(1))
     }
 
-    /// Whether a bio goes to the spare, and to which sector, where it is soon told that all of it goes
-    /// one way. It is counted as such.
+    /// Returns whether a bio goes to the spare, and to which sector, and counts it. `None` where the index
+    /// does not tell at once that all of it goes one way.
     #[inline(always)]
     fn place_of(
         &self,
@@ -123,8 +123,8 @@ impl Table {
         Some((true, self.place_in_slot(bio, sector, slot)))
     }
 
-    /// The sector of the spare that a bio goes to whose first block is in `slot`, and the others in
-    /// those that follow on it. It is counted as such.
+    /// Returns the sector of the spare that a bio goes to whose blocks are in `slot` and those behind it, and
+    /// counts the bio.
     #[inline(always)]
     fn place_in_slot(&self, bio: &MapBio<'_, RemapTarget>, sector: u64, slot: u32) -> u64 {
         self.statistics.count(Count::remapped(bio.direction()));
@@ -132,7 +132,7 @@ impl Table {
         self.places.slot_sector(slot).wrapping_add(offset)
     }
 
-    /// The same while a test measures what we add to a bio, or somebody wants to see how one ends.
+    /// Maps a bio that is timed for a test, or whose end is watched.
     #[cold]
     #[inline(never)]
     fn map_observed(
@@ -140,7 +140,7 @@ impl Table {
         bio: MapBio<'_, RemapTarget>,
         inside: GateGuard<'_, ReaderIndex>,
     ) -> Mapping {
-        // A discard may touch so many blocks that nobody should be without interrupts meanwhile.
+        // A discard may touch so many blocks that it is not looked up with interrupts off.
         let timed = inside.timed() && bio.moves_data();
         let observation = Observation {
             start: timed.then(Stopwatch::start),
@@ -155,8 +155,8 @@ impl Table {
         }
     }
 
-    /// An empty flush: one copy for each device. It makes durable what has completed, wherever
-    /// that went, so it need not wait for anybody.
+    /// Maps an empty flush, of which there is one copy for each device. It makes durable what has completed,
+    /// wherever that went, so it waits for nothing.
     #[cold]
     #[inline(never)]
     fn map_flush(&self, bio: MapBio<'_, RemapTarget>) -> Mapping {
@@ -165,7 +165,7 @@ impl Table {
         bio.redirect_noted(device, 0, None, spare, None)
     }
 
-    /// A bio within one block, for which the filter is not enough.
+    /// Maps a bio within one block, for which the filter is not enough.
     #[cold]
     #[inline(never)]
     fn map_slowly(
@@ -183,7 +183,7 @@ impl Table {
         }
     }
 
-    /// A bio of which perhaps only a part goes one way.
+    /// Maps a bio of which perhaps only a part goes one way; the rest comes in another bio.
     #[inline(never)]
     fn map_parts(
         &self,
@@ -236,7 +236,7 @@ impl Table {
         let timed = mapped_in.map(|mapped_in| (mapped_in, Stopwatch::start()));
         let fills = context.note.and_then(|note| note.fills);
         let watched = context.note.is_some_and(|note| note.watched);
-        // A bio that was held and then ended has not been anywhere since.
+        // A bio that was held and then ended was not sent out.
         let been_out = context.ticket.is_some() || context.start.sectors() == 0;
         let writes_main = !context.mark && bio.direction() == Direction::Write && bio.moves_data();
         if watched && writes_main && status.is_ok() {
@@ -253,7 +253,7 @@ impl Table {
             self.statistics
                 .add_latency(u64::from(mapped_in).saturating_add(u64::from(start.read())));
         }
-        // Whoever keeps the bio may end it at once, and the table go.
+        // A bio that is kept may be ended at once by another thread, and then the table may go.
         match fills {
             _ if !been_out => Ending::DONE,
             _ if !status.is_ok() => self.end_failed(bio, &context, status),

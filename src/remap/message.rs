@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `dmsetup message` does.
+//! Messages: `dmsetup message`.
 
 use core::fmt::Write;
 
@@ -155,7 +155,7 @@ fn remap(
     let slot = table.remaps.slot_of(block);
     match slot {
         Some(slot) => replied(write_place(table, block, slot, reply)),
-        // Somebody else was quick to move it back.
+        // Another message has moved it back meanwhile.
         None => Ok(false),
     }
 }
@@ -228,13 +228,13 @@ fn pending(table: &Table, from: u64, max: u64, reply: &mut Text<'_>) -> core::fm
     page.end()
 }
 
-/// A part of a list of blocks, as long as a reply has room and lines are wanted.
+/// Part of a list of blocks, as long as a reply has room and lines are wanted.
 struct Page<'a, 'b> {
     table: &'a Table,
     reply: &'a mut Text<'b>,
-    /// How many lines may follow.
+    /// Number of lines that may follow.
     left: u64,
-    /// The first sector of the block that had no room any more.
+    /// First sector of the first block that had no room.
     next: Option<u64>,
     written: core::fmt::Result,
 }

@@ -29,8 +29,9 @@
 //!
 //! * [`guard`] is the lock that all changes are made under, [`pass`] moves blocks for messages and tests,
 //! * [`rescue`] writes what could not be written, and moves its blocks,
-//! * [`copy`] is step 3, [`record`] step 4.
+//! * [`copy`] is step 3, [`carry`] the same for failed writes, [`record`] step 4.
 
+mod carry;
 mod copy;
 mod guard;
 mod pass;

@@ -82,7 +82,7 @@ impl Drop for Registered {
 }
 
 impl Rewriter {
-    /// Makes a rewriter of the mapped device with that number. May sleep. `ENODEV` where it has no
+    /// Adds a rewriter of the mapped device with that number. May sleep. `ENODEV` where the device has no
     /// remap table, `ENOMEM`.
     pub(crate) fn register(number: DeviceNumber) -> Result<Registered> {
         // A device may wait for the list to be suspended, and the memory for the device.
@@ -109,13 +109,15 @@ impl Rewriter {
         })
     }
 
-    /// Epoch of the device at present, to be looked at before something is read.
+    /// Returns the epoch of the device at present, to be looked at before something is read.
     pub(crate) fn epoch(&self) -> Epoch {
         Epoch::from_number(self.epoch.load(Acquire))
     }
 
-    /// Whether what was read in `read` may be written back now. Where it may, [`Rewriter::end`] has to
-    /// follow when the write has ended, which may not wait for a suspended device to be resumed.
+    /// Begins a write of what was read in `read`. Returns `false` where it may not be written back any more.
+    ///
+    /// [`Rewriter::end`] has to follow when the write has ended, which may not wait for a suspended device
+    /// to be resumed.
     #[must_use]
     pub(crate) fn begin(&self, read: Epoch) -> bool {
         // Pairs with settle(): either it sees this, or this sees that the epoch has ended.
@@ -127,24 +129,24 @@ impl Rewriter {
         false
     }
 
-    /// A write has ended, well or not.
+    /// Ends a write, successful or not.
     pub(crate) fn end(&self) {
         if self.writing.fetch_sub(1, Full) == 1 {
             self.quiet.notify_all();
         }
     }
 
-    /// Lets nothing begin any more, for that reason. Any context.
+    /// Closes the epoch for a reason: no write begins any more. Any context.
     pub(crate) fn close(&self, why: Closed) {
         self.change(|epoch| epoch.close(why));
     }
 
-    /// That reason is gone. Any context.
+    /// Takes a reason back that the epoch was closed for. Any context.
     pub(crate) fn open(&self, why: Closed) {
         self.change(|epoch| epoch.open(why));
     }
 
-    /// Whether the table has gone or was replaced. Nothing begins any more then.
+    /// Returns whether the table has gone or was replaced. No write begins any more then.
     pub(crate) fn is_replaced(&self) -> bool {
         self.replaced.load(Acquire)
     }
@@ -165,7 +167,7 @@ impl Rewriter {
 }
 
 registry! {
-    /// The rewriters of all devices. Taken before the list of tables, and never held while somebody
+    /// The rewriters of all devices. Taken before the list of tables, and never held while a thread
     /// waits for bios.
     mod rewriters: Arc<Rewriter>
 }

@@ -59,7 +59,7 @@ impl Table {
         let (slot, lost) = match route {
             Route::Held => {
                 let held = self.deferred.held.lock();
-                // Whoever has moved the block takes the list afterwards, under the lock.
+                // A pass that has moved the block takes the list afterwards, under the lock.
                 let still = inside.route(self.places.block.block_of(sector)) == Route::Held;
                 return still.then(|| {
                     self.statistics.count(Count::held(direction));

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Scrubbing: reading all of a table's data now and then, to find what has gone bad before somebody
-//! needs it.
+//! Scrubbing: reading all of a table's data now and then, to find what has gone bad before it is needed.
 //!
 //! A thread reads chunk by chunk, main or spare, wherever the data are, with a priority and a pace that
 //! leave the devices to others. What main cannot read becomes pending. At the end all copies of the
 //! metadata are looked at. While the device is suspended the scrub waits; with the table it ends.
 //!
-//! Nobody holds anything for it: a block that moves meanwhile is read in the one place or the other.
+//! No block is held for it: a block that moves meanwhile is read in the one place or the other.
 
 use kernel::{
     prelude::*,
@@ -44,13 +43,13 @@ use crate::linux::{
     log::device_log, //
 };
 
-/// Megabytes a second where nobody says how many: a disk has half of its time for others then.
+/// Megabytes a second by default: a disk has half of its time for others then.
 const USUAL_PACE: u64 = 50;
 
 /// Sectors that are read together: a block is never larger.
 const CHUNK: u64 = MAX_BLOCK_SECTORS as u64;
 
-/// How long to wait for a suspended device before looking again, in nanoseconds.
+/// Time to wait for a suspended device before looking again, in nanoseconds.
 const SUSPENDED_PAUSE: u64 = 200_000_000;
 
 /// Starts a scrub of a table, at so many megabytes a second. May sleep.
@@ -81,7 +80,7 @@ pub(super) fn start(table: &Arc<Table>, megabytes: Option<u64>) -> Result {
 }
 
 impl Table {
-    /// What the thread does.
+    /// Scrubs the whole table: the work of the thread.
     fn scrub_all(&self, megabytes: u64) {
         let ended = self.scrub_chunks(megabytes);
         let ended = ended.and_then(|whole| match self.check_metadata() {
@@ -94,7 +93,7 @@ impl Table {
         } else {
             ScrubState::Stopped
         });
-        // That the table is suspended or goes is no news for whoever has stopped the scrub.
+        // A scrub that was stopped need not report that the table is suspended or goes.
         let stopped = self.scrub.stop.load(Relaxed) != 0;
         let expected = |error: &Error| stopped && (*error == EAGAIN || *error == ENODEV);
         if let Some(error) = ended.err().filter(|error| !expected(error)) {
@@ -120,7 +119,7 @@ impl Table {
         self.health.raise_event();
     }
 
-    /// Reads everything. Whether it came to the end.
+    /// Reads everything. Returns whether it came to the end.
     fn scrub_chunks(&self, megabytes: u64) -> Result<bool> {
         let started = Instant::<Monotonic>::now();
         let mut rested = 0_u64;
@@ -198,8 +197,8 @@ impl Table {
         Ok(end)
     }
 
-    /// Reads the blocks of main from `first` to sector `end` one by one, of which some have failed, or
-    /// as many of them as nobody has to wait for. Returns where that ends.
+    /// Reads the blocks of main from `first` to sector `end` one by one, of which some have failed, until the
+    /// scrub is stopped or a suspend is waiting. Returns where that ends.
     fn scrub_blocks(&self, first: u64, end: u64) -> Result<u64> {
         let last = self.places.block.block_of(end.saturating_sub(1));
         for block in first..=last {

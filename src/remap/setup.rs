@@ -167,7 +167,7 @@ fn table_line(
     })
 }
 
-/// The block size that suits both devices; `None` where a logical block is larger than any.
+/// Returns the block size that suits both devices; `None` where a logical block is larger than any.
 fn usual_block(main: &BlockDevice, spare: &BlockDevice, logical: u32) -> Option<BlockSize> {
     let physical = main
         .physical_block_sectors()
@@ -179,7 +179,7 @@ fn usual_block(main: &BlockDevice, spare: &BlockDevice, logical: u32) -> Option<
 }
 
 /// Makes the remap table of a target that is about to be used for the first time: of what its
-/// spare area holds, or an empty one. The device is suspended, and nobody else writes to the area.
+/// spare area holds, or an empty one. The device is suspended, and no other table writes to the area.
 ///
 /// Sleeps. An error has left a line in the log that says why.
 #[inline(never)]
@@ -333,7 +333,7 @@ fn check_spare(
     Err(refuse(setup, arguments.spare_dev, text, EINVAL))
 }
 
-/// Whether the spare area has room for one block, of whatever size metadata may say.
+/// Returns whether the spare area has room for one block, of whatever size metadata may say.
 fn has_room(line: &TableLine) -> bool {
     let least = || BlockSize::from_sectors(u64::from(line.logical.max(1)));
     let area = line.spare_area;
@@ -346,8 +346,8 @@ fn has_room(line: &TableLine) -> bool {
     }
 }
 
-/// Number of spare blocks without metadata. What a larger area has beyond the most that can be
-/// named is not used.
+/// Returns the number of spare blocks without metadata. What a larger area has beyond the most that can
+/// be named is not used.
 fn volatile_slots(area: SectorRange, block: BlockSize) -> u32 {
     let blocks = area.len() >> block.shift();
     u32::try_from(blocks).unwrap_or(u32::MAX).min(MAX_SLOTS)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `dmsetup status` and `dmsetup table` show.
+//! Status and table lines: `dmsetup status` and `dmsetup table`.
 
 use core::fmt::{
     Result,
@@ -45,7 +45,7 @@ pub(super) fn print(table: &Table, text: &mut Text<'_>) -> Result {
     Ok(())
 }
 
-/// The same of a table that was never resumed, and has not looked at its spare area.
+/// Prints the status of a target that was never resumed, and has not looked at its spare area.
 pub(super) fn print_nothing(line: &TableLine, text: &mut Text<'_>) -> Result {
     let health = Health::judge(&Signs {
         read_only: line.read_only,
@@ -65,8 +65,8 @@ fn print_counters(counters: &Counters, text: &mut Text<'_>) -> Result {
     Ok(())
 }
 
-/// Prints the arguments that recreate the table. Once fresh metadata has been written, `format` is
-/// none of them: it would take away what was remapped since.
+/// Prints the arguments that recreate the table. Once fresh metadata has been written, `format` is not
+/// printed: it would take away what was remapped since.
 pub(super) fn print_arguments(target: &RemapTarget, text: &mut Text<'_>) -> Result {
     let line = &target.line;
     write!(

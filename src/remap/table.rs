@@ -101,7 +101,7 @@ pub(crate) struct Table {
     pub(super) health: HealthReport,
     /// Number of the mapped device.
     pub(super) number: DeviceNumber,
-    /// Whether the table is in use and not about to be suspended; guarded by the list of rewriters.
+    /// The table is in use and not about to be suspended; guarded by the list of rewriters.
     pub(super) resumed: Atomic<bool>,
     /// Number of the device's stay, which its tables share; guarded by the registry.
     stay: Atomic<u64>,
@@ -125,7 +125,7 @@ impl_has_work! {
     impl HasWork<Self> for Table { self.work }
 }
 
-/// What a new [`Table`] is made of.
+/// Parts of a new [`Table`].
 pub(super) struct TableParts {
     pub(super) begin: u64,
     pub(super) sectors: u64,

@@ -27,7 +27,7 @@ pub(crate) struct RemapTarget {
     pub(super) table: OnceArc<Table>,
     /// Does what cannot be done where bios end.
     pub(super) queue: WorkQueue,
-    /// Wakes whoever waits for an event of the mapped device.
+    /// Events of the mapped device.
     pub(super) events: Arc<Events>,
     pub(super) gate_counters: GateCounters,
     /// Keeps other targets off the spare area.

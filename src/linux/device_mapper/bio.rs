@@ -36,18 +36,18 @@ use crate::linux::{
     }, //
 };
 
-/// Whose fault a failed bio is.
+/// Party that is to blame for a failed bio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
-    /// The medium says that it cannot, there.
+    /// The medium, at that place.
     Medium,
-    /// Nobody says what it was. Another try may tell.
+    /// Unknown: another try may tell.
     Unknown,
-    /// The way to the medium, somebody's resources, or whoever asked for it.
+    /// The way to the medium, resources, or the submitter.
     Other,
 }
 
-/// How a bio ended (`blk_status_t`).
+/// Status that a bio ended with (`blk_status_t`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BlockStatus(u8);
 
@@ -62,15 +62,15 @@ impl BlockStatus {
         Self(status)
     }
 
-    /// The errno of an error.
+    /// Returns the errno of an error.
     pub(crate) fn to_result(self) -> Result {
         // SAFETY: Any status may be asked for.
         to_result(unsafe { bindings::blk_status_to_errno(self.0) })
     }
 
-    /// Whether this is an error that a device has had: not the wish to be asked again, and not
-    /// the refusal of an operation that a device need not know. `moves_data` tells whether the bio
-    /// read or wrote, which every device can.
+    /// Returns whether this is an error of a device: neither a request to try again, nor the refusal of
+    /// an operation that a device need not know. `moves_data` tells whether the bio read or wrote, which every
+    /// device can.
     pub(crate) fn is_device_error(self, moves_data: bool) -> bool {
         match self.0 {
             bindings::BLK_STS_OK | bindings::BLK_STS_AGAIN => false,
@@ -79,13 +79,14 @@ impl BlockStatus {
         }
     }
 
-    /// Whether this is success.
+    /// Returns whether this is success.
     #[inline(always)]
     pub(crate) fn is_ok(self) -> bool {
         self.0 == Self::OK.0
     }
 
-    /// Whose fault an error is, as far as the block layer tells (`blk_errors` in block/blk-core.c).
+    /// Returns the party to blame for an error, as far as the block layer tells (`blk_errors` in
+    /// block/blk-core.c).
     pub(crate) fn blame(self) -> Blame {
         match self.0 {
             bindings::BLK_STS_MEDIUM | bindings::BLK_STS_PROTECTION => Blame::Medium,
@@ -95,27 +96,27 @@ impl BlockStatus {
     }
 }
 
-/// How a bio was sent out, as it is known when it comes back.
+/// Context of a bio that was sent out, as it is known when the bio comes back.
 pub(crate) struct BioContext<N> {
-    /// Its ticket, where it has entered a gate of the target's.
+    /// Ticket of a gate, if the bio has entered one.
     pub(crate) ticket: Option<Ticket>,
-    /// Its mark.
+    /// Mark that the bio was redirected with.
     pub(crate) mark: bool,
-    /// What it was as it came.
+    /// Beginning of the bio as it came.
     pub(crate) start: Start,
-    /// Its note.
+    /// Note that the bio was redirected with.
     pub(crate) note: Option<N>,
 }
 
-/// What a bio has in its per-bio data, where a word is not enough.
+/// Contents of a bio's per-bio data, where a word is not enough.
 pub(super) struct PerBioData<N> {
     pub(super) ticket: Option<Ticket>,
     pub(super) start: Start,
     pub(super) note: Option<N>,
 }
 
-/// The exits that the bios of a target stay with that ends at sector `end` of its mapped device. Where
-/// that is too far for a word, all of them have per-bio data.
+/// Returns the exits for the bios of a target that ends at sector `end` of its mapped device. Where that
+/// sector has no room in a word, all bios have per-bio data.
 pub(super) fn exits(counters: &GateCounters, end: u64) -> Exits {
     if end <= word::MOST_SECTORS {
         counters.exits()
@@ -124,7 +125,7 @@ pub(super) fn exits(counters: &GateCounters, end: u64) -> Exits {
     }
 }
 
-/// Bytes of per-bio data that a target with notes of that type wants.
+/// Returns how many bytes of per-bio data a target needs whose notes are of type `N`.
 pub(super) const fn per_bio_data_bytes<N>() -> usize {
     // Per-bio data lie directly before structures of device-mapper's with pointers in them.
     assert!(align_of::<PerBioData<N>>() <= align_of::<usize>());
@@ -150,20 +151,19 @@ impl<N> TargetBio<N> {
         unsafe { &*self.bio.get() }
     }
 
-    /// First sector: of the mapped device before the bio is redirected, of the device that it was
-    /// redirected to afterwards.
+    /// Returns the first sector: on the mapped device, or on the device that the bio was redirected to.
     #[inline(always)]
     pub(crate) fn sector(&self) -> u64 {
         self.raw().bi_iter.bi_sector
     }
 
-    /// Number of sectors that are left.
+    /// Returns the number of sectors.
     #[inline(always)]
     pub(crate) fn sectors(&self) -> u32 {
         self.raw().bi_iter.bi_size >> 9
     }
 
-    /// Whether it reads or changes the medium.
+    /// Returns whether the bio reads or changes the medium.
     #[inline(always)]
     pub(crate) fn direction(&self) -> Direction {
         // As op_is_write() of include/linux/blk_types.h has it.
@@ -174,26 +174,26 @@ impl<N> TargetBio<N> {
         }
     }
 
-    /// Whether it gives its sectors contents: a write or write-zeroes, not a discard.
+    /// Returns whether the bio gives its sectors contents: a write or write-zeroes, not a discard.
     #[inline]
     pub(crate) fn fills_sectors(&self) -> bool {
         let op = self.raw().bi_opf & bindings::REQ_OP_MASK;
         op == bindings::REQ_OP_WRITE || op == bindings::REQ_OP_WRITE_ZEROES
     }
 
-    /// Whether it is an ordinary read or write, or a flush.
+    /// Returns whether the bio is an ordinary read or write, or a flush.
     #[inline]
     pub(crate) fn moves_data(&self) -> bool {
         self.raw().bi_opf & bindings::REQ_OP_MASK <= bindings::REQ_OP_WRITE
     }
 
-    /// Which of the copies of an empty flush it is.
+    /// Returns the number of this copy of an empty flush.
     pub(crate) fn flush_number(&self) -> u32 {
         // SAFETY: The bio is a clone of device-mapper's.
         unsafe { bindings::dm_bio_get_target_bio_nr(self.as_ptr()) }
     }
 
-    /// Where it begins now.
+    /// Returns the bio's iterator.
     #[inline(always)]
     pub(super) fn iter(&self) -> &bindings::bvec_iter {
         &self.raw().bi_iter
@@ -215,7 +215,7 @@ impl<N> TargetBio<N> {
         unsafe { bindings::dm_per_bio_data(self.as_ptr(), per_bio_data_bytes::<N>()).cast() }
     }
 
-    /// Keeps what is to be known of the bio in its per-bio data. It is where it begins.
+    /// Fills the per-bio data. The bio's iterator has to be at its beginning.
     pub(super) fn pack(&self, ticket: Option<Ticket>, mark: bool, note: Option<N>) {
         let start = Start(*self.iter());
         let data = PerBioData {
@@ -243,7 +243,7 @@ impl<N> TargetBio<N> {
     }
 }
 
-/// A bio that the target has taken over. Dropped, it ends with an I/O error.
+/// Bio that the target has taken over. Dropped, it ends with an I/O error.
 ///
 /// # Invariants
 ///
@@ -279,8 +279,7 @@ impl<N> HeldBio<N> {
         }
     }
 
-    /// Sends the bio, which has not been anywhere so far, to `sector` of `device`, with a note for its
-    /// way back perhaps.
+    /// Submits the bio, which was not submitted before, to `sector` of `device`.
     ///
     /// Process context; must not be called where the bio's end would have to be waited for.
     pub(crate) fn submit(
@@ -298,8 +297,7 @@ impl<N> HeldBio<N> {
         unsafe { bindings::dm_submit_bio_remap(bio, core::ptr::null_mut()) };
     }
 
-    /// Writes the `sectors` sectors of this bio from `first` on, which writes or zeroes, to `sector` of
-    /// `device`, and tells how that ended.
+    /// Writes `sectors` sectors of this bio from `first` on to `sector` of `device`. Returns how that ended.
     ///
     /// Sleeps until it has. Nothing is allocated but from `pool`. `Blame::Other` where the bio has no
     /// such sectors.
@@ -331,12 +329,12 @@ impl<N> HeldBio<N> {
         })
     }
 
-    /// How it ended when it was sent out, if it was.
+    /// Returns the status that the bio ended with when it was submitted; success where it was not.
     pub(crate) fn status(&self) -> BlockStatus {
         BlockStatus(self.raw().bi_status)
     }
 
-    /// The note that it came back with, if there was one.
+    /// Returns the note that the bio came back with, if there was one.
     pub(crate) fn note(&self) -> Option<N>
     where
         N: Copy,
@@ -345,12 +343,12 @@ impl<N> HeldBio<N> {
         unsafe { (*self.per_bio_data()).note }
     }
 
-    /// Ends the bio. It comes back once more, without a ticket and a note.
+    /// Ends the bio with success. It comes back once more, without a ticket and a note.
     pub(crate) fn end(self) {
         self.end_with(BlockStatus::OK);
     }
 
-    /// The same with an error.
+    /// Ends the bio with `status`. It comes back once more, without a ticket and a note.
     pub(crate) fn end_with(self, status: BlockStatus) {
         ManuallyDrop::new(self).end_as(status);
     }
@@ -381,7 +379,7 @@ pub(crate) struct HeldBios<N> {
 unsafe impl<N: Send> Send for HeldBios<N> {}
 
 impl<N> HeldBios<N> {
-    /// No bios.
+    /// Makes an empty list.
     pub(crate) const fn new() -> Self {
         Self {
             first: core::ptr::null_mut(),
@@ -389,7 +387,7 @@ impl<N> HeldBios<N> {
         }
     }
 
-    /// Adds one at the end.
+    /// Adds a bio at the end.
     pub(crate) fn push(&mut self, bio: HeldBio<N>) {
         let bio = ManuallyDrop::new(bio).bio.as_ptr();
         // SAFETY: The list owns its bios, and now this one; their links are its own.
@@ -404,7 +402,7 @@ impl<N> HeldBios<N> {
         self.last = bio;
     }
 
-    /// Takes the first one.
+    /// Takes the first bio.
     pub(crate) fn pop(&mut self) -> Option<HeldBio<N>> {
         let bio = NonNull::new(self.first)?;
         // SAFETY: The list owns its bios.
@@ -420,7 +418,7 @@ impl<N> HeldBios<N> {
         Some(HeldBio { bio })
     }
 
-    /// Takes all of them.
+    /// Takes all bios.
     pub(crate) fn take(&mut self) -> Self {
         core::mem::replace(self, Self::new())
     }

@@ -30,10 +30,10 @@ use crate::linux::{
     mapped_device::MappedDevice, //
 };
 
-/// Who waits for something to happen to a mapped device (`dmsetup wait`), and how to wake him.
+/// Events of a mapped device, which `dmsetup wait` waits for.
 pub(crate) struct Events(Pin<KBox<Mutex<Source>>>);
 
-/// The table whose device it is.
+/// Table of the mapped device that events are raised for.
 ///
 /// # Invariants
 ///
@@ -53,7 +53,7 @@ impl Events {
         )?)
     }
 
-    /// Tells that something has happened. Nobody hears it where the table is not in use. May sleep.
+    /// Raises an event. It has no effect while the table is not in use. May sleep.
     pub(crate) fn raise(&self) {
         let source = self.0.lock();
         if !source.0.is_null() {
@@ -68,7 +68,7 @@ impl Events {
     }
 }
 
-/// What `construct` may ask and set.
+/// Table line under construction: what a target may ask and set.
 pub(crate) struct Setup<'a> {
     ti: *mut bindings::dm_target,
     events: &'a Arc<Events>,
@@ -100,36 +100,36 @@ impl<'a> Setup<'a> {
         unsafe { &*self.ti }
     }
 
-    /// First sector of the target on the mapped device, as bios have it.
+    /// Returns the first sector of the target on the mapped device, as bios have it.
     pub(crate) fn begin(&self) -> u64 {
         self.target().begin
     }
 
-    /// Number of sectors of the target.
+    /// Returns the number of sectors of the target.
     pub(crate) fn sectors(&self) -> u64 {
         self.target().len
     }
 
-    /// Whether the table is loaded read-only.
+    /// Returns whether the table is loaded read-only.
     pub(crate) fn read_only(&self) -> bool {
         // SAFETY: The table is valid while `construct` runs.
         (unsafe { bindings::dm_table_get_mode(self.target().table) }) & bindings::BLK_OPEN_WRITE
             == 0
     }
 
-    /// The mapped device that the table is for.
+    /// Returns the mapped device that the table is for.
     pub(crate) fn mapped_device(&self) -> MappedDevice {
         // SAFETY: The table is valid while `construct` runs.
         let md = unsafe { bindings::dm_table_get_md(self.target().table) };
         MappedDevice(md)
     }
 
-    /// The table that the target is part of.
+    /// Returns the table that the target is part of.
     pub(crate) fn table(&self) -> Table {
         Table(self.target().table)
     }
 
-    /// Number of the mapped device, which it has before it is there for user space.
+    /// Returns the number of the mapped device, which it has before user space sees it.
     pub(crate) fn mapped_device_number(&self) -> DeviceNumber {
         // SAFETY: The mapped device of a table exists and has a disk, whose numbers stay as they
         // are.
@@ -143,12 +143,12 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// The events of the mapped device.
+    /// Returns the events of the mapped device.
     pub(crate) fn events(&self) -> Arc<Events> {
         self.events.clone()
     }
 
-    /// The counters for the gate of the target's bios. With those of others, every bio costs more.
+    /// Returns the counters for the gate of the target's bios. With other counters, every bio costs more.
     pub(crate) fn gate_counters(&self) -> GateCounters {
         self.counters.clone()
     }
@@ -172,14 +172,14 @@ impl<'a> Setup<'a> {
         })
     }
 
-    /// How many empty flush bios the target wants for each flush; [`TargetBio::flush_number`]
-    /// tells them apart.
+    /// Sets how many empty flush bios the target gets for each flush;
+    /// [`flush_number`](super::TargetBio::flush_number) tells them apart.
     pub(crate) fn set_flush_bios(&mut self, count: u32) {
         // SAFETY: `ti` is valid and ours while `construct` runs.
         unsafe { (*self.ti).num_flush_bios = count };
     }
 
-    /// The target takes discard and write-zeroes bios.
+    /// Lets device-mapper send discard and write-zeroes bios to the target.
     pub(crate) fn take_discard_and_write_zeroes(&mut self) {
         // SAFETY: As above.
         unsafe {
@@ -188,7 +188,7 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// What `dmsetup` shows when `construct` fails.
+    /// Sets the text that `dmsetup` shows when `construct` fails.
     pub(crate) fn set_error(&mut self, text: &'static CStr) {
         // SAFETY: As above; device-mapper only reads the text.
         unsafe { (*self.ti).error = text.as_char_ptr().cast_mut() };
@@ -221,12 +221,12 @@ unsafe impl Send for Device {}
 unsafe impl Sync for Device {}
 
 impl Device {
-    /// The device of C.
+    /// Returns the device of C.
     pub(super) fn as_ptr(&self) -> *mut bindings::dm_dev {
         self.dev.as_ptr()
     }
 
-    /// The name that device-mapper shows in tables, `major:minor`.
+    /// Returns the name that device-mapper shows in tables, `major:minor`.
     pub(crate) fn name(&self) -> &CStr {
         // SAFETY: By the type invariant; the name is terminated and constant.
         unsafe { CStr::from_char_ptr((*self.dev.as_ptr()).name.as_ptr()) }

@@ -59,7 +59,7 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     const NAME: &'static CStr;
     /// Version of the table and message interface.
     const VERSION: [u32; 3];
-    /// What the target sends along with some bios.
+    /// Note that the target sends along with some bios.
     type Note: Copy + Send;
 
     /// Makes the target of a table line. On an error nothing else is called.
@@ -68,19 +68,19 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     /// Decides where a bio goes.
     fn map(&self, bio: MapBio<'_, Self>) -> Mapping;
 
-    /// A bio that was redirected, or held and then ended, comes back with `status`.
+    /// Takes a bio back that was redirected, or held and then ended, and that has `status` now.
     fn end_io(bio: EndedBio<'_, Self>, status: BlockStatus) -> Ending;
 
-    /// The device is about to be suspended; held bios must end in bounded time from now on.
+    /// Prepares for a suspend; held bios must end in bounded time from now on.
     fn presuspend(&self);
 
-    /// The suspension was called off.
+    /// Undoes `presuspend` when the suspend was cancelled.
     fn presuspend_undo(&self);
 
-    /// The table is about to become the active one.
+    /// Prepares for a resume, which an error prevents.
     fn preresume(&self) -> Result;
 
-    /// The table is active; bios may come.
+    /// Resumes: the table is active, and bios may come.
     fn resume(&self);
 
     /// Prints what `dmsetup status` shows behind the target's name.
@@ -92,16 +92,16 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     /// Carries out a message. `true` where `reply` has something for the user.
     fn message(&self, words: &[&CStr], reply: &mut Text<'_>) -> Result<bool>;
 
-    /// The device and range behind every data sector, for limits and checks of device-mapper.
-    /// Stops when `visit` returns something else than 0, and returns that.
+    /// Calls `visit` with the devices and ranges that hold data, for limits and checks of device-mapper.
+    /// Stops when `visit` returns another value than 0, and returns that.
     fn data_ranges(&self, visit: &mut dyn FnMut(&Device, SectorRange) -> i32) -> i32;
 
-    /// The device that ioctls other than the block layer's go to, and whether the target is all
+    /// Returns the device that ioctls other than the block layer's go to, and whether the target is all
     /// of that device unchanged.
     fn ioctl_device(&self) -> (&BlockDevice, bool);
 }
 
-/// A target that is there; to look at it costs a few loads, which not every bio's end has to do.
+/// Reference to a target. To look at the target costs a few loads, which not every bio's end has to do.
 ///
 /// # Invariants
 ///
@@ -131,7 +131,7 @@ impl<'a, T: Target> TargetRef<'a, T> {
         &unsafe { Private::<T>::of(self.ti) }.target
     }
 
-    /// The way out of the gate that the target's bios are in.
+    /// Returns the exits of the gate that the target's bios are in.
     #[inline(always)]
     fn exits(&self) -> Exits {
         // SAFETY: By the type invariant.
@@ -139,7 +139,7 @@ impl<'a, T: Target> TargetRef<'a, T> {
     }
 }
 
-/// What device-mapper keeps for us with a target.
+/// Data that device-mapper keeps with a target.
 pub(super) struct Private<T> {
     pub(super) exits: Exits,
     pub(super) target: T,
@@ -149,7 +149,7 @@ pub(super) struct Private<T> {
 }
 
 impl<T: Target> Private<T> {
-    /// What device-mapper keeps with `ti`.
+    /// Returns the data that device-mapper keeps with `ti`.
     ///
     /// # Safety
     ///
@@ -167,7 +167,7 @@ impl<T> Drop for Private<T> {
     }
 }
 
-/// A bio that is on its way back.
+/// Bio that comes back.
 pub(crate) struct EndedBio<'a, T: Target> {
     bio: &'a TargetBio<T::Note>,
     target: TargetRef<'a, T>,
@@ -189,13 +189,13 @@ impl<'a, T: Target> EndedBio<'a, T> {
         }
     }
 
-    /// Whether it has nothing with it but its ticket.
+    /// Returns whether the bio has nothing but its word with it.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         self.bio.word() & word::PER_BIO_DATA == 0
     }
 
-    /// Lets it leave the gate, and end.
+    /// Lets the bio leave the gate, and end.
     #[inline(always)]
     pub(crate) fn finish(self) -> Ending {
         if self.is_plain() {
@@ -209,7 +209,7 @@ impl<'a, T: Target> EndedBio<'a, T> {
         Ending::DONE
     }
 
-    /// Opens what it has with it.
+    /// Takes the context from the bio.
     pub(crate) fn open(self) -> (OpenBio<'a, T>, BioContext<T::Note>) {
         let word = self.bio.word();
         let mark = word & word::MARKED != 0;
@@ -239,35 +239,35 @@ impl<'a, T: Target> EndedBio<'a, T> {
     }
 }
 
-/// A bio that is on its way back, without what it had with it.
+/// Bio that comes back, without its context.
 pub(crate) struct OpenBio<'a, T: Target> {
     bio: &'a TargetBio<T::Note>,
     target: TargetRef<'a, T>,
 }
 
 impl<'a, T: Target> OpenBio<'a, T> {
-    /// Its target.
+    /// Returns the target of the bio.
     pub(crate) fn target(&self) -> &'a T {
         self.target.get()
     }
 
-    /// Whether it read or changed the medium.
+    /// Returns whether the bio read or changed the medium.
     pub(crate) fn direction(&self) -> Direction {
         self.bio.direction()
     }
 
-    /// Whether it gave its sectors contents.
+    /// Returns whether the bio gave its sectors contents.
     pub(crate) fn fills_sectors(&self) -> bool {
         self.bio.fills_sectors()
     }
 
-    /// Whether it was an ordinary read or write, or a flush.
+    /// Returns whether the bio was an ordinary read or write, or a flush.
     pub(crate) fn moves_data(&self) -> bool {
         self.bio.moves_data()
     }
 
-    /// Keeps the bio, which has not ended for whoever submitted it before [`HeldBio::end`]. It is as
-    /// it was when it came, save its status.
+    /// Keeps the bio, which ends for its submitter with [`HeldBio::end`] only. It is as it was when it came,
+    /// save its status.
     pub(crate) fn hold(self, start: &Start, note: Option<T::Note>) -> (HeldBio<T::Note>, Ending) {
         // SAFETY: DM_ENDIO_INCOMPLETE makes the bio ours, and its memory is there until it ends.
         unsafe { (*self.bio.as_ptr()).bi_iter = start.0 };
@@ -278,32 +278,32 @@ impl<'a, T: Target> OpenBio<'a, T> {
     }
 }
 
-/// What becomes of a bio that came back.
+/// Answer to device-mapper about a bio that came back.
 pub(crate) struct Ending(i32);
 
 impl Ending {
-    /// It has ended for whoever submitted it, too.
+    /// The bio ends for its submitter.
     pub(crate) const DONE: Self = Self(bindings::DM_ENDIO_DONE as i32);
 
-    /// What device-mapper wants to hear.
+    /// Returns the number for device-mapper.
     #[inline(always)]
     pub(super) fn into_raw(self) -> i32 {
         self.0
     }
 }
 
-/// What becomes of a bio. Only a [`MapBio`] can be turned into one.
+/// Answer to device-mapper about a bio that was mapped. Only a [`MapBio`] can be turned into one.
 pub(crate) struct Mapping(i32);
 
 impl Mapping {
-    /// What device-mapper wants to hear.
+    /// Returns the number for device-mapper.
     #[inline(always)]
     pub(super) fn into_raw(self) -> i32 {
         self.0
     }
 }
 
-/// A bio that is being mapped.
+/// Bio that is being mapped.
 pub(crate) struct MapBio<'a, T: Target> {
     bio: &'a TargetBio<T::Note>,
     private: &'a Private<T>,
@@ -334,14 +334,14 @@ impl<'a, T: Target> MapBio<'a, T> {
         }
     }
 
-    /// Its target.
+    /// Returns the target of the bio.
     #[inline(always)]
     pub(crate) fn target(&self) -> &'a T {
         &self.private.target
     }
 
-    /// Lets device-mapper send everything behind the first `sectors` sectors in another bio.
-    /// Nothing happens where the bio has no more than that.
+    /// Lets device-mapper send everything behind the first `sectors` sectors in another bio, if the bio has
+    /// more than that.
     #[inline(always)]
     pub(crate) fn accept(&mut self, sectors: u32) {
         if sectors > 0 && sectors < self.sectors() {
@@ -352,8 +352,7 @@ impl<'a, T: Target> MapBio<'a, T> {
         }
     }
 
-    /// Sends the bio, which stays inside the gate meanwhile, to `sector` of `device`, and marks it or
-    /// not.
+    /// Sends the bio to `sector` of `device`. It stays inside the gate meanwhile, and comes back with `mark`.
     #[inline(always)]
     pub(crate) fn redirect<G>(
         self,
@@ -388,7 +387,7 @@ impl<'a, T: Target> MapBio<'a, T> {
         self.redirect_noted(device, sector, Some(ticket), mark, None)
     }
 
-    /// The same with a note for its way back, or without a ticket.
+    /// Sends the bio to `sector` of `device`, with a note for its way back, or without a ticket.
     #[inline(never)]
     pub(crate) fn redirect_noted(
         self,
@@ -408,8 +407,7 @@ impl<'a, T: Target> MapBio<'a, T> {
         Mapping(bindings::DM_MAPIO_KILL as i32)
     }
 
-    /// Takes the bio over, to be submitted later. Where it is ended instead it comes back without
-    /// a ticket.
+    /// Takes the bio over, to be submitted or ended later.
     pub(crate) fn hold(self) -> (HeldBio<T::Note>, Mapping) {
         // SAFETY: The bio is valid; nobody polls for it while it is held.
         unsafe {

@@ -1,35 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One word goes along with every bio; it is kept in `bi_private`, which belongs to whoever set
-//! `bi_end_io`: device-mapper for its clones. It leaves the word alone, and unlike per-bio data that
-//! costs no call. As most bios are, all that is to know of them has room there: the epoch, their
-//! sectors, and where they begin on the mapped device. They begin at the start of their memory.
+//! The word that goes along with every bio.
+//!
+//! It is kept in `bi_private`, which belongs to whoever set `bi_end_io`: device-mapper for its clones.
+//! Device-mapper leaves the word alone, and unlike per-bio data it costs no call. The context of most bios has
+//! room there: the epoch, the number of sectors, and the first sector on the mapped device. Such bios begin at
+//! the start of their memory.
 
 use crate::linux::{
     bindings,
     gate::Exits, //
 };
 
-/// Where a bio begins, and what it has of its memory: all that changes while it is on its way.
+/// Iterator of a bio as it came: the block layer changes it while the bio is in flight.
 #[derive(Clone, Copy)]
 pub(crate) struct Start(pub(super) bindings::bvec_iter);
 
 impl Start {
-    /// Number of sectors.
+    /// Returns the number of sectors.
     pub(crate) fn sectors(&self) -> u32 {
         self.0.bi_size >> 9
     }
 }
 
-/// Bit: what else there is to know is in the per-bio data.
+/// Bit: the context is in the per-bio data.
 pub(super) const PER_BIO_DATA: usize = 1;
 /// Bit: the mark.
 pub(super) const MARKED: usize = 4;
 /// Bits: the epoch.
 const EPOCH: usize = Exits::EPOCH_BITS;
-/// Where the number of sectors is.
+/// Position of the number of sectors.
 const SECTORS_SHIFT: u32 = 3;
-/// Where the first sector is.
+/// Position of the first sector.
 const SECTOR_SHIFT: u32 = 26;
 
 /// Sectors of the largest mapped device whose sectors have room.
@@ -39,14 +41,14 @@ const _: () = assert!(EPOCH & (PER_BIO_DATA | MARKED) == 0 && EPOCH >> SECTORS_S
 /// Bytes of a bio are 32 bits.
 const _: () = assert!(32 - 9 + SECTORS_SHIFT <= SECTOR_SHIFT);
 
-/// Whether a bio's beginning has room in a word, on a mapped device of [`MOST_SECTORS`] or less.
+/// Returns whether a bio's beginning has room in a word, on a mapped device of [`MOST_SECTORS`] or less.
 #[inline(always)]
 pub(super) fn has_room(iter: &bindings::bvec_iter) -> bool {
     // One comparison for both: they are neighbours.
     [iter.bi_idx, iter.bi_offset] == [0; 2]
 }
 
-/// The word of a bio that [`has_room`].
+/// Returns the word of a bio that [`has_room`].
 #[inline(always)]
 pub(super) fn pack(iter: &bindings::bvec_iter, epoch: usize) -> usize {
     // Bytes are a multiple of 512, so the bits below are clear.

@@ -36,7 +36,7 @@ use crate::{
     }, //
 };
 
-/// How long a pass waits for bios in flight before it gives up. A device that takes longer has
+/// Time that a pass waits for bios in flight before it gives up. A device that takes longer has
 /// its own error handling at work, which tries for half a minute as a rule.
 pub(super) const PATIENCE: Delta = Delta::from_secs(60);
 

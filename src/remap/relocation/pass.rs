@@ -257,7 +257,7 @@ impl Pass<'_> {
                 break;
             }
             if contents != Contents::Whole {
-                // Whoever wants it there has it from now on.
+                // The sender wants it there: it is lent no more.
                 self.mover.lent.remove(block);
             } else if remaps.is_pending(block) {
                 return Err(ENODATA);

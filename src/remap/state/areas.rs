@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which parts of which disks belong to a table, so that no two mapped devices write to one spare
-//! area.
+//! Claims of tables to parts of disks, so that no two mapped devices write to one spare area.
 
 use kernel::{
     prelude::*,
@@ -16,7 +15,7 @@ use crate::linux::{
     registry::registry, //
 };
 
-/// What a table does with a part of a disk.
+/// Use of a part of a disk by a table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
     Main,
@@ -47,7 +46,7 @@ pub(in crate::remap) struct Claim {
     id: u64,
 }
 
-/// Called once, before the target is registered.
+/// Prepares the list of claims. Called once, before the target is registered.
 pub(in crate::remap) fn init() {
     claimed::init();
 }

@@ -54,7 +54,7 @@ impl HealthReport {
         self.raise_event();
     }
 
-    /// Wakes whoever waits for an event of the mapped device. May sleep.
+    /// Raises an event of the mapped device. May sleep.
     pub(in crate::remap) fn raise_event(&self) {
         self.events.raise();
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a table begins with what its spare area holds.
+//! Loading what a spare area holds, which a table begins with.
 
 use core::fmt;
 
@@ -58,14 +58,14 @@ use crate::linux::{
     zeroed::EmptyIsZero, //
 };
 
-/// Why a table cannot begin with what its spare area holds.
+/// Reason why a table cannot begin with what its spare area holds.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::remap) enum AreaRefusal {
-    /// It cannot be loaded.
+    /// The metadata cannot be loaded.
     Load(LoadError),
-    /// It is of something else.
+    /// The metadata is of another device or target.
     Mismatch(Mismatch),
-    /// Its blocks are smaller than a logical block of one of the devices.
+    /// The metadata's blocks are smaller than a logical block of one of the devices.
     SmallBlocks,
     /// The target has more blocks than can be named.
     ManyBlocks,
@@ -75,7 +75,7 @@ pub(in crate::remap) enum AreaRefusal {
     ReadOnly,
     /// Metadata with remaps, which a volatile table would write over.
     InUse,
-    /// It could not be written.
+    /// The metadata could not be written.
     Unwritable,
     /// Something else, memory as a rule.
     Other(Error),
@@ -100,7 +100,7 @@ impl From<kernel::alloc::AllocError> for AreaRefusal {
 }
 
 impl AreaRefusal {
-    /// The error for whoever resumes the device.
+    /// Returns the error for the thread that resumes the device.
     pub(in crate::remap) fn error(&self) -> Error {
         match self {
             AreaRefusal::Load(LoadError::Page { .. } | LoadError::Unreadable)
@@ -142,9 +142,9 @@ impl fmt::Display for AreaRefusal {
     }
 }
 
-/// What a table wants of the area that it begins with.
+/// Wishes of a table about the area that it begins with.
 pub(in crate::remap) struct Wanted {
-    /// Its main device.
+    /// Main device of the table.
     pub(in crate::remap) main: Main,
     /// Sectors of the target.
     pub(in crate::remap) length: u64,
@@ -154,20 +154,20 @@ pub(in crate::remap) struct Wanted {
     pub(in crate::remap) usual_block: BlockSize,
     /// Sectors of the largest logical block of the devices.
     pub(in crate::remap) logical: u32,
-    /// Whether nothing may be written.
+    /// The table is read-only: nothing may be written.
     pub(in crate::remap) read_only: bool,
-    /// Whether fresh metadata is wanted whatever there is.
+    /// Fresh metadata is wanted, whatever there is.
     pub(in crate::remap) format: bool,
 }
 
-/// What a table begins with.
+/// Contents of an area that a table begins with.
 pub(in crate::remap) struct LoadedArea {
     pub(in crate::remap) remaps: Remaps,
     pub(in crate::remap) lost: LostBlocks,
     pub(in crate::remap) block: BlockSize,
     /// Number of slots.
     pub(in crate::remap) slots: u32,
-    /// Where the first of them starts, in sectors from the start of the area.
+    /// Start of the first slot, in sectors from the start of the area.
     pub(in crate::remap) first_slot: u64,
     /// Nothing for a volatile table.
     pub(in crate::remap) metadata: Option<Metadata>,
@@ -210,7 +210,7 @@ impl Reader for Loading<'_> {
         match entry {
             Entry::Free => Ok(()),
             Entry::Bad => self.set_aside(slot),
-            Entry::Block { block, lost, .. } => self.note_lost(*block, lost),
+            Entry::Block { block, lost, .. } => self.record_lost(*block, lost),
         }
     }
 
@@ -220,7 +220,7 @@ impl Reader for Loading<'_> {
             return Err(AreaRefusal::Other(EINVAL));
         };
         drop(self.lost.replace(*block, None));
-        self.note_lost(*block, lost)
+        self.record_lost(*block, lost)
     }
 
     fn end(&mut self, remaps: impl Iterator<Item = (u64, u32)>) -> Result<(), AreaRefusal> {
@@ -253,8 +253,8 @@ impl Loading<'_> {
         Ok(())
     }
 
-    /// Of a block that is there twice, what was noted last stays.
-    fn note_lost(&mut self, block: u64, lost: &LostUnits) -> Result<(), AreaRefusal> {
+    /// Records the lost sectors of a block. Of a block that is there twice, the later record stays.
+    fn record_lost(&mut self, block: u64, lost: &LostUnits) -> Result<(), AreaRefusal> {
         if !lost.is_empty() {
             let mut new = NewLost::new(GFP_KERNEL)?;
             lost.each(self.lost_unit, |first, len| new.sectors.mark(first, len));
@@ -264,7 +264,7 @@ impl Loading<'_> {
     }
 }
 
-/// Whether there are remaps in an area, without a table for them.
+/// Reader that looks for remaps in an area, without a table for them.
 struct Any;
 
 impl Reader for Any {
@@ -295,7 +295,7 @@ impl Reader for Any {
     }
 }
 
-/// Makes sure that a volatile table on `range` of `spare` writes over nobody's remaps. Sleeps.
+/// Takes metadata away for a volatile table on `range` of `spare`, unless it has remaps. Sleeps.
 #[inline(never)]
 pub(in crate::remap) fn clear_way(
     spare: &BlockDevice,
@@ -323,8 +323,7 @@ pub(in crate::remap) fn clear_way(
     store::erase(&mut area, sectors, crc32c, &mut *memory.head).map_err(|_| AreaRefusal::Unwritable)
 }
 
-/// Begins with what `range` of `spare` holds, or with fresh metadata where that is wanted or
-/// nothing is there. Sleeps.
+/// Loads what `range` of `spare` holds, or fresh metadata where that is wanted or nothing is there. Sleeps.
 #[inline(never)]
 pub(in crate::remap) fn begin(
     spare: &BlockDevice,
@@ -345,7 +344,7 @@ pub(in crate::remap) fn begin(
     load(Area::new(spare, range)?, wanted, &mut memory)
 }
 
-/// A read-only table over a blank area has no remaps, and never will have.
+/// Returns an area without remaps: a read-only table over a blank area never has any.
 #[inline(never)]
 fn begin_with_nothing(range: SectorRange, wanted: &Wanted) -> Result<LoadedArea, AreaRefusal> {
     if wanted.format {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which sectors of which remapped blocks are lost.
+//! Lost sectors of remapped blocks.
 
 use kernel::{
     alloc::Flags,
@@ -41,7 +41,7 @@ pub(in crate::remap) struct NewLost {
 }
 
 impl NewLost {
-    /// No sector so far.
+    /// Makes one with no lost sector so far.
     pub(in crate::remap) fn new(flags: Flags) -> Result<Self> {
         Ok(Self {
             sectors: KBox::new(LostBlock::new(LostSectors::NONE), flags)?,
@@ -51,7 +51,8 @@ impl NewLost {
 }
 
 impl LostBlocks {
-    /// Nothing is lost. `unsaved` is the most blocks that may become so together. May sleep.
+    /// Makes one in which nothing is lost. `unsaved` is the most blocks that may be unsaved together. May
+    /// sleep.
     pub(in crate::remap) fn new(unsaved: usize) -> Result<Self> {
         Ok(Self {
             blocks: RBTree::new(),
@@ -60,17 +61,17 @@ impl LostBlocks {
         })
     }
 
-    /// Remembers that `block` is unsaved. Allocates nothing: where there is no room for it, `false`.
+    /// Records that `block` is unsaved. Allocates nothing: returns `false` where there is no room.
     pub(in crate::remap) fn set_unsaved(&mut self, block: u64) -> bool {
         self.unsaved.push_within_capacity(block).is_ok()
     }
 
-    /// Whether `block` is unsaved.
+    /// Returns whether `block` is unsaved.
     pub(in crate::remap) fn is_unsaved(&self, block: u64) -> bool {
         self.unsaved.contains(&block)
     }
 
-    /// The flags of `block` as `list` shows them.
+    /// Returns the flags of `block` as `list` shows them.
     pub(in crate::remap) fn flags(&self, block: u64) -> &'static str {
         match (self.has(block), self.is_unsaved(block)) {
             (false, false) => "-",
@@ -80,12 +81,12 @@ impl LostBlocks {
         }
     }
 
-    /// What was uncertain is decided.
+    /// Forgets that blocks are unsaved: what was uncertain is decided.
     pub(in crate::remap) fn set_saved(&mut self) {
         self.unsaved.clear();
     }
 
-    /// Number of lost sectors.
+    /// Returns the number of lost sectors.
     pub(in crate::remap) fn sectors(&self) -> u64 {
         self.sectors
     }
@@ -103,7 +104,7 @@ impl LostBlocks {
         }
     }
 
-    /// Replaces what is lost of `block` by `new`, at once for whoever takes the lock. Returns the old
+    /// Replaces what is lost of `block` by `new`, at once for all that take the lock. Returns the old
     /// entry, for the caller to drop without the lock.
     pub(in crate::remap) fn replace(
         &mut self,
@@ -122,14 +123,14 @@ impl LostBlocks {
         old
     }
 
-    /// Whether any of the `len` sectors of `block` from `first` on is lost.
+    /// Returns whether any of the `len` sectors of `block` from `first` on is lost.
     pub(in crate::remap) fn any_in(&self, block: u64, first: u32, len: u32) -> bool {
         self.blocks
             .get(&block)
             .is_some_and(|block| block.lost().any_in(first, len))
     }
 
-    /// Whether `block` has lost sectors.
+    /// Returns whether `block` has lost sectors.
     pub(in crate::remap) fn has(&self, block: u64) -> bool {
         self.blocks
             .get(&block)
@@ -164,7 +165,7 @@ impl LostBlocks {
         }
     }
 
-    /// The lost sectors of `block`.
+    /// Returns the lost sectors of `block`.
     pub(in crate::remap) fn of(&self, block: u64) -> LostSectors {
         match self.blocks.get(&block) {
             Some(block) => block.lost().clone(),

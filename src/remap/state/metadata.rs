@@ -43,7 +43,7 @@ use crate::linux::{
 /// Pages in a request.
 const PAGES: usize = 16;
 
-/// A spare area on its device.
+/// Spare area on its device.
 pub(in crate::remap) struct Area {
     io: IoClient,
     device: ARef<BlockDevice>,
@@ -52,7 +52,7 @@ pub(in crate::remap) struct Area {
 }
 
 impl Area {
-    /// The area that `range` of `device` is. May sleep.
+    /// Opens the area that `range` of `device` is. May sleep.
     pub(in crate::remap) fn new(device: &BlockDevice, range: SectorRange) -> Result<Self> {
         Ok(Self {
             io: IoClient::new()?,
@@ -62,7 +62,7 @@ impl Area {
         })
     }
 
-    /// The part of the device that `count` pages from request `number` behind `sector` on have.
+    /// Returns the part of the device that `count` pages from request `number` behind `sector` on have.
     fn part(&self, sector: u64, number: usize, count: usize) -> Result<SectorRange> {
         let pages = number.checked_mul(PAGES).ok_or(EINVAL)? as u64;
         let start = pages
@@ -122,7 +122,7 @@ impl Memory {
     }
 }
 
-/// The metadata of a table that is in use.
+/// Metadata of a table that is in use.
 pub(in crate::remap) struct Metadata {
     pub(in crate::remap) store: Store<Area, Numbers>,
     pub(in crate::remap) pages: KVBox<[Page; 2]>,
@@ -135,7 +135,7 @@ pub(in crate::remap) struct Metadata {
 }
 
 impl Metadata {
-    /// How it is.
+    /// Returns the state of the metadata.
     pub(in crate::remap) fn state(&self) -> MetadataState {
         if self.failed {
             MetadataState::Failed
@@ -146,17 +146,17 @@ impl Metadata {
         }
     }
 
-    /// Sectors of the target that it was last used for.
+    /// Returns the sectors of the target that it was last used for.
     pub(in crate::remap) fn length(&self) -> u64 {
         self.store.superblock().length
     }
 
-    /// Sectors of the unit in which lost sectors are noted.
+    /// Returns the sectors of the unit in which lost sectors are recorded.
     pub(in crate::remap) fn lost_unit(&self) -> u32 {
         self.store.superblock().lost_unit
     }
 
-    /// How its entries lie in pages. What is in one page is committed at once.
+    /// Returns the layout of the entries in pages. What is in one page is committed at once.
     pub(in crate::remap) fn layout(&self) -> Layout {
         *self.store.layout()
     }
@@ -202,7 +202,7 @@ impl Metadata {
         ended
     }
 
-    /// Where something could not be written, tries that again; whether it did. Sleeps. `EIO`.
+    /// Writes again what could not be written. Returns whether there was something. Sleeps. `EIO`.
     pub(in crate::remap) fn revive(&mut self) -> Result<bool> {
         if self.failed {
             self.settle()?;
@@ -230,7 +230,7 @@ impl Metadata {
         Ok(())
     }
 
-    /// Notes that the target has so many sectors. Sleeps. `EIO`.
+    /// Records the number of sectors of the target. Sleeps. `EIO`.
     pub(in crate::remap) fn set_length(&mut self, length: u64) -> Result {
         let [page, _] = &mut *self.pages;
         self.store.set_length(length, page).map_err(|_| EIO)

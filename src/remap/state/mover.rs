@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What moving blocks needs, and the right to do it.
+//! The mover: what moving blocks needs.
 
 use kernel::{
     alloc::{
@@ -58,21 +58,21 @@ use crate::linux::{
 /// Sectors of the buffer: the largest block, or a batch of smaller ones.
 const BUFFER_SECTORS: u32 = MAX_BLOCK_SECTORS;
 
-/// What a table is fit for.
+/// State of a table: who may use the devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::remap) enum TableState {
     /// Never resumed so far.
     Loaded,
     /// In use.
     Active,
-    /// Nobody may touch the devices but those who end bios.
+    /// Suspended: only what ends bios uses the devices.
     Suspended,
     /// The devices are closed.
     Gone,
 }
 
 impl TableState {
-    /// Whether the devices may be used. `EAGAIN` suspended, `ENODEV` gone.
+    /// Checks that the devices may be used. `EAGAIN` suspended, `ENODEV` gone.
     pub(in crate::remap) fn admits(self) -> Result {
         match self {
             TableState::Active => Ok(()),
@@ -81,7 +81,7 @@ impl TableState {
         }
     }
 
-    /// Whether the devices are there. `ENODEV`.
+    /// Checks that the devices are there. `ENODEV`.
     pub(in crate::remap) fn has_devices(self) -> Result {
         match self {
             TableState::Gone => Err(ENODEV),
@@ -95,7 +95,7 @@ const MOST_LOST: usize = 16;
 
 /// Memory that is there when there is none: enough for a pass, of which some blocks are damaged.
 ///
-/// Nobody waits for memory here. Whoever writes it out may be the one whose bios wait.
+/// No relocation waits for memory: the thread that writes memory out may be the one whose bios wait.
 pub(in crate::remap) struct Reserve {
     nodes: KVec<Node>,
     lost: KVec<NewLost>,
@@ -141,7 +141,7 @@ impl Reserve {
 /// Most failed slots that are remembered until they can be recorded.
 const MOST_BAD: usize = 64;
 
-/// What a relocation needs; there is one for each table, so one pass at a time.
+/// Everything that a relocation needs. There is one for each table, so one pass at a time.
 pub(in crate::remap) struct Mover {
     pub(in crate::remap) state: TableState,
     pub(in crate::remap) drain: Drain<ReaderIndex>,
@@ -152,11 +152,11 @@ pub(in crate::remap) struct Mover {
     pub(in crate::remap) spare_piece: KVec<u8>,
     /// Most blocks that the buffer has room for.
     pub(in crate::remap) batch: usize,
-    /// What a table that is not volatile keeps.
+    /// Metadata of a table that is not volatile.
     pub(in crate::remap) metadata: Option<Metadata>,
     pub(in crate::remap) reserve: Reserve,
     pub(in crate::remap) breaker: KBox<Breaker>,
-    /// When its time began.
+    /// Start of the breaker's time.
     pub(in crate::remap) since: Instant<Monotonic>,
     /// Blocks on the spare that a test has moved there, and will move back.
     pub(in crate::remap) lent: RemapTree,

@@ -22,7 +22,7 @@ use super::{
 /// Most blocks in a pass. More would make the bios that wait for one of them wait longer.
 pub(in crate::remap) const MAX_BATCH: usize = 256;
 
-/// How far a range has come.
+/// Progress of a range of blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::remap) struct Progress {
     /// Blocks that were moved.
@@ -33,20 +33,20 @@ pub(in crate::remap) struct Progress {
     pub(in crate::remap) next: u64,
 }
 
-/// What becomes of the contents of blocks that move to the spare.
+/// Treatment of the contents of blocks that move to the spare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::remap) enum Contents {
-    /// They move along, as far as they can be read.
+    /// Contents move along, as far as they can be read.
     Copied,
-    /// They move along as a whole, or the block stays: `ENODATA` where main cannot read all of it, or
+    /// Contents move along as a whole, or the block stays: `ENODATA` where main cannot read all of it, or
     /// has failed there before.
     Whole,
-    /// They are given up: all of them are lost.
+    /// Contents are given up: all sectors are lost.
     GivenUp,
 }
 
 impl Contents {
-    /// The message that wants it so.
+    /// Returns the message that wants it so.
     pub(in crate::remap) const fn command(self) -> &'static str {
         match self {
             Contents::Copied | Contents::Whole => "remap",
@@ -55,35 +55,36 @@ impl Contents {
     }
 }
 
-/// The part of a write that lies in one block.
+/// Part of a write that lies in one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::remap) struct WritePart {
-    /// Which write of the round.
+    /// Number of the write in the round.
     pub(in crate::remap) write: usize,
     pub(in crate::remap) block: u64,
-    /// Where it begins in the block.
+    /// First sector in the block.
     pub(in crate::remap) first: u32,
     pub(in crate::remap) len: u32,
-    /// Where it begins in the write.
+    /// First sector in the write.
     pub(in crate::remap) at: u32,
     /// The slot that has failed, where the block is on the spare.
     pub(in crate::remap) slot: Option<u32>,
 }
 
-/// What became of a block in a pass.
+/// Outcome of a pass for a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::remap) enum Fate {
     /// Not tried: the next pass begins with it.
     PutOff,
-    /// It could not be copied.
+    /// The block could not be copied.
     Failed,
-    /// Its contents are durable in the new place, and the metadata says so where there is any.
+    /// The contents are durable in the new place, and the metadata says so where there is any. Before step 4:
+    /// they were copied.
     Copied,
-    /// Its contents are durable in both places, and which one the metadata says is uncertain.
+    /// The contents are durable in both places, and which one the metadata says is uncertain.
     Unsaved,
 }
 
-/// Where a pass takes its blocks.
+/// Direction of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::remap) enum Toward {
     /// To slots.
@@ -99,11 +100,11 @@ pub(in crate::remap) struct Move {
     pub(in crate::remap) fate: Fate,
     /// Memory for its entry in the table, on the way to the spare.
     pub(in crate::remap) node: Option<Node>,
-    /// What could not be read of it, on the way to the spare.
+    /// Sectors of the block that could not be read, on the way to the spare.
     pub(in crate::remap) lost: Option<NewLost>,
-    /// What is written to it on the occasion.
+    /// Part of a write that goes to the block on the occasion.
     pub(in crate::remap) part: Option<WritePart>,
-    /// What the breaker has said to it.
+    /// Admission of the breaker.
     pub(in crate::remap) admission: Option<Admission>,
     /// The slots that would not take it.
     pub(in crate::remap) refused: Slots,
@@ -139,7 +140,7 @@ impl Slots {
 }
 
 impl Move {
-    /// A block that nothing has happened to so far.
+    /// Makes a move that has not begun.
     pub(in crate::remap) fn new(block: u64, slot: u32, node: Option<Node>) -> Self {
         Self {
             block,
@@ -153,8 +154,7 @@ impl Move {
         }
     }
 
-    /// What the metadata says of the slot when it has arrived, with lost sectors noted in units of
-    /// so many.
+    /// Returns the entry of the slot for when the block has arrived. `unit` is that of lost sectors.
     pub(in crate::remap) fn entry(&self, toward: Toward, unit: u32) -> Entry {
         if toward == Toward::Main {
             return Entry::Free;
@@ -166,7 +166,7 @@ impl Move {
         }
     }
 
-    /// What is lost of it, in units of so many sectors.
+    /// Returns what is lost of the block, in units of so many sectors.
     pub(in crate::remap) fn lost_units(&self, unit: u32) -> LostUnits {
         match &self.lost {
             Some(new) => LostUnits::of(new.sectors.lost(), unit),
@@ -174,12 +174,12 @@ impl Move {
         }
     }
 
-    /// The slot that it leaves since that has failed, if it was in one.
+    /// Returns the slot that the block leaves since that has failed, if it was in one.
     pub(in crate::remap) fn leaves(&self) -> Option<u32> {
         self.part.and_then(|part| part.slot)
     }
 
-    /// Whether it was copied to its first slot.
+    /// Returns whether the block was copied to its first slot.
     pub(in crate::remap) fn is_newly_copied(&self) -> bool {
         self.fate == Fate::Copied && self.leaves().is_none()
     }
@@ -202,7 +202,7 @@ impl Left {
         };
     }
 
-    /// Where the range goes on, and whether it does.
+    /// Ends a pass over a range: sets where the range goes on, and returns why it does not.
     pub(in crate::remap) fn end_pass(self, copied: Result, progress: &mut Progress) -> Result {
         if let Some(block) = self.failed.or(self.put_off) {
             progress.next = block;

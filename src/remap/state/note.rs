@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What goes along with a bio that is not as most are.
+//! Notes of bios that are not as most are.
 
 use super::lost::LostPart;
 use crate::linux::stopwatch::Stopwatch;
 
-/// What a bio carries along besides its tag, if anything.
+/// Note that a bio carries along.
 #[derive(Clone, Copy)]
 pub(crate) struct Note {
-    /// Nanoseconds that `map` took, while a test measures.
+    /// Nanoseconds that `map` took, if the bio is timed.
     pub(in crate::remap) mapped_in: Option<u32>,
-    /// Whether somebody wants to know how it ends.
+    /// The end of the bio is watched: a success tells that main can be written.
     pub(in crate::remap) watched: bool,
-    /// Lost sectors that it gives contents again.
+    /// Lost sectors that the bio gives contents again.
     pub(in crate::remap) fills: Option<LostPart>,
 }
 
-/// What the gate wants to know of a bio.
+/// Observation of a bio on its way: timing, and a watch for its end.
 pub(in crate::remap) struct Observation {
     pub(in crate::remap) start: Option<Stopwatch>,
     pub(in crate::remap) watched: bool,
@@ -28,7 +28,7 @@ impl Observation {
         watched: false,
     };
 
-    /// The note of a bio, where it needs one.
+    /// Returns the note of a bio, where it needs one.
     pub(in crate::remap) fn note(&self, fills: Option<LostPart>) -> Option<Note> {
         (self.start.is_some() || self.watched || fills.is_some()).then(|| Note {
             mapped_in: self.start.as_ref().map(Stopwatch::read),

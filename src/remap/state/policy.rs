@@ -10,9 +10,9 @@ use remap_core::arguments::ErrorPolicy;
 
 use crate::linux::atomic_enum::AtomicEnum;
 
-/// What a failing write does, for those who must not wait.
+/// Error policy of a table, and whether main fails wholesale. Read without a lock.
 pub(in crate::remap) struct Policy {
-    /// Whether the table is loaded read-only.
+    /// The table is loaded read-only.
     pub(in crate::remap) read_only: bool,
     on_error: AtomicEnum<ErrorPolicy>,
     /// Not 0 while main fails wholesale.

@@ -4,7 +4,7 @@
 
 use kernel::prelude::*;
 
-/// What an error means, in words for a log line.
+/// Returns the meaning of an error in words, for a line of the log.
 pub(in crate::remap) fn reason(error: Error) -> &'static str {
     match error {
         _ if error == ENOSPC => "no spare block left",

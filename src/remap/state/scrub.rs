@@ -32,21 +32,21 @@ use crate::linux::{
     }, //
 };
 
-/// How a scrub is.
+/// State of a scrub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(in crate::remap) enum ScrubState {
-    /// There was none.
+    /// None was started.
     Idle,
-    /// It reads, or waits for its turn.
+    /// The scrub reads, or waits for its turn.
     Running,
-    /// It has read everything.
+    /// The scrub has read everything.
     Done,
-    /// It was stopped, or could not go on.
+    /// The scrub was stopped, or could not go on.
     Stopped,
 }
 
-/// What reads for a scrub.
+/// Client and buffer that a scrub reads with.
 pub(in crate::remap) struct Reader {
     pub(in crate::remap) io: IoClient,
     pub(in crate::remap) buffer: IoBuffer,
@@ -55,10 +55,10 @@ pub(in crate::remap) struct Reader {
 /// The scrub of a table.
 #[pin_data]
 pub(in crate::remap) struct Scrub {
-    /// Whoever starts or stops it.
+    /// Thread of the scrub. Held while a scrub is started or stopped.
     #[pin]
     pub(in crate::remap) thread: Mutex<Option<Kthread>>,
-    /// Held while something is read.
+    /// Reader of the scrub. Held while a chunk is read.
     #[pin]
     pub(in crate::remap) reader: Mutex<Option<Reader>>,
     pub(in crate::remap) state: Atomic<u32>,
@@ -72,7 +72,7 @@ pub(in crate::remap) struct Scrub {
 }
 
 impl Scrub {
-    /// No scrub so far. May sleep.
+    /// Makes one that was never started. May sleep.
     #[inline(never)]
     pub(in crate::remap) fn new() -> Result<Pin<KBox<Self>>> {
         let scrub = pin_init!(Self {
@@ -100,7 +100,7 @@ impl Scrub {
         drop(self.reader.lock());
     }
 
-    /// Ends it, if it runs. Sleeps until the chunk under way has been read.
+    /// Ends the scrub, if it runs. Sleeps until the chunk under way has been read.
     pub(in crate::remap) fn stop(&self) {
         let mut thread = self.thread.lock();
         self.stop.store(1, Relaxed);
@@ -110,13 +110,13 @@ impl Scrub {
         *self.reader.lock() = None;
     }
 
-    /// Sectors read, if it runs.
+    /// Returns how many sectors were read, if the scrub runs.
     pub(in crate::remap) fn progress(&self) -> Option<u64> {
         self.is(ScrubState::Running)
             .then(|| self.read.load(Relaxed))
     }
 
-    /// Prints how it is, of so many sectors.
+    /// Prints the state of the scrub, of so many sectors.
     pub(in crate::remap) fn print(&self, sectors: u64, text: &mut Text<'_>) -> fmt::Result {
         let (read, unreadable) = (self.read.load(Relaxed), self.unreadable.load(Relaxed));
         if self.is(ScrubState::Running) {
@@ -130,7 +130,7 @@ impl Scrub {
         }
     }
 
-    /// Sleeps for so many nanoseconds, or until it is stopped. Whether it is.
+    /// Sleeps for so many nanoseconds, or until the scrub is stopped. Returns whether it is.
     pub(in crate::remap) fn rest(&self, ns: u64) -> bool {
         self.pause
             .wait_idle(Some(ns), || self.stop.load(Relaxed) != 0)

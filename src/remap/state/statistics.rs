@@ -181,7 +181,7 @@ impl Statistics {
 
     /// Remembers that a bio took `ns` nanoseconds longer because of us. Any context but NMI.
     pub(in crate::remap) fn add_latency(&self, ns: u64) {
-        // The lock is that of this CPU unless the thread moves meanwhile, so nobody waits for it.
+        // The lock is that of this CPU unless the thread moves meanwhile, so no CPU waits for it.
         if let Some(histogram) = self
             .added
             .as_ref()

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suspects: blocks of which some have failed, and nobody knows which.
+//! Suspects: blocks of which at least one has failed.
 
 /// Most ranges of suspects; what comes beyond them is forgotten, and will fail again.
 const RANGES: usize = 16;
 
-/// Ranges of blocks of which some have failed.
+/// Ranges of blocks of which at least one has failed.
 #[derive(Default)]
 pub(in crate::remap) struct Suspects {
     ranges: [(u64, u64); RANGES],

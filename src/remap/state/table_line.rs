@@ -11,7 +11,7 @@ use remap_core::{
     }, //
 };
 
-/// A table line, checked against its devices.
+/// Table line, checked against its devices.
 pub(in crate::remap) struct TableLine {
     /// First sector of the target, as bios have it.
     pub(in crate::remap) begin: u64,
@@ -20,12 +20,12 @@ pub(in crate::remap) struct TableLine {
     /// Number of the mapped device.
     pub(in crate::remap) number: DeviceNumber,
     pub(in crate::remap) main_start: u64,
-    /// What tells the main device from others.
+    /// Identity of the main device.
     pub(in crate::remap) main_identity: [u8; 16],
     pub(in crate::remap) spare_area: SectorRange,
-    /// The block size that is asked for.
+    /// Block size that is asked for.
     pub(in crate::remap) block_size: Option<BlockSize>,
-    /// The block size where none is asked for and no metadata says another.
+    /// Block size where none is asked for and no metadata says another.
     pub(in crate::remap) usual_block: BlockSize,
     /// Sectors of the largest logical block of the devices.
     pub(in crate::remap) logical: u32,

@@ -18,16 +18,16 @@ use crate::linux::device_mapper::{
 /// Most writes that are rescued together.
 pub(in crate::remap) const MOST_WRITES: usize = 64;
 
-/// A write that is being rescued.
+/// Write that is being rescued.
 pub(in crate::remap) struct FailedWrite {
     pub(in crate::remap) bio: HeldBio<Note>,
-    /// Sectors at its start that are done, or in the parts of this round.
+    /// Sectors at the start that are written, or in the parts of this round.
     pub(in crate::remap) done: u32,
-    /// Sectors at its start that are tried block by block: together they have failed.
+    /// Sectors at the start that are tried block by block: together they have failed.
     pub(in crate::remap) by_block: u32,
-    /// What it has given contents that were lost, with its slot, and is not recorded yet.
+    /// Part with its slot that was lost and has contents again, which is not recorded yet.
     pub(in crate::remap) fills: Option<(u32, LostPart)>,
-    /// Where it has failed for good.
+    /// Status, if the write has failed for good.
     pub(in crate::remap) failed: Option<BlockStatus>,
 }
 
@@ -42,16 +42,18 @@ impl FailedWrite {
         }
     }
 
+    /// Returns whether the write has failed, or all of it is written.
     pub(in crate::remap) fn has_ended(&self) -> bool {
         self.failed.is_some() || self.done >= self.bio.sectors()
     }
 
-    /// The error that whoever submitted it gets to see: his own, where there was one.
+    /// Fails the write: with the error that it ended with at first, if there was one, else with `status`.
     pub(in crate::remap) fn fail(&mut self, status: BlockStatus) {
         let first = self.bio.status();
         self.failed = Some(if first.is_ok() { status } else { first });
     }
 
+    /// Ends the write for its submitter.
     pub(in crate::remap) fn end(self) {
         match self.failed {
             Some(status) => self.bio.end_with(status),
@@ -63,13 +65,13 @@ impl FailedWrite {
 /// Most writes that wait for metadata together.
 pub(in crate::remap) const MOST_FILLS: usize = 64;
 
-/// A write that has given lost sectors contents.
+/// Write that has given lost sectors contents.
 pub(in crate::remap) struct Fill {
     pub(in crate::remap) bio: HeldBio<Note>,
     pub(in crate::remap) part: Option<LostPart>,
-    /// Where the block is now, unless it is on main.
+    /// Slot of the block now, unless it is on main.
     pub(in crate::remap) slot: Option<u32>,
-    /// What was written is not there any more.
+    /// The contents are not there any more.
     pub(in crate::remap) gone: bool,
     pub(in crate::remap) recorded: bool,
 }
