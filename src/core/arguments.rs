@@ -127,15 +127,15 @@ impl Error {
 
 /// A refusal, with the argument that caused it (empty where one is missing).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal<'a> {
+pub struct ArgumentRefusal<'a> {
     /// The argument as the user wrote it.
     pub argument: &'a [u8],
     /// What is wrong.
     pub error: Error,
 }
 
-fn number<'a>(name: &'static str, text: &'a [u8]) -> Result<u64, Refusal<'a>> {
-    decimal::parse(text).map_err(|why| Refusal {
+fn number<'a>(name: &'static str, text: &'a [u8]) -> Result<u64, ArgumentRefusal<'a>> {
+    decimal::parse(text).map_err(|why| ArgumentRefusal {
         argument: text,
         error: Error::Number(name, why),
     })
@@ -143,8 +143,8 @@ fn number<'a>(name: &'static str, text: &'a [u8]) -> Result<u64, Refusal<'a>> {
 
 impl<'a> Arguments<'a> {
     /// Parses the arguments behind `remap` in a table line.
-    pub fn parse(args: &[&'a [u8]]) -> Result<Self, Refusal<'a>> {
-        let refuse = |argument, error| Err(Refusal { argument, error });
+    pub fn parse(args: &[&'a [u8]]) -> Result<Self, ArgumentRefusal<'a>> {
+        let refuse = |argument, error| Err(ArgumentRefusal { argument, error });
         let (&[main_dev, spare_dev, start, len], rest) = match args.split_first_chunk::<4>() {
             Some(split) => split,
             None => return refuse(b"", Error::Missing),
@@ -174,14 +174,14 @@ impl<'a> Arguments<'a> {
         Ok(parsed)
     }
 
-    fn options(&mut self, options: &[&'a [u8]]) -> Result<(), Refusal<'a>> {
+    fn options(&mut self, options: &[&'a [u8]]) -> Result<(), ArgumentRefusal<'a>> {
         let mut main_start = None;
         let mut policy = None;
         let mut words = options.iter().copied();
         while let Some(option) = words.next() {
-            let refuse = |argument, error| Err(Refusal { argument, error });
+            let refuse = |argument, error| Err(ArgumentRefusal { argument, error });
             let mut value = || {
-                words.next().ok_or(Refusal {
+                words.next().ok_or(ArgumentRefusal {
                     argument: option,
                     error: Error::OptionValue,
                 })

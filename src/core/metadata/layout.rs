@@ -103,7 +103,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Divides an area of `sectors` sectors for blocks of that size, with lost sectors noted in
+    /// Divides an area of `sectors` sectors for blocks of that size, with lost sectors recorded in
     /// units of `lost_unit` sectors. `None` where it has no room for a single slot.
     ///
     /// Slots start at a multiple of the block size from the start of the area, so that they are

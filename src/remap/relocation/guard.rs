@@ -10,7 +10,7 @@ use kernel::{
 };
 use remap_core::{
     health::MetadataState,
-    remap_table::Refusal, //
+    remap_table::MoveRefusal, //
 };
 
 use crate::{
@@ -55,9 +55,9 @@ pub(in crate::remap) struct MoverGuard<'a> {
 }
 
 /// Returns the error for a sender whose block cannot begin to move.
-pub(super) fn error_of(refusal: Refusal) -> Error {
+pub(super) fn error_of(refusal: MoveRefusal) -> Error {
     match refusal {
-        Refusal::NoSpare => ENOSPC,
+        MoveRefusal::NoSpare => ENOSPC,
         _ => ENOMEM,
     }
 }

@@ -15,7 +15,7 @@ use kernel::{
 use remap_core::{
     geometry::SectorRange,
     remap_table::{
-        Refusal,
+        MoveRefusal,
         Tree, //
     }, //
 };
@@ -264,10 +264,10 @@ impl Pass<'_> {
             }
             match remaps.begin_remap(self.index(), block) {
                 Ok(slot) => moves.push(Move::new(block, slot, nodes.pop()), GFP_KERNEL)?,
-                Err(Refusal::Remapped) if moves.is_empty() => {
+                Err(MoveRefusal::Remapped) if moves.is_empty() => {
                     progress.already = progress.already.saturating_add(1);
                 }
-                Err(Refusal::Remapped) => break,
+                Err(MoveRefusal::Remapped) => break,
                 Err(refusal) => return Err(error_of(refusal)),
             }
             progress.next = block.saturating_add(1);

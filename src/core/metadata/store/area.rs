@@ -92,7 +92,7 @@ pub struct Findings {
     pub behind: u32,
     /// Pages of which some place could not be put right.
     pub unmended: u32,
-    /// Slots that have failed and are not noted as bad yet: a crash came before.
+    /// Slots that have failed and are not recorded as bad yet: a crash came before.
     pub failed: u32,
 }
 
@@ -108,9 +108,9 @@ pub struct Store<S, G> {
     pub(super) degraded: bool,
     /// The page of which a commit has left two versions.
     pub(super) unsettled: Option<u32>,
-    /// What was found to have failed, and is not noted as bad so far.
+    /// What was found to have failed, and is not recorded as bad so far.
     pub(super) failed: G,
-    /// The slot that a block is leaving since it has failed, and that is not noted as bad so far.
+    /// The slot that a block is leaving since it has failed, and that is not recorded as bad so far.
     pub(super) leaving: Option<u32>,
     /// The page that the memory of the last commit holds as it was written.
     pub(super) held: Option<u32>,
@@ -135,14 +135,14 @@ pub enum CommitError {
     Uncertain(Unwritable),
 }
 
-/// What becomes of an entry.
+/// Change of an entry.
 // Made and looked at one at a time.
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It is another one.
+    /// Becomes another entry.
     To(Entry),
-    /// It has the block that it has, of which this is lost.
+    /// Keeps the block and replaces its bitmap of lost sectors.
     Lost(LostUnits),
 }
 

@@ -19,7 +19,7 @@ use super::area::{
 impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     /// Makes entries durable: those of neighbouring slots that come in order with one write of their
     /// page. What was written before an error stays. Nothing is written while a slot that has failed is
-    /// not noted as bad ([`Store::retire`]). `pages` is memory for two pages, which belong to
+    /// not recorded as bad ([`Store::retire`]). `pages` is memory for two pages, which belong to
     /// the store from an uncertain end to [`Store::settle`]; nothing else is written meanwhile. Where it
     /// is the same as for the commit before, and the page as well, that is not read again.
     pub fn commit(
@@ -96,7 +96,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         Ok(())
     }
 
-    /// Notes that the target has so many sectors. `page` is memory for one page.
+    /// Records the number of sectors of the target. `page` is memory for one page.
     pub fn set_length(&mut self, length: u64, page: &mut Page) -> Result<(), Unwritable> {
         let superblock = Superblock {
             length,

@@ -46,7 +46,7 @@ use super::{
 
 impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     /// Loads an area of `sectors` sectors for `reader`. Puts copies right that it can unless told not
-    /// to write; slots that have failed are noted by [`Store::retire`].
+    /// to write; slots that have failed are recorded by [`Store::retire`].
     pub fn load<R: Reader<Numbers = G>>(
         mut storage: S,
         sectors: u64,
@@ -250,7 +250,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         reader: &mut R,
     ) -> Result<(), R::Error> {
         let ahead = self.generation(index).saturating_sub(self.seen);
-        remaps.note_ahead::<R>(index, ahead)?;
+        remaps.record_ahead::<R>(index, ahead)?;
         for (number, slot) in self.layout.slots_of(index).enumerate() {
             match Entry::read(self.layout.shape(), page.payload(), number, blocks) {
                 Ok(Entry::Free) => {}
