@@ -12,7 +12,8 @@ test() {
 	local cycles
 	case $DM_REMAP_MACHINE in
 	uml) cycles=1000 ;;
-	# Watched for leaks, or emulated, a cycle takes a second.
+	uml-debug) cycles=100 ;;
+	# Watched for leaks with several CPUs, or emulated, a cycle takes a second.
 	*) cycles=15 ;;
 	esac
 	python3 -S - "$main" "$spare" "$cycles" <<'END'

@@ -7,7 +7,11 @@ TIMEOUT=170
 
 # Where every allocation is watched, a relocation takes milliseconds.
 fewer() {
-	if [[ $DM_REMAP_MACHINE == uml-* ]]; then echo $(($1 / 40)); else echo "$1"; fi
+	case $DM_REMAP_MACHINE in
+	uml-debug) echo $(($1 / 10)) ;;
+	uml-smp) echo $(($1 / 40)) ;;
+	*) echo "$1" ;;
+	esac
 }
 
 test() {
