@@ -19,7 +19,10 @@ use kernel::{
     }, //
 };
 
+use remap_core::numbered::Numbered;
+
 use crate::linux::{
+    atomic_enum::AtomicEnum,
     dm_io::{
         IoBuffer,
         IoClient, //
@@ -34,7 +37,6 @@ use crate::linux::{
 
 /// State of a scrub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
 pub(in crate::remap) enum ScrubState {
     /// None was started.
     Idle,
@@ -44,6 +46,15 @@ pub(in crate::remap) enum ScrubState {
     Done,
     /// The scrub was stopped, or could not go on.
     Stopped,
+}
+
+impl Numbered for ScrubState {
+    const ALL: &'static [Self] = &[Self::Idle, Self::Running, Self::Done, Self::Stopped];
+    const FALLBACK: Self = Self::Idle;
+
+    fn number(self) -> u32 {
+        self as u32
+    }
 }
 
 /// Client and buffer that a scrub reads with.
@@ -61,7 +72,7 @@ pub(in crate::remap) struct Scrub {
     /// Reader of the scrub. Held while a chunk is read.
     #[pin]
     pub(in crate::remap) reader: Mutex<Option<Reader>>,
-    pub(in crate::remap) state: Atomic<u32>,
+    pub(in crate::remap) state: AtomicEnum<ScrubState>,
     /// Sectors that were looked at.
     pub(in crate::remap) read: Atomic<u64>,
     /// Blocks that could not be read.
@@ -78,7 +89,7 @@ impl Scrub {
         let scrub = pin_init!(Self {
             thread <- new_mutex!(None, "dm_remap::scrub"),
             reader <- new_mutex!(None, "dm_remap::scrub_reader"),
-            state: Atomic::new(ScrubState::Idle as u32),
+            state: AtomicEnum::new(ScrubState::Idle),
             read: Atomic::new(0),
             unreadable: Atomic::new(0),
             stop: Atomic::new(0),
@@ -88,11 +99,11 @@ impl Scrub {
     }
 
     pub(in crate::remap) fn is(&self, state: ScrubState) -> bool {
-        self.state.load(Relaxed) == state as u32
+        self.state.load() == state
     }
 
     pub(in crate::remap) fn enter(&self, state: ScrubState) {
-        self.state.store(state as u32, Relaxed);
+        self.state.store(state);
     }
 
     /// Waits until nothing is being read.
