@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The states of a table: what a resume, a suspend and the end of the target do to it.
+//! Changes of a table's state: resume, suspend, the end of the target, the error policy, timing.
 
-use kernel::sync::atomic::Relaxed;
+use kernel::{
+    prelude::*,
+    sync::atomic::Relaxed, //
+};
 use remap_core::arguments::ErrorPolicy;
 
 use super::{
@@ -46,5 +49,16 @@ impl Table {
         if policy == ErrorPolicy::Relocate {
             mover.breaker.arm();
         }
+    }
+
+    /// Switches the timing of bios, and forgets what was timed before when it is switched on.
+    ///
+    /// May sleep. `ENOMEM` where there is no room for the histograms.
+    pub(crate) fn set_timing(&self, on: bool) -> Result {
+        // One thread at a time. A resume may wait for the mover, and the memory for the resume.
+        let _mover = self.lock_mover();
+        self.statistics.prepare_timing(on)?;
+        self.gate.set_timed(on);
+        Ok(())
     }
 }

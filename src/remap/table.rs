@@ -245,19 +245,6 @@ impl Table {
         self.statistics.counters(&self.gate)
     }
 
-    /// Switches the timing of bios, and forgets what was timed before when it is switched on.
-    ///
-    /// May sleep. `ENOMEM` where there is no room for the histograms.
-    pub(crate) fn set_timing(&self, on: bool) -> Result {
-        // One at a time.
-        let _mover = self.mover.lock();
-        // A resume may wait for the mover, and the memory for the resume.
-        let _noio = NoIo::enter();
-        self.statistics.prepare_timing(on)?;
-        self.gate.set_timed(on);
-        Ok(())
-    }
-
     /// Adds the added latency of all bios timed so far to `into`.
     pub(crate) fn added_latency(&self, into: &mut Histogram) {
         self.statistics.added_latency(into);
