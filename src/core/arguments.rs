@@ -11,6 +11,7 @@ use crate::{
         BlockSize,
         SectorRange, //
     },
+    numbered::Numbered,
 };
 
 /// What a failing write does.
@@ -35,23 +36,21 @@ impl ErrorPolicy {
         }
     }
 
-    const ALL: [Self; 3] = [Self::Relocate, Self::Record, Self::Off];
-
     /// The policy that `word` stands for.
     pub fn from_word(word: &[u8]) -> Option<Self> {
         Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|policy| policy.word().as_bytes() == word)
     }
+}
 
-    /// The policy as a number, to be kept where others look without a lock.
-    pub const fn number(self) -> u32 {
+impl Numbered for ErrorPolicy {
+    const ALL: &'static [Self] = &[Self::Relocate, Self::Record, Self::Off];
+    const FALLBACK: Self = Self::Relocate;
+
+    fn number(self) -> u32 {
         self as u32
-    }
-
-    /// The policy of that number.
-    pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.get(number as usize).copied()
     }
 }
 
@@ -128,15 +127,15 @@ impl Error {
 
 /// A refusal, with the argument that caused it (empty where one is missing).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal<'a> {
+pub struct ArgumentRefusal<'a> {
     /// The argument as the user wrote it.
     pub argument: &'a [u8],
     /// What is wrong.
     pub error: Error,
 }
 
-fn number<'a>(name: &'static str, text: &'a [u8]) -> Result<u64, Refusal<'a>> {
-    decimal::parse(text).map_err(|why| Refusal {
+fn number<'a>(name: &'static str, text: &'a [u8]) -> Result<u64, ArgumentRefusal<'a>> {
+    decimal::parse(text).map_err(|why| ArgumentRefusal {
         argument: text,
         error: Error::Number(name, why),
     })
@@ -144,8 +143,8 @@ fn number<'a>(name: &'static str, text: &'a [u8]) -> Result<u64, Refusal<'a>> {
 
 impl<'a> Arguments<'a> {
     /// Parses the arguments behind `remap` in a table line.
-    pub fn parse(args: &[&'a [u8]]) -> Result<Self, Refusal<'a>> {
-        let refuse = |argument, error| Err(Refusal { argument, error });
+    pub fn parse(args: &[&'a [u8]]) -> Result<Self, ArgumentRefusal<'a>> {
+        let refuse = |argument, error| Err(ArgumentRefusal { argument, error });
         let (&[main_dev, spare_dev, start, len], rest) = match args.split_first_chunk::<4>() {
             Some(split) => split,
             None => return refuse(b"", Error::Missing),
@@ -175,14 +174,14 @@ impl<'a> Arguments<'a> {
         Ok(parsed)
     }
 
-    fn options(&mut self, options: &[&'a [u8]]) -> Result<(), Refusal<'a>> {
+    fn options(&mut self, options: &[&'a [u8]]) -> Result<(), ArgumentRefusal<'a>> {
         let mut main_start = None;
         let mut policy = None;
         let mut words = options.iter().copied();
         while let Some(option) = words.next() {
-            let refuse = |argument, error| Err(Refusal { argument, error });
+            let refuse = |argument, error| Err(ArgumentRefusal { argument, error });
             let mut value = || {
-                words.next().ok_or(Refusal {
+                words.next().ok_or(ArgumentRefusal {
                     argument: option,
                     error: Error::OptionValue,
                 })
@@ -242,15 +241,13 @@ mod tests {
     }
 
     #[test]
-    fn policies_are_the_same_as_words_and_numbers() {
-        for policy in ErrorPolicy::ALL {
+    fn policies_are_the_same_as_words() {
+        for &policy in ErrorPolicy::ALL {
             assert_eq!(
                 ErrorPolicy::from_word(policy.word().as_bytes()),
                 Some(policy)
             );
-            assert_eq!(ErrorPolicy::from_number(policy.number()), Some(policy));
         }
-        assert_eq!(ErrorPolicy::from_number(3), None);
     }
 
     #[test]

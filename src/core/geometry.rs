@@ -62,6 +62,16 @@ impl BlockSize {
         block.saturating_mul(1 << self.shift)
     }
 
+    /// Number of blocks in `sectors` sectors, a last one that they cut short included.
+    pub const fn blocks_in(self, sectors: u64) -> u64 {
+        let whole = self.block_of(sectors);
+        if self.offset_of(sectors) == 0 {
+            whole
+        } else {
+            whole.saturating_add(1)
+        }
+    }
+
     /// Number of sectors in `blocks` blocks.
     #[inline]
     pub const fn sectors_of(self, blocks: u32) -> u64 {
@@ -174,6 +184,13 @@ mod tests {
                 size.first_sector(block) + u64::from(size.offset_of(sector)),
                 sector
             );
+        }
+
+        #[test]
+        fn blocks_of_a_length_are_those_of_a_range(len: u64, shift in 0..12_u32) {
+            let size = BlockSize::from_sectors(1 << shift).unwrap();
+            let range = SectorRange::new(0, len).unwrap();
+            prop_assert_eq!(size.blocks_in(len), range.blocks(size).1);
         }
 
         #[test]

@@ -2,6 +2,8 @@
 
 //! How a table is, in one word.
 
+use crate::numbered::Numbered;
+
 /// The health of a table. Of several that apply, the last one in this order is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
@@ -65,9 +67,20 @@ impl Health {
             Health::Ok
         }
     }
+}
 
-    /// The health as a number, to be kept where others look without a lock.
-    pub const fn number(self) -> u32 {
+impl Numbered for Health {
+    const ALL: &'static [Self] = &[
+        Self::Ok,
+        Self::Degraded,
+        Self::SpareLow,
+        Self::SpareFull,
+        Self::Failing,
+        Self::ReadOnly,
+    ];
+    const FALLBACK: Self = Self::Ok;
+
+    fn number(self) -> u32 {
         self as u32
     }
 }
@@ -86,8 +99,6 @@ pub enum MetadataState {
 }
 
 impl MetadataState {
-    const ALL: [Self; 4] = [Self::None, Self::Ok, Self::Degraded, Self::Failed];
-
     /// The word that `dmsetup status` shows.
     pub const fn word(self) -> &'static str {
         match self {
@@ -97,29 +108,20 @@ impl MetadataState {
             MetadataState::Failed => "failed",
         }
     }
+}
 
-    /// The state as a number, to be kept where others look without a lock.
-    pub const fn number(self) -> u32 {
+impl Numbered for MetadataState {
+    const ALL: &'static [Self] = &[Self::None, Self::Ok, Self::Degraded, Self::Failed];
+    const FALLBACK: Self = Self::None;
+
+    fn number(self) -> u32 {
         self as u32
-    }
-
-    /// The state of that number.
-    pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.get(number as usize).copied()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn states_are_the_same_as_numbers() {
-        for state in MetadataState::ALL {
-            assert_eq!(MetadataState::from_number(state.number()), Some(state));
-        }
-        assert_eq!(MetadataState::from_number(4), None);
-    }
 
     #[test]
     fn the_gravest_word_is_shown() {

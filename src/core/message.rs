@@ -91,7 +91,7 @@ impl Error {
 
 /// A refusal, with the argument that caused it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal<'a> {
+pub struct MessageRefusal<'a> {
     /// The argument as the user wrote it.
     pub argument: &'a [u8],
     /// What is wrong.
@@ -101,7 +101,7 @@ pub struct Refusal<'a> {
 impl Message {
     /// Parses the words of a message to a target that has these sectors of its mapped device. Users
     /// count from the start of the device, the message that is returned from that of the target.
-    pub fn parse<'a>(words: &[&'a [u8]], target: SectorRange) -> Result<Self, Refusal<'a>> {
+    pub fn parse<'a>(words: &[&'a [u8]], target: SectorRange) -> Result<Self, MessageRefusal<'a>> {
         let command = words.first().copied().unwrap_or(b"");
         match words {
             [b"ping"] => Ok(Message::Ping),
@@ -119,7 +119,7 @@ impl Message {
             }
             [b"retry"] => Ok(Message::Retry),
             [b"policy", word] => {
-                let policy = ErrorPolicy::from_word(word).ok_or(Refusal {
+                let policy = ErrorPolicy::from_word(word).ok_or(MessageRefusal {
                     argument: word,
                     error: Error::ErrorPolicy,
                 });
@@ -131,11 +131,11 @@ impl Message {
             [b"stats"] => Ok(Message::Stats),
             [b"stats", b"reset"] => Ok(Message::ResetStats),
             [b"ping" | b"verify" | b"list" | b"pending" | b"retry" | b"policy" | b"clear"
-            | b"save" | b"stats", ..] => Err(Refusal {
+            | b"save" | b"stats", ..] => Err(MessageRefusal {
                 argument: command,
                 error: Error::ArgumentCount,
             }),
-            _ => Err(Refusal {
+            _ => Err(MessageRefusal {
                 argument: command,
                 error: Error::UnknownCommand,
             }),
@@ -143,17 +143,17 @@ impl Message {
     }
 }
 
-fn number(text: &[u8]) -> Result<u64, Refusal<'_>> {
-    decimal::parse(text).map_err(|why| Refusal {
+fn number(text: &[u8]) -> Result<u64, MessageRefusal<'_>> {
+    decimal::parse(text).map_err(|why| MessageRefusal {
         argument: text,
         error: Error::Number(why),
     })
 }
 
-fn on_target(text: &[u8], target: SectorRange) -> Result<u64, Refusal<'_>> {
+fn on_target(text: &[u8], target: SectorRange) -> Result<u64, MessageRefusal<'_>> {
     match number(text)?.checked_sub(target.start()) {
         Some(sector) if sector < target.len() => Ok(sector),
-        _ => Err(Refusal {
+        _ => Err(MessageRefusal {
             argument: text,
             error: Error::OutsideTarget,
         }),
@@ -161,7 +161,10 @@ fn on_target(text: &[u8], target: SectorRange) -> Result<u64, Refusal<'_>> {
 }
 
 /// Where a list begins, and how many lines it has at most.
-fn select_page<'a>(words: &[&'a [u8]], target: SectorRange) -> Result<(u64, u64), Refusal<'a>> {
+fn select_page<'a>(
+    words: &[&'a [u8]],
+    target: SectorRange,
+) -> Result<(u64, u64), MessageRefusal<'a>> {
     let from = words
         .first()
         .map_or(Ok(0), |word| on_target(word, target))?;
@@ -169,11 +172,11 @@ fn select_page<'a>(words: &[&'a [u8]], target: SectorRange) -> Result<(u64, u64)
     Ok((from, max))
 }
 
-fn scrub<'a>(command: &'a [u8], words: &[&'a [u8]]) -> Result<Message, Refusal<'a>> {
+fn scrub<'a>(command: &'a [u8], words: &[&'a [u8]]) -> Result<Message, MessageRefusal<'a>> {
     match *words {
         [b"start"] => Ok(Message::StartScrub { megabytes: None }),
         [b"start", pace] => match number(pace)? {
-            0 => Err(Refusal {
+            0 => Err(MessageRefusal {
                 argument: pace,
                 error: Error::Pace,
             }),
@@ -183,11 +186,11 @@ fn scrub<'a>(command: &'a [u8], words: &[&'a [u8]]) -> Result<Message, Refusal<'
         },
         [b"stop"] => Ok(Message::StopScrub),
         [b"status"] => Ok(Message::ScrubStatus),
-        [b"start" | b"stop" | b"status", ..] | [] => Err(Refusal {
+        [b"start" | b"stop" | b"status", ..] | [] => Err(MessageRefusal {
             argument: command,
             error: Error::ArgumentCount,
         }),
-        [word, ..] => Err(Refusal {
+        [word, ..] => Err(MessageRefusal {
             argument: word,
             error: Error::UnknownCommand,
         }),
@@ -198,12 +201,12 @@ fn select<'a>(
     command: &'a [u8],
     words: &[&'a [u8]],
     target: SectorRange,
-) -> Result<SectorRange, Refusal<'a>> {
+) -> Result<SectorRange, MessageRefusal<'a>> {
     let (first, count) = match *words {
         [first] => (first, None),
         [first, count] => (first, Some(count)),
         _ => {
-            return Err(Refusal {
+            return Err(MessageRefusal {
                 argument: command,
                 error: Error::ArgumentCount,
             })
@@ -213,7 +216,7 @@ fn select<'a>(
     let len = count.map_or(Ok(1), number)?;
     match SectorRange::new(start, len) {
         Some(range) if len > 0 && range.fits(target.len()) => Ok(range),
-        _ => Err(Refusal {
+        _ => Err(MessageRefusal {
             argument: count.unwrap_or(first),
             error: Error::OutsideTarget,
         }),

@@ -47,7 +47,7 @@ pub const PAGE_BYTES: usize = 4096;
 /// Sectors of a page.
 pub const PAGE_SECTORS: u64 = 8;
 
-/// Sectors of the unit in which a new area notes lost sectors: exact for every device.
+/// Sectors of the unit in which a new area records lost sectors: exact for every device.
 pub const LOST_UNIT: u32 = 1;
 
 /// The version of the format that this writes, and the newest one that it reads.

@@ -165,7 +165,7 @@ fn configuration(run: &Measurement, json: &mut Members<'_>) -> fmt::Result {
     // Bytes of a name that are no characters are shown as the reports show them.
     match core::str::from_utf8(run.name.as_bytes()) {
         Ok(name) => json.text("device", name)?,
-        Err(_) => json.text("device", crate::measurement::Printable(&run.name))?,
+        Err(_) => json.text("device", crate::name::Printable(&run.name))?,
     }
     json.text("device_number", run.device)?;
     json.number("type", run.test)?;
@@ -348,7 +348,7 @@ fn course(sample: &Sample, json: &mut Members<'_>) -> fmt::Result {
 mod tests {
     use super::*;
     use crate::{
-        measurement::Name,
+        name::Name,
         regression::{
             Comparison,
             Thresholds, //

@@ -8,7 +8,7 @@
 use core::fmt;
 
 use crate::{
-    measurement::{
+    name::{
         Name,
         Printable, //
     },

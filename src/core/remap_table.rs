@@ -45,7 +45,7 @@ pub trait Tree {
 
 /// Why a block cannot begin to move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum MoveRefusal {
     /// It is on the spare already.
     Remapped,
     /// It is not on the spare.
@@ -173,12 +173,12 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         index: &Index<W>,
         block: u64,
         node: T::Node,
-    ) -> Result<(), Refusal>
+    ) -> Result<(), MoveRefusal>
     where
         W: AsRef<[AtomicU64]>,
     {
         if self.tree.get(block).is_some() {
-            return Err(Refusal::Remapped);
+            return Err(MoveRefusal::Remapped);
         }
         if self.pending.get(block).is_some() {
             return Ok(());
@@ -186,7 +186,7 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         let fits = index.has_room(&self.occupancy, 1)
             && index.set(block, Route::Pending, &mut self.occupancy);
         if !fits {
-            return Err(Refusal::NoRoom);
+            return Err(MoveRefusal::NoRoom);
         }
         self.pending.insert(block, 0, node);
         self.pending_blocks = self.pending_blocks.saturating_add(1);
@@ -241,22 +241,22 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
     }
 
     /// Holds `block` and takes a slot for it.
-    pub fn begin_remap<W>(&mut self, index: &Index<W>, block: u64) -> Result<u32, Refusal>
+    pub fn begin_remap<W>(&mut self, index: &Index<W>, block: u64) -> Result<u32, MoveRefusal>
     where
         W: AsRef<[AtomicU64]>,
     {
         if self.tree.get(block).is_some() {
-            return Err(Refusal::Remapped);
+            return Err(MoveRefusal::Remapped);
         }
         if !index.has_room(&self.occupancy, 1) {
-            return Err(Refusal::NoRoom);
+            return Err(MoveRefusal::NoRoom);
         }
-        let slot = self.spares.allocate().ok_or(Refusal::NoSpare)?;
+        let slot = self.spares.allocate().ok_or(MoveRefusal::NoSpare)?;
         if index.set(block, Route::Held, &mut self.occupancy) {
             Ok(slot)
         } else {
             self.spares.release(slot);
-            Err(Refusal::NoRoom)
+            Err(MoveRefusal::NoRoom)
         }
     }
 
@@ -292,11 +292,11 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
     }
 
     /// Holds `block`, which has a slot, and tells which.
-    pub fn begin_unremap<W>(&mut self, index: &Index<W>, block: u64) -> Result<u32, Refusal>
+    pub fn begin_unremap<W>(&mut self, index: &Index<W>, block: u64) -> Result<u32, MoveRefusal>
     where
         W: AsRef<[AtomicU64]>,
     {
-        let slot = self.tree.get(block).ok_or(Refusal::NotRemapped)?;
+        let slot = self.tree.get(block).ok_or(MoveRefusal::NotRemapped)?;
         index.set(block, Route::Held, &mut self.occupancy);
         Ok(slot)
     }
@@ -318,12 +318,16 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
 
     /// Holds `block`, whose slot has failed, and takes another one for it. Returns both: the one that
     /// it has and the new one.
-    pub fn begin_replace<W>(&mut self, index: &Index<W>, block: u64) -> Result<(u32, u32), Refusal>
+    pub fn begin_replace<W>(
+        &mut self,
+        index: &Index<W>,
+        block: u64,
+    ) -> Result<(u32, u32), MoveRefusal>
     where
         W: AsRef<[AtomicU64]>,
     {
-        let old = self.tree.get(block).ok_or(Refusal::NotRemapped)?;
-        let new = self.spares.allocate().ok_or(Refusal::NoSpare)?;
+        let old = self.tree.get(block).ok_or(MoveRefusal::NotRemapped)?;
+        let new = self.spares.allocate().ok_or(MoveRefusal::NoSpare)?;
         index.set(block, Route::Held, &mut self.occupancy);
         Ok((old, new))
     }
@@ -481,7 +485,7 @@ mod tests {
             .map(|block| table.begin_remap(&readers, block))
             .collect();
         assert_eq!(slots, [2, 3, 5, 6, 7].map(Ok));
-        assert_eq!(table.begin_remap(&readers, 15), Err(Refusal::NoSpare));
+        assert_eq!(table.begin_remap(&readers, 15), Err(MoveRefusal::NoSpare));
     }
 
     proptest! {
@@ -509,11 +513,11 @@ mod tests {
                     Step::Remap { block, finish } => {
                         let begun = table.begin_remap(&readers, block);
                         if model.contains_key(&block) {
-                            prop_assert_eq!(begun, Err(Refusal::Remapped));
+                            prop_assert_eq!(begun, Err(MoveRefusal::Remapped));
                             continue;
                         }
                         if model.len() + aside.len() == slots as usize {
-                            prop_assert_eq!(begun, Err(Refusal::NoSpare));
+                            prop_assert_eq!(begun, Err(MoveRefusal::NoSpare));
                             continue;
                         }
                         let slot = begun.unwrap();
@@ -532,7 +536,7 @@ mod tests {
                     Step::Unremap { block, finish } => {
                         let begun = table.begin_unremap(&readers, block);
                         let Some(&slot) = model.get(&block) else {
-                            prop_assert_eq!(begun, Err(Refusal::NotRemapped));
+                            prop_assert_eq!(begun, Err(MoveRefusal::NotRemapped));
                             continue;
                         };
                         prop_assert_eq!(begun, Ok(slot));
@@ -547,11 +551,11 @@ mod tests {
                     Step::Replace { block, failing, finish } => {
                         let begun = table.begin_replace(&readers, block);
                         let Some(&old) = model.get(&block) else {
-                            prop_assert_eq!(begun, Err(Refusal::NotRemapped));
+                            prop_assert_eq!(begun, Err(MoveRefusal::NotRemapped));
                             continue;
                         };
                         if model.len() + aside.len() == slots as usize {
-                            prop_assert_eq!(begun, Err(Refusal::NoSpare));
+                            prop_assert_eq!(begun, Err(MoveRefusal::NoSpare));
                             // Nothing is held.
                             let route = Route::Spare { slot: old, lost: false };
                             prop_assert_eq!(readers.route(block), route);
@@ -583,7 +587,7 @@ mod tests {
                     Step::SetPending { block } => {
                         let set = table.set_pending(&readers, block, ());
                         if model.contains_key(&block) {
-                            prop_assert_eq!(set, Err(Refusal::Remapped));
+                            prop_assert_eq!(set, Err(MoveRefusal::Remapped));
                             continue;
                         }
                         prop_assert_eq!(set, Ok(()));

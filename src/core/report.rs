@@ -14,9 +14,9 @@ use crate::{
     histogram::Summary,
     measurement::{
         Measurement,
-        Printable,
         Progress, //
     },
+    name::Printable,
     regression::{
         Comparison,
         Regression, //
@@ -516,9 +516,9 @@ mod tests {
             Engine,
             Hazard,
             Integrity,
-            Name,
             Resources, //
         },
+        name::Name,
         regression::Thresholds,
         trend::Typical,
     };

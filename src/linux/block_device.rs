@@ -18,7 +18,7 @@ use remap_core::geometry::SectorRange;
 
 use super::{
     bindings,
-    device_mapper::MappedDevice, //
+    mapped_device::MappedDevice, //
 };
 
 /// A block device: a whole disk or a partition (`struct block_device`).
@@ -66,31 +66,31 @@ impl BlockDevice {
         unsafe { &*ptr.cast::<Self>() }
     }
 
-    /// The device of C.
+    /// Returns the device of C.
     #[inline]
     pub(crate) fn as_ptr(&self) -> *mut bindings::block_device {
         self.0.get()
     }
 
-    /// Size of the device in sectors.
+    /// Returns the size of the device in sectors.
     pub(crate) fn sectors(&self) -> u64 {
         // SAFETY: The device is valid.
         unsafe { bindings::bdev_nr_sectors(self.as_ptr()) }
     }
 
-    /// `range` counted on the whole disk instead of a partition; `None` beyond 2^64 sectors.
+    /// Returns `range` counted on the whole disk instead of a partition; `None` beyond 2^64 sectors.
     pub(crate) fn on_disk(&self, range: SectorRange) -> Option<SectorRange> {
         // SAFETY: The device is valid.
         range.shifted(unsafe { bindings::bdev_start_sector(self.as_ptr()) })
     }
 
-    /// Whether a range can be given back to the device so that it reads as zeros.
+    /// Returns whether the device takes write-zeroes.
     pub(crate) fn takes_write_zeroes(&self) -> bool {
         // SAFETY: The device is open.
         unsafe { bindings::bdev_write_zeroes_sectors(self.as_ptr()) > 0 }
     }
 
-    /// Whether both are the same disk or partitions of it.
+    /// Returns whether both are the same disk or partitions of it.
     pub(crate) fn same_disk(&self, other: &BlockDevice) -> bool {
         // SAFETY: Both devices are valid, and their disks never change.
         unsafe { (*self.as_ptr()).bd_disk == (*other.as_ptr()).bd_disk }
@@ -119,40 +119,40 @@ impl BlockDevice {
         with(id.get(..len as usize).unwrap_or(&[]))
     }
 
-    /// Smallest unit that can be read or written, in sectors.
+    /// Returns the smallest unit that can be read or written, in sectors.
     pub(crate) fn logical_block_sectors(&self) -> u32 {
         // SAFETY: The device is valid.
         (unsafe { bindings::bdev_logical_block_size(self.as_ptr()) }) >> 9
     }
 
-    /// Unit that the medium is written in, in sectors.
+    /// Returns the unit that the medium is written in, in sectors.
     pub(crate) fn physical_block_sectors(&self) -> u32 {
         // SAFETY: The device is valid.
         (unsafe { bindings::bdev_physical_block_size(self.as_ptr()) }) >> 9
     }
 
-    /// Whether the device has been taken away from under its users.
+    /// Returns whether the device has been taken away from under its users.
     pub(crate) fn is_gone(&self) -> bool {
         // SAFETY: The device is valid.
         unsafe { bindings::bdev_is_gone(self.as_ptr()) }
     }
 
-    /// Whether the device is not to be written to. Any context.
+    /// Returns whether the device is read-only. Any context.
     #[inline]
     pub(crate) fn is_read_only(&self) -> bool {
         // SAFETY: The device is valid.
         unsafe { bindings::bdev_is_read_only(self.as_ptr()) }
     }
 
-    /// How many times the disk is open at present, its partitions included. Any context.
+    /// Returns how many times the disk is open, its partitions included. Any context.
     #[inline]
     pub(crate) fn openers(&self) -> u32 {
         // SAFETY: The device is valid.
         unsafe { bindings::bdev_openers(self.as_ptr()) }
     }
 
-    /// Sectors that were written to the device or discarded since it was made, by whomever, as far
-    /// as those bios have ended; of no meaning where `iostats` of the queue is off.
+    /// Returns how many sectors were written to the device or discarded since it was made, by bios that have
+    /// ended. Without meaning where `iostats` of the queue is off.
     pub(crate) fn changed_sectors(&self) -> u64 {
         // SAFETY: The device is valid.
         unsafe { bindings::bdev_changed_sectors(self.as_ptr()) }
@@ -164,7 +164,7 @@ impl BlockDevice {
         to_result(unsafe { bindings::sync_blockdev(self.as_ptr()) })
     }
 
-    /// Whether the device is zoned.
+    /// Returns whether the device is zoned.
     pub(crate) fn is_zoned(&self) -> bool {
         // SAFETY: The device is valid.
         unsafe { bindings::bdev_is_zoned(self.as_ptr()) }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The gate: who is in flight, known without a shared counter, and waited for without a stop.
+//! The gate: knows the bios in flight without a shared counter, and waits for them without a stop.
 //!
-//! Every bio enters the gate when it is mapped and leaves it when it ends. Whoever has changed
+//! Every bio enters the gate when it is mapped and leaves it when it ends. A thread that has changed
 //! what new bios see calls [`Gate::drain`] and then knows that every bio that may have seen the
 //! old state is gone. So the gate also keeps the memory that bios look at: what a gate guards is
 //! freed only when those who were inside at its replacement have left.
@@ -26,7 +26,7 @@
 //! * A bio that entered under the new epoch read it with acquire, and (1) is a release store after
 //!   the caller's change: that bio sees the change.
 //! * A drain begins only when the one before it has ended ([`Gate::drain`] wants the token
-//!   [`Drain`], of which there is one), so nobody of an older time is counted under the epoch that
+//!   [`Drain`], of which there is one), so no bio of an older time is counted under the epoch that
 //!   becomes current. If a drain gave up, the next one first finishes it.
 
 use core::{
@@ -65,24 +65,23 @@ use super::{
     }, //
 };
 
-/// What a gate counts with. It may outlive the gate, so that whoever counts out the last one need
-/// not know whether the gate is still there.
+/// Counters of a gate. They may outlive the gate, so that a bio can be counted out without a look at it.
 #[derive(Clone)]
 pub(crate) struct GateCounters(Arc<PerCpuCounters<COUNTERS>>);
 
 impl GateCounters {
-    /// Counters of a gate that nobody has entered. May sleep.
+    /// Makes the counters of a gate that nothing has entered. May sleep.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self(Arc::new(PerCpuCounters::new()?, GFP_KERNEL)?))
     }
 
-    /// Where those who entered with these counters are counted out.
+    /// Returns the exits that belong to these counters.
     pub(super) fn exits(&self) -> Exits {
         Exits(self.0.address(0))
     }
 }
 
-/// The way out of the gates of some [`GateCounters`], as long as those are there: their address.
+/// Exits of the gates of some [`GateCounters`], as long as those are there: their address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Exits(NonNull<u64>);
 
@@ -92,17 +91,17 @@ unsafe impl Send for Exits {}
 unsafe impl Sync for Exits {}
 
 impl Exits {
-    /// Nobody's: nobody stays with them.
+    /// Sentinel that matches no gate; no bio is counted against it.
     pub(super) const NONE: Self = Self(NonNull::dangling());
 
-    /// What [`Inside::stay_with`] returns has no other bits.
+    /// All bits that [`GateGuard::stay_with`] may return.
     pub(super) const EPOCH_BITS: usize = EPOCH as usize;
 
-    /// The ticket of one who stayed.
+    /// Returns the ticket of a bio that stayed.
     ///
     /// # Safety
     ///
-    /// `epoch` is what [`Inside::stay_with`] returned for these counters, which are still there; it is
+    /// `epoch` is what [`GateGuard::stay_with`] returned for these counters, which are still there; it is
     /// used for this only once.
     #[inline(always)]
     pub(super) unsafe fn ticket(self, epoch: usize) -> Ticket {
@@ -111,7 +110,7 @@ impl Exits {
         Ticket(unsafe { self.0.add(epoch) })
     }
 
-    /// Lets one leave who stayed. Any context but NMI.
+    /// Lets a bio leave that stayed. Any context but NMI.
     ///
     /// # Safety
     ///
@@ -124,19 +123,19 @@ impl Exits {
     }
 }
 
-/// What enters: the direction of a bio.
+/// Direction of a bio that enters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Direction {
-    /// It reads.
+    /// Read.
     Read = 0,
-    /// It changes the medium: write, discard, write zeroes.
+    /// Change of the medium: write, discard, write-zeroes.
     Write = 1,
 }
 
 /// Bit of the state word: bios are timed.
 const TIMED: u32 = 1;
-/// Bit of the state word: somebody wants to see the next bio.
+/// Bit of the state word: the ends of bios are watched.
 const WATCHED: u32 = 4;
 /// Bit of the state word: the current epoch. As a number, 0 or 2, it is where the counters of the
 /// epoch begin.
@@ -148,7 +147,7 @@ const ENTERED: usize = 0;
 const LEFT: usize = 4;
 const COUNTERS: usize = 7;
 
-/// What one who entered got, to give back when leaving: the address of the counters from the epoch on.
+/// Entry that has not been counted out: the address of the counters from its epoch on.
 ///
 /// # Invariants
 ///
@@ -174,7 +173,7 @@ impl Ticket {
 pub(crate) struct Drain<T> {
     /// The epoch that a drain flipped away from without seeing its end.
     unfinished: Option<u32>,
-    /// What was replaced and may still be seen.
+    /// Values that were replaced and may still be seen.
     retired: KVec<KBox<T>>,
 }
 
@@ -198,25 +197,27 @@ unsafe impl<T: Send + Sync> Send for Gate<T> {}
 // SAFETY: As above.
 unsafe impl<T: Send + Sync> Sync for Gate<T> {}
 
-/// Being inside a gate: what it guards stays, and is this at least as new as when one entered.
-pub(crate) struct Inside<'a, T> {
+/// Entry of a gate that counts itself out when it is dropped.
+///
+/// What the gate guards stays while it is there, and is at least as new as at the entry.
+pub(crate) struct GateGuard<'a, T> {
     gate: &'a Gate<T>,
     now: u32,
 }
 
-impl<T> Inside<'_, T> {
-    /// Whether the gate wants more of a bio than to pass: that it is timed, or seen.
+impl<T> GateGuard<'_, T> {
+    /// Returns whether the bio is to be observed: timed, or watched.
     #[inline(always)]
-    pub(crate) fn attends(&self) -> bool {
+    pub(crate) fn observes(&self) -> bool {
         self.now & (TIMED | WATCHED) != 0
     }
 
-    /// Whether the gate wants bios to be timed.
+    /// Returns whether the bio is to be timed.
     pub(crate) fn timed(&self) -> bool {
         self.now & TIMED != 0
     }
 
-    /// Whether somebody wants to see the bio.
+    /// Returns whether the end of the bio is watched.
     pub(crate) fn watched(&self) -> bool {
         self.now & WATCHED != 0
     }
@@ -229,7 +230,7 @@ impl<T> Inside<'_, T> {
         ticket
     }
 
-    /// The same where `exits` are known to be those of the gate: a few bits are enough then.
+    /// Stays inside until [`Exits::leave`], where `exits` are those of the gate: a few bits are enough then.
     #[inline(always)]
     pub(super) fn stay_with(self, exits: Exits) -> core::result::Result<usize, Self> {
         if self.gate.address != exits.0 {
@@ -241,7 +242,7 @@ impl<T> Inside<'_, T> {
     }
 }
 
-impl<T> core::ops::Deref for Inside<'_, T> {
+impl<T> core::ops::Deref for GateGuard<'_, T> {
     type Target = T;
 
     #[inline(always)]
@@ -252,7 +253,7 @@ impl<T> core::ops::Deref for Inside<'_, T> {
     }
 }
 
-impl<T> Drop for Inside<'_, T> {
+impl<T> Drop for GateGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         self.gate.ticket(self.now).leave();
@@ -260,8 +261,8 @@ impl<T> Drop for Inside<'_, T> {
 }
 
 impl<T> Gate<T> {
-    /// A gate around `guarded` that nobody has entered, and the right to drain it. Where another gate
-    /// has the same counters, a drain of the one waits for those in the other as well.
+    /// Makes a gate around `guarded` that nothing has entered, and the right to drain it. Where another gate
+    /// has the same counters, a drain of one waits for the bios in the other as well.
     pub(crate) fn new(guarded: KBox<T>, counters: GateCounters) -> (Self, Drain<T>) {
         // INVARIANT: The box is ours.
         let gate = Self {
@@ -279,7 +280,7 @@ impl<T> Gate<T> {
 
     /// Enters. Any context but NMI.
     #[inline(always)]
-    pub(crate) fn enter(&self, direction: Direction) -> Inside<'_, T> {
+    pub(crate) fn enter(&self, direction: Direction) -> GateGuard<'_, T> {
         // SAFETY: `state` is a u32, and the counters begin with those of the entries, for two epochs
         // of two directions.
         let now = unsafe {
@@ -289,7 +290,7 @@ impl<T> Gate<T> {
                 direction as u64,
             )
         };
-        Inside { gate: self, now }
+        GateGuard { gate: self, now }
     }
 
     #[inline(always)]
@@ -298,14 +299,14 @@ impl<T> Gate<T> {
         Ticket(self.counters.0.address((now & EPOCH) as usize))
     }
 
-    /// What is guarded, for the owner of the token: nobody else replaces it.
+    /// Returns what is guarded to the owner of the token, who alone replaces it.
     pub(crate) fn current<'a>(&'a self, _drain: &'a Drain<T>) -> &'a T {
         // SAFETY: By the type invariant, and only `replace` retires it, which needs the token
         // mutably.
         unsafe { &*self.guarded.load(Ordering::Acquire) }
     }
 
-    /// Makes sure that [`Gate::replace`] has room for what it replaces. May sleep.
+    /// Allocates room for what the next [`Gate::replace`] replaces. May sleep. `ENOMEM`.
     pub(crate) fn make_room(&self, drain: &mut Drain<T>) -> Result {
         Ok(drain.retired.reserve(1, GFP_KERNEL)?)
     }
@@ -323,7 +324,7 @@ impl<T> Gate<T> {
         }
     }
 
-    /// How many have entered so far.
+    /// Returns how many bios have entered so far.
     pub(crate) fn entered(&self, direction: Direction) -> u64 {
         let which = ENTERED + direction as usize;
         let counters = &self.counters.0;
@@ -342,12 +343,12 @@ impl<T> Gate<T> {
         }
     }
 
-    /// Whether those that enter from now on are to be timed.
+    /// Sets whether bios that enter from now on are to be timed.
     pub(crate) fn set_timed(&self, timed: bool) {
         self.set_state(TIMED, if timed { TIMED } else { 0 });
     }
 
-    /// Whether somebody wants to see those that enter from now on. Any context.
+    /// Sets whether bios that enter from now on are watched. Any context.
     pub(crate) fn set_watched(&self, watched: bool) {
         self.set_state(WATCHED, if watched { WATCHED } else { 0 });
     }

@@ -16,8 +16,28 @@ pub(crate) enum Level {
     Relocation = 2,
 }
 
-/// Whether a line of `level` is to be logged now. Limits the rate, so ask only to log.
+/// Returns whether a line of `level` is to be logged now. Limits the rate, so ask only to log.
 pub(crate) fn admits(level: Level) -> bool {
     // SAFETY: Reads a parameter.
     unsafe { bindings::debug_level_admits(level as u32) }
 }
+
+/// Logs a line about a mapped device, whose number comes first.
+///
+/// `device_log!(pr_err, number, "...", arguments)` logs in any case, and
+/// `device_log!(pr_info, number, at State, "...", arguments)` where a line of that [`Level`] is admitted.
+macro_rules! device_log {
+    ($print:ident, $device:expr, at $level:ident, $($line:tt)+) => {
+        if $crate::linux::log::admits($crate::linux::log::Level::$level) {
+            $crate::linux::log::device_log!($print, $device, $($line)+);
+        }
+    };
+    ($print:ident, $device:expr, $($line:tt)+) => {
+        kernel::$print!(
+            "{}: {}\n",
+            format_args!("{}", $device),
+            format_args!($($line)+)
+        )
+    };
+}
+pub(crate) use device_log;

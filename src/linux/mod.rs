@@ -5,6 +5,7 @@
 //! The only place of dm-remap with `unsafe`, raw bindings and C helpers. It knows nothing of
 //! remapping.
 
+pub(crate) mod atomic_enum;
 pub(crate) mod bio_pool;
 pub(crate) mod block_device;
 pub(crate) mod checksum;
@@ -15,6 +16,7 @@ pub(crate) mod gate;
 pub(crate) mod io_queue;
 pub(crate) mod kthread;
 pub(crate) mod log;
+pub(crate) mod mapped_device;
 pub(crate) mod noio;
 pub(crate) mod once_arc;
 pub(crate) mod open_device;

@@ -17,7 +17,7 @@ use super::bindings;
 
 /// Bytes that can be allocated without pushing the machine to its limits: what the kernel takes
 /// for available, less a sixteenth of all memory. Any context.
-pub(crate) fn to_spare() -> u64 {
+pub(crate) fn available() -> u64 {
     // SAFETY: Only reads counters.
     let (available, all) = unsafe { (bindings::si_mem_available(), bindings::total_ram_pages()) };
     let available = u64::try_from(available).unwrap_or(0);
@@ -44,13 +44,13 @@ impl HeldMemory {
     /// so nobody is killed for them. May sleep, and takes its time.
     pub(crate) fn new(bytes: u64) -> Result<Self> {
         let count = usize::try_from(bytes.div_ceil(PAGE_SIZE as u64)).map_err(|_| ENOMEM)?;
-        if Self::footprint(bytes) > to_spare() {
+        if Self::footprint(bytes) > available() {
             return Err(ENOMEM);
         }
         let flags = GFP_KERNEL | __GFP_NOWARN;
         let mut pages = KVVec::with_capacity(count, flags)?;
         for index in 0..count {
-            if index % 1024 == 0 && to_spare() == 0 {
+            if index % 1024 == 0 && available() == 0 {
                 return Err(ENOMEM);
             }
             pages.push(Page::alloc_page(flags)?, flags)?;

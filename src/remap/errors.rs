@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an error of a device means.
+//! Failed bios: what an error of a device means.
 //!
 //! A bio that has failed is held where it ends, which may be anywhere, and looked at by the target's
 //! work queue: a failed write is rescued ([`super::relocation`]), the block of a failed read becomes
@@ -11,10 +11,7 @@
 //! quiet, all bios have to end.
 
 use kernel::{
-    sync::{
-        atomic::Relaxed,
-        Arc, //
-    },
+    sync::Arc,
     workqueue::WorkItem, //
 };
 use remap_core::{
@@ -23,25 +20,27 @@ use remap_core::{
 };
 
 use super::{
-    live::LiveTable,
-    statistics::Count,
-    RemapTarget, //
+    state::{
+        note::Note,
+        statistics::Count, //
+    },
+    table::Table,
+    target::RemapTarget, //
 };
 use crate::linux::{
     device_mapper::{
+        BioContext,
         Blame,
         BlockStatus,
         Ending,
         HeldBio,
         HeldBios,
-        Journey,
         OpenBio, //
     },
-    gate::Direction,
-    noio::NoIo, //
+    gate::Direction, //
 };
 
-impl WorkItem for LiveTable {
+impl WorkItem for Table {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
@@ -49,73 +48,46 @@ impl WorkItem for LiveTable {
     }
 }
 
-impl RemapTarget {
-    /// Lets the work queue look after the bios that wait for it. Any context.
-    pub(super) fn wake_queue(&self) {
-        if let Some(table) = self.table.share() {
-            // Where it is queued already it has not begun so far.
-            let _ = self.queue.enqueue(table);
-        }
-    }
-}
-
-impl LiveTable {
-    /// What a failing write does.
-    pub(super) fn policy(&self) -> ErrorPolicy {
-        ErrorPolicy::from_number(self.policy.load(Relaxed)).unwrap_or_default()
-    }
-
-    /// Changes that. Where it relocates, main is believed again.
-    pub(super) fn set_policy(&self, policy: ErrorPolicy) {
-        let mut mover = self.mover.lock();
-        self.policy.store(policy.number(), Relaxed);
-        if policy == ErrorPolicy::Relocate {
-            mover.breaker.arm();
-            self.failing.store(0, Relaxed);
-        }
-    }
-
-    /// Whether a write to a pending block is to move it.
-    pub(super) fn relocates(&self) -> bool {
-        self.policy() == ErrorPolicy::Relocate && self.failing.load(Relaxed) == 0 && !self.read_only
-    }
-
-    /// A bio has failed with `status`, on main or where its journey's mark says on the spare. Any
-    /// context.
-    pub(super) fn failed(
+impl Table {
+    /// Ends a bio that has failed with `status`, or keeps it for the work queue.
+    ///
+    /// It has failed on the spare where the mark of its context says so, else on main. Any context.
+    pub(super) fn end_failed(
         &self,
         bio: OpenBio<'_, RemapTarget>,
-        journey: &Journey<super::map::Note>,
+        context: &BioContext<Note>,
         status: BlockStatus,
     ) -> Ending {
-        let spare = journey.mark;
+        let spare = context.mark;
         if status.is_device_error(bio.moves_data()) {
             self.statistics.count(match spare {
                 true => Count::SpareError,
                 false => Count::error(bio.direction()),
             });
         }
-        if status.blame() == Blame::Other || self.failing.load(Relaxed) != 0 {
+        if status.blame() == Blame::Other || self.policy.main_fails() {
             return Ending::DONE;
         }
-        let concerns_us = match (self.policy(), bio.direction()) {
+        let concerns_us = match (self.policy.on_error(), bio.direction()) {
             (ErrorPolicy::Off, Direction::Write) => false,
             (ErrorPolicy::Record, Direction::Write) => !spare && bio.fills_sectors(),
-            (ErrorPolicy::Relocate, Direction::Write) => !self.read_only && bio.fills_sectors(),
+            (ErrorPolicy::Relocate, Direction::Write) => {
+                !self.policy.read_only && bio.fills_sectors()
+            }
             (_, Direction::Read) => !spare,
         };
-        if !concerns_us || journey.start.sectors() == 0 {
+        if !concerns_us || context.start.sectors() == 0 {
             return Ending::DONE;
         }
         let target = bio.target();
-        let (bio, ending) = bio.hold(&journey.start, None);
+        let (bio, ending) = bio.hold(&context.start, None);
         self.divert(target, bio);
         ending
     }
 
     /// Keeps a bio that has failed, or a write to a pending block, for the work queue. Any context.
-    pub(super) fn divert(&self, target: &RemapTarget, bio: HeldBio<RemapTarget>) {
-        let mut failed = self.failed.lock();
+    pub(super) fn divert(&self, target: &RemapTarget, bio: HeldBio<Note>) {
+        let mut failed = self.deferred.failed.lock();
         failed.push(bio);
         // Under the lock: when the bio has ended, the target may go.
         target.wake_queue();
@@ -125,7 +97,7 @@ impl LiveTable {
     fn look_after_bios(&self) {
         loop {
             self.end_filled();
-            let mut failed = self.failed.lock().take();
+            let mut failed = self.deferred.failed.lock().take();
             let mut writes = HeldBios::new();
             let mut any = false;
             while let Some(bio) = failed.pop() {
@@ -136,30 +108,29 @@ impl LiveTable {
                 }
             }
             self.rescue(&mut writes);
-            // While nobody waits, there is time for what may be wrong besides.
+            // While no bio waits, there is time for suspects.
             if !any && !self.probe_suspect() {
                 break;
             }
         }
-        self.note_health();
+        self.report_health();
     }
 
-    /// Remembers where a read has failed, and ends it.
-    fn end_failed_read(&self, bio: HeldBio<RemapTarget>) {
+    /// Marks the block of a failed read as pending, and ends the read.
+    fn end_failed_read(&self, bio: HeldBio<Note>) {
         let status = bio.status();
-        let sector = bio.sector().wrapping_sub(self.begin);
+        let sector = self.places.in_target(bio.sector());
         let range = SectorRange::new(sector, u64::from(bio.sectors()));
         if let Some(range) = range {
-            let (first, end) = range.blocks(self.block);
-            let mut mover = self.mover.lock();
-            let _noio = NoIo::enter();
-            self.look_for_main(&mut mover);
-            if self.failing.load(Relaxed) != 0 {
+            let (first, end) = range.blocks(self.places.block);
+            let mut guard = self.lock_mover();
+            guard.check_main_gone();
+            if self.policy.main_fails() {
                 // Says nothing about the block.
             } else if end.saturating_sub(first) == 1 {
-                self.mark_pending(&mut mover, first);
+                guard.mark_pending(first);
             } else {
-                mover.suspects.push(first, end);
+                guard.mover.suspects.push(first, end);
             }
         }
         bio.end_with(status);

@@ -1,97 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way of a bio: the hot path.
+//! The way of a bio there and back: the hot path.
 //!
 //! A bio that touches no remapped block costs an entry of the gate, one word of the filter and a
 //! redirection; on its way back, an exit. Everything else is in functions of its own, out of line.
 
-use kernel::sync::atomic::Relaxed;
 use remap_core::index::Route;
 
 use super::{
-    live::{
-        LiveTable,
-        ReaderIndex, //
+    route::Destination,
+    state::{
+        note::{
+            Note,
+            Observation, //
+        },
+        remaps::ReaderIndex,
+        statistics::Count, //
     },
-    statistics::Count,
-    RemapTarget, //
+    table::Table,
+    target::RemapTarget, //
 };
 use crate::linux::{
-    block_device::BlockDevice,
     device_mapper::{
+        BioContext,
         BlockStatus,
         EndedBio,
         Ending,
-        HeldBio,
-        Journey,
         MapBio,
         Mapping,
-        OpenBio,
-        TargetBio, //
+        OpenBio, //
     },
     gate::{
         Direction,
-        Inside, //
+        GateGuard, //
     },
     stopwatch::Stopwatch, //
 };
 
-/// What a bio carries along besides its tag, if anything.
-#[derive(Clone, Copy)]
-pub(crate) struct Note {
-    /// Nanoseconds that `map` took, while a test measures.
-    mapped_in: Option<u32>,
-    /// Whether somebody wants to know how it ends.
-    watched: bool,
-    /// Lost sectors that it gives contents again.
-    pub(super) fills: Option<LostPart>,
-}
-
-/// Part of a block with lost sectors.
-#[derive(Clone, Copy)]
-pub(super) struct LostPart {
-    pub(super) block: u64,
-    pub(super) first: u32,
-    pub(super) len: u32,
-}
-
-/// Where a bio goes that lies within one run of blocks.
-enum Way {
-    /// To `sector` of the spare device or the main one.
-    To {
-        spare: bool,
-        sector: u64,
-        fills: Option<LostPart>,
-    },
-    /// Nowhere: it reads lost sectors, or writes to a block that is unsaved.
-    Nowhere,
-    /// It has to wait.
-    Held,
-}
-
-/// What the gate wants to know of a bio.
-struct Attention {
-    start: Option<Stopwatch>,
-    watched: bool,
-}
-
-impl Attention {
-    const NONE: Self = Self {
-        start: None,
-        watched: false,
-    };
-
-    /// The note of a bio, where it needs one.
-    fn note(&self, fills: Option<LostPart>) -> Option<Note> {
-        (self.start.is_some() || self.watched || fills.is_some()).then(|| Note {
-            mapped_in: self.start.as_ref().map(Stopwatch::read),
-            watched: self.watched,
-            fills,
-        })
-    }
-}
-
-/// A bio that was sent out comes back.
+/// Takes a bio back that was sent out. Any context.
 #[inline(always)]
 pub(super) fn end_io(bio: EndedBio<'_, RemapTarget>, status: BlockStatus) -> Ending {
     if status.is_ok() && bio.is_plain() {
@@ -104,15 +50,15 @@ pub(super) fn end_io(bio: EndedBio<'_, RemapTarget>, status: BlockStatus) -> End
 #[cold]
 #[inline(never)]
 fn end_io_slowly(bio: EndedBio<'_, RemapTarget>, status: BlockStatus) -> Ending {
-    let (bio, journey) = bio.open();
+    let (bio, context) = bio.open();
     match bio.target().table.get() {
-        Some(table) => table.end_io_slowly(bio, journey, status),
+        Some(table) => table.end_io_slowly(bio, context, status),
         // A bio that was refused before there was a table: it has not been anywhere.
         None => Ending::DONE,
     }
 }
 
-impl LiveTable {
+impl Table {
     /// Sends a bio on its way.
     #[inline(always)]
     pub(super) fn map(&self, bio: MapBio<'_, RemapTarget>) -> Mapping {
@@ -120,287 +66,199 @@ impl LiveTable {
             return self.map_flush(bio);
         }
         let inside = self.gate.enter(bio.direction());
-        if inside.attends() {
-            return self.map_attended(bio, inside);
+        if inside.observes() {
+            return self.map_observed(bio, inside);
         }
         // What was read for the comparison above is read again, which costs less than to keep it.
         let (sector, last) = self.sectors_of(&bio);
-        let block = self.block.block_of(sector);
-        if block != self.block.block_of(last) {
+        let block = self.places.block.block_of(sector);
+        if block != self.places.block.block_of(last) {
             return self.map_wide(bio, inside);
         }
         if inside.is_on_main(block) {
-            let to = self.main_start.wrapping_add(sector);
-            return bio.redirect(&self.main, to, inside, false);
+            let to = self.places.on_main(sector);
+            return bio.redirect(&self.devices.main, to, inside, false);
         }
         self.map_slowly(bio, inside)
     }
 
-    /// A bio that touches several blocks. In a function of its own, it costs the others no registers.
+    /// Maps a bio that touches several blocks. In a function of its own it costs other bios no registers.
     #[inline(never)]
-    fn map_wide(&self, bio: MapBio<'_, RemapTarget>, inside: Inside<'_, ReaderIndex>) -> Mapping {
+    fn map_wide(
+        &self,
+        bio: MapBio<'_, RemapTarget>,
+        inside: GateGuard<'_, ReaderIndex>,
+    ) -> Mapping {
         match self.place_of(&bio, &inside) {
-            Some((spare, to)) => bio.redirect(self.device(spare), to, inside, spare),
-            None => self.map_parts(bio, inside, Attention::NONE),
+            Some((spare, to)) => bio.redirect(self.devices.of(spare), to, inside, spare),
+            None => self.map_parts(bio, inside, Observation::NONE),
         }
     }
 
-    /// A bio's first and last sector in the target.
+    /// Returns a bio's first and last sector in the target.
     #[inline(always)]
     fn sectors_of(&self, bio: &MapBio<'_, RemapTarget>) -> (u64, u64) {
-        let sector = bio.sector().wrapping_sub(self.begin);
+        let sector = self.places.in_target(bio.sector());
         let sectors = u64::from(bio.sectors());
         (sector, sector.wrapping_add(sectors).wrapping_sub(1))
     }
 
-    /// Whether a bio goes to the spare, and to which sector, where it is soon told that all of it goes
-    /// one way. It is counted as such.
+    /// Returns whether a bio goes to the spare, and to which sector, and counts it. `None` where the index
+    /// does not tell at once that all of it goes one way.
     #[inline(always)]
     fn place_of(
         &self,
         bio: &MapBio<'_, RemapTarget>,
-        inside: &Inside<'_, ReaderIndex>,
+        inside: &GateGuard<'_, ReaderIndex>,
     ) -> Option<(bool, u64)> {
         let (sector, last) = self.sectors_of(bio);
-        let (first, last) = (self.block.block_of(sector), self.block.block_of(last));
+        let (first, last) = (
+            self.places.block.block_of(sector),
+            self.places.block.block_of(last),
+        );
         if inside.all_on_main(first, last) {
-            return Some((false, self.main_start.wrapping_add(sector)));
+            return Some((false, self.places.on_main(sector)));
         }
         let slot = inside.slots_of(first, last)?;
         Some((true, self.place_in_slot(bio, sector, slot)))
     }
 
-    /// The sector of the spare that a bio goes to whose first block is in `slot`, and the others in
-    /// those that follow on it. It is counted as such.
+    /// Returns the sector of the spare that a bio goes to whose blocks are in `slot` and those behind it, and
+    /// counts the bio.
     #[inline(always)]
     fn place_in_slot(&self, bio: &MapBio<'_, RemapTarget>, sector: u64, slot: u32) -> u64 {
         self.statistics.count(Count::remapped(bio.direction()));
-        let offset = u64::from(self.block.offset_of(sector));
-        self.slot_sector(slot).wrapping_add(offset)
+        let offset = u64::from(self.places.block.offset_of(sector));
+        self.places.slot_sector(slot).wrapping_add(offset)
     }
 
-    /// The same while a test measures what we add to a bio, or somebody wants to see how one ends.
+    /// Maps a bio that is timed for a test, or whose end is watched.
     #[cold]
     #[inline(never)]
-    fn map_attended(
+    fn map_observed(
         &self,
         bio: MapBio<'_, RemapTarget>,
-        inside: Inside<'_, ReaderIndex>,
+        inside: GateGuard<'_, ReaderIndex>,
     ) -> Mapping {
-        // A discard may touch so many blocks that nobody should be without interrupts meanwhile.
+        // A discard may touch so many blocks that it is not looked up with interrupts off.
         let timed = inside.timed() && bio.moves_data();
-        let attention = Attention {
+        let observation = Observation {
             start: timed.then(Stopwatch::start),
             watched: inside.watched(),
         };
         match self.place_of(&bio, &inside) {
             Some((spare, to)) => {
-                let (ticket, note) = (Some(inside.stay()), attention.note(None));
-                bio.redirect_noted(self.device(spare), to, ticket, spare, note)
+                let (ticket, note) = (Some(inside.stay()), observation.note(None));
+                bio.redirect_noted(self.devices.of(spare), to, ticket, spare, note)
             }
-            None => self.map_parts(bio, inside, attention),
+            None => self.map_parts(bio, inside, observation),
         }
     }
 
-    /// An empty flush: one copy for each device. It makes durable what has completed, wherever
-    /// that went, so it need not wait for anybody.
+    /// Maps an empty flush, of which there is one copy for each device. It makes durable what has completed,
+    /// wherever that went, so it waits for nothing.
     #[cold]
     #[inline(never)]
     fn map_flush(&self, bio: MapBio<'_, RemapTarget>) -> Mapping {
         let spare = bio.flush_number() != 0;
-        let device = self.device(spare);
+        let device = self.devices.of(spare);
         bio.redirect_noted(device, 0, None, spare, None)
     }
 
-    /// A bio within one block, for which the filter is not enough.
+    /// Maps a bio within one block, for which the filter is not enough.
     #[cold]
     #[inline(never)]
-    fn map_slowly(&self, bio: MapBio<'_, RemapTarget>, inside: Inside<'_, ReaderIndex>) -> Mapping {
-        let sector = bio.sector().wrapping_sub(self.begin);
-        match inside.slot_of(self.block.block_of(sector)) {
+    fn map_slowly(
+        &self,
+        bio: MapBio<'_, RemapTarget>,
+        inside: GateGuard<'_, ReaderIndex>,
+    ) -> Mapping {
+        let sector = self.places.in_target(bio.sector());
+        match inside.slot_of(self.places.block.block_of(sector)) {
             Some(slot) => {
                 let to = self.place_in_slot(&bio, sector, slot);
-                bio.redirect(&self.spare, to, inside, true)
+                bio.redirect(&self.devices.spare, to, inside, true)
             }
-            None => self.map_parts(bio, inside, Attention::NONE),
+            None => self.map_parts(bio, inside, Observation::NONE),
         }
     }
 
-    /// A bio of which perhaps only a part goes one way.
+    /// Maps a bio of which perhaps only a part goes one way; the rest comes in another bio.
     #[inline(never)]
     fn map_parts(
         &self,
         mut bio: MapBio<'_, RemapTarget>,
-        inside: Inside<'_, ReaderIndex>,
-        attention: Attention,
+        inside: GateGuard<'_, ReaderIndex>,
+        observation: Observation,
     ) -> Mapping {
         loop {
             let (sector, last) = self.sectors_of(&bio);
-            let first = self.block.block_of(sector);
-            let (route, blocks) = inside.run(first, self.block.block_of(last));
-            let run_end = self.block.first_sector(first.saturating_add(blocks));
+            let first = self.places.block.block_of(sector);
+            let (route, blocks) = inside.run(first, self.places.block.block_of(last));
+            let run_end = self.places.block.first_sector(first.saturating_add(blocks));
             bio.accept(u32::try_from(run_end.saturating_sub(sector)).unwrap_or(u32::MAX));
-            if route == Route::Pending && bio.fills_sectors() && self.relocates() {
+            if route == Route::Pending && bio.fills_sectors() && self.policy.relocates() {
                 self.statistics.count(Count::SlowElsewhere);
                 let target = bio.target();
                 let (bio, mapping) = bio.hold();
                 self.divert(target, bio);
                 return mapping;
             }
-            match self.way(route, &bio, sector) {
-                Way::Held => {
-                    let mut held = self.held.lock();
-                    // Whoever moved the block looks for held bios afterwards, under the lock.
-                    if inside.route(first) == Route::Held {
-                        self.statistics.count(Count::held(bio.direction()));
-                        let (bio, mapping) = bio.hold();
-                        held.push(bio);
-                        return mapping;
-                    }
-                }
-                Way::Nowhere => {
-                    self.statistics.count(Count::SlowElsewhere);
-                    self.statistics.count(Count::error(bio.direction()));
-                    return bio.refuse();
-                }
-                Way::To {
-                    spare,
-                    sector,
-                    fills,
-                } => {
-                    self.count_way(bio.direction(), spare);
-                    let (ticket, note) = (Some(inside.stay()), attention.note(fills));
-                    return bio.redirect_noted(self.device(spare), sector, ticket, spare, note);
-                }
-            }
-        }
-    }
-
-    /// Sends a bio on that waited for its block, which it lies within.
-    pub(super) fn send_on(&self, bio: HeldBio<RemapTarget>) {
-        let inside = self.gate.enter(bio.direction());
-        let sector = bio.sector().wrapping_sub(self.begin);
-        let block = self.block.block_of(sector);
-        loop {
-            match self.way(inside.route(block), &bio, sector) {
-                Way::Held => {
-                    let mut held = self.held.lock();
-                    if inside.route(block) == Route::Held {
-                        self.statistics.count(Count::held(bio.direction()));
-                        held.push(bio);
-                        return;
-                    }
-                }
-                Way::Nowhere => {
-                    self.statistics.count(Count::SlowElsewhere);
-                    self.statistics.count(Count::error(bio.direction()));
-                    return bio.end_with(BlockStatus::IO_ERROR);
-                }
-                Way::To {
-                    spare,
-                    sector,
-                    fills,
-                } => {
-                    self.count_way(bio.direction(), spare);
-                    let (ticket, note) = (inside.stay(), Attention::NONE.note(fills));
-                    return bio.submit(self.device(spare), sector, ticket, spare, note);
-                }
-            }
-        }
-    }
-
-    fn device(&self, spare: bool) -> &BlockDevice {
-        if spare {
-            &self.spare
-        } else {
-            &self.main
-        }
-    }
-
-    fn count_way(&self, direction: Direction, spare: bool) {
-        self.statistics.count(match spare {
-            true => Count::remapped(direction),
-            false => Count::SlowElsewhere,
-        });
-    }
-
-    /// Where a bio goes whose first block is at `route`, and all of it with it.
-    fn way(&self, route: Route, bio: &TargetBio<RemapTarget>, sector: u64) -> Way {
-        let (slot, lost) = match route {
-            Route::Held => return Way::Held,
-            Route::Main | Route::Pending => {
-                return Way::To {
-                    spare: false,
-                    sector: self.main_start.wrapping_add(sector),
-                    fills: None,
-                }
-            }
-            Route::Spare { slot, lost } => (slot, lost),
-        };
-        let first = self.block.offset_of(sector);
-        let mut fills = None;
-        if lost {
-            let part = LostPart {
-                block: self.block.block_of(sector),
-                first,
-                len: bio.sectors(),
+            let Some(destination) = self.destination(&inside, &bio, (route, sector)) else {
+                continue;
             };
-            let known = self.lost.lock();
-            if bio.direction() == Direction::Read {
-                if known.any_in(part.block, part.first, part.len) {
-                    return Way::Nowhere;
+            return match destination {
+                Destination::Held(mut held) => {
+                    let (bio, mapping) = bio.hold();
+                    held.push(bio);
+                    mapping
                 }
-            } else if known.is_unsaved(part.block) {
-                return Way::Nowhere;
-            } else if bio.fills_sectors() && known.any_in(part.block, part.first, part.len) {
-                fills = Some(part);
-            }
-        }
-        Way::To {
-            spare: true,
-            sector: self.slot_sector(slot).wrapping_add(u64::from(first)),
-            fills,
+                Destination::Nowhere => bio.refuse(),
+                Destination::Device {
+                    spare,
+                    sector,
+                    fills,
+                } => {
+                    let (ticket, note) = (Some(inside.stay()), observation.note(fills));
+                    bio.redirect_noted(self.devices.of(spare), sector, ticket, spare, note)
+                }
+            };
         }
     }
 
     fn end_io_slowly(
         &self,
         bio: OpenBio<'_, RemapTarget>,
-        mut journey: Journey<Note>,
+        mut context: BioContext<Note>,
         status: BlockStatus,
     ) -> Ending {
-        let mapped_in = journey.note.and_then(|note| note.mapped_in);
+        let mapped_in = context.note.and_then(|note| note.mapped_in);
         let timed = mapped_in.map(|mapped_in| (mapped_in, Stopwatch::start()));
-        let fills = journey.note.and_then(|note| note.fills);
-        let watched = journey.note.is_some_and(|note| note.watched);
-        // A bio that was held and then ended has not been anywhere since.
-        let been_out = journey.ticket.is_some() || journey.start.sectors() == 0;
-        let writes_main = !journey.mark && bio.direction() == Direction::Write && bio.moves_data();
+        let fills = context.note.and_then(|note| note.fills);
+        let watched = context.note.is_some_and(|note| note.watched);
+        // A bio that was held and then ended was not sent out.
+        let been_out = context.ticket.is_some() || context.start.sectors() == 0;
+        let writes_main = !context.mark && bio.direction() == Direction::Write && bio.moves_data();
         if watched && writes_main && status.is_ok() {
-            self.main_wrote.store(1, Relaxed);
+            self.policy.record_main_write();
             self.gate.set_watched(false);
         }
         if let Some(part) = fills.filter(|_| status.is_ok()) {
-            self.fill(part);
+            self.record_fill(part);
         }
-        if let Some(ticket) = journey.ticket.take() {
+        if let Some(ticket) = context.ticket.take() {
             ticket.leave();
         }
         if let Some((mapped_in, start)) = timed {
             self.statistics
                 .add_latency(u64::from(mapped_in).saturating_add(u64::from(start.read())));
         }
-        // Whoever keeps the bio may end it at once, and the table go.
+        // A bio that is kept may be ended at once by another thread, and then the table may go.
         match fills {
             _ if !been_out => Ending::DONE,
-            _ if !status.is_ok() => self.failed(bio, &journey, status),
-            Some(_) => self.end_fill(bio, &journey),
+            _ if !status.is_ok() => self.end_failed(bio, &context, status),
+            Some(_) => self.end_fill(bio, &context),
             None => Ending::DONE,
         }
-    }
-
-    /// First sector of a slot on the spare device.
-    pub(super) fn slot_sector(&self, slot: u32) -> u64 {
-        self.slots_start.wrapping_add(self.block.sectors_of(slot))
     }
 }

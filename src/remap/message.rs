@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `dmsetup message` does.
+//! Messages: `dmsetup message`.
 
 use core::fmt::Write;
 
@@ -20,14 +20,20 @@ use remap_core::{
 };
 
 use super::{
-    live::LiveTable,
-    relocation::{
-        Contents,
-        Progress, //
+    scrub,
+    state::{
+        moves::{
+            Contents,
+            Progress, //
+        },
+        reason::reason, //
     },
-    scrub, //
+    table::Table, //
 };
-use crate::linux::text::Text;
+use crate::linux::{
+    log::device_log,
+    text::Text, //
+};
 
 /// Longest line of `list`, and the last one: three numbers of twenty digits at most.
 const LIST_LINE: usize = 64;
@@ -35,16 +41,12 @@ const LIST_LINE: usize = 64;
 /// Carries out a message. `true` where there is a reply. May sleep.
 ///
 /// An error has left one line in the log that names the argument and the reason.
-pub(super) fn carry_out(
-    table: &Arc<LiveTable>,
-    words: &[&CStr],
-    reply: &mut Text<'_>,
-) -> Result<bool> {
+pub(super) fn carry_out(table: &Arc<Table>, words: &[&CStr], reply: &mut Text<'_>) -> Result<bool> {
     let mut bytes: KVec<&[u8]> = KVec::with_capacity(words.len(), GFP_KERNEL)?;
     for word in words {
         bytes.push(word.to_bytes(), GFP_KERNEL)?;
     }
-    let target = SectorRange::new(table.begin, table.sectors).ok_or(EINVAL)?;
+    let target = SectorRange::new(table.places.begin, table.places.sectors).ok_or(EINVAL)?;
     let message = Message::parse(&bytes, target).map_err(|refusal| {
         pr_err!(
             "{}: message refused: '{}': {}\n",
@@ -65,7 +67,7 @@ pub(super) fn carry_out(
         Message::Retry => return retry(table, reply),
         Message::Policy(policy) => {
             table.set_policy(policy);
-            table.note_health();
+            table.report_health();
             return Ok(false);
         }
         Message::StartScrub { megabytes } => return start_scrub(table, megabytes),
@@ -73,12 +75,12 @@ pub(super) fn carry_out(
             table.scrub.stop();
             return Ok(false);
         }
-        Message::ScrubStatus => table.scrub.print(table.sectors, reply),
+        Message::ScrubStatus => table.scrub.print(table.places.sectors, reply),
         Message::Clear => return clear(table, reply),
         Message::Save => return save(table, reply),
         Message::Stats => stats(table, reply),
         Message::ResetStats => {
-            table.reset_shown_counters();
+            table.statistics.reset_counters(&table.gate);
             return Ok(false);
         }
     };
@@ -91,65 +93,46 @@ fn replied(written: core::fmt::Result) -> Result<bool> {
     Ok(true)
 }
 
-/// What an error means, in words for a log line.
-pub(super) fn reason(error: Error) -> &'static str {
-    match error {
-        _ if error == ENOSPC => "no spare block left",
-        _ if error == EROFS => "the table is loaded read-only",
-        _ if error == EIO => "the devices refused, or sectors are lost",
-        _ if error == EAGAIN => "the device is suspended",
-        _ if error == EINTR => "interrupted by a signal",
-        _ if error == ETIMEDOUT => "bios in flight do not end",
-        _ if error == ENODEV => "main_dev is gone",
-        _ if error == ENOMEM => "no memory",
-        _ => "failed",
-    }
-}
-
 /// Logs why a range came no further.
-fn stopped(table: &LiveTable, what: &str, progress: &Progress, error: Error) -> Error {
-    let reason = match table.metadata_state() {
+fn stopped(table: &Table, what: &str, progress: &Progress, error: Error) -> Error {
+    let reason = match table.health.metadata() {
         MetadataState::Failed if error == EIO => "metadata cannot be written",
         _ => reason(error),
     };
-    pr_err!(
-        "{}: {} stopped at sector {}: {}; {} blocks were moved\n",
-        format_args!("{}", table.number),
+    device_log!(
+        pr_err,
+        table.number,
+        "{} stopped at sector {}: {}; {} blocks were moved",
         what,
-        table.shown_sector(progress.next),
+        table.places.shown_sector(progress.next),
         reason,
         progress.moved
     );
     error
 }
 
-fn is_one_block(table: &LiveTable, range: SectorRange) -> bool {
-    let (first, end) = range.blocks(table.block);
+fn is_one_block(table: &Table, range: SectorRange) -> bool {
+    let (first, end) = range.blocks(table.places.block);
     end.saturating_sub(first) == 1
 }
 
-fn write_place(
-    table: &LiveTable,
-    block: u64,
-    slot: u32,
-    reply: &mut Text<'_>,
-) -> core::fmt::Result {
+fn write_place(table: &Table, block: u64, slot: u32, reply: &mut Text<'_>) -> core::fmt::Result {
     write!(
         reply,
         "sector {} -> spare {}",
-        table.shown_sector(block),
-        table.slot_sector(slot)
+        table.places.shown_sector(block),
+        table.places.slot_sector(slot)
     )
 }
 
 fn remap(
-    table: &LiveTable,
+    table: &Table,
     range: SectorRange,
     contents: Contents,
     reply: &mut Text<'_>,
 ) -> Result<bool> {
     let (progress, ended) = table.remap_range(range, contents);
-    table.note_health();
+    table.report_health();
     ended.map_err(|error| stopped(table, contents.command(), &progress, error))?;
     if !is_one_block(table, range) {
         return replied(write!(
@@ -158,112 +141,106 @@ fn remap(
             progress.moved, progress.already
         ));
     }
-    let block = table.block.block_of(range.start());
+    let block = table.places.block.block_of(range.start());
     if progress.moved == 0 {
-        pr_err!(
-            "{}: {} of sector {}: its block is remapped already\n",
-            format_args!("{}", table.number),
+        device_log!(
+            pr_err,
+            table.number,
+            "{} of sector {}: its block is remapped already",
             contents.command(),
-            table.begin.wrapping_add(range.start())
+            table.places.on_mapped_device(range.start())
         );
         return Err(EEXIST);
     }
-    let slot = table.remaps.lock().table.get(block);
+    let slot = table.remaps.slot_of(block);
     match slot {
         Some(slot) => replied(write_place(table, block, slot, reply)),
-        // Somebody else was quick to move it back.
+        // Another message has moved it back meanwhile.
         None => Ok(false),
     }
 }
 
-fn unremap(table: &LiveTable, range: SectorRange, reply: &mut Text<'_>) -> Result<bool> {
+fn unremap(table: &Table, range: SectorRange, reply: &mut Text<'_>) -> Result<bool> {
     let (progress, ended) = table.unremap_range(range);
-    table.note_health();
+    table.report_health();
     ended.map_err(|error| stopped(table, "unremap", &progress, error))?;
     if progress.moved == 0 && is_one_block(table, range) {
-        pr_err!(
-            "{}: unremap of sector {}: its block is not remapped\n",
-            format_args!("{}", table.number),
-            table.begin.wrapping_add(range.start())
+        device_log!(
+            pr_err,
+            table.number,
+            "unremap of sector {}: its block is not remapped",
+            table.places.on_mapped_device(range.start())
         );
         return Err(ENODATA);
     }
     replied(write!(reply, "unremapped {}", progress.moved))
 }
 
-fn clear(table: &LiveTable, reply: &mut Text<'_>) -> Result<bool> {
-    let all = SectorRange::new(0, table.sectors).ok_or(EINVAL)?;
+fn clear(table: &Table, reply: &mut Text<'_>) -> Result<bool> {
+    let all = SectorRange::new(0, table.places.sectors).ok_or(EINVAL)?;
     let (progress, ended) = table.unremap_range(all);
-    table.note_health();
+    table.report_health();
     ended.map_err(|error| stopped(table, "clear", &progress, error))?;
     replied(write!(reply, "cleared {}", progress.moved))
 }
 
-fn save(table: &LiveTable, reply: &mut Text<'_>) -> Result<bool> {
+fn save(table: &Table, reply: &mut Text<'_>) -> Result<bool> {
     table.save().inspect_err(|error| {
         let reason = match *error {
             error if error == EINVAL => "the table is volatile and keeps no metadata",
             error => reason(error),
         };
-        pr_err!(
-            "{}: save failed: {}\n",
-            format_args!("{}", table.number),
-            reason
-        );
+        device_log!(pr_err, table.number, "save failed: {}", reason);
     })?;
     replied(write!(reply, "metadata saved"))
 }
 
-fn verify(table: &LiveTable, sector: u64, reply: &mut Text<'_>) -> core::fmt::Result {
-    let block = table.block.block_of(sector);
-    let slot = table.remaps.lock().table.get(block);
+fn verify(table: &Table, sector: u64, reply: &mut Text<'_>) -> core::fmt::Result {
+    let block = table.places.block.block_of(sector);
+    let slot = table.remaps.slot_of(block);
     match slot {
         Some(slot) => write_place(table, block, slot, reply),
         None => write!(
             reply,
             "sector {} not remapped",
-            table.begin.wrapping_add(sector)
+            table.places.on_mapped_device(sector)
         ),
     }
 }
 
-fn list(table: &LiveTable, from: u64, max: u64, reply: &mut Text<'_>) -> core::fmt::Result {
+fn list(table: &Table, from: u64, max: u64, reply: &mut Text<'_>) -> core::fmt::Result {
     let mut page = Page::new(table, max, reply);
     let mut remaps = table.remaps.lock();
-    remaps
-        .table
-        .each(table.block.block_of(from), |block, slot| {
-            page.line(block, |reply| {
-                let flags = table.lost.lock().flags(block);
-                write!(reply, " {} {}", table.slot_sector(slot), flags)
-            })
-        });
+    remaps.each(table.places.block.block_of(from), |block, slot| {
+        page.line(block, |reply| {
+            let flags = table.lost.lock().flags(block);
+            write!(reply, " {} {}", table.places.slot_sector(slot), flags)
+        })
+    });
     page.end()
 }
 
-fn pending(table: &LiveTable, from: u64, max: u64, reply: &mut Text<'_>) -> core::fmt::Result {
+fn pending(table: &Table, from: u64, max: u64, reply: &mut Text<'_>) -> core::fmt::Result {
     let mut page = Page::new(table, max, reply);
     let mut remaps = table.remaps.lock();
-    let first = table.block.block_of(from);
-    remaps
-        .table
-        .each_pending(first, |block| page.line(block, |_| Ok(())));
+    let first = table.places.block.block_of(from);
+    remaps.each_pending(first, |block| page.line(block, |_| Ok(())));
     page.end()
 }
 
-/// A part of a list of blocks, as long as a reply has room and lines are wanted.
+/// Part of a list of blocks, as long as a reply has room and lines are wanted.
 struct Page<'a, 'b> {
-    table: &'a LiveTable,
+    table: &'a Table,
     reply: &'a mut Text<'b>,
-    /// How many lines may follow.
+    /// Number of lines that may follow.
     left: u64,
-    /// The first sector of the block that had no room any more.
+    /// First sector of the first block that had no room.
     next: Option<u64>,
     written: core::fmt::Result,
 }
 
 impl<'a, 'b> Page<'a, 'b> {
-    fn new(table: &'a LiveTable, max: u64, reply: &'a mut Text<'b>) -> Self {
+    fn new(table: &'a Table, max: u64, reply: &'a mut Text<'b>) -> Self {
         Self {
             table,
             reply,
@@ -276,7 +253,7 @@ impl<'a, 'b> Page<'a, 'b> {
     /// Prints a line with the first sector of `block` and what `print` adds. `false` where no more
     /// lines are to follow.
     fn line(&mut self, block: u64, print: impl FnOnce(&mut Text<'_>) -> core::fmt::Result) -> bool {
-        let sector = self.table.shown_sector(block);
+        let sector = self.table.places.shown_sector(block);
         // The line that tells where to go on has to fit behind this one.
         if self.left == 0 || self.reply.remaining() < 2 * LIST_LINE {
             self.next = Some(sector);
@@ -299,13 +276,14 @@ impl<'a, 'b> Page<'a, 'b> {
     }
 }
 
-fn retry(table: &LiveTable, reply: &mut Text<'_>) -> Result<bool> {
+fn retry(table: &Table, reply: &mut Text<'_>) -> Result<bool> {
     let (cleared, ended) = table.retry_pending();
-    table.note_health();
+    table.report_health();
     ended.inspect_err(|error| {
-        pr_err!(
-            "{}: retry stopped: {}; {} blocks are pending no more\n",
-            format_args!("{}", table.number),
+        device_log!(
+            pr_err,
+            table.number,
+            "retry stopped: {}; {} blocks are pending no more",
             reason(*error),
             cleared
         );
@@ -313,27 +291,24 @@ fn retry(table: &LiveTable, reply: &mut Text<'_>) -> Result<bool> {
     replied(write!(
         reply,
         "cleared {cleared} pending {}",
-        table.pending()
+        table.remaps.pending()
     ))
 }
 
-fn start_scrub(table: &Arc<LiveTable>, megabytes: Option<u64>) -> Result<bool> {
+fn start_scrub(table: &Arc<Table>, megabytes: Option<u64>) -> Result<bool> {
     scrub::start(table, megabytes).inspect_err(|error| {
         let reason = match *error {
             error if error == EBUSY => "one runs already",
             error => reason(error),
         };
-        pr_err!(
-            "{}: scrub refused: {}\n",
-            format_args!("{}", table.number),
-            reason
-        );
+        device_log!(pr_err, table.number, "scrub refused: {}", reason);
     })?;
     Ok(false)
 }
 
-fn stats(table: &LiveTable, reply: &mut Text<'_>) -> core::fmt::Result {
-    for (n, (name, value)) in table.shown_counters().named().iter().enumerate() {
+fn stats(table: &Table, reply: &mut Text<'_>) -> core::fmt::Result {
+    let counters = table.statistics.counters_since_reset(&table.gate);
+    for (n, (name, value)) in counters.named().iter().enumerate() {
         let separator = if n == 0 { "" } else { " " };
         write!(reply, "{separator}{name}={value}")?;
     }

@@ -2,36 +2,39 @@
 
 //! The device-mapper target `remap`.
 //!
-//! * [`setup`] makes a target of a table line,
-//! * [`map`] sends bios on their way: the hot path,
-//! * [`live`] is the remap table of a target as everybody sees it,
-//! * [`remaps`] its content as the writer sees it, [`lost`] the sectors without contents,
-//! * [`metadata`] is what survives the table,
-//! * [`relocation`] moves blocks while I/O goes on, [`fill`] gives lost sectors contents again,
-//! * [`errors`] says what a failed bio means, [`pending`] remembers where, [`scrub`] looks for more,
-//! * [`message`] and [`status`] talk to `dmsetup`,
-//! * [`statistics`] counts and times, [`areas`] keeps spare areas apart.
+//! Each line needs only what is in lines below it.
+//!
+//! * this file is what device-mapper calls,
+//! * [`message`], [`setup`], [`status`] and [`scrub`] are what users ask for, [`life`] what resume and
+//!   suspend do,
+//! * [`map`] sends bios on their way: the hot path. [`errors`] says what a failed bio means, [`fill`] gives
+//!   lost sectors contents again, [`pending`] tries blocks again that have failed,
+//! * [`relocation`] moves blocks while I/O goes on,
+//! * [`route`] is where a bio goes,
+//! * [`target`] is what device-mapper owns,
+//! * [`rewriter`] lets the stress manager write back what it has read,
+//! * [`table`] is the remap table of a target, and the list of all of them,
+//! * [`state`] are the values that it consists of.
 
-mod areas;
 mod errors;
 mod fill;
-pub(crate) mod live;
-mod lost;
+mod life;
 mod map;
 mod message;
-mod metadata;
 mod pending;
 mod relocation;
-mod remaps;
+pub(crate) mod rewriter;
+mod route;
 mod scrub;
 mod setup;
-mod statistics;
+mod state;
 mod status;
+pub(crate) mod table;
+mod target;
 
 use kernel::{
     prelude::*,
-    str::CStr,
-    sync::Arc, //
+    str::CStr, //
 };
 use remap_core::geometry::SectorRange;
 
@@ -42,46 +45,32 @@ use crate::linux::{
         Device,
         EndedBio,
         Ending,
-        Events,
         MapBio,
         Mapping,
         Setup,
         Target, //
     },
-    gate::GateCounters,
-    once_arc::OnceArc,
-    text::Text,
-    work_queue::WorkQueue, //
+    log::device_log,
+    text::Text, //
 };
 
-use live::LiveTable;
-
-/// What device-mapper owns: the open devices of one table line, and the remap table over them.
-pub(crate) struct RemapTarget {
-    /// There from the first resume on: before that, another table may write to the spare area.
-    table: OnceArc<LiveTable>,
-    /// For what cannot be done where bios end.
-    queue: WorkQueue,
-    /// Who waits for something to happen.
-    events: Arc<Events>,
-    gate_counters: GateCounters,
-    /// The spare area is ours alone until this goes.
-    _area: areas::Claim,
-    main: Device,
-    spare: Device,
-    line: setup::TableLine,
-}
+use state::{
+    areas,
+    note::Note, //
+};
+pub(crate) use target::RemapTarget;
 
 /// Prepares what the target shares between tables. Called once, before the target is registered.
 pub(crate) fn init() {
     areas::init();
-    live::init();
+    table::init();
+    rewriter::init();
 }
 
 impl Target for RemapTarget {
     const NAME: &'static CStr = c"remap";
     const VERSION: [u32; 3] = [1, 0, 0];
-    type Note = map::Note;
+    type Note = Note;
 
     fn construct(setup: &mut Setup<'_>, arguments: &[&CStr]) -> Result<Self> {
         setup::construct(setup, arguments)
@@ -103,7 +92,7 @@ impl Target for RemapTarget {
     fn presuspend(&self) {
         if let Some(table) = self.table.get() {
             // First, since what it waits for may have to wait for a block to move.
-            live::rewriter::suspend(table);
+            rewriter::suspend(table);
             table.suspend();
         }
     }
@@ -116,13 +105,13 @@ impl Target for RemapTarget {
         if self.table.get().is_none() {
             self.table.put(setup::begin(self)?);
         }
-        self.table.share().map_or(Ok(()), live::publish)
+        self.table.share().map_or(Ok(()), table::register)
     }
 
     fn resume(&self) {
         if let Some(table) = self.table.get() {
             table.activate();
-            live::rewriter::resume(table);
+            rewriter::resume(table);
         }
     }
 
@@ -139,9 +128,10 @@ impl Target for RemapTarget {
 
     fn message(&self, words: &[&CStr], reply: &mut Text<'_>) -> Result<bool> {
         let table = self.table.share().ok_or(EAGAIN).inspect_err(|_| {
-            pr_err!(
-                "{}: message refused: the table was never resumed\n",
-                format_args!("{}", self.line.number)
+            device_log!(
+                pr_err,
+                self.line.number,
+                "message refused: the table was never resumed"
             );
         })?;
         message::carry_out(&table, words, reply)
@@ -176,8 +166,8 @@ impl Target for RemapTarget {
 impl Drop for RemapTarget {
     fn drop(&mut self) {
         if let Some(table) = self.table.get() {
-            live::retract(table);
-            live::rewriter::retract(table);
+            table::unregister(table);
+            rewriter::unregister(table);
             table.retire();
         }
     }

@@ -8,112 +8,28 @@
 
 use core::ops::ControlFlow;
 
-use kernel::{
-    prelude::*,
-    sync::atomic::Relaxed, //
-};
+use kernel::prelude::*;
 
-use super::{
-    live::LiveTable,
-    relocation::Mover, //
-};
-use crate::linux::{
-    log,
-    noio::NoIo, //
-};
+use super::table::Table;
 
-/// Most blocks that are remembered as pending. A device with more of them is not saved by knowing
-/// them.
-const MOST: u32 = 1 << 16;
-
-/// Most ranges of suspects; what comes beyond them is forgotten, and will fail again.
-const RANGES: usize = 16;
-
-/// Ranges of blocks of which some have failed.
-#[derive(Default)]
-pub(super) struct Suspects {
-    ranges: [(u64, u64); RANGES],
-    count: usize,
-}
-
-impl Suspects {
-    /// Adds the blocks from `first` to before `end`, where there is room for another range.
-    pub(super) fn push(&mut self, first: u64, end: u64) {
-        if let Some(free) = self.ranges.get_mut(self.count) {
-            *free = (first, end);
-            self.count = self.count.saturating_add(1);
-        }
-    }
-
-    /// Takes one block.
-    fn pop(&mut self) -> Option<u64> {
-        let last = self.count.checked_sub(1)?;
-        let (first, end) = self.ranges.get_mut(last)?;
-        let block = *first;
-        *first = first.saturating_add(1);
-        if *first >= *end {
-            self.count = last;
-        }
-        Some(block)
-    }
-
-    /// Forgets all of them.
-    pub(super) fn clear(&mut self) {
-        self.count = 0;
-    }
-}
-
-impl LiveTable {
-    /// Remembers that main has failed where `block` is, if it still is there. Sleeps, without I/O.
-    pub(super) fn mark_pending(&self, mover: &mut Mover, block: u64) {
-        let Ok(node) = mover.reserve.node() else {
-            return;
-        };
-        let mut remaps = self.remaps.lock();
-        if remaps.table.pending_blocks() >= MOST || self.make_room(&mut remaps, mover, 1).is_err() {
-            return;
-        }
-        let before = remaps.table.pending_blocks();
-        let index = self.gate.current(&mover.drain);
-        let marked = remaps.table.set_pending(index, block, node);
-        self.show_remaps(&remaps);
-        let new = marked.is_ok() && remaps.table.pending_blocks() != before;
-        drop(remaps);
-        if new && log::admits(log::Level::State) {
-            pr_warn!(
-                "{}: sector {} is pending: main_dev cannot read or write it\n",
-                format_args!("{}", self.number),
-                self.shown_sector(block)
-            );
-        }
-    }
-
-    /// Reads one suspect, and marks it where that fails. Whether there was one.
+impl Table {
+    /// Reads one suspect, and marks it as pending where that fails. Returns whether there was a suspect.
+    /// Process context.
     pub(super) fn probe_suspect(&self) -> bool {
-        let mut mover = self.mover.lock();
-        let _noio = NoIo::enter();
-        if mover.state.admits().is_err() || self.failing.load(Relaxed) != 0 {
-            mover.suspects.clear();
+        let mut guard = self.lock_mover();
+        if guard.mover.state.admits().is_err() || self.policy.main_fails() {
+            guard.mover.suspects.clear();
         }
-        let Some(block) = mover.suspects.pop() else {
+        let Some(block) = guard.mover.suspects.pop() else {
             return false;
         };
-        if self.reads_well(&mut mover, block) == Ok(false) {
-            self.mark_pending(&mut mover, block);
+        if guard.reads_well(block) == Ok(false) {
+            guard.mark_pending(block);
         }
         true
     }
 
-    /// Whether main reads all of `block`; true where that is no matter, since it is on the spare. Sleeps.
-    pub(super) fn reads_well(&self, mover: &mut Mover, block: u64) -> Result<bool> {
-        if self.remaps.lock().table.get(block).is_some() {
-            return Ok(true);
-        }
-        let range = self.main_range(block, 1)?;
-        self.reads(mover, range)
-    }
-
-    /// Gives every pending block another try, and forgets those that main reads well. Tells how many
+    /// Gives every pending block another try, and forgets those that main reads well. Returns how many
     /// those were, and how it ended.
     ///
     /// Sleeps. `EAGAIN` suspended, `ENODEV` gone, `EINTR` a signal came; others where main says nothing
@@ -130,24 +46,20 @@ impl LiveTable {
     }
 
     fn retry_next(&self, next: &mut u64) -> ControlFlow<Result, bool> {
-        if let Err(error) = self.may_go_on() {
+        if let Err(error) = self.check_interruption() {
             return ControlFlow::Break(Err(error));
         }
-        let mut mover = self.mover.lock();
-        let _noio = NoIo::enter();
-        if let Err(error) = mover.state.admits() {
+        let mut guard = self.lock_mover();
+        if let Err(error) = guard.mover.state.admits() {
             return ControlFlow::Break(Err(error));
         }
-        let Some(block) = self.remaps.lock().table.pending_at_or_after(*next) else {
+        let Some(block) = self.remaps.lock().pending_at_or_after(*next) else {
             return ControlFlow::Break(Ok(()));
         };
         *next = block.saturating_add(1);
-        match self.reads_well(&mut mover, block) {
+        match guard.reads_well(block) {
             Ok(true) => {
-                let mut remaps = self.remaps.lock();
-                let index = self.gate.current(&mover.drain);
-                remaps.table.clear_pending(index, block);
-                self.show_remaps(&remaps);
+                guard.clear_pending(block);
                 ControlFlow::Continue(true)
             }
             Ok(false) => ControlFlow::Continue(false),

@@ -1,29 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Scrubbing: reading all of a table's data now and then, to find what has gone bad before somebody
-//! needs it.
+//! Scrubbing: reading all of a table's data now and then, to find what has gone bad before it is needed.
 //!
 //! A thread reads chunk by chunk, main or spare, wherever the data are, with a priority and a pace that
 //! leave the devices to others. What main cannot read becomes pending. At the end all copies of the
 //! metadata are looked at. While the device is suspended the scrub waits; with the table it ends.
 //!
-//! Nobody holds anything for it: a block that moves meanwhile is read in the one place or the other.
-
-use core::fmt::{
-    self,
-    Write, //
-};
+//! No block is held for it: a block that moves meanwhile is read in the one place or the other.
 
 use kernel::{
-    new_mutex,
     prelude::*,
     sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc,
-        Mutex, //
+        atomic::Relaxed,
+        Arc, //
     },
     time::{
         Instant,
@@ -36,8 +25,14 @@ use remap_core::geometry::{
 };
 
 use super::{
-    live::LiveTable,
-    message::reason, //
+    state::{
+        reason::reason,
+        scrub::{
+            Reader,
+            ScrubState, //
+        }, //
+    },
+    table::Table, //
 };
 use crate::linux::{
     dm_io::{
@@ -45,135 +40,25 @@ use crate::linux::{
         IoClient, //
     },
     kthread::Kthread,
-    log,
-    noio::NoIo,
-    text::Text,
-    wait::{
-        new_wait_queue,
-        WaitQueue, //
-    }, //
+    log::device_log, //
 };
 
-/// Megabytes a second where nobody says how many: a disk has half of its time for others then.
+/// Megabytes a second by default: a disk has half of its time for others then.
 const USUAL_PACE: u64 = 50;
 
 /// Sectors that are read together: a block is never larger.
 const CHUNK: u64 = MAX_BLOCK_SECTORS as u64;
 
-/// How long to wait for a suspended device before looking again, in nanoseconds.
+/// Time to wait for a suspended device before looking again, in nanoseconds.
 const SUSPENDED_PAUSE: u64 = 200_000_000;
-
-/// How a scrub is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-enum State {
-    /// There was none.
-    Idle,
-    /// It reads, or waits for its turn.
-    Running,
-    /// It has read everything.
-    Done,
-    /// It was stopped, or could not go on.
-    Stopped,
-}
-
-/// What reads for a scrub.
-struct Reader {
-    io: IoClient,
-    buffer: IoBuffer,
-}
-
-/// The scrub of a table.
-#[pin_data]
-pub(super) struct Scrub {
-    /// Whoever starts or stops it.
-    #[pin]
-    thread: Mutex<Option<Kthread>>,
-    /// Held while something is read.
-    #[pin]
-    reader: Mutex<Option<Reader>>,
-    state: Atomic<u32>,
-    /// Sectors that were looked at.
-    read: Atomic<u64>,
-    /// Blocks that could not be read.
-    unreadable: Atomic<u64>,
-    stop: Atomic<u32>,
-    #[pin]
-    pause: WaitQueue,
-}
-
-impl Scrub {
-    /// No scrub so far. May sleep.
-    #[inline(never)]
-    pub(super) fn new() -> Result<Pin<KBox<Self>>> {
-        let scrub = pin_init!(Self {
-            thread <- new_mutex!(None, "dm_remap::scrub"),
-            reader <- new_mutex!(None, "dm_remap::scrub_reader"),
-            state: Atomic::new(State::Idle as u32),
-            read: Atomic::new(0),
-            unreadable: Atomic::new(0),
-            stop: Atomic::new(0),
-            pause <- new_wait_queue!("dm_remap::scrub_pause"),
-        });
-        KBox::pin_init(scrub, GFP_KERNEL)
-    }
-
-    fn is(&self, state: State) -> bool {
-        self.state.load(Relaxed) == state as u32
-    }
-
-    fn enter(&self, state: State) {
-        self.state.store(state as u32, Relaxed);
-    }
-
-    /// Waits until nothing is being read.
-    pub(super) fn settle(&self) {
-        drop(self.reader.lock());
-    }
-
-    /// Ends it, if it runs. Sleeps until the chunk under way has been read.
-    pub(super) fn stop(&self) {
-        let mut thread = self.thread.lock();
-        self.stop.store(1, Relaxed);
-        self.pause.notify_all();
-        // Joins it.
-        drop(thread.take());
-        *self.reader.lock() = None;
-    }
-
-    /// Sectors read, if it runs.
-    pub(super) fn progress(&self) -> Option<u64> {
-        self.is(State::Running).then(|| self.read.load(Relaxed))
-    }
-
-    /// Prints how it is, of so many sectors.
-    pub(super) fn print(&self, sectors: u64, text: &mut Text<'_>) -> fmt::Result {
-        let (read, unreadable) = (self.read.load(Relaxed), self.unreadable.load(Relaxed));
-        if self.is(State::Running) {
-            write!(text, "running {read}/{sectors} unreadable {unreadable}")
-        } else if self.is(State::Done) {
-            write!(text, "done {sectors} unreadable {unreadable}")
-        } else if self.is(State::Stopped) {
-            write!(text, "stopped {read}/{sectors} unreadable {unreadable}")
-        } else {
-            text.write_str("idle")
-        }
-    }
-
-    /// Sleeps for so many nanoseconds, or until it is stopped. Whether it is.
-    fn rest(&self, ns: u64) -> bool {
-        self.pause
-            .wait_idle(Some(ns), || self.stop.load(Relaxed) != 0)
-    }
-}
 
 /// Starts a scrub of a table, at so many megabytes a second. May sleep.
 ///
 /// `EBUSY` there is one already, `EAGAIN` suspended, `ENODEV` gone, `ENOMEM`.
-pub(super) fn start(table: &Arc<LiveTable>, megabytes: Option<u64>) -> Result {
+pub(super) fn start(table: &Arc<Table>, megabytes: Option<u64>) -> Result {
     let scrub = &table.scrub;
     let mut thread = scrub.thread.lock();
-    if scrub.is(State::Running) {
+    if scrub.is(ScrubState::Running) {
         return Err(EBUSY);
     }
     table.mover.lock().state.admits()?;
@@ -186,16 +71,16 @@ pub(super) fn start(table: &Arc<LiveTable>, megabytes: Option<u64>) -> Result {
     scrub.stop.store(0, Relaxed);
     scrub.read.store(0, Relaxed);
     scrub.unreadable.store(0, Relaxed);
-    scrub.enter(State::Running);
+    scrub.enter(ScrubState::Running);
     let table = table.clone();
     let pace = megabytes.unwrap_or(USUAL_PACE);
     let spawned = Kthread::spawn(c"dm_remap_scrub", move |_| table.scrub_all(pace));
-    *thread = Some(spawned.inspect_err(|_| scrub.enter(State::Idle))?);
+    *thread = Some(spawned.inspect_err(|_| scrub.enter(ScrubState::Idle))?);
     Ok(())
 }
 
-impl LiveTable {
-    /// What the thread does.
+impl Table {
+    /// Scrubs the whole table: the work of the thread.
     fn scrub_all(&self, megabytes: u64) {
         let ended = self.scrub_chunks(megabytes);
         let ended = ended.and_then(|whole| match self.check_metadata() {
@@ -203,37 +88,43 @@ impl LiveTable {
             Err(error) => Err(error),
         });
         let whole = ended == Ok(true);
-        self.scrub
-            .enter(if whole { State::Done } else { State::Stopped });
-        // That the table is suspended or goes is no news for whoever has stopped the scrub.
+        self.scrub.enter(if whole {
+            ScrubState::Done
+        } else {
+            ScrubState::Stopped
+        });
+        // A scrub that was stopped need not report that the table is suspended or goes.
         let stopped = self.scrub.stop.load(Relaxed) != 0;
         let expected = |error: &Error| stopped && (*error == EAGAIN || *error == ENODEV);
         if let Some(error) = ended.err().filter(|error| !expected(error)) {
-            pr_err!(
-                "{}: scrub stopped at sector {}: {}\n",
-                format_args!("{}", self.number),
-                self.begin.wrapping_add(self.scrub.read.load(Relaxed)),
+            device_log!(
+                pr_err,
+                self.number,
+                "scrub stopped at sector {}: {}",
+                self.places.on_mapped_device(self.scrub.read.load(Relaxed)),
                 reason(error)
             );
-        } else if log::admits(log::Level::State) {
-            pr_info!(
-                "{}: scrub has read {} of {} sectors, {} blocks are unreadable\n",
-                format_args!("{}", self.number),
+        } else {
+            device_log!(
+                pr_info,
+                self.number,
+                at State,
+                "scrub has read {} of {} sectors, {} blocks are unreadable",
                 self.scrub.read.load(Relaxed),
-                self.sectors,
+                self.places.sectors,
                 self.scrub.unreadable.load(Relaxed)
             );
         }
-        self.note_health();
-        self.raise_event();
+        self.report_health();
+        self.health.raise_event();
     }
 
-    /// Reads everything. Whether it came to the end.
+    /// Reads everything. Returns whether it came to the end.
     fn scrub_chunks(&self, megabytes: u64) -> Result<bool> {
         let started = Instant::<Monotonic>::now();
         let mut rested = 0_u64;
         let mut sector = 0;
-        while sector < self.sectors {
+        while sector < self.places.sectors {
             let due = sector.saturating_mul(512_000) / megabytes.saturating_mul(1_000_000);
             let spent = started
                 .elapsed()
@@ -259,7 +150,9 @@ impl LiveTable {
                 }
                 Err(error) => return Err(error),
             }
-            self.scrub.read.store(sector.min(self.sectors), Relaxed);
+            self.scrub
+                .read
+                .store(sector.min(self.places.sectors), Relaxed);
         }
         Ok(true)
     }
@@ -272,45 +165,53 @@ impl LiveTable {
             return Err(ENODEV);
         };
         self.mover.lock().state.admits()?;
-        let block = self.block.block_of(sector);
-        let next = self.remaps.lock().table.at_or_after(block);
+        let block = self.places.block.block_of(sector);
+        let next = self.remaps.lock().at_or_after(block);
         if let Some((_, slot)) = next.filter(|(remapped, _)| *remapped == block) {
-            let len = self.main_range(block, 1)?.len();
-            let range = SectorRange::new(self.slot_sector(slot), len).ok_or(EINVAL)?;
-            let read = reader.io.read_idly(&self.spare, range, &mut reader.buffer);
-            if read.is_err() && self.remaps.lock().table.get(block) == Some(slot) {
+            let main = self.places.main_range(block, 1).ok_or(EINVAL)?;
+            let len = main.len();
+            let range = self.places.slot_range(slot, 0, len).ok_or(EINVAL)?;
+            let read = reader
+                .io
+                .read_idly(&self.devices.spare, range, &mut reader.buffer);
+            if read.is_err() && self.remaps.slot_of(block) == Some(slot) {
                 self.scrub.unreadable.add(1, Relaxed);
                 self.log_unreadable(block);
             }
             return Ok(sector.saturating_add(len));
         }
-        let end = next.map_or(u64::MAX, |(remapped, _)| self.block.first_sector(remapped));
-        let end = end.min(sector.saturating_add(CHUNK)).min(self.sectors);
-        let start = self.main_start.saturating_add(sector);
+        let end = next.map_or(u64::MAX, |(remapped, _)| {
+            self.places.block.first_sector(remapped)
+        });
+        let end = end
+            .min(sector.saturating_add(CHUNK))
+            .min(self.places.sectors);
+        let start = self.places.on_main(sector);
         let range = SectorRange::new(start, end.saturating_sub(sector)).ok_or(EINVAL)?;
-        let read = reader.io.read_idly(&self.main, range, &mut reader.buffer);
+        let read = reader
+            .io
+            .read_idly(&self.devices.main, range, &mut reader.buffer);
         if read.is_err() {
             return self.scrub_blocks(block, end);
         }
         Ok(end)
     }
 
-    /// Reads the blocks of main from `first` to sector `end` one by one, of which some have failed, or
-    /// as many of them as nobody has to wait for. Returns where that ends.
+    /// Reads the blocks of main from `first` to sector `end` one by one, of which some have failed, until the
+    /// scrub is stopped or a suspend is waiting. Returns where that ends.
     fn scrub_blocks(&self, first: u64, end: u64) -> Result<u64> {
-        let last = self.block.block_of(end.saturating_sub(1));
+        let last = self.places.block.block_of(end.saturating_sub(1));
         for block in first..=last {
-            if self.scrub.stop.load(Relaxed) != 0 || self.impatient.load(Relaxed) != 0 {
-                return Ok(self.block.first_sector(block));
+            if self.scrub.stop.load(Relaxed) != 0 || self.suspend_waiters.load(Relaxed) != 0 {
+                return Ok(self.places.block.first_sector(block));
             }
-            let mut mover = self.mover.lock();
-            let _noio = NoIo::enter();
-            if !self.reads_well(&mut mover, block)? {
+            let mut guard = self.lock_mover();
+            if !guard.reads_well(block)? {
                 self.scrub.unreadable.add(1, Relaxed);
-                self.look_for_main(&mut mover);
+                guard.check_main_gone();
                 // Where main fails wholesale, that says nothing about the block.
-                if self.failing.load(Relaxed) == 0 {
-                    self.mark_pending(&mut mover, block);
+                if !self.policy.main_fails() {
+                    guard.mark_pending(block);
                 }
             }
         }
@@ -318,19 +219,19 @@ impl LiveTable {
     }
 
     fn log_unreadable(&self, block: u64) {
-        if log::admits(log::Level::Error) {
-            pr_err!(
-                "{}: sector {} cannot be read from the spare\n",
-                format_args!("{}", self.number),
-                self.shown_sector(block)
-            );
-        }
+        device_log!(
+            pr_err,
+            self.number,
+            at Error,
+            "sector {} cannot be read from the spare",
+            self.places.shown_sector(block)
+        );
     }
 
     /// Looks at all copies of the metadata, where there is any that may be put right.
     fn check_metadata(&self) -> Result {
         let keeps = self.mover.lock().metadata.is_some();
-        if keeps && !self.read_only {
+        if keeps && !self.policy.read_only {
             self.save()
         } else {
             Ok(())

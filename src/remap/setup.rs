@@ -14,11 +14,7 @@ use kernel::{
     }, //
 };
 use remap_core::{
-    arguments::{
-        Arguments,
-        ErrorPolicy, //
-    },
-    device_number::DeviceNumber,
+    arguments::Arguments,
     geometry::{
         BlockSize,
         SectorRange,
@@ -37,21 +33,23 @@ use remap_core::{
 };
 
 use super::{
-    areas,
-    live::{
-        blocks,
-        LiveTable,
-        Parts, //
+    state::{
+        areas,
+        loaded_area::{
+            self,
+            AreaRefusal,
+            LoadedArea,
+            Wanted, //
+        },
+        lost::LostBlocks,
+        remaps::new_remaps,
+        table_line::TableLine, //
     },
-    lost::LostBlocks,
-    metadata::{
-        self,
-        Begun,
-        Refusal,
-        Wanted, //
+    table::{
+        Table,
+        TableParts, //
     },
-    remaps::Remaps,
-    RemapTarget, //
+    target::RemapTarget, //
 };
 use crate::linux::{
     block_device::BlockDevice,
@@ -60,7 +58,7 @@ use crate::linux::{
         Device,
         Setup, //
     },
-    log,
+    log::device_log,
     noio::NoIo,
     once_arc::OnceArc,
     work_queue::WorkQueue, //
@@ -68,29 +66,6 @@ use crate::linux::{
 
 /// Block size where none is asked for and the devices want no larger one.
 const DEFAULT_BLOCK_SECTORS: u32 = 8;
-
-/// A table line, checked against its devices.
-pub(super) struct TableLine {
-    /// First sector of the target, as bios have it.
-    begin: u64,
-    pub(super) sectors: u64,
-    pub(super) read_only: bool,
-    /// Number of the mapped device.
-    pub(super) number: DeviceNumber,
-    pub(super) main_start: u64,
-    /// What tells the main device from others.
-    main_identity: [u8; 16],
-    pub(super) spare_area: SectorRange,
-    /// The block size that is asked for.
-    pub(super) block_size: Option<BlockSize>,
-    /// The block size where none is asked for and no metadata says another.
-    pub(super) usual_block: BlockSize,
-    /// Sectors of the largest logical block of the devices.
-    logical: u32,
-    pub(super) volatile: bool,
-    pub(super) format: bool,
-    pub(super) error_policy: ErrorPolicy,
-}
 
 /// Refuses a table: `text` for `dmsetup`, and a line in the log that names the argument, too.
 fn refuse(setup: &mut Setup<'_>, argument: &[u8], text: &'static CStr, error: Error) -> Error {
@@ -192,7 +167,7 @@ fn table_line(
     })
 }
 
-/// The block size that suits both devices; `None` where a logical block is larger than any.
+/// Returns the block size that suits both devices; `None` where a logical block is larger than any.
 fn usual_block(main: &BlockDevice, spare: &BlockDevice, logical: u32) -> Option<BlockSize> {
     let physical = main
         .physical_block_sectors()
@@ -204,15 +179,15 @@ fn usual_block(main: &BlockDevice, spare: &BlockDevice, logical: u32) -> Option<
 }
 
 /// Makes the remap table of a target that is about to be used for the first time: of what its
-/// spare area holds, or an empty one. The device is suspended, and nobody else writes to the area.
+/// spare area holds, or an empty one. The device is suspended, and no other table writes to the area.
 ///
 /// Sleeps. An error has left a line in the log that says why.
 #[inline(never)]
-pub(super) fn begin(target: &RemapTarget) -> Result<Arc<LiveTable>> {
+pub(super) fn begin(target: &RemapTarget) -> Result<Arc<Table>> {
     // Memory must not wait for the device.
     let _noio = NoIo::enter();
     let line = &target.line;
-    let begun = if line.volatile {
+    let loaded = if line.volatile {
         begin_volatile(target)
     } else {
         let wanted = Wanted {
@@ -228,10 +203,10 @@ pub(super) fn begin(target: &RemapTarget) -> Result<Arc<LiveTable>> {
             read_only: line.read_only,
             format: line.format,
         };
-        metadata::begin(&target.spare, line.spare_area, &wanted)
+        loaded_area::begin(&target.spare, line.spare_area, &wanted)
     };
-    begun
-        .and_then(|begun| make_table(target, begun))
+    loaded
+        .and_then(|area| make_table(target, area))
         .map_err(|refusal| {
             pr_err!(
                 "{}: table refused: '{}': {}\n",
@@ -244,15 +219,15 @@ pub(super) fn begin(target: &RemapTarget) -> Result<Arc<LiveTable>> {
 }
 
 #[inline(never)]
-fn begin_volatile(target: &RemapTarget) -> Result<Begun, Refusal> {
+fn begin_volatile(target: &RemapTarget) -> Result<LoadedArea, AreaRefusal> {
     let line = &target.line;
     if !line.read_only {
-        metadata::clear_way(&target.spare, line.spare_area, line.format)?;
+        loaded_area::clear_way(&target.spare, line.spare_area, line.format)?;
     }
     let block = line.block_size.unwrap_or(line.usual_block);
     let slots = volatile_slots(line.spare_area, block);
-    Ok(Begun {
-        remaps: Remaps::new(slots)?,
+    Ok(LoadedArea {
+        remaps: new_remaps(slots)?,
         lost: LostBlocks::new(0)?,
         block,
         slots,
@@ -262,12 +237,12 @@ fn begin_volatile(target: &RemapTarget) -> Result<Begun, Refusal> {
 }
 
 #[inline(never)]
-fn make_table(target: &RemapTarget, begun: Begun) -> Result<Arc<LiveTable>, Refusal> {
+fn make_table(target: &RemapTarget, area: LoadedArea) -> Result<Arc<Table>, AreaRefusal> {
     let line = &target.line;
-    if blocks(line.sectors, begun.block) > MAX_BLOCKS {
-        return Err(Refusal::ManyBlocks);
+    if area.block.blocks_in(line.sectors) > MAX_BLOCKS {
+        return Err(AreaRefusal::ManyBlocks);
     }
-    let table = LiveTable::new(Parts {
+    let table = Table::new(TableParts {
         begin: line.begin,
         sectors: line.sectors,
         main: ARef::from(&*target.main),
@@ -279,20 +254,20 @@ fn make_table(target: &RemapTarget, begun: Begun) -> Result<Arc<LiveTable>, Refu
         policy: line.error_policy,
         events: target.events.clone(),
         gate_counters: target.gate_counters.clone(),
-        begun,
+        area,
     })?;
     table.take_length()?;
-    if log::admits(log::Level::State) {
-        pr_info!(
-            "{}: {} sectors in blocks of {}, {} of {} spare blocks in use, metadata {}\n",
-            format_args!("{}", table.number),
-            table.sectors,
-            table.block.sectors(),
-            table.remapped(),
-            table.slots,
-            table.metadata_state().word()
-        );
-    }
+    device_log!(
+        pr_info,
+        table.number,
+        at State,
+        "{} sectors in blocks of {}, {} of {} spare blocks in use, metadata {}",
+        table.places.sectors,
+        table.places.block.sectors(),
+        table.remapped(),
+        table.places.slots,
+        table.health.metadata().word()
+    );
     Ok(table)
 }
 
@@ -358,7 +333,7 @@ fn check_spare(
     Err(refuse(setup, arguments.spare_dev, text, EINVAL))
 }
 
-/// Whether the spare area has room for one block, of whatever size metadata may say.
+/// Returns whether the spare area has room for one block, of whatever size metadata may say.
 fn has_room(line: &TableLine) -> bool {
     let least = || BlockSize::from_sectors(u64::from(line.logical.max(1)));
     let area = line.spare_area;
@@ -371,8 +346,8 @@ fn has_room(line: &TableLine) -> bool {
     }
 }
 
-/// Number of spare blocks without metadata. What a larger area has beyond the most that can be
-/// named is not used.
+/// Returns the number of spare blocks without metadata. What a larger area has beyond the most that can
+/// be named is not used.
 fn volatile_slots(area: SectorRange, block: BlockSize) -> u32 {
     let blocks = area.len() >> block.shift();
     u32::try_from(blocks).unwrap_or(u32::MAX).min(MAX_SLOTS)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `dmsetup status` and `dmsetup table` show.
+//! Status and table lines: `dmsetup status` and `dmsetup table`.
 
 use core::fmt::{
     Result,
@@ -17,15 +17,15 @@ use remap_core::{
 };
 
 use super::{
-    live::LiveTable,
-    setup::TableLine,
-    RemapTarget, //
+    state::table_line::TableLine,
+    table::Table,
+    target::RemapTarget, //
 };
 use crate::linux::text::Text;
 
 /// Prints `<remapped>/<spare blocks> <lost> <pending> <block_size> <health> <metadata>` and the
 /// counters. Does not wait for relocations.
-pub(super) fn print(table: &LiveTable, text: &mut Text<'_>) -> Result {
+pub(super) fn print(table: &Table, text: &mut Text<'_>) -> Result {
     let lost = table.lost.lock().sectors();
     write!(
         text,
@@ -33,19 +33,19 @@ pub(super) fn print(table: &LiveTable, text: &mut Text<'_>) -> Result {
         table.remapped(),
         table.spare_blocks(),
         lost,
-        table.pending(),
-        table.block,
+        table.remaps.pending(),
+        table.places.block,
         table.health().word(),
-        table.metadata_state().word()
+        table.health.metadata().word()
     )?;
-    print_counters(&table.shown_counters(), text)?;
+    print_counters(&table.statistics.counters_since_reset(&table.gate), text)?;
     if let Some(read) = table.scrub.progress() {
-        write!(text, " scrub={}/{}", read, table.sectors)?;
+        write!(text, " scrub={}/{}", read, table.places.sectors)?;
     }
     Ok(())
 }
 
-/// The same of a table that was never resumed, and has not looked at its spare area.
+/// Prints the status of a target that was never resumed, and has not looked at its spare area.
 pub(super) fn print_nothing(line: &TableLine, text: &mut Text<'_>) -> Result {
     let health = Health::judge(&Signs {
         read_only: line.read_only,
@@ -65,8 +65,8 @@ fn print_counters(counters: &Counters, text: &mut Text<'_>) -> Result {
     Ok(())
 }
 
-/// Prints the arguments that recreate the table. Once fresh metadata has been written, `format` is
-/// none of them: it would take away what was remapped since.
+/// Prints the arguments that recreate the table. Once fresh metadata has been written, `format` is not
+/// printed: it would take away what was remapped since.
 pub(super) fn print_arguments(target: &RemapTarget, text: &mut Text<'_>) -> Result {
     let line = &target.line;
     write!(
@@ -77,7 +77,7 @@ pub(super) fn print_arguments(target: &RemapTarget, text: &mut Text<'_>) -> Resu
         line.spare_area.start(),
         line.spare_area.len()
     )?;
-    let now = target.table.get().map(|table| table.policy());
+    let now = target.table.get().map(|table| table.policy.on_error());
     let policy = now.unwrap_or(line.error_policy);
     let other_policy = policy != ErrorPolicy::default();
     let format = line.format && target.table.get().is_none();

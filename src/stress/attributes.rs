@@ -28,9 +28,9 @@ use crate::linux::{
     sysfs::Attribute, //
 };
 
-use super::manager::{
-    refuse,
-    Manager, //
+use super::{
+    manager::Manager,
+    refusal::refuse, //
 };
 
 /// A file that starts the test that `$parse` makes of the text, with random numbers of its own.

@@ -34,7 +34,7 @@ use remap_core::{
 
 use crate::{
     linux::open_device::OpenDevice,
-    remap::live::rewriter::{
+    remap::rewriter::{
         Registered,
         Rewriter, //
     }, //

@@ -23,9 +23,11 @@ use remap_core::{
     measurement::{
         Charts,
         Measurement,
-        Name,
-        Printable,
         Progress, //
+    },
+    name::{
+        Name,
+        Printable, //
     },
     regression::{
         Baselines,
@@ -52,9 +54,9 @@ use crate::{
         text::Text,
         zeroed::EmptyIsZero, //
     },
-    remap::live::{
+    remap::table::{
         self,
-        LiveTable, //
+        Table, //
     },
 };
 
@@ -66,6 +68,12 @@ use super::{
     },
     monitor,
     pressure::Pressure,
+    refusal::{
+        busy,
+        no_memory,
+        no_such_device,
+        refuse, //
+    },
     remapper::Remapper,
     run::{
         End,
@@ -75,12 +83,6 @@ use super::{
     },
     worker,
 };
-
-/// Logs why a write to `file` is refused, and returns the error for it.
-pub(super) fn refuse(file: &str, why: Arguments<'_>, error: Error) -> Error {
-    pr_err!("{file}: {why}\n");
-    error
-}
 
 /// Where the manager is between two tests.
 ///
@@ -295,7 +297,8 @@ impl Manager {
     fn watch(this: ArcBorrow<'_, Self>, file: &str, run: Arc<Run>, end: EndOfRun) -> Result {
         // Held while the monitor starts: it may be done at once, but needs the lock to say so.
         let mut state = this.state.lock();
-        let monitor = monitor::spawn(this.into(), run.clone(), end);
+        let manager: Arc<Self> = this.into();
+        let monitor = monitor::spawn(run.clone(), end, move |run| manager.ended(run));
         state.monitor = Some(monitor.map_err(|error| no_memory(file, error))?);
         // Before anybody can end it, who then finds nobody but its own threads holding it.
         run.begin();
@@ -311,7 +314,7 @@ impl Manager {
     fn prepare(
         &self,
         file: &str,
-        target: Option<Arc<LiveTable>>,
+        target: Option<Arc<Table>>,
         test: &StressTest,
         adjustment: &Adjustment,
     ) -> Result<(Arc<Run>, EndOfRun)> {
@@ -498,28 +501,11 @@ fn check_in_flight(file: &str, in_flight: u32) -> Result {
     Ok(())
 }
 
-/// Logs that there is no memory for what `file` starts, where that is the error.
-fn no_memory(file: &str, error: Error) -> Error {
-    if error == ENOMEM {
-        pr_err!("{file}: not enough memory for the test\n");
-    }
-    error
-}
-
-fn busy(file: &str) -> Error {
-    refuse(file, format_args!("a test runs already"), EBUSY)
-}
-
-fn no_such_device(file: &str) -> Error {
-    refuse(file, format_args!("device: no such remap device"), ENODEV)
-}
-
 /// The table that a user's name stands for. A dm name goes before a number that looks like it.
-fn find(device: &DeviceName<'_>) -> Result<Option<Arc<LiveTable>>> {
-    let all = live::all()?;
-    let by_name =
-        |table: &&Arc<LiveTable>| table.with_name(|name| device.is_name(name)) == Some(true);
-    let by_number = |table: &&Arc<LiveTable>| device.is_number(table.device_number());
+fn find(device: &DeviceName<'_>) -> Result<Option<Arc<Table>>> {
+    let all = table::all()?;
+    let by_name = |table: &&Arc<Table>| table.with_name(|name| device.is_name(name)) == Some(true);
+    let by_number = |table: &&Arc<Table>| device.is_number(table.device_number());
     let found = all
         .iter()
         .find(by_name)
@@ -528,11 +514,11 @@ fn find(device: &DeviceName<'_>) -> Result<Option<Arc<LiveTable>>> {
 }
 
 /// The table of the device that is set. A device that is gone is forgotten.
-fn set_table(target: &mut Option<u64>) -> Result<Option<Arc<LiveTable>>> {
+fn set_table(target: &mut Option<u64>) -> Result<Option<Arc<Table>>> {
     let Some(stay) = *target else {
         return Ok(None);
     };
-    let table = live::all()?
+    let table = table::all()?
         .iter()
         .find(|table| table.stay() == stay)
         .cloned();
@@ -543,11 +529,11 @@ fn set_table(target: &mut Option<u64>) -> Result<Option<Arc<LiveTable>>> {
 }
 
 /// The table to test: the one that was set, or the only one.
-fn choose(file: &str, target: Option<Arc<LiveTable>>) -> Result<Arc<LiveTable>> {
+fn choose(file: &str, target: Option<Arc<Table>>) -> Result<Arc<Table>> {
     if let Some(table) = target {
         return Ok(table);
     }
-    let mut all = live::all()?;
+    let mut all = table::all()?;
     // Targets of one device are one device to us.
     all.retain({
         let mut seen = None;

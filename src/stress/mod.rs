@@ -14,10 +14,11 @@
 //!   [`pressure`] the one that holds memory.
 //! * [`tally`] is what threads count, [`watch`] what is seen of a test from outside them, and
 //!   [`monitor`] the thread that watches a test and ends it.
+//! * [`refusal`] is what a user hears when a write to a file is refused.
 //! * [`optimization`] is the other directory, of counters over all live tables.
 //!
 //! It drives a device from outside, through the block layer, and knows the target only as
-//! [`crate::remap::live`].
+//! [`crate::remap::table`] and [`crate::remap::rewriter`].
 
 mod attributes;
 mod controls;
@@ -28,6 +29,7 @@ mod memory;
 mod monitor;
 mod optimization;
 mod pressure;
+mod refusal;
 mod remapper;
 mod run;
 mod tally;

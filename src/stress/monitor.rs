@@ -9,12 +9,9 @@ use kernel::{
 
 use crate::linux::kthread::Kthread;
 
-use super::{
-    manager::Manager,
-    run::{
-        EndOfRun,
-        Run, //
-    },
+use super::run::{
+    EndOfRun,
+    Run, //
 };
 
 /// Time from one sample to the next, in nanoseconds.
@@ -29,13 +26,18 @@ const SHORTEST_NS: u64 = 100_000_000;
 /// Longest time for which nobody looks whether a test that writes may go on, in nanoseconds.
 const GUARD_NS: u64 = 100_000_000;
 
-/// Starts the monitor of `run`, which `end` ends. It hands the run back to the manager when all its
-/// threads have ended. May sleep.
-pub(super) fn spawn(manager: Arc<Manager>, run: Arc<Run>, end: EndOfRun) -> Result<Kthread> {
+/// Starts the monitor of `run`, which `end` ends.
+///
+/// The monitor hands the run to `ended` when all other threads of the run have ended. May sleep.
+pub(super) fn spawn(
+    run: Arc<Run>,
+    end: EndOfRun,
+    ended: impl FnOnce(Arc<Run>) + Send + 'static,
+) -> Result<Kthread> {
     Kthread::spawn(c"dm_remap_stress/monitor", move |_| {
         watch(&run);
         drop(end);
-        manager.ended(run);
+        ended(run);
     })
 }
 

@@ -13,7 +13,7 @@ use remap_core::counters::Counters;
 
 use crate::{
     linux::sysfs::Attribute,
-    remap::live, //
+    remap::table, //
 };
 
 /// What the files are over: nothing that is kept.
@@ -68,7 +68,7 @@ impl Totals {
             counters: Counters::default(),
             entries: 0,
         };
-        for table in live::all()? {
+        for table in table::all()? {
             totals.counters = totals.counters.plus(&table.counters());
             totals.entries = totals.entries.saturating_add(table.remapped());
         }

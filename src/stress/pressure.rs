@@ -16,14 +16,14 @@ use crate::linux::{
 };
 
 use super::{
-    manager::refuse,
     memory::{
         Account,
         Charge, //
     },
+    refusal::refuse,
     run::{
-        Attendance,
         Run, //
+        ThreadToken,
     },
 };
 
@@ -44,7 +44,7 @@ impl Pressure {
     /// sleep, and takes its time.
     pub(super) fn new(file: &str, bytes: u64, account: &Arc<Account>) -> Result<Self> {
         let memory = HeldMemory::new(bytes).map_err(|error| {
-            let most = system_memory::to_spare() >> 20;
+            let most = system_memory::available() >> 20;
             refuse(
                 file,
                 format_args!("pressure_mb: the machine can spare {most} MiB only"),
@@ -60,7 +60,7 @@ impl Pressure {
 
     /// Touches the memory in a thread of its own until `run` ends, and frees it. May sleep.
     pub(super) fn start(mut self, run: &Arc<Run>) -> Result<Kthread> {
-        let attendance = Attendance::new(run);
+        let token = ThreadToken::new(run);
         let run = run.clone();
         Kthread::spawn(c"dm_remap_stress/memory", move |current| {
             run.wait_for_begin();
@@ -72,7 +72,7 @@ impl Pressure {
             }
             drop(self);
             drop(run);
-            drop(attendance);
+            drop(token);
         })
     }
 }

@@ -20,9 +20,9 @@ use crate::{
         Current,
         Kthread, //
     },
-    remap::live::{
+    remap::table::{
         self,
-        LiveTable, //
+        Table, //
     },
 };
 
@@ -32,9 +32,9 @@ use super::{
         Charge, //
     },
     run::{
-        Attendance,
         End,
         Run, //
+        ThreadToken,
     },
 };
 
@@ -58,7 +58,7 @@ pub(super) struct Remapper {
     run: Arc<Run>,
     random: Random,
     /// The table that the test began with.
-    table: Arc<LiveTable>,
+    table: Arc<Table>,
     /// First sectors of the blocks that we have remapped. None of them was before.
     ours: KVec<u64>,
     failures_in_a_row: u32,
@@ -70,7 +70,7 @@ impl Remapper {
     pub(super) fn new(run: &Arc<Run>) -> Result<Self> {
         Ok(Self {
             run: run.clone(),
-            table: live::find(run.number).ok_or(ENODEV)?,
+            table: table::find(run.number).ok_or(ENODEV)?,
             random: Random::new(run.plan.workload().seed, STREAM),
             ours: KVec::with_capacity(MOST, GFP_KERNEL)?,
             failures_in_a_row: 0,
@@ -80,10 +80,10 @@ impl Remapper {
 
     /// Puts the remapper to work in a thread of its own. May sleep.
     pub(super) fn start(self) -> Result<Kthread> {
-        let attendance = Attendance::new(&self.run);
+        let token = ThreadToken::new(&self.run);
         Kthread::spawn(c"dm_remap_stress/remap", move |current| {
             self.work(current);
-            drop(attendance);
+            drop(token);
         })
     }
 
@@ -188,6 +188,6 @@ impl Remapper {
 
     /// Whether a block is on the spare by the table that the device has now.
     fn is_remapped(&self, sector: u64) -> bool {
-        live::find(self.run.number).is_some_and(|table| table.is_remapped(sector))
+        table::find(self.run.number).is_some_and(|table| table.is_remapped(sector))
     }
 }

@@ -29,10 +29,10 @@ use remap_core::{
         Hazard,
         Integrity,
         Measurement,
-        Name,
         Progress,
         Resources, //
     },
+    name::Name,
     regression::{
         Kind,
         Regression, //
@@ -55,7 +55,7 @@ use crate::{
             WaitQueue, //
         }, //
     },
-    remap::live, //
+    remap::table, //
 };
 
 use super::{
@@ -140,16 +140,16 @@ impl Drop for EndOfRun {
 }
 
 /// A thread of a run, from before it is started until it has nothing more to do.
-pub(super) struct Attendance(Arc<Run>);
+pub(super) struct ThreadToken(Arc<Run>);
 
-impl Attendance {
+impl ThreadToken {
     pub(super) fn new(run: &Arc<Run>) -> Self {
         run.present.fetch_add(1, Full);
         Self(run.clone())
     }
 }
 
-impl Drop for Attendance {
+impl Drop for ThreadToken {
     fn drop(&mut self) {
         self.0.present.fetch_sub(1, Full);
         self.0.ending.notify_all();
@@ -409,7 +409,7 @@ impl Run {
             guard.look_for_writes();
         }
         self.look_at_target();
-        if let Some(table) = live::find(self.number) {
+        if let Some(table) = table::find(self.number) {
             // Switching off needs no memory, so it does not fail.
             let _ = table.set_timing(false);
         }

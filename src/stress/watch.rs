@@ -23,7 +23,7 @@ use remap_core::{
 
 use crate::{
     linux::zeroed::EmptyIsZero,
-    remap::live, //
+    remap::table, //
 };
 
 /// What the monitor knows.
@@ -102,7 +102,7 @@ impl Watch {
 
     /// Looks at the target, and has it take times. May sleep.
     pub(super) fn look_at_target(&mut self) {
-        let Some(table) = live::find(self.number) else {
+        let Some(table) = table::find(self.number) else {
             // Another target has taken its place: what the device holds is no longer ours to say.
             self.foreign_writes = true;
             self.engine = None;

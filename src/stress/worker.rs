@@ -47,9 +47,9 @@ use super::{
         Charge, //
     },
     run::{
-        Attendance,
         End,
         Run, //
+        ThreadToken,
     },
     tally::Tally,
 };
@@ -161,7 +161,7 @@ impl Worker {
         }
         let each = Transfer::<Stage>::footprint(self.bytes) + 2 * size_of::<Transfer<Stage>>();
         let needed = missing.saturating_mul(each);
-        if needed as u64 > system_memory::to_spare() {
+        if needed as u64 > system_memory::available() {
             return Err(ENOMEM);
         }
         // Every transfer has a place in both lists, so that moving one never allocates.
@@ -182,10 +182,10 @@ impl Worker {
     #[inline(never)]
     fn start(self) -> Result<Kthread> {
         let name = CString::try_from_fmt(fmt!("dm_remap_stress/{}", self.number))?;
-        let attendance = Attendance::new(&self.run);
+        let token = ThreadToken::new(&self.run);
         Kthread::spawn(&name, move |current| {
             self.work(current);
-            drop(attendance);
+            drop(token);
         })
     }
 

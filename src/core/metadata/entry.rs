@@ -19,7 +19,7 @@ use super::{
 /// Bytes of the part of an entry that names the block.
 const NAME_BYTES: usize = 8;
 
-/// Units in which the lost sectors of the largest block can be noted.
+/// Units in which the lost sectors of the largest block can be recorded.
 const MOST_UNITS: usize = MAX_BLOCK_SECTORS as usize;
 
 /// Bytes of the largest entry.
@@ -28,12 +28,12 @@ pub const MOST_BYTES: usize = NAME_BYTES + MOST_UNITS / 8;
 /// The shape of the entries of an area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Units of a block in which lost sectors are noted.
+    /// Units of a block in which lost sectors are recorded.
     units: u32,
 }
 
 impl Shape {
-    /// For blocks of that size with lost sectors noted in units of `lost_unit` sectors. `None`
+    /// For blocks of that size with lost sectors recorded in units of `lost_unit` sectors. `None`
     /// where a block is no whole number of units.
     pub fn new(block: BlockSize, lost_unit: u32) -> Option<Self> {
         let units = block.sectors().checked_div(lost_unit)?;

@@ -103,7 +103,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Divides an area of `sectors` sectors for blocks of that size, with lost sectors noted in
+    /// Divides an area of `sectors` sectors for blocks of that size, with lost sectors recorded in
     /// units of `lost_unit` sectors. `None` where it has no room for a single slot.
     ///
     /// Slots start at a multiple of the block size from the start of the area, so that they are
@@ -229,6 +229,23 @@ const fn first_slot(pages: u32, block: BlockSize) -> u64 {
     half_sectors(pages).next_multiple_of(block.sectors() as u64)
 }
 
+/// Calls `with` for every page that any of `items` is in, once and in the order of the pages, together
+/// with what tells the items of that page.
+///
+/// `page_of` may say that an item is in no page. It is asked again after each call.
+pub fn page_by_page<T>(
+    items: &mut [T],
+    page_of: impl Fn(&T) -> Option<u32>,
+    mut with: impl FnMut(&mut [T], &dyn Fn(&T) -> bool),
+) {
+    let mut next = items.iter().filter_map(&page_of).min();
+    while let Some(page) = next {
+        with(items, &|item| page_of(item) == Some(page));
+        let later = items.iter().filter_map(&page_of);
+        next = later.filter(|other| *other > page).min();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,6 +263,22 @@ mod tests {
         assert!(metadata <= 64_000_000, "{metadata}");
         let layout = Layout::new(sectors, block(8), 1).unwrap();
         assert_eq!(layout.slots(), 1_000_000);
+    }
+
+    #[test]
+    fn every_page_comes_once_and_in_order() {
+        let mut items = [(7, 'a'), (2, 'b'), (7, 'c'), (4, 'd'), (2, 'e')];
+        let mut seen = std::vec::Vec::new();
+        let page_of = |&(page, name): &(u32, char)| (name != 'd').then_some(page);
+        page_by_page(&mut items, page_of, |items, here| {
+            let names: std::string::String = items
+                .iter()
+                .filter(|item| here(item))
+                .map(|item| item.1)
+                .collect();
+            seen.push(names);
+        });
+        assert_eq!(seen, ["be", "ac"]);
     }
 
     #[test]

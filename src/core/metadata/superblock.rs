@@ -92,7 +92,7 @@ pub struct Superblock {
     pub length: u64,
     /// Block size.
     pub block: BlockSize,
-    /// Sectors of the unit in which lost sectors are noted.
+    /// Sectors of the unit in which lost sectors are recorded.
     pub lost_unit: u32,
     /// Sectors of the area.
     pub sectors: u64,

@@ -20,10 +20,9 @@ use kernel::{
     types::Opaque, //
 };
 
-use super::{
-    Private,
-    Target,
-    TargetRef, //
+use super::word::{
+    self,
+    Start, //
 };
 use crate::linux::{
     bindings,
@@ -33,23 +32,22 @@ use crate::linux::{
         Direction,
         Exits,
         GateCounters,
-        Inside,
         Ticket, //
     }, //
 };
 
-/// Whose fault a failed bio is.
+/// Party that is to blame for a failed bio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
-    /// The medium says that it cannot, there.
+    /// The medium, at that place.
     Medium,
-    /// Nobody says what it was. Another try may tell.
+    /// Unknown: another try may tell.
     Unknown,
-    /// The way to the medium, somebody's resources, or whoever asked for it.
+    /// The way to the medium, resources, or the submitter.
     Other,
 }
 
-/// How a bio ended (`blk_status_t`).
+/// Status that a bio ended with (`blk_status_t`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BlockStatus(u8);
 
@@ -64,15 +62,15 @@ impl BlockStatus {
         Self(status)
     }
 
-    /// The errno of an error.
+    /// Returns the errno of an error.
     pub(crate) fn to_result(self) -> Result {
         // SAFETY: Any status may be asked for.
         to_result(unsafe { bindings::blk_status_to_errno(self.0) })
     }
 
-    /// Whether this is an error that a device has had: not the wish to be asked again, and not
-    /// the refusal of an operation that a device need not know. `moves_data` tells whether the bio
-    /// read or wrote, which every device can.
+    /// Returns whether this is an error of a device: neither a request to try again, nor the refusal of
+    /// an operation that a device need not know. `moves_data` tells whether the bio read or wrote, which every
+    /// device can.
     pub(crate) fn is_device_error(self, moves_data: bool) -> bool {
         match self.0 {
             bindings::BLK_STS_OK | bindings::BLK_STS_AGAIN => false,
@@ -81,13 +79,14 @@ impl BlockStatus {
         }
     }
 
-    /// Whether this is success.
+    /// Returns whether this is success.
     #[inline(always)]
     pub(crate) fn is_ok(self) -> bool {
         self.0 == Self::OK.0
     }
 
-    /// Whose fault an error is, as far as the block layer tells (`blk_errors` in block/blk-core.c).
+    /// Returns the party to blame for an error, as far as the block layer tells (`blk_errors` in
+    /// block/blk-core.c).
     pub(crate) fn blame(self) -> Blame {
         match self.0 {
             bindings::BLK_STS_MEDIUM | bindings::BLK_STS_PROTECTION => Blame::Medium,
@@ -97,38 +96,27 @@ impl BlockStatus {
     }
 }
 
-/// Where a bio begins, and what it has of its memory: all that changes while it is on its way.
-#[derive(Clone, Copy)]
-pub(crate) struct Start(bindings::bvec_iter);
-
-impl Start {
-    /// Number of sectors.
-    pub(crate) fn sectors(&self) -> u32 {
-        self.0.bi_size >> 9
-    }
-}
-
-/// How a bio was sent out.
-pub(crate) struct Journey<N> {
-    /// Its ticket, where it has entered a gate of the target's.
+/// Context of a bio that was sent out, as it is known when the bio comes back.
+pub(crate) struct BioContext<N> {
+    /// Ticket of a gate, if the bio has entered one.
     pub(crate) ticket: Option<Ticket>,
-    /// Its mark.
+    /// Mark that the bio was redirected with.
     pub(crate) mark: bool,
-    /// What it was as it came.
+    /// Beginning of the bio as it came.
     pub(crate) start: Start,
-    /// Its note.
+    /// Note that the bio was redirected with.
     pub(crate) note: Option<N>,
 }
 
-/// The same in a bio's per-bio data.
-struct Luggage<N> {
-    ticket: Option<Ticket>,
-    start: Start,
-    note: Option<N>,
+/// Contents of a bio's per-bio data, where a word is not enough.
+pub(super) struct PerBioData<N> {
+    pub(super) ticket: Option<Ticket>,
+    pub(super) start: Start,
+    pub(super) note: Option<N>,
 }
 
-/// The exits that the bios of a target stay with that ends at sector `end` of its mapped device. Where
-/// that is too far for a word, all of them have luggage.
+/// Returns the exits for the bios of a target that ends at sector `end` of its mapped device. Where that
+/// sector has no room in a word, all bios have per-bio data.
 pub(super) fn exits(counters: &GateCounters, end: u64) -> Exits {
     if end <= word::MOST_SECTORS {
         counters.exits()
@@ -137,84 +125,23 @@ pub(super) fn exits(counters: &GateCounters, end: u64) -> Exits {
     }
 }
 
-/// Bytes of per-bio data that a target with notes of that type wants.
-pub(super) const fn luggage<N>() -> usize {
+/// Returns how many bytes of per-bio data a target needs whose notes are of type `N`.
+pub(super) const fn per_bio_data_bytes<N>() -> usize {
     // Per-bio data lie directly before structures of device-mapper's with pointers in them.
-    assert!(align_of::<Luggage<N>>() <= align_of::<usize>());
-    size_of::<Luggage<N>>()
+    assert!(align_of::<PerBioData<N>>() <= align_of::<usize>());
+    size_of::<PerBioData<N>>()
 }
 
-/// One word goes along with every bio; it is kept in `bi_private`, which belongs to whoever set
-/// `bi_end_io`: device-mapper for its clones. It leaves the word alone, and unlike per-bio data that
-/// costs no call. As most bios are, all that is to know of them has room there: the epoch, their
-/// sectors, and where they begin on the mapped device. They begin at the start of their memory.
-mod word {
-    use super::{
-        bindings,
-        Exits,
-        Start, //
-    };
-
-    /// Bit: what else there is to know is in the per-bio data.
-    pub(super) const LUGGAGE: usize = 1;
-    /// Bit: the mark.
-    pub(super) const MARKED: usize = 4;
-    /// Bits: the epoch.
-    const EPOCH: usize = Exits::EPOCH_BITS;
-    /// Where the number of sectors is.
-    const SECTORS_SHIFT: u32 = 3;
-    /// Where the first sector is.
-    const SECTOR_SHIFT: u32 = 26;
-
-    /// Sectors of the largest mapped device whose sectors have room.
-    pub(super) const MOST_SECTORS: u64 = 1 << (u64::BITS - SECTOR_SHIFT);
-
-    const _: () = assert!(EPOCH & (LUGGAGE | MARKED) == 0 && EPOCH >> SECTORS_SHIFT == 0);
-    /// Bytes of a bio are 32 bits.
-    const _: () = assert!(32 - 9 + SECTORS_SHIFT <= SECTOR_SHIFT);
-
-    /// Whether a bio's beginning has room in a word, on a mapped device of [`MOST_SECTORS`] or less.
-    #[inline(always)]
-    pub(super) fn has_room(iter: &bindings::bvec_iter) -> bool {
-        // One comparison for both: they are neighbours.
-        [iter.bi_idx, iter.bi_offset] == [0; 2]
-    }
-
-    /// The word of a bio that [`has_room`].
-    #[inline(always)]
-    pub(super) fn pack(iter: &bindings::bvec_iter, epoch: usize) -> usize {
-        // Bytes are a multiple of 512, so the bits below are clear.
-        (iter.bi_sector as usize) << SECTOR_SHIFT
-            | iter.bi_size as usize >> (9 - SECTORS_SHIFT)
-            | epoch
-    }
-
-    #[inline(always)]
-    pub(super) fn epoch(word: usize) -> usize {
-        word & EPOCH
-    }
-
-    pub(super) fn start(word: usize) -> Start {
-        let sectors = word >> SECTORS_SHIFT & ((1 << (SECTOR_SHIFT - SECTORS_SHIFT)) - 1);
-        Start(bindings::bvec_iter {
-            bi_sector: (word >> SECTOR_SHIFT) as u64,
-            bi_size: (sectors << 9) as u32,
-            bi_idx: 0,
-            bi_offset: 0,
-        })
-    }
-}
-
-/// A clone that device-mapper made for a target of type `T`.
+/// A clone that device-mapper made for a target whose notes are of type `N`.
 #[repr(transparent)]
-pub(crate) struct TargetBio<T: Target> {
+pub(crate) struct TargetBio<N> {
     bio: Opaque<bindings::bio>,
-    _target: PhantomData<T>,
+    _target: PhantomData<N>,
 }
 
-impl<T: Target> TargetBio<T> {
+impl<N> TargetBio<N> {
     #[inline(always)]
-    fn as_ptr(&self) -> *mut bindings::bio {
+    pub(super) fn as_ptr(&self) -> *mut bindings::bio {
         self.bio.get()
     }
 
@@ -224,20 +151,19 @@ impl<T: Target> TargetBio<T> {
         unsafe { &*self.bio.get() }
     }
 
-    /// First sector: of the mapped device before the bio is redirected, of the device that it was
-    /// redirected to afterwards.
+    /// Returns the first sector: on the mapped device, or on the device that the bio was redirected to.
     #[inline(always)]
     pub(crate) fn sector(&self) -> u64 {
         self.raw().bi_iter.bi_sector
     }
 
-    /// Number of sectors that are left.
+    /// Returns the number of sectors.
     #[inline(always)]
     pub(crate) fn sectors(&self) -> u32 {
         self.raw().bi_iter.bi_size >> 9
     }
 
-    /// Whether it reads or changes the medium.
+    /// Returns whether the bio reads or changes the medium.
     #[inline(always)]
     pub(crate) fn direction(&self) -> Direction {
         // As op_is_write() of include/linux/blk_types.h has it.
@@ -248,62 +174,62 @@ impl<T: Target> TargetBio<T> {
         }
     }
 
-    /// Whether it gives its sectors contents: a write or write-zeroes, not a discard.
+    /// Returns whether the bio gives its sectors contents: a write or write-zeroes, not a discard.
     #[inline]
     pub(crate) fn fills_sectors(&self) -> bool {
         let op = self.raw().bi_opf & bindings::REQ_OP_MASK;
         op == bindings::REQ_OP_WRITE || op == bindings::REQ_OP_WRITE_ZEROES
     }
 
-    /// Whether it is an ordinary read or write, or a flush.
+    /// Returns whether the bio is an ordinary read or write, or a flush.
     #[inline]
     pub(crate) fn moves_data(&self) -> bool {
         self.raw().bi_opf & bindings::REQ_OP_MASK <= bindings::REQ_OP_WRITE
     }
 
-    /// Which of the copies of an empty flush it is.
+    /// Returns the number of this copy of an empty flush.
     pub(crate) fn flush_number(&self) -> u32 {
         // SAFETY: The bio is a clone of device-mapper's.
         unsafe { bindings::dm_bio_get_target_bio_nr(self.as_ptr()) }
     }
 
-    /// Where it begins now.
+    /// Returns the bio's iterator.
     #[inline(always)]
-    fn iter(&self) -> &bindings::bvec_iter {
+    pub(super) fn iter(&self) -> &bindings::bvec_iter {
         &self.raw().bi_iter
     }
 
     #[inline(always)]
-    fn word(&self) -> usize {
+    pub(super) fn word(&self) -> usize {
         self.raw().bi_private as usize
     }
 
     #[inline(always)]
-    fn set_word(&self, word: usize) {
+    pub(super) fn set_word(&self, word: usize) {
         // SAFETY: The bio is owned by the caller and not in flight.
         unsafe { (*self.as_ptr()).bi_private = word as *mut ffi::c_void };
     }
 
-    fn luggage_ptr(&self) -> *mut Luggage<T::Note> {
+    pub(super) fn per_bio_data(&self) -> *mut PerBioData<N> {
         // SAFETY: The bio is a clone of device-mapper's, which has so much room.
-        unsafe { bindings::dm_per_bio_data(self.as_ptr(), luggage::<T::Note>()).cast() }
+        unsafe { bindings::dm_per_bio_data(self.as_ptr(), per_bio_data_bytes::<N>()).cast() }
     }
 
-    /// Keeps what is to be known of the bio in its per-bio data. It is where it begins.
-    fn pack(&self, ticket: Option<Ticket>, mark: bool, note: Option<T::Note>) {
+    /// Fills the per-bio data. The bio's iterator has to be at its beginning.
+    pub(super) fn pack(&self, ticket: Option<Ticket>, mark: bool, note: Option<N>) {
         let start = Start(*self.iter());
-        let luggage = Luggage {
+        let data = PerBioData {
             ticket,
             start,
             note,
         };
         // SAFETY: The bio is owned by the caller and not in flight, and has room.
-        unsafe { self.luggage_ptr().write(luggage) };
-        self.set_word(word::LUGGAGE | if mark { word::MARKED } else { 0 });
+        unsafe { self.per_bio_data().write(data) };
+        self.set_word(word::PER_BIO_DATA | if mark { word::MARKED } else { 0 });
     }
 
     #[inline(always)]
-    fn redirect_to(&self, device: &BlockDevice, sector: u64) {
+    pub(super) fn redirect_to(&self, device: &BlockDevice, sector: u64) {
         // SAFETY: The bio is owned by the caller and not in flight.
         unsafe {
             let bio = self.as_ptr();
@@ -317,290 +243,43 @@ impl<T: Target> TargetBio<T> {
     }
 }
 
-/// A bio that is on its way back.
-pub(crate) struct EndedBio<'a, T: Target> {
-    bio: &'a TargetBio<T>,
-    target: TargetRef<'a, T>,
-}
-
-impl<'a, T: Target> EndedBio<'a, T> {
-    /// Takes a bio of C.
-    ///
-    /// # Safety
-    ///
-    /// It is a clone for `target` that was mapped and has ended; this is called once for it, and it is
-    /// there as long as the result.
-    #[inline(always)]
-    pub(super) unsafe fn from_raw(bio: *mut bindings::bio, target: TargetRef<'a, T>) -> Self {
-        Self {
-            // SAFETY: `TargetBio` is a transparent wrapper, and the caller promises the rest.
-            bio: unsafe { &*bio.cast::<TargetBio<T>>() },
-            target,
-        }
-    }
-
-    /// Whether it has nothing with it but its ticket.
-    #[inline(always)]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.bio.word() & word::LUGGAGE == 0
-    }
-
-    /// Lets it leave the gate, and end.
-    #[inline(always)]
-    pub(crate) fn finish(self) -> Ending {
-        if self.is_plain() {
-            let epoch = word::epoch(self.bio.word());
-            // SAFETY: A plain bio stayed with these exits (see `MapBio::redirect`), whose counters the
-            // target keeps. It comes back once: `self` is consumed.
-            unsafe { self.target.exits().leave(epoch) };
-        } else if let Some(ticket) = self.open().1.ticket {
-            ticket.leave();
-        }
-        Ending::DONE
-    }
-
-    /// Opens what it has with it.
-    pub(crate) fn open(self) -> (OpenBio<'a, T>, Journey<T::Note>) {
-        let word = self.bio.word();
-        let mark = word & word::MARKED != 0;
-        let journey = if self.is_plain() {
-            Journey {
-                // SAFETY: As in `finish`.
-                ticket: Some(unsafe { self.target.exits().ticket(word::epoch(word)) }),
-                mark,
-                start: word::start(word),
-                note: None,
-            }
-        } else {
-            // SAFETY: The bit says that the luggage was written, and it is taken once.
-            let luggage = unsafe { self.bio.luggage_ptr().read() };
-            Journey {
-                ticket: luggage.ticket,
-                mark,
-                start: luggage.start,
-                note: luggage.note,
-            }
-        };
-        let open = OpenBio {
-            bio: self.bio,
-            target: self.target,
-        };
-        (open, journey)
-    }
-}
-
-/// A bio that is on its way back, without what it had with it.
-pub(crate) struct OpenBio<'a, T: Target> {
-    bio: &'a TargetBio<T>,
-    target: TargetRef<'a, T>,
-}
-
-impl<'a, T: Target> OpenBio<'a, T> {
-    /// Its target.
-    pub(crate) fn target(&self) -> &'a T {
-        self.target.get()
-    }
-
-    /// Whether it read or changed the medium.
-    pub(crate) fn direction(&self) -> Direction {
-        self.bio.direction()
-    }
-
-    /// Whether it gave its sectors contents.
-    pub(crate) fn fills_sectors(&self) -> bool {
-        self.bio.fills_sectors()
-    }
-
-    /// Whether it was an ordinary read or write, or a flush.
-    pub(crate) fn moves_data(&self) -> bool {
-        self.bio.moves_data()
-    }
-
-    /// Keeps the bio, which has not ended for whoever submitted it before [`HeldBio::end`]. It is as
-    /// it was when it came, save its status.
-    pub(crate) fn hold(self, start: &Start, note: Option<T::Note>) -> (HeldBio<T>, Ending) {
-        // SAFETY: DM_ENDIO_INCOMPLETE makes the bio ours, and its memory is there until it ends.
-        unsafe { (*self.bio.as_ptr()).bi_iter = start.0 };
-        self.bio.pack(None, false, note);
-        // INVARIANT: It is ours, is as it came, and has luggage without a ticket.
-        let held = HeldBio {
-            bio: NonNull::from(self.bio),
-        };
-        (held, Ending(bindings::DM_ENDIO_INCOMPLETE as i32))
-    }
-}
-
-/// What becomes of a bio that came back.
-pub(crate) struct Ending(i32);
-
-impl Ending {
-    /// It has ended for whoever submitted it, too.
-    pub(crate) const DONE: Self = Self(bindings::DM_ENDIO_DONE as i32);
-
-    /// What device-mapper wants to hear.
-    #[inline(always)]
-    pub(super) fn into_raw(self) -> i32 {
-        self.0
-    }
-}
-
-/// What becomes of a bio. Only a [`MapBio`] can be turned into one.
-pub(crate) struct Mapping(i32);
-
-impl Mapping {
-    /// What device-mapper wants to hear.
-    #[inline(always)]
-    pub(super) fn into_raw(self) -> i32 {
-        self.0
-    }
-}
-
-/// A bio that is being mapped.
-pub(crate) struct MapBio<'a, T: Target> {
-    bio: &'a TargetBio<T>,
-    private: &'a Private<T>,
-}
-
-impl<T: Target> Deref for MapBio<'_, T> {
-    type Target = TargetBio<T>;
-
-    #[inline(always)]
-    fn deref(&self) -> &TargetBio<T> {
-        self.bio
-    }
-}
-
-impl<'a, T: Target> MapBio<'a, T> {
-    /// Takes a bio of C.
-    ///
-    /// # Safety
-    ///
-    /// It is a clone for the target of `private` that device-mapper wants to have mapped, and what
-    /// becomes of the result is told to device-mapper.
-    #[inline(always)]
-    pub(super) unsafe fn from_raw(bio: *mut bindings::bio, private: &'a Private<T>) -> Self {
-        Self {
-            // SAFETY: `TargetBio` is a transparent wrapper, and the caller promises the rest.
-            bio: unsafe { &*bio.cast::<TargetBio<T>>() },
-            private,
-        }
-    }
-
-    /// Its target.
-    #[inline(always)]
-    pub(crate) fn target(&self) -> &'a T {
-        &self.private.target
-    }
-
-    /// Lets device-mapper send everything behind the first `sectors` sectors in another bio.
-    /// Nothing happens where the bio has no more than that.
-    #[inline(always)]
-    pub(crate) fn accept(&mut self, sectors: u32) {
-        if sectors > 0 && sectors < self.sectors() {
-            // SAFETY: We are in `map`, the bio has more sectors, it is no duplicate (only empty
-            // flushes have those), and a target without DM_TARGET_ATOMIC_WRITES gets no atomic
-            // writes, one without DM_TARGET_ZONED_HM no zoned devices.
-            unsafe { bindings::dm_accept_partial_bio(self.as_ptr(), sectors) };
-        }
-    }
-
-    /// Sends the bio, which stays inside the gate meanwhile, to `sector` of `device`, and marks it or
-    /// not.
-    #[inline(always)]
-    pub(crate) fn redirect<G>(
-        self,
-        device: &BlockDevice,
-        sector: u64,
-        inside: Inside<'_, G>,
-        mark: bool,
-    ) -> Mapping {
-        if !word::has_room(self.iter()) {
-            return self.redirect_with_luggage(device, sector, inside.stay(), mark);
-        }
-        match inside.stay_with(self.private.exits) {
-            Ok(epoch) => {
-                let mark = if mark { word::MARKED } else { 0 };
-                self.set_word(word::pack(self.iter(), epoch) | mark);
-                self.redirect_to(device, sector);
-                Mapping(bindings::DM_MAPIO_REMAPPED as i32)
-            }
-            Err(inside) => self.redirect_with_luggage(device, sector, inside.stay(), mark),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn redirect_with_luggage(
-        self,
-        device: &BlockDevice,
-        sector: u64,
-        ticket: Ticket,
-        mark: bool,
-    ) -> Mapping {
-        self.redirect_noted(device, sector, Some(ticket), mark, None)
-    }
-
-    /// The same with a note for its way back, or without a ticket.
-    #[inline(never)]
-    pub(crate) fn redirect_noted(
-        self,
-        device: &BlockDevice,
-        sector: u64,
-        ticket: Option<Ticket>,
-        mark: bool,
-        note: Option<T::Note>,
-    ) -> Mapping {
-        self.pack(ticket, mark, note);
-        self.redirect_to(device, sector);
-        Mapping(bindings::DM_MAPIO_REMAPPED as i32)
-    }
-
-    /// Ends the bio with an I/O error. [`Target::end_io`] does not see it.
-    pub(crate) fn refuse(self) -> Mapping {
-        Mapping(bindings::DM_MAPIO_KILL as i32)
-    }
-
-    /// Takes the bio over, to be submitted later. Where it is ended instead it comes back without
-    /// a ticket.
-    pub(crate) fn hold(self) -> (HeldBio<T>, Mapping) {
-        // SAFETY: The bio is valid; nobody polls for it while it is held.
-        unsafe {
-            (*self.as_ptr()).bi_opf &= !bindings::REQ_POLLED;
-        }
-        self.pack(None, false, None);
-        // INVARIANT: DM_MAPIO_SUBMITTED makes the bio ours; it is as it came.
-        let held = HeldBio {
-            bio: NonNull::from(self.bio),
-        };
-        (held, Mapping(bindings::DM_MAPIO_SUBMITTED as i32))
-    }
-}
-
-/// A bio that the target has taken over. Dropped, it ends with an I/O error.
+/// Bio that the target has taken over. Dropped, it ends with an I/O error.
 ///
 /// # Invariants
 ///
 /// The bio is valid, not in flight, and owned by this object. It begins where it did when it came, and
-/// has luggage without a ticket.
-pub(crate) struct HeldBio<T: Target> {
-    bio: NonNull<TargetBio<T>>,
+/// has per-bio data without a ticket.
+pub(crate) struct HeldBio<N> {
+    bio: NonNull<TargetBio<N>>,
 }
 
 // SAFETY: A bio may be submitted and ended by any thread.
-unsafe impl<T: Target> Send for HeldBio<T> {}
+unsafe impl<N: Send> Send for HeldBio<N> {}
 
-impl<T: Target> Deref for HeldBio<T> {
-    type Target = TargetBio<T>;
+impl<N> Deref for HeldBio<N> {
+    type Target = TargetBio<N>;
 
-    fn deref(&self) -> &TargetBio<T> {
+    fn deref(&self) -> &TargetBio<N> {
         // SAFETY: By the type invariant.
         unsafe { self.bio.as_ref() }
     }
 }
 
-impl<T: Target> HeldBio<T> {
-    /// Sends the bio, which has not been anywhere so far, to `sector` of `device`, with a note for its
-    /// way back perhaps.
+impl<N> HeldBio<N> {
+    /// Takes over a bio.
+    ///
+    /// # Safety
+    ///
+    /// It is valid, not in flight, and the caller's to give away. It begins where it did when it came, and has
+    /// per-bio data without a ticket.
+    pub(super) unsafe fn new(bio: &TargetBio<N>) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self {
+            bio: NonNull::from(bio),
+        }
+    }
+
+    /// Submits the bio, which was not submitted before, to `sector` of `device`.
     ///
     /// Process context; must not be called where the bio's end would have to be waited for.
     pub(crate) fn submit(
@@ -609,7 +288,7 @@ impl<T: Target> HeldBio<T> {
         sector: u64,
         ticket: Ticket,
         mark: bool,
-        note: Option<T::Note>,
+        note: Option<N>,
     ) {
         self.pack(Some(ticket), mark, note);
         self.redirect_to(device, sector);
@@ -618,8 +297,7 @@ impl<T: Target> HeldBio<T> {
         unsafe { bindings::dm_submit_bio_remap(bio, core::ptr::null_mut()) };
     }
 
-    /// Writes the `sectors` sectors of this bio from `first` on, which writes or zeroes, to `sector` of
-    /// `device`, and tells how that ended.
+    /// Writes `sectors` sectors of this bio from `first` on to `sector` of `device`. Returns how that ended.
     ///
     /// Sleeps until it has. Nothing is allocated but from `pool`. `Blame::Other` where the bio has no
     /// such sectors.
@@ -651,23 +329,26 @@ impl<T: Target> HeldBio<T> {
         })
     }
 
-    /// How it ended when it was sent out, if it was.
+    /// Returns the status that the bio ended with when it was submitted; success where it was not.
     pub(crate) fn status(&self) -> BlockStatus {
         BlockStatus(self.raw().bi_status)
     }
 
-    /// The note that it came back with, if there was one.
-    pub(crate) fn note(&self) -> Option<T::Note> {
-        // SAFETY: By the type invariant there is luggage; a note may be copied.
-        unsafe { (*self.luggage_ptr()).note }
+    /// Returns the note that the bio came back with, if there was one.
+    pub(crate) fn note(&self) -> Option<N>
+    where
+        N: Copy,
+    {
+        // SAFETY: By the type invariant there are per-bio data; a note may be copied.
+        unsafe { (*self.per_bio_data()).note }
     }
 
-    /// Ends the bio. It comes back once more, without a ticket and a note.
+    /// Ends the bio with success. It comes back once more, without a ticket and a note.
     pub(crate) fn end(self) {
         self.end_with(BlockStatus::OK);
     }
 
-    /// The same with an error.
+    /// Ends the bio with `status`. It comes back once more, without a ticket and a note.
     pub(crate) fn end_with(self, status: BlockStatus) {
         ManuallyDrop::new(self).end_as(status);
     }
@@ -682,23 +363,23 @@ impl<T: Target> HeldBio<T> {
     }
 }
 
-impl<T: Target> Drop for HeldBio<T> {
+impl<N> Drop for HeldBio<N> {
     fn drop(&mut self) {
         self.end_as(BlockStatus::IO_ERROR);
     }
 }
 
 /// Held bios in the order in which they came, linked through `bi_next`.
-pub(crate) struct HeldBios<T: Target> {
-    first: *mut TargetBio<T>,
-    last: *mut TargetBio<T>,
+pub(crate) struct HeldBios<N> {
+    first: *mut TargetBio<N>,
+    last: *mut TargetBio<N>,
 }
 
 // SAFETY: The list owns its bios, which may go to any thread.
-unsafe impl<T: Target> Send for HeldBios<T> {}
+unsafe impl<N: Send> Send for HeldBios<N> {}
 
-impl<T: Target> HeldBios<T> {
-    /// No bios.
+impl<N> HeldBios<N> {
+    /// Makes an empty list.
     pub(crate) const fn new() -> Self {
         Self {
             first: core::ptr::null_mut(),
@@ -706,8 +387,8 @@ impl<T: Target> HeldBios<T> {
         }
     }
 
-    /// Adds one at the end.
-    pub(crate) fn push(&mut self, bio: HeldBio<T>) {
+    /// Adds a bio at the end.
+    pub(crate) fn push(&mut self, bio: HeldBio<N>) {
         let bio = ManuallyDrop::new(bio).bio.as_ptr();
         // SAFETY: The list owns its bios, and now this one; their links are its own.
         unsafe {
@@ -721,8 +402,8 @@ impl<T: Target> HeldBios<T> {
         self.last = bio;
     }
 
-    /// Takes the first one.
-    pub(crate) fn pop(&mut self) -> Option<HeldBio<T>> {
+    /// Takes the first bio.
+    pub(crate) fn pop(&mut self) -> Option<HeldBio<N>> {
         let bio = NonNull::new(self.first)?;
         // SAFETY: The list owns its bios.
         unsafe {
@@ -737,13 +418,13 @@ impl<T: Target> HeldBios<T> {
         Some(HeldBio { bio })
     }
 
-    /// Takes all of them.
+    /// Takes all bios.
     pub(crate) fn take(&mut self) -> Self {
         core::mem::replace(self, Self::new())
     }
 }
 
-impl<T: Target> Drop for HeldBios<T> {
+impl<N> Drop for HeldBios<N> {
     fn drop(&mut self) {
         while let Some(bio) = self.pop() {
             drop(bio);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Making it durable where blocks are.
+//! Step 4: making it durable where blocks are, and which of their sectors have contents.
 
 use core::iter::once;
 
@@ -8,35 +8,39 @@ use kernel::prelude::*;
 use remap_core::{
     geometry::SectorRange,
     metadata::{
-        entry::Entry,
+        entry::{
+            Entry,
+            LostUnits, //
+        },
+        layout::page_by_page,
         store::{
+            Change,
             CommitError,
             Version, //
         }, //
     }, //
 };
 
-use super::{
-    moves::{
-        Fate,
-        Move,
-        Toward, //
-    },
-    Mover, //
-};
+use super::guard::MoverGuard;
 use crate::{
-    linux::{
-        log,
-        noio::NoIo, //
-    },
+    linux::log::device_log,
     remap::{
-        live::LiveTable,
-        metadata::Metadata,
-        statistics::Count, //
+        state::{
+            lost::LostPart,
+            metadata::Metadata,
+            mover::Mover,
+            moves::{
+                Fate,
+                Move,
+                Toward, //
+            },
+            statistics::Count, //
+        },
+        table::Table, //
     }, //
 };
 
-/// What becomes of blocks that were copied, as their metadata was written or not.
+/// Returns what becomes of blocks that were copied, as their metadata was written or not.
 fn fate_of(committed: Result<(), CommitError>) -> Fate {
     match committed {
         Ok(()) => Fate::Copied,
@@ -45,38 +49,25 @@ fn fate_of(committed: Result<(), CommitError>) -> Fate {
     }
 }
 
-impl LiveTable {
-    /// Tries again where metadata could not be written. `EIO` where it still cannot.
-    pub(in crate::remap) fn revive_metadata(&self, mover: &mut Mover) -> Result {
-        let revived = mover
-            .metadata
-            .as_mut()
-            .map_or(Ok(false), Metadata::revive)?;
-        if revived {
-            self.lost.lock().set_saved();
-        }
-        Ok(())
-    }
-
+impl Table {
     /// Makes metadata durable that could not be written before, and puts every copy of it right.
     ///
     /// Sleeps. `EINVAL` volatile, `EROFS` read-only, `EAGAIN` suspended, `ENODEV` gone, `EIO` it
     /// still cannot be written, `ENOMEM`.
     pub(in crate::remap) fn save(&self) -> Result {
-        let mut mover = self.mover.lock();
-        if self.read_only {
+        let mut guard = self.lock_mover();
+        if self.policy.read_only {
             return Err(EROFS);
         }
-        if mover.metadata.is_none() {
+        if guard.mover.metadata.is_none() {
             return Err(EINVAL);
         }
-        mover.state.admits()?;
-        let _noio = NoIo::enter();
-        let saved = mover.metadata.as_mut().map_or(Ok(()), Metadata::save);
+        guard.mover.state.admits()?;
+        let saved = guard.mover.metadata.as_mut().map_or(Ok(()), Metadata::save);
         if saved.is_ok() {
             self.lost.lock().set_saved();
         }
-        self.show_metadata_state(&mover);
+        guard.publish_metadata_state();
         saved
     }
 
@@ -85,38 +76,54 @@ impl LiveTable {
     ///
     /// Sleeps. `EIO` where that cannot be read or written.
     pub(in crate::remap) fn take_length(&self) -> Result {
-        let mut mover = self.mover.lock();
+        let places = &self.places;
+        let mut guard = self.lock_mover();
         let Mover {
             io,
             buffer,
             metadata,
             ..
-        } = &mut **mover;
-        let Some(metadata) = metadata.as_mut().filter(|_| !self.read_only) else {
+        } = &mut **guard.mover;
+        let Some(metadata) = metadata.as_mut().filter(|_| !self.policy.read_only) else {
             return Ok(());
         };
         let before = metadata.length();
-        if before >= self.sectors {
+        if before >= places.sectors {
             return Ok(());
         }
-        let (block, offset) = (self.block.block_of(before), self.block.offset_of(before));
-        let slot = self.remaps.lock().table.get(block);
+        let (block, offset) = (
+            places.block.block_of(before),
+            places.block.offset_of(before),
+        );
+        let slot = self.remaps.slot_of(block);
         if let Some(slot) = slot.filter(|_| offset != 0) {
-            let rest = u64::from(self.block.sectors().saturating_sub(offset));
-            let len = rest.min(self.sectors.saturating_sub(before));
-            let from = self.main_start.saturating_add(before);
-            let to = self.slot_sector(slot).saturating_add(u64::from(offset));
+            let rest = u64::from(places.block.sectors().saturating_sub(offset));
+            let len = rest.min(places.sectors.saturating_sub(before));
+            let from = places.main_start.saturating_add(before);
             let from = SectorRange::new(from, len).ok_or(EINVAL)?;
-            let to = SectorRange::new(to, len).ok_or(EINVAL)?;
-            io.read(&self.main, from, buffer, 0)?;
-            io.write(&self.spare, to, buffer, 0)?;
+            let to = places.slot_range(slot, offset, len).ok_or(EINVAL)?;
+            io.read(&self.devices.main, from, buffer, 0)?;
+            io.write(&self.devices.spare, to, buffer, 0)?;
         }
-        metadata.set_length(self.sectors)
+        metadata.set_length(places.sectors)
+    }
+}
+
+impl MoverGuard<'_> {
+    /// Writes metadata again that could not be written. `EIO` where it still cannot.
+    pub(super) fn revive_metadata(&mut self) -> Result {
+        let metadata = self.mover.metadata.as_mut();
+        if metadata.map_or(Ok(false), Metadata::revive)? {
+            self.table.lost.lock().set_saved();
+        }
+        Ok(())
     }
 
-    /// Step 4, page by page: makes it durable where blocks are that were copied.
-    pub(super) fn record(&self, mover: &mut Mover, moves: &mut [Move], toward: Toward) -> Result {
-        let Some(metadata) = &mut mover.metadata else {
+    /// Makes it durable where blocks are that were copied. Each page is written once. Their fates say what
+    /// became of them. `EIO`.
+    pub(super) fn record(&mut self, moves: &mut [Move], toward: Toward) -> Result {
+        let statistics = &self.table.statistics;
+        let Some(metadata) = &mut self.mover.metadata else {
             return Ok(());
         };
         // Where it cannot be written now: the block is on the spare.
@@ -125,60 +132,102 @@ impl LiveTable {
             Toward::Main => Version::Old,
         };
         let unit = metadata.lost_unit();
-        let mut ended = Ok(());
-        // Each page is written once.
         let layout = metadata.layout();
-        let page_of = |moved: &Move| layout.entry_of(moved.slot).0;
-        let mut next = moves.iter().map(page_of).min();
-        while let Some(page) = next {
-            let here = |moved: &Move| moved.is_newly_copied() && page_of(moved) == page;
+        let page_of = |moved: &Move| {
+            let page = layout.entry_of(moved.slot).0;
+            moved.is_newly_copied().then_some(page)
+        };
+        let mut ended = Ok(());
+        page_by_page(moves, page_of, |moves, here| {
             let together = moves.iter().filter(|moved| here(moved));
             let changes = together.map(|moved| (moved.slot, moved.entry(toward, unit)));
             let fate = fate_of(metadata.commit(changes, counts));
             if fate != Fate::Copied {
-                self.statistics.count(Count::SpareError);
+                statistics.count(Count::SpareError);
                 ended = Err(EIO);
                 for moved in moves.iter_mut().filter(|moved| here(moved)) {
                     moved.fate = fate;
                 }
             }
-            next = moves
-                .iter()
-                .map(page_of)
-                .filter(|other| *other > page)
-                .min();
-        }
+        });
         for moved in moves.iter_mut().filter(|moved| moved.fate == Fate::Copied) {
             let Some(old) = moved.leaves() else { continue };
             let lost = moved.lost_units(unit);
             moved.fate = fate_of(metadata.replace(moved.block, (old, moved.slot), &lost, counts));
             if moved.fate != Fate::Copied {
-                self.statistics.count(Count::SpareError);
+                statistics.count(Count::SpareError);
                 ended = Err(EIO);
             }
         }
         ended
     }
 
-    /// Notes the slots that have failed, as far as the metadata can be written: what it does not hear
+    /// Makes it durable that parts of blocks have contents. Each page is written once.
+    ///
+    /// `part_of` tells the part of an item and its slot, `ended` is told what came of it.
+    pub(in crate::remap) fn record_parts<T>(
+        &mut self,
+        items: &mut [T],
+        part_of: impl Fn(&T) -> Option<(u32, LostPart)>,
+        mut ended: impl FnMut(&mut T, &Result),
+    ) {
+        let layout = self.mover.metadata.as_ref().map(Metadata::layout);
+        let page_of = |item: &T| {
+            let (slot, _) = part_of(item)?;
+            // Without metadata there is nothing to write, at once.
+            Some(layout.map_or(0, |layout| layout.entry_of(slot).0))
+        };
+        page_by_page(items, page_of, |items, here| {
+            let together = items.iter().filter(|item| here(item));
+            let recorded = self.record_page(together.filter_map(&part_of));
+            for item in items.iter_mut().filter(|item| here(item)) {
+                ended(item, &recorded);
+            }
+        });
+    }
+
+    /// Makes it durable that these parts of blocks, with their slots, have contents. All of them are in
+    /// one page. `EIO`.
+    fn record_page(&mut self, parts: impl Iterator<Item = (u32, LostPart)> + Clone) -> Result {
+        self.revive_metadata()?;
+        let table = self.table;
+        if let Some(metadata) = &mut self.mover.metadata {
+            let unit = metadata.lost_unit();
+            let changes = parts.clone().map(|(slot, part)| {
+                // What several of them write of a block, the last one says as well as the first.
+                let mut still = table.lost.lock().of(part.block);
+                parts
+                    .clone()
+                    .filter(|(_, other)| other.block == part.block)
+                    .for_each(|(_, other)| still.written(other.first, other.len));
+                (slot, Change::Lost(LostUnits::of(&still, unit)))
+            });
+            let committed = metadata.commit(changes, Version::Old);
+            self.publish_metadata_state();
+            committed.map_err(|_| EIO)?;
+        }
+        let mut lost = table.lost.lock();
+        parts.for_each(|(_, part)| lost.written(part.block, part.first, part.len));
+        Ok(())
+    }
+
+    /// Records the slots that have failed, as far as the metadata can be written: what it does not hear
     /// of fails again when a later table tries it.
-    pub(super) fn record_bad(&self, mover: &mut Mover) {
-        while let Some(slot) = mover.bad.pop() {
-            if let Some(metadata) = &mut mover.metadata {
-                if metadata
-                    .commit(once((slot, Entry::Bad)), Version::New)
-                    .is_err()
-                {
+    pub(super) fn record_bad(&mut self) {
+        while let Some(slot) = self.mover.bad.pop() {
+            if let Some(metadata) = &mut self.mover.metadata {
+                let bad = once((slot, Entry::Bad));
+                if metadata.commit(bad, Version::New).is_err() {
                     return;
                 }
             }
-            if log::admits(log::Level::State) {
-                pr_warn!(
-                    "{}: spare sector {} has failed, and is not used any more\n",
-                    format_args!("{}", self.number),
-                    self.slot_sector(slot)
-                );
-            }
+            device_log!(
+                pr_warn,
+                self.table.number,
+                at State,
+                "spare sector {} has failed, and is not used any more",
+                self.table.places.slot_sector(slot)
+            );
         }
     }
 }

@@ -3,9 +3,9 @@
 //! What area this is, before anything else is known.
 
 use super::{
+    area::Storage,
     format::FORMATTING,
-    LoadError,
-    Storage, //
+    load_error::LoadError, //
 };
 use crate::metadata::{
     layout::{

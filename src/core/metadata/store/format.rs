@@ -4,7 +4,7 @@
 
 use zerocopy::FromZeros as _;
 
-use super::{
+use super::area::{
     Storage,
     Store,
     Unwritable, //

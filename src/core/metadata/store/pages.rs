@@ -4,7 +4,7 @@
 
 use core::ops::RangeInclusive;
 
-use super::{
+use super::area::{
     judge,
     Storage,
     Store,

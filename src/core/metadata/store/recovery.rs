@@ -7,14 +7,16 @@ use core::ops::Range;
 use zerocopy::FromZeros as _;
 
 use super::{
+    area::{
+        judge,
+        Storage,
+        Unwritable, //
+    },
     find::{
         find,
         Found, //
     },
-    judge,
-    LoadError,
-    Storage,
-    Unwritable, //
+    load_error::LoadError, //
 };
 use crate::metadata::{
     copies::{

@@ -6,11 +6,13 @@
 //! when they are in order, and so costs no look-up for every block.
 
 use super::{
-    LoadError,
-    Reader,
-    Storage,
-    Store,
-    Unwritable, //
+    area::{
+        Reader,
+        Storage,
+        Store,
+        Unwritable, //
+    },
+    load_error::LoadError, //
 };
 use crate::{
     index::{
@@ -89,7 +91,7 @@ impl<G: AsRef<[u64]> + AsMut<[u64]> + Default> Remaps<G> {
 
     /// Notes how many generations of a page there should be and need not, since it could not be put right.
     /// Called in the order of the pages.
-    pub(super) fn note_ahead<R: Reader<Numbers = G>>(
+    pub(super) fn record_ahead<R: Reader<Numbers = G>>(
         &mut self,
         index: u32,
         ahead: u64,

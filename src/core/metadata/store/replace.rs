@@ -6,18 +6,20 @@
 //! first, then that of the old one, which says that it is bad. Between the two the block is in both,
 //! and their turns tell which one counts.
 //!
-//! As long as the old slot is not noted as bad, nothing else is committed: the block could go on from
+//! As long as the old slot is not recorded as bad, nothing else is committed: the block could go on from
 //! its new slot, and the old one would be taken for it again.
 
 use core::mem;
 
 use super::{
-    remaps::Remap,
-    CommitError,
-    Storage,
-    Store,
-    Unwritable,
-    Version, //
+    area::{
+        CommitError,
+        Storage,
+        Store,
+        Unwritable,
+        Version, //
+    },
+    remaps::Remap, //
 };
 use crate::{
     index::MAX_BLOCKS,
@@ -53,13 +55,13 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         numbers.map(|number| Remap::unpack(*number).into())
     }
 
-    /// Whether everything is written: no page is uncertain, and every slot that has failed is noted
-    /// as bad. Nothing can be committed before that.
+    /// Whether everything is written: no page is uncertain, and every slot that has failed is
+    /// recorded as bad. Nothing can be committed before that.
     pub fn is_settled(&self) -> bool {
         self.unsettled.is_none() && self.unretired().is_none()
     }
 
-    /// The first slot that is to be noted as bad before anything else is committed.
+    /// The first slot that is to be recorded as bad before anything else is committed.
     pub(super) fn unretired(&self) -> Option<u32> {
         self.failed().next().map(|it| it.slot).or(self.leaving)
     }
@@ -135,7 +137,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         Ok(())
     }
 
-    /// Notes those slots as bad that have failed and are not noted so far, if any. `pages` is as for
+    /// Records those slots as bad that have failed and are not recorded so far, if any. `pages` is as for
     /// [`Store::commit`]; in either version an uncertain page is right.
     pub fn retire(&mut self, pages: &mut [Page; 2]) -> Result<(), CommitError> {
         let failed = mem::take(&mut self.failed);

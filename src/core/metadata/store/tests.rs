@@ -3,11 +3,27 @@
 use super::*;
 use crate::geometry::BlockSize;
 use crate::metadata::{
-    entry::LostUnits,
-    page::tests::crc32c,
-    superblock::Main,
+    copies::Doubt,
+    entry::{
+        Entry,
+        LostUnits, //
+    },
+    layout::{
+        Half,
+        Layout,
+        Place, //
+    },
+    page::{
+        tests::crc32c,
+        Page, //
+    },
+    superblock::{
+        Main,
+        Superblock, //
+    },
     turn::Turn,
-    PAGE_BYTES, //
+    PAGE_BYTES,
+    PAGE_SECTORS, //
 };
 use proptest::prelude::*;
 use std::{

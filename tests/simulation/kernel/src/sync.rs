@@ -55,7 +55,9 @@ pub struct Lock<T, B: Backend> {
 }
 
 pub type Mutex<T> = Lock<T, MutexBackend>;
+pub type MutexGuard<'a, T> = Guard<'a, T, MutexBackend>;
 pub type SpinLock<T> = Lock<T, SpinLockBackend>;
+pub type SpinLockGuard<'a, T> = Guard<'a, T, SpinLockBackend>;
 pub type SpinLockIrq<T> = Lock<T, SpinLockIrqBackend>;
 
 // SAFETY: As for the locks of the kernel.

@@ -2,7 +2,7 @@
 
 //! Locks: who holds them, in which order, and in which context.
 
-use std::cell::Cell;
+use std::{cell::Cell, sync::OnceLock};
 
 use crate::{
     fail,
@@ -10,6 +10,24 @@ use crate::{
 };
 
 const CLASSES: usize = 48;
+
+/// Locks in the order in which the sources say that they nest.
+static LISTED: OnceLock<Vec<&str>> = OnceLock::new();
+
+/// Sets the order in which locks nest. A lock of the module that is nested and not listed is a finding, too.
+pub fn set_order(names: Vec<&'static str>) {
+    assert!(names.len() > 1 && LISTED.set(names).is_ok());
+}
+
+/// Returns where a lock is in the list, if the list has it.
+fn rank(name: &str) -> Option<usize> {
+    LISTED.get()?.iter().position(|listed| *listed == name)
+}
+
+/// Returns whether a lock has to be in the list.
+fn is_ours(name: &str) -> bool {
+    LISTED.get().is_some() && name.starts_with("dm_remap::")
+}
 
 /// The order in which classes of locks were taken in this run.
 #[derive(Default)]
@@ -19,6 +37,8 @@ pub struct Order {
 
 struct Class {
     name: &'static str,
+    /// Where it is in the list.
+    rank: Option<usize>,
     /// Those that were taken while one of this was held, as bits.
     inner: u64,
     in_interrupts: bool,
@@ -33,6 +53,7 @@ impl Order {
         assert!(self.classes.len() < CLASSES);
         self.classes.push(Class {
             name,
+            rank: rank(name),
             inner: 0,
             in_interrupts: false,
             with_interrupts: false,
@@ -50,6 +71,23 @@ impl Order {
                 && *seen >> next & 1 == 0
                 && self.reaches(next, to, seen)
         })
+    }
+
+    /// A lock of class `inner` is taken within one of class `outer`.
+    fn check_list(&self, outer: usize, inner: usize) {
+        let (outer, inner) = (&self.classes[outer], &self.classes[inner]);
+        for class in [outer, inner] {
+            if class.rank.is_none() && is_ours(class.name) {
+                fail!("{} is not in the list of locks", class.name);
+            }
+        }
+        if outer.rank.is_some() && inner.rank.is_some() && outer.rank >= inner.rank {
+            fail!(
+                "{} is taken within {}, and the list of locks has it before",
+                inner.name,
+                outer.name
+            );
+        }
     }
 
     pub(crate) fn forget(&mut self) {
@@ -102,6 +140,7 @@ impl Lock {
                 fail!("two locks of the class {} are nested", self.name);
             }
             if order.classes[outer].inner >> class & 1 == 0 {
+                order.check_list(outer, class);
                 if order.reaches(class, outer, &mut 0) {
                     fail!(
                         "lock order: {} is taken within {}, and elsewhere the other way round",

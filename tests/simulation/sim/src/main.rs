@@ -90,6 +90,17 @@ fn options() -> Option<Options> {
     Some(options)
 }
 
+/// Returns the names in the list of locks that the sources have, in the order in which they nest.
+fn listed_locks() -> Vec<&'static str> {
+    let lines = include_str!("remap/table.rs").lines();
+    let listed = lines.filter_map(|line| {
+        let (number, rest) = line.strip_prefix("/// ")?.split_once(". `")?;
+        number.parse::<u32>().ok()?;
+        Some(rest.split_once('`')?.0)
+    });
+    listed.collect()
+}
+
 /// As the module's init does.
 fn register() {
     remap::init();
@@ -163,6 +174,7 @@ fn main() -> ExitCode {
         // Nobody unwinds through C.
         std::process::exit(1);
     }));
+    machine::lock::set_order(listed_locks());
     register();
     // What outlives runs, such as the sources' own statics, is as every later run finds it.
     history::run(Kind::Move, 0, false);

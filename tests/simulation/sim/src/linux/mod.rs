@@ -2,6 +2,7 @@
 
 //! src/linux as far as the target uses it: links to its files, on the simulated machine's C.
 
+pub(crate) mod atomic_enum;
 pub(crate) mod bio_pool;
 pub(crate) mod block_device;
 pub(crate) mod checksum;
@@ -10,6 +11,7 @@ pub(crate) mod dm_io;
 pub(crate) mod gate;
 pub(crate) mod kthread;
 pub(crate) mod log;
+pub(crate) mod mapped_device;
 pub(crate) mod noio;
 pub(crate) mod once_arc;
 pub(crate) mod percpu;

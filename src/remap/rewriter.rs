@@ -31,7 +31,10 @@ use remap_core::{
     },
 };
 
-use super::LiveTable;
+use super::table::{
+    self,
+    Table, //
+};
 use crate::linux::{
     noio::NoIo,
     registry::registry,
@@ -79,13 +82,13 @@ impl Drop for Registered {
 }
 
 impl Rewriter {
-    /// Makes a rewriter of the mapped device with that number. May sleep. `ENODEV` where it has no
+    /// Adds a rewriter of the mapped device with that number. May sleep. `ENODEV` where the device has no
     /// remap table, `ENOMEM`.
     pub(crate) fn register(number: DeviceNumber) -> Result<Registered> {
         // A device may wait for the list to be suspended, and the memory for the device.
         let _noio = NoIo::enter();
         rewriters::with(|all| {
-            let table = super::find(number).ok_or(ENODEV)?;
+            let table = table::find(number).ok_or(ENODEV)?;
             let place = Arc::as_ptr(&table) as usize;
             let rewriter = Arc::pin_init(
                 pin_init!(Self {
@@ -106,13 +109,15 @@ impl Rewriter {
         })
     }
 
-    /// Epoch of the device at present, to be looked at before something is read.
+    /// Returns the epoch of the device at present, to be looked at before something is read.
     pub(crate) fn epoch(&self) -> Epoch {
         Epoch::from_number(self.epoch.load(Acquire))
     }
 
-    /// Whether what was read in `read` may be written back now. Where it may, [`Rewriter::end`] has to
-    /// follow when the write has ended, which may not wait for a suspended device to be resumed.
+    /// Begins a write of what was read in `read`. Returns `false` where it may not be written back any more.
+    ///
+    /// [`Rewriter::end`] has to follow when the write has ended, which may not wait for a suspended device
+    /// to be resumed.
     #[must_use]
     pub(crate) fn begin(&self, read: Epoch) -> bool {
         // Pairs with settle(): either it sees this, or this sees that the epoch has ended.
@@ -124,24 +129,24 @@ impl Rewriter {
         false
     }
 
-    /// A write has ended, well or not.
+    /// Ends a write, successful or not.
     pub(crate) fn end(&self) {
         if self.writing.fetch_sub(1, Full) == 1 {
             self.quiet.notify_all();
         }
     }
 
-    /// Lets nothing begin any more, for that reason. Any context.
+    /// Closes the epoch for a reason: no write begins any more. Any context.
     pub(crate) fn close(&self, why: Closed) {
         self.change(|epoch| epoch.close(why));
     }
 
-    /// That reason is gone. Any context.
+    /// Takes a reason back that the epoch was closed for. Any context.
     pub(crate) fn open(&self, why: Closed) {
         self.change(|epoch| epoch.open(why));
     }
 
-    /// Whether the table has gone or was replaced. Nothing begins any more then.
+    /// Returns whether the table has gone or was replaced. No write begins any more then.
     pub(crate) fn is_replaced(&self) -> bool {
         self.replaced.load(Acquire)
     }
@@ -162,9 +167,9 @@ impl Rewriter {
 }
 
 registry! {
-    /// The rewriters of all devices. Taken before the list of tables, and never held while somebody
+    /// The rewriters of all devices. Taken before the list of tables, and never held while a thread
     /// waits for bios.
-    mod rewriters: kernel::sync::Arc<super::Rewriter>
+    mod rewriters: Arc<Rewriter>
 }
 
 /// Prepares the list. Called once, before the target is registered.
@@ -172,10 +177,12 @@ pub(in crate::remap) fn init() {
     rewriters::init();
 }
 
-/// `table` is about to be suspended. When this returns nothing of what was read through it is being
-/// written back, and nothing will be. Bios still flow, and blocks still move. Sleeps until the
-/// writes that have begun have ended, as device-mapper would.
-pub(in crate::remap) fn suspend(table: &LiveTable) {
+/// Closes the rewriters of `table`, which is about to be suspended.
+///
+/// When this returns nothing of what was read through it is being written back, and nothing will be. Bios
+/// still flow, and blocks still move. Sleeps until the writes that have begun have ended, as
+/// device-mapper would.
+pub(in crate::remap) fn suspend(table: &Table) {
     rewriters::with(|all| {
         table.resumed.store(false, Relaxed);
         for rewriter in all.iter().filter(|other| other.number == table.number) {
@@ -188,8 +195,8 @@ pub(in crate::remap) fn suspend(table: &LiveTable) {
     }
 }
 
-/// `table` is in use, for the first time or again.
-pub(in crate::remap) fn resume(table: &LiveTable) {
+/// Opens the rewriters of `table`, which is in use for the first time or again.
+pub(in crate::remap) fn resume(table: &Table) {
     rewriters::with(|all| {
         table.resumed.store(true, Relaxed);
         let place = core::ptr::from_ref(table) as usize;
@@ -202,8 +209,8 @@ pub(in crate::remap) fn resume(table: &LiveTable) {
     });
 }
 
-/// `table` goes.
-pub(in crate::remap) fn retract(table: &LiveTable) {
+/// Tells the rewriters of `table` that it goes.
+pub(in crate::remap) fn unregister(table: &Table) {
     rewriters::with(|all| {
         let place = core::ptr::from_ref(table) as usize;
         for rewriter in all.iter().filter(|other| other.table == place) {

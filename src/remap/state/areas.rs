@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which parts of which disks belong to a table, so that no two mapped devices write to one spare
-//! area.
+//! Claims of tables to parts of disks, so that no two mapped devices write to one spare area.
 
 use kernel::{
     prelude::*,
@@ -11,14 +10,12 @@ use remap_core::geometry::SectorRange;
 
 use crate::linux::{
     block_device::BlockDevice,
-    device_mapper::{
-        MappedDevice,
-        Table, //
-    },
+    device_mapper::Table,
+    mapped_device::MappedDevice,
     registry::registry, //
 };
 
-/// What a table does with a part of a disk.
+/// Use of a part of a disk by a table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
     Main,
@@ -41,16 +38,16 @@ struct Areas {
 
 registry! {
     /// The areas of all tables, active or not.
-    mod claimed: super::Areas
+    mod claimed: Areas
 }
 
 /// A table's hold on its two areas; ends when dropped.
-pub(super) struct Claim {
+pub(in crate::remap) struct Claim {
     id: u64,
 }
 
-/// Called once, before the target is registered.
-pub(super) fn init() {
+/// Prepares the list of claims. Called once, before the target is registered.
+pub(in crate::remap) fn init() {
     claimed::init();
 }
 
@@ -59,7 +56,7 @@ pub(super) fn init() {
 /// `EBUSY` where the spare area of another target is touched, or the spare area touches another's
 /// main one. Targets in different tables of one device may share their areas: one of the tables
 /// replaces the other. `EINVAL` where a range ends beyond what a disk can have. May sleep.
-pub(super) fn claim(
+pub(in crate::remap) fn claim(
     owner: MappedDevice,
     table: Table,
     main: (&BlockDevice, SectorRange),

@@ -6,10 +6,19 @@ use core::sync::atomic::AtomicU64;
 
 use kernel::{
     alloc::flags::__GFP_NOWARN,
+    new_mutex,
     prelude::*,
     rbtree::{
         RBTree,
         RBTreeNodeReservation, //
+    },
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Mutex,
+        MutexGuard, //
     }, //
 };
 use remap_core::{
@@ -29,15 +38,23 @@ use remap_core::{
     }, //
 };
 
-use super::live::{
-    ReaderIndex,
-    Words, //
-};
+/// Storage of the readers' index.
+pub(in crate::remap) struct Words(pub(in crate::remap) KVVec<AtomicU64>);
+
+impl AsRef<[AtomicU64]> for Words {
+    #[inline(always)]
+    fn as_ref(&self) -> &[AtomicU64] {
+        &self.0
+    }
+}
+
+/// The readers' index of a table.
+pub(in crate::remap) type ReaderIndex = Index<Words>;
 
 /// A block and its slot in one word, in the order of the blocks: with a value of its own an entry
 /// of the tree would need twice the memory, as the next larger object of the allocator.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Remap(u64);
+pub(in crate::remap) struct Remap(u64);
 
 /// Bits of a slot in a [`Remap`].
 const SLOT_BITS: u32 = MAX_SLOTS.ilog2() + 1;
@@ -55,14 +72,14 @@ impl Remap {
 }
 
 /// Room for one entry of the tree.
-pub(super) type Node = RBTreeNodeReservation<Remap, ()>;
+pub(in crate::remap) type Node = RBTreeNodeReservation<Remap, ()>;
 
 /// The ordered truth: block to slot.
-pub(super) struct RemapTree(RBTree<Remap, ()>);
+pub(in crate::remap) struct RemapTree(RBTree<Remap, ()>);
 
 impl RemapTree {
     /// Tree without entries.
-    pub(super) fn new() -> Self {
+    pub(in crate::remap) fn new() -> Self {
         Self(RBTree::new())
     }
 }
@@ -114,16 +131,16 @@ impl Tree for RemapTree {
 
 /// Numbers of which there may be many.
 #[derive(Default)]
-pub(super) struct Numbers(KVVec<u64>);
+pub(in crate::remap) struct Numbers(KVVec<u64>);
 
 impl Numbers {
     /// So many zeros. May sleep.
-    pub(super) fn new(len: usize) -> Result<Self> {
+    pub(in crate::remap) fn new(len: usize) -> Result<Self> {
         Ok(Self(KVVec::zeroed(len, GFP_KERNEL | __GFP_NOWARN)?))
     }
 
     /// Adds one. May sleep.
-    pub(super) fn push(&mut self, number: u64) -> Result {
+    pub(in crate::remap) fn push(&mut self, number: u64) -> Result {
         Ok(self.0.push(number, GFP_KERNEL | __GFP_NOWARN)?)
     }
 }
@@ -140,30 +157,76 @@ impl AsMut<[u64]> for Numbers {
     }
 }
 
-/// The remap table on these.
-pub(super) type Table = RemapTable<RemapTree, Numbers>;
+/// The writer's side of a target's remap table: which block is in which slot, and which are pending.
+pub(in crate::remap) type Remaps = RemapTable<RemapTree, Numbers>;
 
-/// The writer's side of a target's remap table.
-pub(super) struct Remaps {
-    pub(super) table: Table,
+/// Makes an empty remap table with `slots` spare blocks. May sleep.
+pub(in crate::remap) fn new_remaps(slots: u32) -> Result<Remaps> {
+    let words = Numbers::new(words_for(slots))?;
+    let spares = SpareMap::new(words, slots).ok_or(EINVAL)?;
+    Ok(RemapTable::new(RemapTree::new(), RemapTree::new(), spares))
 }
 
-impl Remaps {
-    /// No remaps, with `slots` spare blocks. May sleep.
-    pub(super) fn new(slots: u32) -> Result<Self> {
-        let words = Numbers::new(words_for(slots))?;
-        let spares = SpareMap::new(words, slots).ok_or(EINVAL)?;
-        Ok(Self {
-            table: RemapTable::new(RemapTree::new(), RemapTree::new(), spares),
+/// Makes an empty readers' index with room for `entries` entries and some more, of a target with
+/// `blocks` blocks. May sleep.
+pub(in crate::remap) fn new_index(entries: usize, blocks: u64) -> Result<KBox<ReaderIndex>> {
+    let size = Size::for_entries(entries, blocks).ok_or(ENOMEM)?;
+    let index = Index::new(size, zeroed)?.ok_or(EINVAL)?;
+    Ok(KBox::new(index, GFP_KERNEL)?)
+}
+
+/// A remap table under its lock, with numbers of it for those who must not wait.
+#[pin_data]
+pub(in crate::remap) struct SharedRemaps {
+    #[pin]
+    remaps: Mutex<Remaps>,
+    entries: Atomic<u32>,
+    free_slots: Atomic<u32>,
+    pending: Atomic<u32>,
+}
+
+impl SharedRemaps {
+    /// Shares `remaps`.
+    pub(in crate::remap) fn new(remaps: Remaps) -> impl PinInit<Self> {
+        let (entries, free_slots) = (remaps.entries(), remaps.free_slots());
+        pin_init!(Self {
+            remaps <- new_mutex!(remaps, "dm_remap::remaps"),
+            entries: Atomic::new(entries),
+            free_slots: Atomic::new(free_slots),
+            pending: Atomic::new(0),
         })
     }
 
-    /// An empty readers' index with room for `entries` entries and some more, of a target with
-    /// `blocks` blocks. May sleep.
-    pub(super) fn index(entries: usize, blocks: u64) -> Result<KBox<ReaderIndex>> {
-        let size = Size::for_entries(entries, blocks).ok_or(ENOMEM)?;
-        let index = Index::new(size, zeroed)?.ok_or(EINVAL)?;
-        Ok(KBox::new(index, GFP_KERNEL)?)
+    /// Locks the table. Sleeps, but not for I/O.
+    pub(in crate::remap) fn lock(&self) -> MutexGuard<'_, Remaps> {
+        self.remaps.lock()
+    }
+
+    /// Returns the slot of `block`, if it is on the spare. Sleeps, but not for I/O.
+    pub(in crate::remap) fn slot_of(&self, block: u64) -> Option<u32> {
+        self.lock().get(block)
+    }
+
+    /// Shows the numbers of `remaps`, which the caller has locked, to those who have not.
+    pub(in crate::remap) fn publish(&self, remaps: &Remaps) {
+        self.entries.store(remaps.entries(), Relaxed);
+        self.free_slots.store(remaps.free_slots(), Relaxed);
+        self.pending.store(remaps.pending_blocks(), Relaxed);
+    }
+
+    /// Returns the number of remapped blocks. Any context.
+    pub(in crate::remap) fn entries(&self) -> u64 {
+        u64::from(self.entries.load(Relaxed))
+    }
+
+    /// Returns the number of free slots. Any context.
+    pub(in crate::remap) fn free_slots(&self) -> u64 {
+        u64::from(self.free_slots.load(Relaxed))
+    }
+
+    /// Returns the number of pending blocks. Any context.
+    pub(in crate::remap) fn pending(&self) -> u64 {
+        u64::from(self.pending.load(Relaxed))
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What moving blocks needs, and the right to do it.
+//! The mover: what moving blocks needs.
 
 use kernel::{
     alloc::{
@@ -18,75 +18,73 @@ use kernel::{
 };
 use remap_core::{
     breaker::Breaker,
-    geometry::BlockSize, //
-};
-
-use super::{
-    moves::Move,
-    rescue::{
-        FailedWrite,
-        Part,
-        MOST_WRITES, //
-    },
-    BUFFER_SECTORS,
-    MAX_BATCH, //
-};
-use crate::{
-    linux::{
-        bio_pool::BioPool,
-        block_device::BlockDevice,
-        dm_io::{
-            IoBuffer,
-            IoClient, //
-        },
-        gate::Drain, //
-    },
-    remap::{
-        fill::{
-            Fill,
-            MOST_FILLS, //
-        },
-        live::{
-            LiveTable,
-            ReaderIndex, //
-        },
-        lost::NewLost,
-        metadata::Metadata,
-        pending::Suspects,
-        remaps::{
-            Node,
-            RemapTree, //
-        }, //
+    geometry::{
+        BlockSize,
+        MAX_BLOCK_SECTORS, //
     }, //
 };
 
-/// What a table is fit for.
+use super::{
+    lost::NewLost,
+    metadata::Metadata,
+    moves::{
+        Move,
+        WritePart,
+        MAX_BATCH, //
+    },
+    remaps::{
+        Node,
+        ReaderIndex,
+        RemapTree, //
+    },
+    suspects::Suspects,
+    writes::{
+        FailedWrite,
+        Fill,
+        MOST_FILLS,
+        MOST_WRITES, //
+    }, //
+};
+use crate::linux::{
+    bio_pool::BioPool,
+    block_device::BlockDevice,
+    dm_io::{
+        IoBuffer,
+        IoClient, //
+    },
+    gate::Drain, //
+};
+
+/// Sectors of the buffer: the largest block, or a batch of smaller ones.
+const BUFFER_SECTORS: u32 = MAX_BLOCK_SECTORS;
+
+/// State of a table: who may use the devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::remap) enum State {
+pub(in crate::remap) enum TableState {
     /// Never resumed so far.
     Loaded,
     /// In use.
     Active,
-    /// Nobody may touch the devices but those who end bios.
+    /// Suspended: only what ends bios uses the devices.
     Suspended,
     /// The devices are closed.
     Gone,
 }
 
-impl State {
-    /// Whether the devices may be used. `EAGAIN` suspended, `ENODEV` gone.
+impl TableState {
+    /// Checks that the devices may be used. `EAGAIN` suspended, `ENODEV` gone.
     pub(in crate::remap) fn admits(self) -> Result {
         match self {
-            State::Active => Ok(()),
-            State::Loaded | State::Suspended => Err(EAGAIN),
-            State::Gone => Err(ENODEV),
+            TableState::Active => Ok(()),
+            TableState::Loaded | TableState::Suspended => Err(EAGAIN),
+            TableState::Gone => Err(ENODEV),
         }
     }
 
-    /// Whether the devices are there. `ENODEV`.
-    pub(super) fn has_devices(self) -> Result {
+    /// Checks that the devices are there. `ENODEV`.
+    pub(in crate::remap) fn has_devices(self) -> Result {
         match self {
-            State::Gone => Err(ENODEV),
+            TableState::Gone => Err(ENODEV),
             _ => Ok(()),
         }
     }
@@ -97,7 +95,7 @@ const MOST_LOST: usize = 16;
 
 /// Memory that is there when there is none: enough for a pass, of which some blocks are damaged.
 ///
-/// Nobody waits for memory here. Whoever writes it out may be the one whose bios wait.
+/// No relocation waits for memory: the thread that writes memory out may be the one whose bios wait.
 pub(in crate::remap) struct Reserve {
     nodes: KVec<Node>,
     lost: KVec<NewLost>,
@@ -117,12 +115,12 @@ impl Reserve {
     }
 
     /// Room for the lost sectors of a block. `ENOMEM`.
-    pub(super) fn lost(&mut self) -> Result<NewLost> {
+    pub(in crate::remap) fn lost(&mut self) -> Result<NewLost> {
         NewLost::new(GFP_NOWAIT | __GFP_NOWARN).or_else(|_| self.lost.pop().ok_or(ENOMEM))
     }
 
     /// Replaces what was used, as far as there is memory.
-    fn refill(&mut self, flags: Flags) {
+    pub(in crate::remap) fn refill(&mut self, flags: Flags) {
         while self.nodes.len() < MAX_BATCH {
             let Ok(node) = Node::new(flags | __GFP_NOWARN) else {
                 return;
@@ -143,35 +141,35 @@ impl Reserve {
 /// Most failed slots that are remembered until they can be recorded.
 const MOST_BAD: usize = 64;
 
-/// What a relocation needs; there is one for each table, so one pass at a time.
+/// Everything that a relocation needs. There is one for each table, so one pass at a time.
 pub(in crate::remap) struct Mover {
-    pub(in crate::remap) state: State,
+    pub(in crate::remap) state: TableState,
     pub(in crate::remap) drain: Drain<ReaderIndex>,
-    pub(super) io: IoClient,
-    pub(super) buffer: IoBuffer,
+    pub(in crate::remap) io: IoClient,
+    pub(in crate::remap) buffer: IoBuffer,
     /// A logical block of each device, for when it matters what is wrong with it.
-    pub(super) main_piece: KVec<u8>,
-    pub(super) spare_piece: KVec<u8>,
+    pub(in crate::remap) main_piece: KVec<u8>,
+    pub(in crate::remap) spare_piece: KVec<u8>,
     /// Most blocks that the buffer has room for.
-    pub(super) batch: usize,
-    /// What a table that is not volatile keeps.
+    pub(in crate::remap) batch: usize,
+    /// Metadata of a table that is not volatile.
     pub(in crate::remap) metadata: Option<Metadata>,
     pub(in crate::remap) reserve: Reserve,
     pub(in crate::remap) breaker: KBox<Breaker>,
-    /// When its time began.
-    pub(super) since: Instant<Monotonic>,
+    /// Start of the breaker's time.
+    pub(in crate::remap) since: Instant<Monotonic>,
     /// Blocks on the spare that a test has moved there, and will move back.
-    pub(super) lent: RemapTree,
+    pub(in crate::remap) lent: RemapTree,
     pub(in crate::remap) suspects: KBox<Suspects>,
     /// Memory for rescuing writes.
-    pub(super) pool: Pin<KBox<BioPool>>,
-    pub(super) writes: KVec<FailedWrite>,
+    pub(in crate::remap) pool: Pin<KBox<BioPool>>,
+    pub(in crate::remap) writes: KVec<FailedWrite>,
     /// Memory for ending writes that wait for metadata.
     pub(in crate::remap) fills: KVec<Fill>,
-    pub(super) parts: KVec<Part>,
-    pub(super) moves: KVVec<Move>,
+    pub(in crate::remap) parts: KVec<WritePart>,
+    pub(in crate::remap) moves: KVVec<Move>,
     /// Slots that have failed, and that the metadata does not know of so far.
-    pub(super) bad: KVec<u32>,
+    pub(in crate::remap) bad: KVec<u32>,
 }
 
 impl Mover {
@@ -192,7 +190,7 @@ impl Mover {
         let mut reserve = Reserve::new()?;
         reserve.refill(GFP_KERNEL);
         let mover = Self {
-            state: State::Loaded,
+            state: TableState::Loaded,
             drain,
             io: IoClient::new()?,
             buffer: IoBuffer::new(BUFFER_SECTORS as usize)?,
@@ -215,18 +213,9 @@ impl Mover {
         Ok(KBox::new(mover, GFP_KERNEL)?)
     }
 
-    /// Remembers a slot that has failed. Where there is no room, the metadata never hears of it: it
+    /// Records a slot that has failed. Where there is no room, the metadata never hears of it: it
     /// fails again when a later table tries it.
-    pub(super) fn note_bad(&mut self, slot: u32) {
+    pub(in crate::remap) fn record_bad_slot(&mut self, slot: u32) {
         let _ = self.bad.push_within_capacity(slot);
-    }
-}
-
-impl LiveTable {
-    /// Gets ready for the next block that moves, as far as there is memory.
-    pub(super) fn refill(&self, mover: &mut Mover) {
-        mover.reserve.refill(GFP_NOWAIT);
-        let mut remaps = self.remaps.lock();
-        let _ = self.make_room(&mut remaps, mover, MAX_BATCH);
     }
 }

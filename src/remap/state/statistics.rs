@@ -6,6 +6,7 @@
 
 use kernel::{
     alloc::flags::__GFP_NOWARN,
+    new_mutex,
     new_spinlock_irq,
     prelude::*,
     sync::{
@@ -13,6 +14,7 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
+        Mutex,
         SetOnce,
         SpinLockIrq, //
     }, //
@@ -37,7 +39,7 @@ use crate::linux::{
 /// Counters of the slow path, each with a place in the per-CPU memory.
 #[derive(Clone, Copy)]
 #[repr(usize)]
-pub(super) enum Count {
+pub(in crate::remap) enum Count {
     /// The filter was not enough for a bio that went to main, or nowhere.
     SlowElsewhere,
     /// A read went to the spare; the write that follows is the next counter.
@@ -59,21 +61,21 @@ pub(super) enum Count {
 const COUNTS: usize = 8;
 
 impl Count {
-    pub(super) fn remapped(direction: Direction) -> Self {
+    pub(in crate::remap) fn remapped(direction: Direction) -> Self {
         match direction {
             Direction::Read => Count::RemappedRead,
             Direction::Write => Count::RemappedWrite,
         }
     }
 
-    pub(super) fn held(direction: Direction) -> Self {
+    pub(in crate::remap) fn held(direction: Direction) -> Self {
         match direction {
             Direction::Read => Count::HeldRead,
             Direction::Write => Count::HeldWrite,
         }
     }
 
-    pub(super) fn error(direction: Direction) -> Self {
+    pub(in crate::remap) fn error(direction: Direction) -> Self {
         match direction {
             Direction::Read => Count::ReadError,
             Direction::Write => Count::WriteError,
@@ -85,35 +87,41 @@ impl Count {
 type CpuHistogram = Pin<KVBox<SpinLockIrq<Histogram>>>;
 
 /// The statistics of one target.
-pub(super) struct Statistics {
+#[pin_data]
+pub(in crate::remap) struct Statistics {
     counts: PerCpuCounters<COUNTS>,
-    pub(super) auto_remaps: Atomic<u64>,
-    pub(super) manual_remaps: Atomic<u64>,
-    pub(super) unremaps: Atomic<u64>,
+    pub(in crate::remap) auto_remaps: Atomic<u64>,
+    pub(in crate::remap) manual_remaps: Atomic<u64>,
+    pub(in crate::remap) unremaps: Atomic<u64>,
     /// One for each CPU number, made when the first test runs.
     added: SetOnce<KVec<CpuHistogram>>,
+    /// The counters at their last reset. Process context only.
+    #[pin]
+    reset_at: Mutex<Counters>,
 }
 
 impl Statistics {
-    /// All zero. May sleep.
-    pub(super) fn new() -> Result<Self> {
-        Ok(Self {
-            counts: PerCpuCounters::new()?,
+    /// Makes statistics of nothing. May sleep.
+    pub(in crate::remap) fn new() -> Result<impl PinInit<Self>> {
+        let counts = PerCpuCounters::new()?;
+        Ok(pin_init!(Self {
+            counts,
             auto_remaps: Atomic::new(0),
             manual_remaps: Atomic::new(0),
             unremaps: Atomic::new(0),
             added: SetOnce::new(),
-        })
+            reset_at <- new_mutex!(Counters::default(), "dm_remap::reset_at"),
+        }))
     }
 
     /// Counts. Any context.
     #[inline]
-    pub(super) fn count(&self, what: Count) {
+    pub(in crate::remap) fn count(&self, what: Count) {
         self.counts.inc(what as usize);
     }
 
     /// The counters, together with what `gate` has counted.
-    pub(super) fn counters<T>(&self, gate: &Gate<T>) -> Counters {
+    pub(in crate::remap) fn counters<T>(&self, gate: &Gate<T>) -> Counters {
         let sum = |what: Count| self.counts.sum(what as usize);
         // Before the entries, which are counted before: so there are never more of them.
         let held_reads = sum(Count::HeldRead);
@@ -138,8 +146,19 @@ impl Statistics {
         }
     }
 
+    /// Returns what was counted since the last reset, together with what `gate` has counted. Sleeps.
+    pub(in crate::remap) fn counters_since_reset<T>(&self, gate: &Gate<T>) -> Counters {
+        let reset = *self.reset_at.lock();
+        self.counters(gate).since(&reset)
+    }
+
+    /// Resets the counters, as far as [`Statistics::counters_since_reset`] shows. Sleeps.
+    pub(in crate::remap) fn reset_counters<T>(&self, gate: &Gate<T>) {
+        *self.reset_at.lock() = self.counters(gate);
+    }
+
     /// Makes the histograms where there are none yet, and empties them. May sleep.
-    pub(super) fn prepare_timing(&self, on: bool) -> Result {
+    pub(in crate::remap) fn prepare_timing(&self, on: bool) -> Result {
         if !on {
             return Ok(());
         }
@@ -161,8 +180,8 @@ impl Statistics {
     }
 
     /// Remembers that a bio took `ns` nanoseconds longer because of us. Any context but NMI.
-    pub(super) fn add_latency(&self, ns: u64) {
-        // The lock is that of this CPU unless the thread moves meanwhile, so nobody waits for it.
+    pub(in crate::remap) fn add_latency(&self, ns: u64) {
+        // The lock is that of this CPU unless the thread moves meanwhile, so no CPU waits for it.
         if let Some(histogram) = self
             .added
             .as_ref()
@@ -173,7 +192,7 @@ impl Statistics {
     }
 
     /// Adds all CPUs' histograms to `into`.
-    pub(super) fn added_latency(&self, into: &mut Histogram) {
+    pub(in crate::remap) fn added_latency(&self, into: &mut Histogram) {
         for histogram in self.added.as_ref().into_iter().flatten() {
             into.merge(&histogram.lock());
         }

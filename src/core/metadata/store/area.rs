@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An area's metadata: what it consists of, and who provides it.
+
+use crate::{
+    index::MAX_BLOCKS,
+    metadata::{
+        copies::Seen,
+        entry::{
+            Entry,
+            LostUnits,
+            Shape, //
+        },
+        layout::{
+            Layout,
+            Place, //
+        },
+        page::Page,
+        superblock::Superblock,
+        Checksum, //
+    }, //
+};
+
+use super::load_error::LoadError;
+
+/// What holds the pages of an area.
+pub trait Storage {
+    /// Why a page could not be read or written.
+    type Error;
+
+    /// Reads pages from `sector` of the area on.
+    fn read(&mut self, sector: u64, pages: &mut [Page]) -> Result<(), Self::Error>;
+
+    /// Writes pages from `sector` of the area on. They are durable when this returns, and so is
+    /// whatever else was written to the device before.
+    fn write(&mut self, sector: u64, pages: &[Page]) -> Result<(), Self::Error>;
+}
+
+/// Who wants to know what an area holds.
+pub trait Reader {
+    /// Why it does not go on, or why loading does not.
+    type Error: From<LoadError>;
+    /// Memory for numbers: generations of pages, and what has to be remembered of a few slots.
+    type Numbers: AsRef<[u64]> + AsMut<[u64]> + Default;
+
+    /// Looks at the superblock first. Returns the number of blocks of the target, and memory for
+    /// the generations of so many pages as the layout has.
+    fn begin(
+        &mut self,
+        superblock: &Superblock,
+        layout: &Layout,
+    ) -> Result<(u64, Self::Numbers), Self::Error>;
+
+    /// Takes what is in a slot that is not free. Called in the order of the slots.
+    fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), Self::Error>;
+
+    /// Of two slots that were taken with the same block `old` has failed, and `entry` in `slot` counts.
+    /// Called when everything was taken.
+    fn replace(&mut self, old: u32, slot: u32, entry: &Entry) -> Result<(), Self::Error>;
+
+    /// Takes all blocks, each once and with its slot, in the order of the blocks. Called last.
+    fn end(&mut self, remaps: impl Iterator<Item = (u64, u32)>) -> Result<(), Self::Error> {
+        let _ = remaps;
+        Ok(())
+    }
+
+    /// Memory for so many numbers.
+    fn numbers(count: usize) -> Result<Self::Numbers, Self::Error>;
+
+    /// Adds a number to some, with memory for it.
+    fn push(numbers: &mut Self::Numbers, number: u64) -> Result<(), Self::Error>;
+}
+
+/// Memory for loading: the places of some pages, of both halves. As many in one as in the other, an
+/// even number up to [`MOST_PLACES`]; the more, the fewer requests.
+pub struct Scratch<'a> {
+    /// Places in the head.
+    pub head: &'a mut [Page],
+    /// Places in the tail.
+    pub tail: &'a mut [Page],
+}
+
+/// Most places of a half that are looked at together.
+pub const MOST_PLACES: usize = 128;
+
+/// How the metadata of an area is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Places that were bad.
+    pub bad: u32,
+    /// Pages whose last write was cut short between its places.
+    pub behind: u32,
+    /// Pages of which some place could not be put right.
+    pub unmended: u32,
+    /// Slots that have failed and are not recorded as bad yet: a crash came before.
+    pub failed: u32,
+}
+
+/// An area's metadata, ready to be changed.
+pub struct Store<S, G> {
+    pub(super) storage: S,
+    pub(super) checksum: Checksum,
+    pub(super) superblock: Superblock,
+    pub(super) layout: Layout,
+    /// The generation of each page.
+    pub(super) generations: G,
+    /// Whether the last write of some page has failed in one of its places.
+    pub(super) degraded: bool,
+    /// The page of which a commit has left two versions.
+    pub(super) unsettled: Option<u32>,
+    /// What was found to have failed, and is not recorded as bad so far.
+    pub(super) failed: G,
+    /// The slot that a block is leaving since it has failed, and that is not recorded as bad so far.
+    pub(super) leaving: Option<u32>,
+    /// The page that the memory of the last commit holds as it was written.
+    pub(super) held: Option<u32>,
+    /// The generation in which the page was there that has been looked at last.
+    pub(super) seen: u64,
+}
+
+/// A page that could not be written to both halves in any generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unwritable {
+    /// The page.
+    pub index: u32,
+}
+
+/// Why entries were not made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitError {
+    /// The page could not be written, and says what it said before.
+    Unchanged(Unwritable),
+    /// The page could not be written, and whether it says what it said before will be seen when it
+    /// is loaded again: neither may be relied on before [`Store::settle`] has decided it.
+    Uncertain(Unwritable),
+}
+
+/// Change of an entry.
+// Made and looked at one at a time.
+#[allow(clippy::large_enum_variant)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Becomes another entry.
+    To(Entry),
+    /// Keeps the block and replaces its bitmap of lost sectors.
+    Lost(LostUnits),
+}
+
+impl From<Entry> for Change {
+    fn from(entry: Entry) -> Self {
+        Change::To(entry)
+    }
+}
+
+impl Change {
+    /// What entry number `number` of a page becomes; `None` where it has no block and should.
+    pub(super) fn of(self, shape: &Shape, page: &Page, number: usize) -> Option<Entry> {
+        let lost = match self {
+            Change::To(entry) => return Some(entry),
+            Change::Lost(lost) => lost,
+        };
+        match Entry::read(shape, page.payload(), number, MAX_BLOCKS) {
+            Ok(Entry::Block { block, turn, .. }) => Some(Entry::Block { block, turn, lost }),
+            _ => None,
+        }
+    }
+}
+
+/// Which of two versions of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// The one before the change.
+    Old,
+    /// The one with the change.
+    New,
+}
+
+/// Returns what is seen in a place of page `index`.
+pub(super) fn judge(
+    page: &mut Page,
+    checksum: Checksum,
+    area: u64,
+    index: u32,
+    place: Place,
+) -> Seen {
+    Seen::judge(page.check(checksum), area, index, place)
+}
+
+impl<S, G> Store<S, G> {
+    /// What the area is.
+    pub const fn superblock(&self) -> &Superblock {
+        &self.superblock
+    }
+
+    /// How the area is divided.
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Whether some place of a page was bad and could not be put right.
+    pub const fn is_degraded(&self) -> bool {
+        self.degraded
+    }
+}

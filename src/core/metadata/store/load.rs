@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Loading the metadata of an area, and looking at all of it again.
+
+use crate::metadata::{
+    copies::{
+        choose,
+        All,
+        Choice,
+        Doubt,
+        Seen, //
+    },
+    entry::Entry,
+    layout::{
+        Half,
+        Layout,
+        Place, //
+    },
+    page::Page,
+    superblock::{
+        self,
+        Superblock, //
+    },
+    Checksum,
+    PAGE_SECTORS, //
+};
+
+use super::{
+    area::{
+        judge,
+        Findings,
+        Reader,
+        Scratch,
+        Storage,
+        Store,
+        Unwritable,
+        MOST_PLACES, //
+    },
+    find::{
+        find,
+        Found, //
+    },
+    load_error::LoadError,
+    remaps::Remaps, //
+};
+
+impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
+    /// Loads an area of `sectors` sectors for `reader`. Puts copies right that it can unless told not
+    /// to write; slots that have failed are recorded by [`Store::retire`].
+    pub fn load<R: Reader<Numbers = G>>(
+        mut storage: S,
+        sectors: u64,
+        checksum: Checksum,
+        scratch: &mut Scratch<'_>,
+        mend: bool,
+        reader: &mut R,
+    ) -> Result<(Self, Findings), R::Error> {
+        let Found {
+            superblock, layout, ..
+        } = find(&mut storage, sectors, scratch.head, checksum)?;
+        if superblock.sectors != sectors {
+            let is = superblock.sectors;
+            return Err(LoadError::Length { is }.into());
+        }
+        let (blocks, generations) = reader.begin(&superblock, &layout)?;
+        if generations.as_ref().len() != layout.pages() as usize {
+            return Err(LoadError::Scratch.into());
+        }
+        let mut store = Self {
+            storage,
+            checksum,
+            superblock,
+            layout,
+            generations,
+            degraded: false,
+            unsettled: None,
+            failed: G::default(),
+            leaving: None,
+            held: None,
+            seen: 0,
+        };
+        let mut remaps = Remaps::default();
+        let mut findings = store.sweep(scratch, mend, |store, index, page| {
+            if index == 0 {
+                // A place that could not be read at first may be the newest.
+                store.superblock =
+                    Superblock::read(page.payload()).map_err(LoadError::Superblock)?;
+                if store.superblock.layout() != Some(store.layout) {
+                    return Err(LoadError::Superblock(superblock::Error::Figures).into());
+                }
+            }
+            store.take_entries(index, page, blocks, &mut remaps, reader)
+        })?;
+        let page = scratch.head.first_mut().ok_or(LoadError::Scratch)?;
+        store.failed = remaps.end(&mut store, page, reader)?;
+        findings.failed = store.failed.as_ref().len() as u32;
+        Ok((store, findings))
+    }
+
+    /// Looks at every place of every page again, and puts right what it can. An error where a page
+    /// cannot be believed any more.
+    pub fn check(&mut self, scratch: &mut Scratch<'_>) -> Result<Findings, LoadError> {
+        if let Some(index) = self.unsettled {
+            let doubt = Doubt::Nothing;
+            return Err(LoadError::Page { index, doubt });
+        }
+        self.degraded = false;
+        let checked = self.sweep(scratch, true, |_, _, _| Ok(()));
+        self.degraded |= checked.is_err();
+        checked
+    }
+
+    /// Looks at all pages in their order, and shows each to `show`.
+    fn sweep<E: From<LoadError>>(
+        &mut self,
+        scratch: &mut Scratch<'_>,
+        mend: bool,
+        mut show: impl FnMut(&mut Self, u32, &Page) -> Result<(), E>,
+    ) -> Result<Findings, E> {
+        let mut findings = Findings::default();
+        let at_once = (scratch.head.len().min(scratch.tail.len()).min(MOST_PLACES) / 2) as u32;
+        let mut first = 0;
+        while first < self.layout.pages() {
+            let count = at_once.min(self.layout.pages() - first);
+            if count == 0 {
+                return Err(LoadError::Scratch.into());
+            }
+            let unreadable = [
+                self.read_places(Half::Head, first, count, scratch.head),
+                self.read_places(Half::Tail, first, count, scratch.tail),
+            ];
+            for number in 0..count {
+                let index = first + number;
+                let page = self.look_at(
+                    index,
+                    (number, count),
+                    unreadable,
+                    scratch,
+                    mend,
+                    &mut findings,
+                )?;
+                show(self, index, page)?;
+            }
+            first += count;
+        }
+        Ok(findings)
+    }
+
+    /// Reads the places of `count` pages in a half: all at once, or where that fails one by one. A
+    /// bit for each that cannot be read.
+    fn read_places(&mut self, half: Half, first: u32, count: u32, pages: &mut [Page]) -> u128 {
+        let Some(start) = self.layout.start_of(half, first, count) else {
+            return u128::MAX;
+        };
+        let Some(pages) = pages.get_mut(..2 * count as usize) else {
+            return u128::MAX;
+        };
+        if self.storage.read(start, pages).is_ok() {
+            return 0;
+        }
+        let mut unreadable = 0;
+        for (number, page) in pages.chunks_mut(1).enumerate() {
+            let sector = start + number as u64 * PAGE_SECTORS;
+            if self.storage.read(sector, page).is_err() {
+                unreadable |= 1 << number;
+            }
+        }
+        unreadable
+    }
+
+    /// Decides what page `index` is, number `number` of the `count` in `scratch`, and puts it right.
+    fn look_at<'a>(
+        &mut self,
+        index: u32,
+        (number, count): (u32, u32),
+        [head, tail]: [u128; 2],
+        scratch: &'a mut Scratch<'_>,
+        mend: bool,
+        findings: &mut Findings,
+    ) -> Result<&'a Page, LoadError> {
+        let (area, checksum) = (self.superblock.area(), self.checksum);
+        let at = |place: Place| {
+            2 * Layout::nth_of(place.half, number, count) as usize + usize::from(place.odd)
+        };
+        let mut seen: All = [Seen::Unreadable; 4];
+        for (slot, place) in seen.iter_mut().zip(Place::ALL) {
+            let at = at(place);
+            let (pages, unreadable) = match place.half {
+                Half::Head => (&mut *scratch.head, head),
+                Half::Tail => (&mut *scratch.tail, tail),
+            };
+            let page = pages.get_mut(at).ok_or(LoadError::Scratch)?;
+            if unreadable >> at & 1 == 0 {
+                *slot = judge(page, checksum, area, index, place);
+            }
+        }
+        let choice = choose(&seen).map_err(|doubt| LoadError::Page { index, doubt })?;
+        let page = match choice.from.half {
+            Half::Head => scratch.head.get_mut(at(choice.from)),
+            Half::Tail => scratch.tail.get_mut(at(choice.from)),
+        };
+        let page = page.ok_or(LoadError::Scratch)?;
+        self.set_generation(index, choice.generation);
+        self.seen = choice.generation;
+        if !choice.is_whole() {
+            match seen
+                .iter()
+                .filter(|seen| seen.generation().is_none())
+                .count()
+            {
+                0 => findings.behind = findings.behind.saturating_add(1),
+                bad => findings.bad = findings.bad.saturating_add(bad as u32),
+            }
+            if !mend || self.put_right(index, &choice, page).is_err() {
+                findings.unmended = findings.unmended.saturating_add(1);
+                self.degraded = true;
+            }
+        }
+        Ok(page)
+    }
+
+    /// Completes what a crash has cut short, and replaces what is bad.
+    fn put_right(
+        &mut self,
+        index: u32,
+        choice: &Choice,
+        page: &mut Page,
+    ) -> Result<(), Unwritable> {
+        if let Some(half) = choice.missing {
+            if self
+                .write_places(index, choice.generation, &[half], page)
+                .is_err()
+            {
+                // The other generation has two good places still to come.
+                return self.write_next(index, page);
+            }
+        }
+        if choice.thin {
+            return self.write_next(index, page);
+        }
+        Ok(())
+    }
+
+    fn take_entries<R: Reader<Numbers = G>>(
+        &self,
+        index: u32,
+        page: &Page,
+        blocks: u64,
+        remaps: &mut Remaps<G>,
+        reader: &mut R,
+    ) -> Result<(), R::Error> {
+        let ahead = self.generation(index).saturating_sub(self.seen);
+        remaps.record_ahead::<R>(index, ahead)?;
+        for (number, slot) in self.layout.slots_of(index).enumerate() {
+            match Entry::read(self.layout.shape(), page.payload(), number, blocks) {
+                Ok(Entry::Free) => {}
+                Ok(entry) => remaps.take(slot, &entry, reader)?,
+                Err(error) => return Err(LoadError::Entry { index, slot, error }.into()),
+            }
+        }
+        Ok(())
+    }
+}

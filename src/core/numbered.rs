@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Enums as numbers, to be kept where others look without a lock.
+
+/// An enum whose values are numbered from zero on.
+pub trait Numbered: Copy + 'static {
+    /// All values, each at its number.
+    const ALL: &'static [Self];
+
+    /// Value that stands for a number that is none.
+    const FALLBACK: Self;
+
+    /// Returns the number of the value.
+    fn number(self) -> u32;
+
+    /// Returns the value with that number.
+    fn from_number(number: u32) -> Self {
+        let found = Self::ALL.get(number as usize).copied();
+        found.unwrap_or(Self::FALLBACK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        arguments::ErrorPolicy,
+        health::{
+            Health,
+            MetadataState, //
+        },
+    };
+    use core::fmt::Debug;
+
+    fn check<T: Numbered + PartialEq + Debug>() {
+        for (number, value) in T::ALL.iter().enumerate() {
+            assert_eq!(value.number() as usize, number);
+            assert_eq!(T::from_number(value.number()), *value);
+        }
+        let none = T::ALL.len() as u32;
+        assert_eq!(T::from_number(none), T::FALLBACK);
+    }
+
+    #[test]
+    fn values_are_the_same_as_numbers() {
+        check::<ErrorPolicy>();
+        check::<Health>();
+        check::<MetadataState>();
+    }
+}

@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A target, and its bios on their way there and back.
+
+use core::{
+    marker::PhantomData,
+    ops::Deref, //
+};
+
+use kernel::{
+    prelude::*,
+    str::CStr,
+    sync::Arc,
+    types::ForeignOwnable, //
+};
+use remap_core::geometry::SectorRange;
+
+use super::{
+    bio::{
+        BioContext,
+        BlockStatus,
+        HeldBio,
+        TargetBio, //
+    },
+    setup::{
+        Device,
+        Events,
+        Setup, //
+    },
+    word::{
+        self,
+        Start, //
+    }, //
+};
+use crate::linux::{
+    bindings,
+    block_device::BlockDevice,
+    gate::{
+        Direction,
+        Exits,
+        GateCounters,
+        GateGuard,
+        Ticket, //
+    },
+    text::Text, //
+};
+
+/// A device-mapper target. All methods are called by device-mapper; the table says where.
+///
+/// | method | context | may sleep |
+/// |---|---|---|
+/// | `construct`, drop | ioctl | yes |
+/// | `map` | submitter or kworker | without I/O; not for `REQ_NOWAIT` |
+/// | `end_io` | any, interrupts included | no |
+/// | `message`, `status` | ioctl, concurrent with each other | yes; long waits stall suspend |
+/// | `presuspend` to `resume` | ioctl, one at a time | yes |
+pub(crate) trait Target: Sized + Send + Sync + 'static {
+    /// Name in table lines.
+    const NAME: &'static CStr;
+    /// Version of the table and message interface.
+    const VERSION: [u32; 3];
+    /// Note that the target sends along with some bios.
+    type Note: Copy + Send;
+
+    /// Makes the target of a table line. On an error nothing else is called.
+    fn construct(setup: &mut Setup<'_>, arguments: &[&CStr]) -> Result<Self>;
+
+    /// Decides where a bio goes.
+    fn map(&self, bio: MapBio<'_, Self>) -> Mapping;
+
+    /// Takes a bio back that was redirected, or held and then ended, and that has `status` now.
+    fn end_io(bio: EndedBio<'_, Self>, status: BlockStatus) -> Ending;
+
+    /// Prepares for a suspend; held bios must end in bounded time from now on.
+    fn presuspend(&self);
+
+    /// Undoes `presuspend` when the suspend was cancelled.
+    fn presuspend_undo(&self);
+
+    /// Prepares for a resume, which an error prevents.
+    fn preresume(&self) -> Result;
+
+    /// Resumes: the table is active, and bios may come.
+    fn resume(&self);
+
+    /// Prints what `dmsetup status` shows behind the target's name.
+    fn status(&self, text: &mut Text<'_>) -> core::fmt::Result;
+
+    /// Prints the arguments that recreate the table.
+    fn arguments(&self, text: &mut Text<'_>) -> core::fmt::Result;
+
+    /// Carries out a message. `true` where `reply` has something for the user.
+    fn message(&self, words: &[&CStr], reply: &mut Text<'_>) -> Result<bool>;
+
+    /// Calls `visit` with the devices and ranges that hold data, for limits and checks of device-mapper.
+    /// Stops when `visit` returns another value than 0, and returns that.
+    fn data_ranges(&self, visit: &mut dyn FnMut(&Device, SectorRange) -> i32) -> i32;
+
+    /// Returns the device that ioctls other than the block layer's go to, and whether the target is all
+    /// of that device unchanged.
+    fn ioctl_device(&self) -> (&BlockDevice, bool);
+}
+
+/// Reference to a target. To look at the target costs a few loads, which not every bio's end has to do.
+///
+/// # Invariants
+///
+/// `ti` was set up by `construct` and outlives `'a`.
+pub(super) struct TargetRef<'a, T: Target> {
+    ti: *mut bindings::dm_target,
+    _target: PhantomData<&'a T>,
+}
+
+impl<'a, T: Target> TargetRef<'a, T> {
+    /// Refers to a target of C.
+    ///
+    /// # Safety
+    ///
+    /// `ti` was set up by `construct`, and is there as long as the result.
+    #[inline(always)]
+    pub(super) unsafe fn from_raw(ti: *mut bindings::dm_target) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self {
+            ti,
+            _target: PhantomData,
+        }
+    }
+
+    fn get(&self) -> &'a T {
+        // SAFETY: By the type invariant.
+        &unsafe { Private::<T>::of(self.ti) }.target
+    }
+
+    /// Returns the exits of the gate that the target's bios are in.
+    #[inline(always)]
+    fn exits(&self) -> Exits {
+        // SAFETY: By the type invariant.
+        unsafe { Private::<T>::of(self.ti) }.exits
+    }
+}
+
+/// Data that device-mapper keeps with a target.
+pub(super) struct Private<T> {
+    pub(super) exits: Exits,
+    pub(super) target: T,
+    pub(super) events: Arc<Events>,
+    /// Has to be there as long as `exits`.
+    pub(super) _counters: GateCounters,
+}
+
+impl<T: Target> Private<T> {
+    /// Returns the data that device-mapper keeps with `ti`.
+    ///
+    /// # Safety
+    ///
+    /// `ti` was set up by `construct` and is not yet destroyed.
+    #[inline(always)]
+    pub(super) unsafe fn of<'a>(ti: *mut bindings::dm_target) -> &'a Self {
+        // SAFETY: `private` is what `construct` put there, and stays until the target is destroyed.
+        unsafe { <KBox<Self> as ForeignOwnable>::borrow((*ti).private) }
+    }
+}
+
+impl<T> Drop for Private<T> {
+    fn drop(&mut self) {
+        self.events.close();
+    }
+}
+
+/// Bio that comes back.
+pub(crate) struct EndedBio<'a, T: Target> {
+    bio: &'a TargetBio<T::Note>,
+    target: TargetRef<'a, T>,
+}
+
+impl<'a, T: Target> EndedBio<'a, T> {
+    /// Takes a bio of C.
+    ///
+    /// # Safety
+    ///
+    /// It is a clone for `target` that was mapped and has ended; this is called once for it, and it is
+    /// there as long as the result.
+    #[inline(always)]
+    pub(super) unsafe fn from_raw(bio: *mut bindings::bio, target: TargetRef<'a, T>) -> Self {
+        Self {
+            // SAFETY: `TargetBio` is a transparent wrapper, and the caller promises the rest.
+            bio: unsafe { &*bio.cast::<TargetBio<T::Note>>() },
+            target,
+        }
+    }
+
+    /// Returns whether the bio has nothing but its word with it.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.bio.word() & word::PER_BIO_DATA == 0
+    }
+
+    /// Lets the bio leave the gate, and end.
+    #[inline(always)]
+    pub(crate) fn finish(self) -> Ending {
+        if self.is_plain() {
+            let epoch = word::epoch(self.bio.word());
+            // SAFETY: A plain bio stayed with these exits (see `MapBio::redirect`), whose counters the
+            // target keeps. It comes back once: `self` is consumed.
+            unsafe { self.target.exits().leave(epoch) };
+        } else if let Some(ticket) = self.open().1.ticket {
+            ticket.leave();
+        }
+        Ending::DONE
+    }
+
+    /// Takes the context from the bio.
+    pub(crate) fn open(self) -> (OpenBio<'a, T>, BioContext<T::Note>) {
+        let word = self.bio.word();
+        let mark = word & word::MARKED != 0;
+        let context = if self.is_plain() {
+            BioContext {
+                // SAFETY: As in `finish`.
+                ticket: Some(unsafe { self.target.exits().ticket(word::epoch(word)) }),
+                mark,
+                start: word::start(word),
+                note: None,
+            }
+        } else {
+            // SAFETY: The bit says that the per-bio data were written, and they are taken once.
+            let data = unsafe { self.bio.per_bio_data().read() };
+            BioContext {
+                ticket: data.ticket,
+                mark,
+                start: data.start,
+                note: data.note,
+            }
+        };
+        let open = OpenBio {
+            bio: self.bio,
+            target: self.target,
+        };
+        (open, context)
+    }
+}
+
+/// Bio that comes back, without its context.
+pub(crate) struct OpenBio<'a, T: Target> {
+    bio: &'a TargetBio<T::Note>,
+    target: TargetRef<'a, T>,
+}
+
+impl<'a, T: Target> OpenBio<'a, T> {
+    /// Returns the target of the bio.
+    pub(crate) fn target(&self) -> &'a T {
+        self.target.get()
+    }
+
+    /// Returns whether the bio read or changed the medium.
+    pub(crate) fn direction(&self) -> Direction {
+        self.bio.direction()
+    }
+
+    /// Returns whether the bio gave its sectors contents.
+    pub(crate) fn fills_sectors(&self) -> bool {
+        self.bio.fills_sectors()
+    }
+
+    /// Returns whether the bio was an ordinary read or write, or a flush.
+    pub(crate) fn moves_data(&self) -> bool {
+        self.bio.moves_data()
+    }
+
+    /// Keeps the bio, which ends for its submitter with [`HeldBio::end`] only. It is as it was when it came,
+    /// save its status.
+    pub(crate) fn hold(self, start: &Start, note: Option<T::Note>) -> (HeldBio<T::Note>, Ending) {
+        // SAFETY: DM_ENDIO_INCOMPLETE makes the bio ours, and its memory is there until it ends.
+        unsafe { (*self.bio.as_ptr()).bi_iter = start.0 };
+        self.bio.pack(None, false, note);
+        // SAFETY: It is ours, is as it came, and has per-bio data without a ticket.
+        let held = unsafe { HeldBio::new(self.bio) };
+        (held, Ending(bindings::DM_ENDIO_INCOMPLETE as i32))
+    }
+}
+
+/// Answer to device-mapper about a bio that came back.
+pub(crate) struct Ending(i32);
+
+impl Ending {
+    /// The bio ends for its submitter.
+    pub(crate) const DONE: Self = Self(bindings::DM_ENDIO_DONE as i32);
+
+    /// Returns the number for device-mapper.
+    #[inline(always)]
+    pub(super) fn into_raw(self) -> i32 {
+        self.0
+    }
+}
+
+/// Answer to device-mapper about a bio that was mapped. Only a [`MapBio`] can be turned into one.
+pub(crate) struct Mapping(i32);
+
+impl Mapping {
+    /// Returns the number for device-mapper.
+    #[inline(always)]
+    pub(super) fn into_raw(self) -> i32 {
+        self.0
+    }
+}
+
+/// Bio that is being mapped.
+pub(crate) struct MapBio<'a, T: Target> {
+    bio: &'a TargetBio<T::Note>,
+    private: &'a Private<T>,
+}
+
+impl<T: Target> Deref for MapBio<'_, T> {
+    type Target = TargetBio<T::Note>;
+
+    #[inline(always)]
+    fn deref(&self) -> &TargetBio<T::Note> {
+        self.bio
+    }
+}
+
+impl<'a, T: Target> MapBio<'a, T> {
+    /// Takes a bio of C.
+    ///
+    /// # Safety
+    ///
+    /// It is a clone for the target of `private` that device-mapper wants to have mapped, and what
+    /// becomes of the result is told to device-mapper.
+    #[inline(always)]
+    pub(super) unsafe fn from_raw(bio: *mut bindings::bio, private: &'a Private<T>) -> Self {
+        Self {
+            // SAFETY: `TargetBio` is a transparent wrapper, and the caller promises the rest.
+            bio: unsafe { &*bio.cast::<TargetBio<T::Note>>() },
+            private,
+        }
+    }
+
+    /// Returns the target of the bio.
+    #[inline(always)]
+    pub(crate) fn target(&self) -> &'a T {
+        &self.private.target
+    }
+
+    /// Lets device-mapper send everything behind the first `sectors` sectors in another bio, if the bio has
+    /// more than that.
+    #[inline(always)]
+    pub(crate) fn accept(&mut self, sectors: u32) {
+        if sectors > 0 && sectors < self.sectors() {
+            // SAFETY: We are in `map`, the bio has more sectors, it is no duplicate (only empty
+            // flushes have those), and a target without DM_TARGET_ATOMIC_WRITES gets no atomic
+            // writes, one without DM_TARGET_ZONED_HM no zoned devices.
+            unsafe { bindings::dm_accept_partial_bio(self.as_ptr(), sectors) };
+        }
+    }
+
+    /// Sends the bio to `sector` of `device`. It stays inside the gate meanwhile, and comes back with `mark`.
+    #[inline(always)]
+    pub(crate) fn redirect<G>(
+        self,
+        device: &BlockDevice,
+        sector: u64,
+        inside: GateGuard<'_, G>,
+        mark: bool,
+    ) -> Mapping {
+        if !word::has_room(self.iter()) {
+            return self.redirect_with_data(device, sector, inside.stay(), mark);
+        }
+        match inside.stay_with(self.private.exits) {
+            Ok(epoch) => {
+                let mark = if mark { word::MARKED } else { 0 };
+                self.set_word(word::pack(self.iter(), epoch) | mark);
+                self.redirect_to(device, sector);
+                Mapping(bindings::DM_MAPIO_REMAPPED as i32)
+            }
+            Err(inside) => self.redirect_with_data(device, sector, inside.stay(), mark),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn redirect_with_data(
+        self,
+        device: &BlockDevice,
+        sector: u64,
+        ticket: Ticket,
+        mark: bool,
+    ) -> Mapping {
+        self.redirect_noted(device, sector, Some(ticket), mark, None)
+    }
+
+    /// Sends the bio to `sector` of `device`, with a note for its way back, or without a ticket.
+    #[inline(never)]
+    pub(crate) fn redirect_noted(
+        self,
+        device: &BlockDevice,
+        sector: u64,
+        ticket: Option<Ticket>,
+        mark: bool,
+        note: Option<T::Note>,
+    ) -> Mapping {
+        self.pack(ticket, mark, note);
+        self.redirect_to(device, sector);
+        Mapping(bindings::DM_MAPIO_REMAPPED as i32)
+    }
+
+    /// Ends the bio with an I/O error. [`Target::end_io`] does not see it.
+    pub(crate) fn refuse(self) -> Mapping {
+        Mapping(bindings::DM_MAPIO_KILL as i32)
+    }
+
+    /// Takes the bio over, to be submitted or ended later.
+    pub(crate) fn hold(self) -> (HeldBio<T::Note>, Mapping) {
+        // SAFETY: The bio is valid; nobody polls for it while it is held.
+        unsafe {
+            (*self.as_ptr()).bi_opf &= !bindings::REQ_POLLED;
+        }
+        self.pack(None, false, None);
+        // SAFETY: DM_MAPIO_SUBMITTED makes the bio ours; it is as it came.
+        let held = unsafe { HeldBio::new(self.bio) };
+        (held, Mapping(bindings::DM_MAPIO_SUBMITTED as i32))
+    }
+}

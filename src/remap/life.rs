@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Changes of a table's state: resume, suspend, the end of the target, the error policy, timing.
+
+use kernel::{
+    prelude::*,
+    sync::atomic::Relaxed, //
+};
+use remap_core::arguments::ErrorPolicy;
+
+use super::{
+    state::mover::TableState,
+    table::Table, //
+};
+
+impl Table {
+    /// Resumes the table: bios may flow and blocks may move from now on. May sleep.
+    pub(super) fn activate(&self) {
+        let before = core::mem::replace(&mut self.mover.lock().state, TableState::Active);
+        if before == TableState::Loaded {
+            self.health.begin_with(self.health());
+        } else {
+            self.report_health();
+        }
+    }
+
+    /// Suspends the table: messages, the scrub and the search for suspects use the devices no more.
+    ///
+    /// Failed writes are rescued all the same, until device-mapper has all bios back. Sleeps until the
+    /// pass and the scrub's read that are under way have ended.
+    pub(super) fn suspend(&self) {
+        self.suspend_waiters.fetch_add(1, Relaxed);
+        self.mover.lock().state = TableState::Suspended;
+        self.scrub.settle();
+        self.suspend_waiters.fetch_sub(1, Relaxed);
+    }
+
+    /// Ends the use of the devices, which are about to be closed. Sleeps until the scrub has ended.
+    pub(super) fn retire(&self) {
+        self.scrub.stop();
+        self.mover.lock().state = TableState::Gone;
+    }
+
+    /// Sets what a failing write does. [`ErrorPolicy::Relocate`] also re-arms the breaker. Sleeps until
+    /// the pass under way has ended.
+    pub(super) fn set_policy(&self, policy: ErrorPolicy) {
+        let mut mover = self.mover.lock();
+        self.policy.set(policy);
+        if policy == ErrorPolicy::Relocate {
+            mover.breaker.arm();
+        }
+    }
+
+    /// Switches the timing of bios, and forgets what was timed before when it is switched on.
+    ///
+    /// May sleep. `ENOMEM` where there is no room for the histograms.
+    pub(crate) fn set_timing(&self, on: bool) -> Result {
+        // One thread at a time. A resume may wait for the mover, and the memory for the resume.
+        let _mover = self.lock_mover();
+        self.statistics.prepare_timing(on)?;
+        self.gate.set_timed(on);
+        Ok(())
+    }
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The lock that every change of where blocks are is made under.
+
+use kernel::{
+    alloc::flags::GFP_NOWAIT,
+    prelude::*,
+    sync::MutexGuard,
+    time::Delta, //
+};
+use remap_core::{
+    health::MetadataState,
+    remap_table::MoveRefusal, //
+};
+
+use crate::{
+    linux::{
+        log::device_log,
+        noio::NoIo, //
+    },
+    remap::{
+        state::{
+            mover::Mover,
+            moves::{
+                Fate,
+                Move,
+                MAX_BATCH, //
+            },
+            remaps::{
+                new_index,
+                ReaderIndex,
+                Remaps, //
+            }, //
+        },
+        table::Table, //
+    }, //
+};
+
+/// Time that a pass waits for bios in flight before it gives up. A device that takes longer has
+/// its own error handling at work, which tries for half a minute as a rule.
+pub(super) const PATIENCE: Delta = Delta::from_secs(60);
+
+/// Most blocks that are remembered as pending. A device with more of them is not saved by knowing
+/// them.
+const MOST_PENDING: u32 = 1 << 16;
+
+/// The mover of a table, locked, while allocations of the thread do not wait for I/O: the bios that wait for
+/// the mover may be what writes memory out.
+///
+/// It gives no right to move blocks: a [`Pass`](super::pass::Pass) or a [`Rescue`](super::rescue::Rescue) does.
+pub(in crate::remap) struct MoverGuard<'a> {
+    pub(super) table: &'a Table,
+    _noio: NoIo,
+    pub(in crate::remap) mover: MutexGuard<'a, KBox<Mover>>,
+}
+
+/// Returns the error for a sender whose block cannot begin to move.
+pub(super) fn error_of(refusal: MoveRefusal) -> Error {
+    match refusal {
+        MoveRefusal::NoSpare => ENOSPC,
+        _ => ENOMEM,
+    }
+}
+
+impl Table {
+    /// Locks the mover. Sleeps until the pass under way has ended.
+    pub(in crate::remap) fn lock_mover(&self) -> MoverGuard<'_> {
+        let mover = self.mover.lock();
+        MoverGuard {
+            table: self,
+            _noio: NoIo::enter(),
+            mover,
+        }
+    }
+}
+
+impl MoverGuard<'_> {
+    /// Returns the readers' index.
+    pub(super) fn index(&self) -> &ReaderIndex {
+        self.table.gate.current(&self.mover.drain)
+    }
+
+    /// Waits until the bios have ended that were mapped before what the caller has changed. `ETIMEDOUT`.
+    pub(super) fn drain(&mut self) -> Result {
+        self.table.gate.drain(&mut self.mover.drain, PATIENCE)
+    }
+
+    /// Ends a drain that gave up before, which has to be done before anything is held. `ETIMEDOUT`.
+    pub(super) fn settle_gate(&mut self) -> Result {
+        self.table.gate.settle(&mut self.mover.drain, PATIENCE)
+    }
+
+    /// Replaces the readers' index where it has no room for `more` entries, or is worn. `ENOMEM`.
+    pub(super) fn make_room(&mut self, remaps: &mut Remaps, more: usize) -> Result {
+        let gate = &self.table.gate;
+        let index = self.index();
+        let full = !remaps.has_room(index, more);
+        if !full && !remaps.is_worn(index) {
+            return Ok(());
+        }
+        let entries = remaps.indexed().saturating_add(more);
+        let new = gate
+            .make_room(&mut self.mover.drain)
+            .and_then(|()| new_index(entries, self.table.places.blocks()));
+        let new = match new {
+            Ok(new) => new,
+            Err(error) if full => return Err(error),
+            // A worn index is only slower.
+            Err(_) => return Ok(()),
+        };
+        if !remaps.move_index(self.index(), &new) {
+            return Err(ENOMEM);
+        }
+        gate.replace(&mut self.mover.drain, new);
+        Ok(())
+    }
+
+    /// Gets ready for the next blocks that move, as far as there is memory, and shows the state of the metadata.
+    pub(super) fn end_moving(&mut self) {
+        self.mover.reserve.refill(GFP_NOWAIT);
+        let table = self.table;
+        let _ = self.make_room(&mut table.remaps.lock(), MAX_BATCH);
+        self.publish_metadata_state();
+    }
+
+    /// Shows the state of the metadata to those who have not locked the mover.
+    pub(super) fn publish_metadata_state(&self) {
+        let metadata = self.mover.metadata.as_ref();
+        let state = metadata.map_or(MetadataState::None, |metadata| metadata.state());
+        self.table.health.set_metadata(state);
+    }
+
+    /// Marks `block` as pending, if it is on main. Sleeps, without I/O.
+    pub(in crate::remap) fn mark_pending(&mut self, block: u64) {
+        let Ok(node) = self.mover.reserve.node() else {
+            return;
+        };
+        let table = self.table;
+        let mut remaps = table.remaps.lock();
+        let before = remaps.pending_blocks();
+        if before >= MOST_PENDING || self.make_room(&mut remaps, 1).is_err() {
+            return;
+        }
+        let marked = remaps.set_pending(self.index(), block, node);
+        table.remaps.publish(&remaps);
+        let new = marked.is_ok() && remaps.pending_blocks() != before;
+        drop(remaps);
+        if new {
+            device_log!(
+                pr_warn,
+                table.number,
+                at State,
+                "sector {} is pending: main_dev cannot read or write it",
+                table.places.shown_sector(block)
+            );
+        }
+    }
+
+    /// Forgets that `block` is pending. Sleeps, without I/O.
+    pub(in crate::remap) fn clear_pending(&mut self, block: u64) {
+        let mut remaps = self.table.remaps.lock();
+        remaps.clear_pending(self.index(), block);
+        self.table.remaps.publish(&remaps);
+    }
+
+    /// Trips the breaker where main is gone.
+    pub(in crate::remap) fn check_main_gone(&mut self) {
+        if self.table.devices.main.is_gone() {
+            self.mover.breaker.trip();
+            self.report_main_failure();
+        }
+    }
+
+    /// Reports that main fails wholesale, since the breaker has tripped.
+    pub(super) fn report_main_failure(&self) {
+        if self.table.policy.record_main_failure() {
+            device_log!(
+                pr_err,
+                self.table.number,
+                "main_dev fails wholesale: nothing is relocated any more before 'policy relocate'"
+            );
+        }
+    }
+
+    /// Step 5 of a block that was on its way to a slot: the readers' index says where it is.
+    pub(super) fn settle_move(&mut self, remaps: &mut Remaps, moved: Move) {
+        let table = self.table;
+        let from = moved.leaves();
+        let Move {
+            block,
+            slot,
+            node,
+            lost,
+            fate,
+            refused,
+            ..
+        } = moved;
+        let in_slot = fate == Fate::Copied || fate == Fate::Unsaved;
+        if in_slot {
+            refused
+                .iter()
+                .for_each(|slot| self.mover.record_bad_slot(slot));
+        }
+        let index = self.index();
+        if !in_slot {
+            if from.is_none() {
+                remaps.cancel_remap(index, block, slot);
+            } else {
+                let look = table.lost.lock().has(block);
+                remaps.cancel_replace(index, block, slot, look);
+            }
+            // None has taken it, so it was not these slots alone.
+            refused.iter().for_each(|slot| remaps.give_back(slot));
+            return;
+        }
+        let look = lost.is_some() || fate == Fate::Unsaved;
+        let before = table.lost.lock().replace(block, lost);
+        drop(before);
+        if fate == Fate::Unsaved {
+            table.lost.lock().set_unsaved(block);
+        }
+        match node {
+            Some(node) => remaps.finish_remap(index, block, slot, look, node),
+            // It had an entry before.
+            None => remaps.finish_replace(index, block, slot, look),
+        }
+    }
+
+    /// Logs that a block has moved: `what` is "moved to" or the like.
+    pub(super) fn log_move(&self, block: u64, slot: u32, what: &str) {
+        let places = &self.table.places;
+        device_log!(
+            pr_info,
+            self.table.number,
+            at Relocation,
+            "sector {} {} spare sector {}",
+            places.shown_sector(block),
+            what,
+            places.slot_sector(slot)
+        );
+    }
+}

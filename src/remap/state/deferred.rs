@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bios that wait.
+
+use kernel::{
+    new_spinlock,
+    new_spinlock_irq,
+    prelude::*,
+    sync::{
+        SpinLock,
+        SpinLockIrq, //
+    }, //
+};
+
+use super::note::Note;
+use crate::linux::device_mapper::HeldBios;
+
+/// Lists of bios that a table has taken over.
+#[pin_data]
+pub(in crate::remap) struct Deferred {
+    /// Bios that wait for a block that is on its way. Process context only.
+    #[pin]
+    pub(in crate::remap) held: SpinLock<HeldBios<Note>>,
+    /// Writes that gave lost sectors contents, and are acknowledged when the metadata says so.
+    #[pin]
+    pub(in crate::remap) filled: SpinLockIrq<HeldBios<Note>>,
+    /// Bios that have failed, or would.
+    #[pin]
+    pub(in crate::remap) failed: SpinLockIrq<HeldBios<Note>>,
+}
+
+impl Deferred {
+    /// Makes empty lists.
+    pub(in crate::remap) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            held <- new_spinlock!(HeldBios::new(), "dm_remap::held"),
+            filled <- new_spinlock_irq!(HeldBios::new(), "dm_remap::filled"),
+            failed <- new_spinlock_irq!(HeldBios::new(), "dm_remap::failed"),
+        })
+    }
+}

@@ -1,0 +1,1 @@
+../../../../../src/linux/atomic_enum.rs

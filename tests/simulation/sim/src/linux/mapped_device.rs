@@ -1,0 +1,1 @@
+../../../../../src/linux/mapped_device.rs
