@@ -4,13 +4,20 @@
 //!
 //! The sources under `remap`, `linux` and in `remap_core` are those of the module, as they are.
 
+mod faults;
+mod fill;
 mod history;
+mod judgement;
 #[allow(dead_code)]
 mod linux;
 mod model;
+mod nth;
 #[allow(dead_code)]
 mod remap;
+mod senders;
 mod settings;
+mod unit;
+mod users;
 
 use std::{
     mem::MaybeUninit,
@@ -20,7 +27,7 @@ use std::{
 
 use linux::device_mapper::Registration;
 use remap::RemapTarget;
-use settings::Kind;
+use settings::{Kind, Nth};
 
 #[global_allocator]
 static ARENA: machine::arena::Arena = machine::arena::Arena;
@@ -33,7 +40,8 @@ usage: sim [-k KIND]... [-s SEED] [-n COUNT] [-t SECONDS] [-f FAILURES] [-v]
 Runs histories of consecutive seeds: COUNT of each kind (1 where a seed is given, else 1000), or as many as
 have time in SECONDS. Without a seed the first one is drawn, and printed.
 
-  -k KIND      swarm, crash, move, fill; by default all of them
+  -k KIND      swarm, crash, move, fill, gate, pages, wholesale, pair, damage, shape, nth; all of them
+               by default
   -f FAILURES  end after so many failures (1)
   -v           print what happened in a history that fails; with one history, in any case
   -p           the same at once, for when the process does not live to print it";
@@ -100,50 +108,118 @@ fn register() {
     assert!(registered.is_ok());
 }
 
-fn run_kind(kind: Kind, options: &Options, deadline: Option<Instant>) -> u64 {
-    let began = Instant::now();
-    let (mut runs, mut failures, mut operations) = (0, 0, 0);
-    for seed in options.seed.. {
-        let over = match deadline {
-            Some(deadline) => Instant::now() >= deadline,
-            None => runs == options.count,
+/// What is known of the histories of a kind.
+struct Session<'a> {
+    kind: Kind,
+    options: &'a Options,
+    deadline: Option<Instant>,
+    runs: u64,
+    failures: u64,
+    operations: u64,
+}
+
+impl Session<'_> {
+    fn is_late(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    fn is_over(&self) -> bool {
+        let enough = match self.deadline {
+            Some(_) => self.is_late(),
+            None => self.runs >= self.options.count,
         };
-        if over || failures == options.failures {
-            break;
-        }
+        enough || self.failures == self.options.failures
+    }
+
+    /// Runs the history of a seed. Returns whether the call was met that it dooms.
+    fn run(&mut self, seed: u64) -> bool {
+        let options = self.options;
         let only = options.count == 1 && options.seconds.is_none() && options.verbose;
-        CURRENT.set((kind.name(), seed));
-        let outcome = history::run(kind, seed, only);
-        runs += 1;
-        operations += outcome.operations;
+        CURRENT.set((self.kind.name(), seed));
+        let outcome = history::run(self.kind, seed, only);
+        let hit = outcome.hit;
+        self.runs += 1;
+        self.operations += outcome.operations;
         let Some(failure) = &outcome.failure else {
             if only {
                 outcome.trace.iter().for_each(|line| println!("{line}"));
             }
-            continue;
+            return hit;
         };
-        failures += 1;
-        println!("FAILED   {} seed {seed}: {failure}", kind.name());
+        self.failures += 1;
+        println!("FAILED   {} seed {seed}: {failure}", self.kind.name());
         if options.verbose {
             let again = if only {
                 outcome
             } else {
-                history::run(kind, seed, true)
+                history::run(self.kind, seed, true)
             };
             again.trace.iter().for_each(|line| println!("{line}"));
             if again.failure.is_none() {
                 println!("         it did not fail with a trace");
             }
         }
+        true
+    }
+
+    fn run_seeds(&mut self) {
+        for seed in self.options.seed.. {
+            if self.is_over() {
+                break;
+            }
+            self.run(seed);
+        }
+    }
+
+    /// Dooms each call of a script in turn, in each way, until there is none left: one variation of the
+    /// script after another.
+    fn run_calls(&mut self) {
+        if self.options.count == 1 && self.deadline.is_none() {
+            return self.run_seeds();
+        }
+        for variation in Nth::variation(self.options.seed).. {
+            if self.is_over() {
+                break;
+            }
+            for way in 0..Nth::WAYS {
+                let mut n = 1;
+                while n < Nth::MOST && self.failures < self.options.failures && !self.is_late() {
+                    if !self.run(Nth::seed(variation, way, n)) {
+                        break;
+                    }
+                    n += 1;
+                }
+            }
+        }
+    }
+}
+
+fn run_kind(kind: Kind, options: &Options, deadline: Option<Instant>) -> u64 {
+    let began = Instant::now();
+    let mut session = Session {
+        kind,
+        options,
+        deadline,
+        runs: 0,
+        failures: 0,
+        operations: 0,
+    };
+    match kind {
+        Kind::Nth => session.run_calls(),
+        _ => session.run_seeds(),
     }
     let seconds = began.elapsed().as_secs_f64().max(0.001);
     println!(
-        "{:<8} {runs} histories from seed {}, {failures} failed, {operations} operations, {:.0} histories a second",
+        "{:<9} {} histories from seed {}, {} failed, {} operations, {:.0} histories a second",
         kind.name(),
+        session.runs,
         options.seed,
-        runs as f64 / seconds
+        session.failures,
+        session.operations,
+        session.runs as f64 / seconds
     );
-    failures
+    session.failures
 }
 
 thread_local! {

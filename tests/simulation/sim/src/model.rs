@@ -15,6 +15,8 @@ use machine::{disk::Disk, disk::Sector, fail, trace};
 pub(crate) const INITIAL: u64 = 1;
 /// Zeros.
 pub(crate) const ZEROS: u64 = 0;
+/// Whatever is there: nobody says what.
+pub(crate) const ANYTHING: u64 = u64::MAX;
 
 static mut CLOCK: u64 = 0;
 
@@ -80,6 +82,15 @@ struct Place {
 }
 
 impl Place {
+    /// What nobody knew turns out to be `content`.
+    fn find_out(&mut self, content: u64) {
+        for version in &mut self.versions {
+            if version.content == ANYTHING {
+                version.content = content;
+            }
+        }
+    }
+
     fn make_durable(&mut self, start: u64) {
         self.durable = self.durable.max(start);
         self.versions
@@ -119,10 +130,10 @@ pub(crate) struct Model {
 
 impl Model {
     /// A device whose contents `survive` power cuts or not.
-    pub(crate) fn new(sectors: u64, main_start: u64, survives: bool) -> Self {
+    pub(crate) fn new(sectors: u64, main_start: u64, initial: u64, survives: bool) -> Self {
         let place = || Place {
             versions: vec![Version {
-                content: INITIAL,
+                content: initial,
                 start: 0,
                 end: 0,
                 ok: true,
@@ -242,8 +253,15 @@ impl Model {
         id
     }
 
-    /// It ends, with data or not at all.
-    pub(crate) fn end_read(&mut self, id: u64, data: Option<&[u8]>, main: &Disk, spare: &Disk) {
+    /// It ends, with data or not at all, for which there may be an excuse.
+    pub(crate) fn end_read(
+        &mut self,
+        id: u64,
+        data: Option<&[u8]>,
+        excused: bool,
+        main: &Disk,
+        spare: &Disk,
+    ) {
         tick();
         let place = self
             .readings
@@ -252,7 +270,7 @@ impl Model {
             .expect("a read under way");
         let reading = self.readings.swap_remove(place);
         let Some(data) = data else {
-            let excused = reading.acknowledged.iter().enumerate().any(|(n, since)| {
+            let excused = excused || reading.acknowledged.iter().enumerate().any(|(n, since)| {
                 let sector = reading.first + n as u64;
                 let place = &self.places[sector as usize];
                 place.giving_up > 0
@@ -275,7 +293,10 @@ impl Model {
             let sector = reading.first + n as u64;
             let place = &mut self.places[sector as usize];
             match recognise(bytes, sector) {
-                Some(content) if allowed.contains(&content) => {
+                Some(content) if allowed.contains(&content) || allowed.contains(&ANYTHING) => {
+                    if !allowed.contains(&content) {
+                        place.find_out(content);
+                    }
                     if reading.quiet[n] {
                         // Nothing has changed it meanwhile, and nothing will but another write.
                         for version in &mut place.versions {
@@ -284,6 +305,7 @@ impl Model {
                     }
                 }
                 Some(content) => fail!("sector {sector} reads as version {content}, and may be {allowed:?}"),
+                None if allowed.contains(&ANYTHING) => {}
                 None => fail!("sector {sector} reads as something that it never held ({:x?}), and may be {allowed:?}", &bytes[..24]),
             }
         }
