@@ -320,12 +320,7 @@ impl Disk {
     }
 
     /// Does a request, which is `doomed` to fail with a status or not.
-    fn take_effect(
-        &mut self,
-        id: u64,
-        flushed: u64,
-        doomed: Option<blk_status_t>,
-    ) -> blk_status_t {
+    fn take_effect(&mut self, id: u64, flushed: u64, doomed: Option<blk_status_t>) -> blk_status_t {
         let (_, request, _) = self.entry(id);
         let request = Request { ..*request };
         let (first, sectors) = (request.sector, request.sectors);

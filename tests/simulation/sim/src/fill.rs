@@ -4,7 +4,8 @@
 //! every write.
 
 use machine::{
-    c, fail,
+    c,
+    fail,
     scheduler::{self, world},
     trace, //
 };
@@ -129,7 +130,10 @@ impl Unit {
         let block = self.settings.block;
         for first in (n * block..self.limit.get()).step_by((of * block) as usize) {
             let len = block.min(self.limit.get() - first);
-            let len = world().random.between(1, len).next_multiple_of(self.settings.logical);
+            let len = world()
+                .random
+                .between(1, len)
+                .next_multiple_of(self.settings.logical);
             self.write(first, len.min(self.limit.get() - first));
         }
     }

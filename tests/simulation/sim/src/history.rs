@@ -169,9 +169,7 @@ impl History {
         let units = (0..)
             .zip(all)
             .map(|(number, settings)| {
-                &*Box::leak(Box::new(Unit::new(
-                    number, settings, common, &mains, spare,
-                )))
+                &*Box::leak(Box::new(Unit::new(number, settings, common, &mains, spare)))
             })
             .collect();
         Self {

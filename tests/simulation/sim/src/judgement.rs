@@ -5,7 +5,8 @@
 use std::cell::Cell;
 
 use machine::{
-    c, fail,
+    c,
+    fail,
     scheduler::{self, world},
     trace, //
 };
@@ -120,7 +121,10 @@ impl Unit {
         let since = began.max(self.common.healed.get());
         let took = world().now - since;
         if took > PATIENCE && !self.common.faulty.get() {
-            fail!("{what} ends {} s after everything worked", took / 1_000_000_000);
+            fail!(
+                "{what} ends {} s after everything worked",
+                took / 1_000_000_000
+            );
         }
     }
 
@@ -250,7 +254,10 @@ impl Unit {
         let (first, end) = self.settings.slots();
         let block = self.settings.block;
         if status.block != block || remaps.len() as u64 != status.remapped {
-            fail!("{} remaps are listed, and the status is {status:?}", remaps.len());
+            fail!(
+                "{} remaps are listed, and the status is {status:?}",
+                remaps.len()
+            );
         }
         for (n, remap) in remaps.iter().enumerate() {
             let sector = remap.sector.wrapping_sub(self.settings.begin);
@@ -290,7 +297,10 @@ impl Unit {
         let (reads, writes) = self.device().given();
         let counted = (status.counter("reads"), status.counter("writes"));
         if counted != (reads, writes) {
-            fail!("{counted:?} reads and writes are counted of {:?}", (reads, writes));
+            fail!(
+                "{counted:?} reads and writes are counted of {:?}",
+                (reads, writes)
+            );
         }
         let remapped = |of: &str| status.counter(&format!("remapped_{of}"));
         if remapped("reads") > reads || remapped("writes") > writes {
@@ -336,7 +346,10 @@ impl Unit {
         }
         let unread = self.read_everything();
         if unread != status.lost {
-            fail!("{unread} sectors cannot be read, and {} are lost", status.lost);
+            fail!(
+                "{unread} sectors cannot be read, and {} are lost",
+                status.lost
+            );
         }
         let (logical, end) = (self.settings.logical, self.limit.get());
         for first in (0..end).step_by(logical as usize) {

@@ -270,15 +270,16 @@ impl Model {
             .expect("a read under way");
         let reading = self.readings.swap_remove(place);
         let Some(data) = data else {
-            let excused = excused || reading.acknowledged.iter().enumerate().any(|(n, since)| {
-                let sector = reading.first + n as u64;
-                let place = &self.places[sector as usize];
-                place.giving_up > 0
-                    || place.given_up > 0 && place.given_up >= *since
-                    || main.failed_at[(self.main_start + sector) as usize] > 0
-                        && main.failed_at[(self.main_start + sector) as usize] >= *since
-                    || spare.read_failed_at > 0 && spare.read_failed_at >= *since
-            });
+            let excused = excused
+                || reading.acknowledged.iter().enumerate().any(|(n, since)| {
+                    let sector = reading.first + n as u64;
+                    let place = &self.places[sector as usize];
+                    place.giving_up > 0
+                        || place.given_up > 0 && place.given_up >= *since
+                        || main.failed_at[(self.main_start + sector) as usize] > 0
+                            && main.failed_at[(self.main_start + sector) as usize] >= *since
+                        || spare.read_failed_at > 0 && spare.read_failed_at >= *since
+                });
             if !excused {
                 fail!(
                     "sectors {}+{} cannot be read, and nothing has failed since they were written",

@@ -3,7 +3,8 @@
 //! Those who administer a device: they send messages, suspend, replace and remove.
 
 use machine::{
-    c, fail,
+    c,
+    fail,
     scheduler::world,
     trace, //
 };
@@ -70,9 +71,7 @@ impl Unit {
     /// Sends a message; returns the reply, or the errno.
     pub(crate) fn send(&'static self, text: &str) -> Result<String, i32> {
         trace!("message '{text}'");
-        self.common
-            .operations
-            .set(self.common.operations.get() + 1);
+        self.common.operations.set(self.common.operations.get() + 1);
         let began = world().now;
         let replied = self.device().message(text);
         trace!("message '{text}': {replied:?}");
@@ -168,10 +167,7 @@ impl Unit {
     /// Replaces the table by a new one of the same line.
     pub(crate) fn reload(&'static self) {
         let line = self.line(false);
-        let new = self
-            .device()
-            .load(self.sectors.get(), &line, false)
-            .ok();
+        let new = self.device().load(self.sectors.get(), &line, false).ok();
         self.begin_suspend();
         let remapped = self.remapped();
         let old = new.and_then(|new| self.device().swap(Some(new)));

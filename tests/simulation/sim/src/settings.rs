@@ -68,6 +68,20 @@ impl Kind {
         }
     }
 
+    /// The kind with that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// A history costs as much as so many ordinary ones.
+    pub(crate) fn cost(self) -> u64 {
+        match self {
+            Self::Pages => 10,
+            Self::Pair => 4,
+            _ => 1,
+        }
+    }
+
     /// Where the chance of a history comes from. Those that differ only in which call fails have it in
     /// common.
     pub(crate) fn stream(self, seed: u64) -> u64 {
@@ -463,7 +477,8 @@ impl Settings {
     }
 
     fn aim_at_shape(&mut self, random: &mut Random) {
-        self.most_sectors = self.sectors + random.below(4 * self.block) / self.logical * self.logical;
+        self.most_sectors =
+            self.sectors + random.below(4 * self.block) / self.logical * self.logical;
         self.resizes = !random.one_in(4);
         self.removals = !self.resizes || random.one_in(2);
         self.hot = self.most_sectors;
