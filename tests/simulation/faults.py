@@ -104,7 +104,7 @@ FAULTS = [
         "metadata_visible_before_durable",
         "linux/dm_io.rs",
         "let durable = bindings::REQ_PREFLUSH | bindings::REQ_FUA;",
-        "let durable = bindings::REQ_PREFLUSH;",
+        "let durable = 0;",
         ["crash"],
     ),
     (
@@ -143,14 +143,14 @@ FAULTS = [
         """        let old = self.tree.replace(block, new);
         old.into_iter().for_each(|old| drop(self.spares.release(old)));
         index.set(block, Route::Spare { slot: new, lost }""",
-        ["fill", "crash", "pages"],
+        ["fill", "pages"],
     ),
     (
         "generation_not_raised",
         "core/metadata/store/pages.rs",
         "let next = self.generation(index).checked_add(1);",
         "let next = self.generation(index).checked_add(0);",
-        ["crash"],
+        ["nth", "crash"],
     ),
     (
         "page_written_in_place",

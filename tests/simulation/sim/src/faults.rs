@@ -74,7 +74,10 @@ impl Unit {
                 faults.stalled_until = world().now + TIME_OUT;
                 faults.outage = Some(machine::c::BLK_STS_TIMEOUT);
             }
-            MainGone | SpareGone => faults.gone = random.one_in(2),
+            MainGone | SpareGone => {
+                faults.gone = random.one_in(2);
+                disk.has_failed = true;
+            }
             BothOutage => {
                 let outage = random.one_in(2).then_some(status);
                 faults.outage = outage;

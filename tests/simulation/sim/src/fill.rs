@@ -20,7 +20,7 @@ const MOST_RELOCATED: u64 = 64;
 
 impl Unit {
     /// Lost sectors are written, while a write to another sector of the block fails, and the block moves.
-    pub(crate) fn fill_rounds(&'static self) {
+    pub(crate) fn fill_rounds(&'static self, life: u64) {
         if self.settings.kind == Kind::Pages {
             // The next slots are in two pages.
             let (page, sectors) = (self.settings.first_page(), self.limit.get());
@@ -37,19 +37,18 @@ impl Unit {
             };
             let first = block * self.settings.block;
             let len = self.settings.block.min(self.limit.get() - first);
+            if self.settings.kind == Kind::Pages && life < self.settings.cuts {
+                let points = world().random.of(&[500, 2_000, 8_000]);
+                scheduler::cut_power_after(world().random.below(points));
+            }
             self.fill_round(first, len);
         }
     }
 
     fn fill_round(&'static self, first: u64, len: u64) {
-        let begin = self.settings.begin;
         self.give_up(first, len);
-        let slot = self
-            .send(&format!("verify {}", begin + first))
-            .ok()
-            .and_then(|reply| reply.rsplit(' ').next()?.parse::<u64>().ok());
-        let (slots, end) = self.settings.slots();
-        if let Some(slot) = slot.filter(|slot| (slots..end).contains(slot)) {
+        let slot = self.slot_of(first);
+        if let Some(slot) = slot {
             let at = slot + world().random.below(len);
             self.spare().faults.unwritable.insert(at, c::BLK_STS_MEDIUM);
         }
@@ -71,6 +70,10 @@ impl Unit {
             scheduler::join(task);
         }
         self.heal();
+        let moved = self.slot_of(first);
+        if let (Some(old), Some(_)) = (slot.filter(|_| slot != moved), moved) {
+            self.judge.failed_slots.borrow_mut().push(old);
+        }
         for sector in (first..first + len).step_by(self.settings.logical as usize) {
             self.read(sector, self.settings.logical.min(first + len - sector));
         }

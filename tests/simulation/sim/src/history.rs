@@ -46,7 +46,7 @@ pub(crate) fn run(kind: Kind, seed: u64, traced: bool) -> Outcome {
         let cut = life < history.settings.cuts;
         let last = scheduler::spawn("main".to_owned(), false, move || history.live(life));
         scheduler::set_time_limit(LIMIT);
-        if cut && history.settings.nth.is_none() {
+        if cut && !kind.cuts_itself() {
             let steps = world().random.of(&[500, 5_000, 50_000]);
             let after = world().random.below(steps);
             scheduler::cut_power_after(after);

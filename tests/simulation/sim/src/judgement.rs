@@ -2,7 +2,7 @@
 
 //! What a device says of itself, against what has happened to it, and what has to end when.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use machine::{
     c,
@@ -29,6 +29,8 @@ pub(crate) struct Judge {
     pub(crate) beyond_repair: Cell<bool>,
     /// Blocks that were remapped when the table began, where that is certain.
     remapped: Cell<Option<u64>>,
+    /// Slots that have failed, and are never used again by this table.
+    pub(crate) failed_slots: RefCell<Vec<u64>>,
     health: Cell<Option<Health>>,
     events: Cell<u64>,
 }
@@ -160,6 +162,7 @@ impl Unit {
     pub(crate) fn judge_next(&self, remapped: Option<u64>) {
         self.judge.remapped.set(remapped);
         self.judge.health.set(None);
+        self.judge.failed_slots.take();
     }
 
     /// A table is in use from now on, and nobody uses the device so far.
@@ -220,7 +223,8 @@ impl Unit {
         self.check_counters(&status);
         // Of a table that was longer, sectors may be lost that nobody can write any more.
         let shorter = self.sectors.get() < self.longest.get();
-        if !shorter && (self.settings.kind == Kind::Nth || world().random.one_in(4)) {
+        let kind = self.settings.kind;
+        if !shorter && kind != Kind::Pages && (kind == Kind::Nth || world().random.one_in(4)) {
             self.check_healing();
         }
     }
@@ -264,6 +268,9 @@ impl Unit {
             let in_slot = (first..end).contains(&remap.spare) && (remap.spare - first) % block == 0;
             if sector % block != 0 || sector >= self.limit.get() || !in_slot {
                 fail!("remap of {} to {} is listed", remap.sector, remap.spare);
+            }
+            if self.judge.failed_slots.borrow().contains(&remap.spare) {
+                fail!("{} of the spare has failed, and is used again", remap.spare);
             }
             if remaps[..n].iter().any(|other| other.spare == remap.spare) {
                 fail!("two blocks are at {} of the spare", remap.spare);

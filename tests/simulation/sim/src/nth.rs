@@ -18,6 +18,11 @@ impl Unit {
     pub(crate) fn follow_script(&'static self, life: u64) {
         let block = self.settings.block;
         let begin = self.settings.begin;
+        if life == 1 && self.settings.damages {
+            // What was found stays, whatever befalls one half of the metadata now.
+            scheduler::cut_power_after(0);
+            scheduler::sleep(1_000);
+        }
         if life == 0 {
             self.write_together(0);
             self.send_all(&["ping", "stats", "policy relocate", "save"]);
@@ -108,17 +113,9 @@ impl Unit {
 
     /// The slot of a block cannot be written any more.
     fn fail_slot_of(&'static self, sector: u64) {
-        let sector = self.settings.begin + sector;
-        let reply = self.send(&format!("verify {sector}"));
-        let slot = reply.ok().and_then(|reply| {
-            let (_, slot) = reply.split_once("-> spare ")?;
-            slot.parse::<u64>().ok()
-        });
-        if let Some(slot) = slot {
-            self.spare()
-                .faults
-                .unwritable
-                .insert(slot, c::BLK_STS_MEDIUM);
+        if let Some(slot) = self.slot_of(sector) {
+            let faults = &mut self.spare().faults;
+            faults.unwritable.insert(slot, c::BLK_STS_MEDIUM);
         }
     }
 }

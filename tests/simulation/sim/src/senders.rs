@@ -79,6 +79,13 @@ impl Unit {
         replied
     }
 
+    /// Where the slot of a block begins, if it has one.
+    pub(crate) fn slot_of(&'static self, sector: u64) -> Option<u64> {
+        let reply = self.send(&format!("verify {}", self.settings.begin + sector));
+        let reply = reply.ok()?;
+        reply.split_once("-> spare ")?.1.parse().ok()
+    }
+
     /// Sends `bad` of one sector, or of several.
     pub(crate) fn give_up(&'static self, first: u64, len: u64) {
         let block = self.settings.block;

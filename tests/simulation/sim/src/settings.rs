@@ -76,7 +76,7 @@ impl Kind {
     /// A history costs as much as so many ordinary ones.
     pub(crate) fn cost(self) -> u64 {
         match self {
-            Self::Pages => 10,
+            Self::Pages => 4,
             Self::Pair => 4,
             _ => 1,
         }
@@ -90,6 +90,11 @@ impl Kind {
             _ => seed,
         };
         seed.wrapping_mul(32).wrapping_add(self as u64)
+    }
+
+    /// Whether the power is cut when the history says so, and not at any moment.
+    pub(crate) fn cuts_itself(self) -> bool {
+        matches!(self, Self::Nth | Self::Pages)
     }
 
     fn moves_only(self) -> bool {
@@ -498,7 +503,9 @@ impl Settings {
         self.slow = 0;
         self.pause = 0;
         if nth.dooms == Dooms::Power {
-            self.cuts = 1;
+            // Every other time, the metadata is damaged afterwards.
+            self.damages = Nth::variation(seed) % 2 == 1;
+            self.cuts = 1 + u64::from(self.damages);
             self.volatile = false;
         }
         self.set_slots(12);

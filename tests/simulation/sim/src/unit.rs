@@ -143,7 +143,9 @@ impl Unit {
         self.limit.set(self.sectors.get());
         let line = self.line(!self.formatted.get());
         trace!("life {life}: {line}");
-        if life > 0 && self.settings.damages {
+        // Of a script only what is left of its second half.
+        let first = if self.settings.nth.is_some() { 2 } else { 1 };
+        if life >= first && self.settings.damages {
             self.damage_metadata();
         }
         if let Some(table) = self.load(self.sectors.get(), &line) {
@@ -285,7 +287,12 @@ impl Unit {
     pub(crate) fn read_everything(&'static self) -> u64 {
         let mut unread = 0;
         let logical = self.settings.logical;
-        for sector in (0..self.limit.get()).step_by(logical as usize) {
+        let first = match self.settings.kind {
+            // The others are given up, and nobody writes to them.
+            Kind::Pages => self.limit.get() - 16,
+            _ => 0,
+        };
+        for sector in (first..self.limit.get()).step_by(logical as usize) {
             let len = logical.min(self.limit.get() - sector);
             if !self.read(sector, len) {
                 unread += len;
@@ -297,7 +304,7 @@ impl Unit {
     /// All at once, or what the kind of history wants.
     fn use_it(&'static self, life: u64) {
         match self.settings.kind {
-            Kind::Fill | Kind::Pages => return self.fill_rounds(),
+            Kind::Fill | Kind::Pages => return self.fill_rounds(life),
             Kind::Wholesale => return self.fail_wholesale(),
             Kind::Nth => return self.follow_script(life),
             _ => {}
