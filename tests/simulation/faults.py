@@ -207,7 +207,7 @@ FAULTS = [
         "remap/map.rs",
         "} else if known.is_unsaved(part.block) {",
         "} else if false {",
-        ["crash", "fill"],
+        ["nth", "crash", "fill"],
     ),
     (
         "change_not_taken_back",

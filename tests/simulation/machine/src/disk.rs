@@ -6,7 +6,10 @@
 //! the cache until it is flushed; FUA goes to the medium at once. When the power is cut, each sector
 //! keeps what the medium has or any of what the cache had, and requests under way are done in part.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ops::Range, //
+};
 
 use crate::{
     c::{self, blk_status_t, block_device, gendisk},
@@ -76,6 +79,8 @@ pub struct Faults {
     pub gone: bool,
     /// Nothing ends before that time.
     pub stalled_until: u64,
+    /// Only requests that touch one of these are doomed for their number.
+    pub doomed: Option<Vec<Range<u64>>>,
     /// Transient faults and outages spare sectors before this and from the second number on.
     pub only: Option<(u64, u64)>,
 }
@@ -196,7 +201,8 @@ impl Disk {
         let world = world();
         self.requests += 1;
         let id = self.requests;
-        let doomed = scheduler::count_request().then(|| world.random.of(&self.faults.statuses));
+        let doomed = scheduler::count_request() && self.can_be_doomed(&request);
+        let doomed = doomed.then(|| world.random.of(&self.faults.statuses));
         let (least, most) = self.latency;
         let mut takes = world.random.between(least, most);
         if world.random.permille(self.slow) {
@@ -299,6 +305,15 @@ impl Disk {
         let end = request.sector + request.sectors;
         let only = self.faults.only;
         only.is_some_and(|(from, to)| end <= from || request.sector >= to)
+    }
+
+    fn can_be_doomed(&self, request: &Request) -> bool {
+        let (first, end) = (request.sector, request.sector + request.sectors);
+        let touches = |range: &Range<u64>| first < range.end && end > range.start;
+        self.faults
+            .doomed
+            .as_ref()
+            .is_none_or(|ranges| ranges.iter().any(touches))
     }
 
     /// Returns the status with which `request` fails as everything does now.

@@ -99,6 +99,12 @@ impl Unit {
         match nth.dooms {
             Allocations => world.doomed_allocations = shifted(allocations),
             Requests => world.doomed_requests = shifted(requests),
+            Metadata => {
+                let (head, tail) = self.settings.metadata();
+                self.spare().faults.doomed = Some(vec![head, tail]);
+                self.main().faults.doomed = Some(Vec::new());
+                world.doomed_requests = shifted(requests);
+            }
             Power => world.last_request = requests + nth.first,
         }
     }

@@ -13,7 +13,7 @@ use machine::{
 
 use crate::{
     model::{self, INITIAL},
-    settings::{Kind, Settings},
+    settings::{Dooms, Kind, Settings},
     unit::Unit,
 };
 
@@ -181,7 +181,9 @@ impl History {
 
     fn cut_power(&'static self) {
         trace!("the power is cut");
-        self.common.hit.set(true);
+        if self.units[0].dooms() == Some(Dooms::Power) {
+            self.common.hit.set(true);
+        }
         scheduler::abandon();
         kernel::sync::reset_globals();
         world().allocated = 0;

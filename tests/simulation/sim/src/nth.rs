@@ -42,6 +42,7 @@ impl Unit {
             self.send_all(&["scrub start", "scrub status", "retry"]);
             self.flush();
             self.send_ranges(&["unremap"], begin, block);
+            self.write_together(0);
             self.suspend();
             self.reload();
             self.send_all(&["scrub stop", "save", "stats reset"]);
@@ -50,6 +51,10 @@ impl Unit {
             self.send_all(&["clear"]);
         }
         self.common.hit.set(self.common.hit.get() || self.was_hit());
+        if life == 0 && self.dooms() == Some(Dooms::Metadata) {
+            scheduler::cut_power_after(0);
+            scheduler::sleep(1_000);
+        }
         self.heal();
         self.write_together(0);
         self.send_ranges(&["remap"], begin + block, block);
@@ -58,12 +63,18 @@ impl Unit {
 
     fn was_hit(&self) -> bool {
         let world = world();
-        let nth = self.settings.nth.as_ref();
-        nth.is_some_and(|nth| match nth.dooms {
-            Dooms::Allocations => world.allocations >= world.doomed_allocations.start,
-            Dooms::Requests => world.requests >= world.doomed_requests.start,
-            Dooms::Power => false,
-        })
+        match self.dooms() {
+            Some(Dooms::Allocations) => world.allocations >= world.doomed_allocations.start,
+            Some(Dooms::Requests | Dooms::Metadata) => {
+                world.requests >= world.doomed_requests.start
+            }
+            Some(Dooms::Power) | None => false,
+        }
+    }
+
+    /// What is to happen to a call.
+    pub(crate) fn dooms(&self) -> Option<Dooms> {
+        self.settings.nth.as_ref().map(|nth| nth.dooms)
     }
 
     /// Two writes and a read of two blocks from `first` on, at the same time.

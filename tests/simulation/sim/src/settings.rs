@@ -109,6 +109,8 @@ pub(crate) enum Dooms {
     Allocations,
     /// A request of a disk fails.
     Requests,
+    /// A request of the metadata fails, and the power is cut at the end of the script.
+    Metadata,
     /// The power is cut when a request is submitted.
     Power,
 }
@@ -124,7 +126,7 @@ pub(crate) struct Nth {
 
 impl Nth {
     /// Ways to doom calls.
-    pub(crate) const WAYS: u64 = 5;
+    pub(crate) const WAYS: u64 = 6;
     /// More than a script has calls.
     pub(crate) const MOST: u64 = 1 << 12;
 
@@ -143,6 +145,7 @@ impl Nth {
             1 => (Dooms::Allocations, u64::MAX),
             2 => (Dooms::Requests, 1),
             3 => (Dooms::Requests, u64::MAX),
+            4 => (Dooms::Metadata, u64::MAX),
             _ => (Dooms::Power, 1),
         };
         Self {
@@ -506,6 +509,10 @@ impl Settings {
             // Every other time, the metadata is damaged afterwards.
             self.damages = Nth::variation(seed) % 2 == 1;
             self.cuts = 1 + u64::from(self.damages);
+            self.volatile = false;
+        }
+        if nth.dooms == Dooms::Metadata {
+            self.cuts = 1;
             self.volatile = false;
         }
         self.set_slots(12);

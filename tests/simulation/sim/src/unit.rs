@@ -126,6 +126,7 @@ impl Unit {
         for disk in [self.main(), self.spare()] {
             disk.faults.transient = 0;
             disk.faults.outage = None;
+            disk.faults.doomed = None;
             disk.faults.gone = false;
             disk.faults.stalled_until = 0;
         }
