@@ -432,9 +432,20 @@ impl LiveTable {
     /// pass and the scrub's read that are under way have ended.
     pub(super) fn suspend(&self) {
         self.impatient.fetch_add(1, Relaxed);
-        self.mover.lock().state = State::Suspended;
+        self.save_before_suspend();
         self.scrub.settle();
         self.impatient.fetch_sub(1, Relaxed);
+    }
+
+    /// Ends the use of the devices. Metadata that could not be written before is tried once more: a table
+    /// that replaces this one knows nothing but what is written. Sleeps.
+    fn save_before_suspend(&self) {
+        let mut mover = self.mover.lock();
+        mover.state = State::Suspended;
+        let _noio = NoIo::enter();
+        // Where it still cannot be written, the next one that tries says so.
+        let _ = self.revive_metadata(&mut mover);
+        self.show_metadata_state(&mover);
     }
 
     /// The devices are about to be closed.
