@@ -8,8 +8,12 @@ use kernel::prelude::*;
 use remap_core::{
     geometry::SectorRange,
     metadata::{
-        entry::Entry,
+        entry::{
+            Entry,
+            LostUnits, //
+        },
         store::{
+            Change,
             CommitError,
             Version, //
         }, //
@@ -17,6 +21,7 @@ use remap_core::{
 };
 
 use super::{
+    copy::Place,
     moves::{
         Fate,
         Move,
@@ -83,35 +88,57 @@ impl LiveTable {
     /// Takes over what metadata of a shorter target says: of a last block that was cut short and is
     /// on the spare, the rest follows now. The table is not in use so far.
     ///
-    /// Sleeps. `EIO` where that cannot be read or written.
+    /// Sleeps. `EIO` where that cannot be written, `ENOMEM`; others where main says nothing of its medium.
     pub(in crate::remap) fn take_length(&self) -> Result {
         let mut mover = self.mover.lock();
-        let Mover {
-            io,
-            buffer,
-            metadata,
-            ..
-        } = &mut **mover;
-        let Some(metadata) = metadata.as_mut().filter(|_| !self.read_only) else {
+        let metadata = mover.metadata.as_ref().filter(|_| !self.read_only);
+        let Some(before) = metadata.map(Metadata::length) else {
             return Ok(());
         };
-        let before = metadata.length();
         if before >= self.sectors {
             return Ok(());
         }
         let (block, offset) = (self.block.block_of(before), self.block.offset_of(before));
         let slot = self.remaps.lock().table.get(block);
         if let Some(slot) = slot.filter(|_| offset != 0) {
-            let rest = u64::from(self.block.sectors().saturating_sub(offset));
-            let len = rest.min(self.sectors.saturating_sub(before));
-            let from = self.main_start.saturating_add(before);
-            let to = self.slot_sector(slot).saturating_add(u64::from(offset));
-            let from = SectorRange::new(from, len).ok_or(EINVAL)?;
-            let to = SectorRange::new(to, len).ok_or(EINVAL)?;
-            io.read(&self.main, from, buffer, 0)?;
-            io.write(&self.spare, to, buffer, 0)?;
+            self.take_rest(&mut mover, block, slot, offset)?;
         }
-        metadata.set_length(self.sectors)
+        match &mut mover.metadata {
+            Some(metadata) => metadata.set_length(self.sectors),
+            None => Ok(()),
+        }
+    }
+
+    /// Copies what follows on sector `offset` of `block` from main to its slot. What main cannot read is lost.
+    fn take_rest(&self, mover: &mut Mover, block: u64, slot: u32, offset: u32) -> Result {
+        let whole = self.main_range(block, 1)?;
+        let len = whole.len().saturating_sub(u64::from(offset));
+        let from = whole.start().saturating_add(u64::from(offset));
+        let to = self.slot_sector(slot).saturating_add(u64::from(offset));
+        let from = SectorRange::new(from, len).ok_or(EINVAL)?;
+        let to = SectorRange::new(to, len).ok_or(EINVAL)?;
+        if mover
+            .io
+            .read(&self.main, from, &mut mover.buffer, 0)
+            .is_ok()
+        {
+            return mover.io.write(&self.spare, to, &mut mover.buffer, 0);
+        }
+        let mut lost = mover.reserve.lost()?;
+        self.salvage(mover, Place::Main, from, (0, offset), &mut lost, || Ok(()))?;
+        mover.io.write(&self.spare, to, &mut mover.buffer, 0)?;
+        self.lost.lock().inherit(block, (0, offset), &mut lost);
+        if let Some(metadata) = &mut mover.metadata {
+            let units = LostUnits::of(lost.sectors.lost(), metadata.lost_unit());
+            let committed = metadata.commit(once((slot, Change::Lost(units))), Version::Old);
+            committed.map_err(|_| EIO)?;
+        }
+        let before = self.lost.lock().replace(block, Some(lost));
+        drop(before);
+        let mut remaps = self.remaps.lock();
+        let index = self.gate.current(&mover.drain);
+        remaps.table.cancel_unremap(index, block, true);
+        Ok(())
     }
 
     /// Step 4, page by page: makes it durable where blocks are that were copied.
