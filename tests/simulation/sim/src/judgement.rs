@@ -151,7 +151,11 @@ impl Unit {
     pub(crate) fn remapped(&self) -> Option<u64> {
         let status = self.status();
         match status.metadata.as_str() {
-            "failed" => None,
+            "failed" => {
+                // What failed writes have left on the spare is known to this table only.
+                self.model().forget_reads();
+                None
+            }
             // A volatile table takes nothing along.
             "none" => Some(0),
             _ => Some(status.remapped),
@@ -180,18 +184,23 @@ impl Unit {
         }
     }
 
-    fn remaps(&'static self) -> Vec<Remap> {
+    /// All remaps, unless there is no memory to list them.
+    fn remaps(&'static self) -> Option<Vec<Remap>> {
         let mut remaps = Vec::new();
         let mut next = self.settings.begin;
         loop {
-            let Ok(reply) = self.send(&format!("list {next}")) else {
-                fail!("list fails");
-                return remaps;
+            let reply = match self.send(&format!("list {next}")) {
+                Ok(reply) => reply,
+                Err(-12) if self.is_short_of_memory() => return None,
+                Err(error) => {
+                    fail!("list fails with {error}");
+                    return None;
+                }
             };
             for line in reply.lines() {
                 let words: Vec<&str> = line.split(' ').collect();
                 match words[..] {
-                    ["end"] => return remaps,
+                    ["end"] => return Some(remaps),
                     ["more", sector] => next = sector.parse().unwrap_or(0),
                     [sector, spare, flags] => remaps.push(Remap {
                         sector: sector.parse().unwrap_or(u64::MAX),
@@ -207,7 +216,7 @@ impl Unit {
     /// Fails where no block from `sector` on is remapped: a shorter table was refused for one.
     pub(crate) fn check_has_remaps(&'static self, sector: u64) {
         let sector = self.settings.begin + sector;
-        let remaps = self.remaps();
+        let Some(remaps) = self.remaps() else { return };
         if !remaps.iter().any(|remap| remap.sector >= sector) {
             fail!("a table is refused, and nothing is remapped from sector {sector} on");
         }
@@ -254,7 +263,7 @@ impl Unit {
     }
 
     fn check_list(&'static self, status: &Status) {
-        let remaps = self.remaps();
+        let Some(remaps) = self.remaps() else { return };
         let (first, end) = self.settings.slots();
         let block = self.settings.block;
         if status.block != block || remaps.len() as u64 != status.remapped {

@@ -68,6 +68,8 @@ struct Version {
     ok: bool,
     /// Another one has replaced it, but perhaps not durably.
     replaced: bool,
+    /// It has only been replaced in so far as what a failed write has left was read.
+    unseen: bool,
 }
 
 #[derive(Debug)]
@@ -82,6 +84,20 @@ struct Place {
 }
 
 impl Place {
+    /// It holds `content`.
+    fn read(&mut self, content: u64) {
+        let lasts = self
+            .versions
+            .iter()
+            .any(|version| version.content == content && version.ok);
+        for version in &mut self.versions {
+            if version.content != content && !version.replaced {
+                version.replaced = true;
+                version.unseen = !lasts;
+            }
+        }
+    }
+
     /// What nobody knew turns out to be `content`.
     fn find_out(&mut self, content: u64) {
         for version in &mut self.versions {
@@ -138,6 +154,7 @@ impl Model {
                 end: 0,
                 ok: true,
                 replaced: false,
+                unseen: false,
             }],
             given_up: 0,
             giving_up: 0,
@@ -162,6 +179,7 @@ impl Model {
                 end: NOT_YET,
                 ok: false,
                 replaced: false,
+                unseen: false,
             };
             self.places[sector as usize].versions.push(version);
             for reading in &mut self.readings {
@@ -194,6 +212,7 @@ impl Model {
                     version.ok = ok && !keeps_old;
                 } else if ok && !keeps_old && version.end <= start {
                     version.replaced = true;
+                    version.unseen = false;
                 }
             }
             if ok && !keeps_old {
@@ -203,7 +222,9 @@ impl Model {
                 }
             }
             if !survives {
-                place.versions.retain(|version| !version.replaced);
+                place
+                    .versions
+                    .retain(|version| !version.replaced || version.unseen);
             }
         }
     }
@@ -300,9 +321,7 @@ impl Model {
                     }
                     if reading.quiet[n] {
                         // Nothing has changed it meanwhile, and nothing will but another write.
-                        for version in &mut place.versions {
-                            version.replaced |= version.content != content;
-                        }
+                        place.read(content);
                     }
                 }
                 Some(content) => fail!("sector {sector} reads as version {content}, and may be {allowed:?}"),
@@ -336,6 +355,15 @@ impl Model {
         }
     }
 
+    /// What failed writes have left may be there no more, though it was read.
+    pub(crate) fn forget_reads(&mut self) {
+        for version in self.places.iter_mut().flat_map(|place| &mut place.versions) {
+            if std::mem::take(&mut version.unseen) {
+                version.replaced = false;
+            }
+        }
+    }
+
     /// The power was cut.
     pub(crate) fn cut_power(&mut self) {
         let now = tick();
@@ -343,6 +371,7 @@ impl Model {
         for place in &mut self.places {
             for version in &mut place.versions {
                 version.replaced = false;
+                version.unseen = false;
                 version.end = version.end.min(now);
                 // Which of them is there is open: a flush makes none of them last.
                 version.ok = false;

@@ -226,7 +226,7 @@ impl Unit {
         if shrinks {
             let content = self.model().begin_write(new, most - new, ANYTHING);
             self.model()
-                .end_write(content, new, most - new, true, true, false);
+                .end_write(content, new, most - new, true, false, false);
             self.model().end_bad(new, most);
         }
         self.sectors.set(new);
