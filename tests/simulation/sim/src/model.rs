@@ -357,9 +357,17 @@ impl Model {
 
     /// What failed writes have left may be there no more, though it was read.
     pub(crate) fn forget_reads(&mut self) {
-        for version in self.places.iter_mut().flat_map(|place| &mut place.versions) {
-            if std::mem::take(&mut version.unseen) {
+        for (sector, place) in (0..).zip(&mut self.places) {
+            let unseen = place.versions.iter_mut().filter(|version| version.unseen);
+            for version in unseen {
+                version.unseen = false;
                 version.replaced = false;
+                // Reads that wait for the next table may find it as well.
+                for reading in &mut self.readings {
+                    let place = u64::checked_sub(sector, reading.first);
+                    let allowed = place.and_then(|n| reading.allowed.get_mut(n as usize));
+                    allowed.into_iter().for_each(|all| all.push(version.content));
+                }
             }
         }
     }

@@ -146,12 +146,14 @@ impl Unit {
 
     fn try_to_resume(&'static self) -> Result<(), i32> {
         match self.device().resume() {
-            Err(-5 | -12) => {
+            Ok(()) => Ok(()),
+            // A table that does not fit what the metadata says.
+            Err(-22) => Err(-22),
+            Err(error) => {
                 self.check_error("a resume", model::now());
-                trace!("the resume has failed");
+                trace!("the resume has failed with {error}");
                 self.resume_healed()
             }
-            other => other,
         }
     }
 
@@ -160,6 +162,10 @@ impl Unit {
         let calm = &self.common.calm;
         calm.set(calm.get() + 1);
         self.heal();
+        // What does not say that it is the medium says nothing of a block.
+        let medium = [c::BLK_STS_MEDIUM, c::BLK_STS_IOERR, c::BLK_STS_PROTECTION];
+        let unreadable = &mut self.main().faults.unreadable;
+        unreadable.retain(|_, status| medium.contains(status));
         let resumed = self.device().resume();
         calm.set(calm.get() - 1);
         resumed

@@ -252,7 +252,9 @@ impl Unit {
             self.read_everything();
             self.model().settle();
         }
-        world().failing_allocations = self.settings.failing_allocations;
+        if self.common.calm.get() == 0 {
+            world().failing_allocations = self.settings.failing_allocations;
+        }
         world().signals = self.settings.signals;
         self.use_it(life);
         self.common.meet(self.settings.units);
