@@ -366,7 +366,9 @@ impl Model {
                 for reading in &mut self.readings {
                     let place = u64::checked_sub(sector, reading.first);
                     let allowed = place.and_then(|n| reading.allowed.get_mut(n as usize));
-                    allowed.into_iter().for_each(|all| all.push(version.content));
+                    allowed
+                        .into_iter()
+                        .for_each(|all| all.push(version.content));
                 }
             }
         }

@@ -162,10 +162,6 @@ impl Unit {
         let calm = &self.common.calm;
         calm.set(calm.get() + 1);
         self.heal();
-        // What does not say that it is the medium says nothing of a block.
-        let medium = [c::BLK_STS_MEDIUM, c::BLK_STS_IOERR, c::BLK_STS_PROTECTION];
-        let unreadable = &mut self.main().faults.unreadable;
-        unreadable.retain(|_, status| medium.contains(status));
         let resumed = self.device().resume();
         calm.set(calm.get() - 1);
         resumed
@@ -199,6 +195,7 @@ impl Unit {
         trace!("from {before} sectors to {new}");
         // What lies beyond is nobody's from now on.
         self.limit.set(before.min(new));
+        self.known.set(self.known.get().max(new));
         let shrinks = new < before;
         let most = settings.most_sectors;
         if shrinks {
@@ -214,7 +211,15 @@ impl Unit {
         self.begin_suspend();
         let remapped = self.remapped();
         let old = self.device().swap(Some(table)).expect("a table");
-        let resumed = self.try_to_resume();
+        let mut resumed = self.try_to_resume();
+        if !matches!(resumed, Ok(()) | Err(-22)) {
+            // The rest of a block that was cut short has to be read from main, and written to its slot.
+            for disk in [self.main(), self.spare()] {
+                disk.faults.unreadable.clear();
+                disk.faults.unwritable.clear();
+            }
+            resumed = self.resume_healed();
+        }
         if shrinks && resumed == Err(-22) {
             trace!("it is refused");
             let table = self.device().swap(Some(old)).expect("a table");
@@ -230,15 +235,23 @@ impl Unit {
         }
         self.device().destroy(old);
         if shrinks {
-            let content = self.model().begin_write(new, most - new, ANYTHING);
-            self.model()
-                .end_write(content, new, most - new, true, false, false);
             self.model().end_bad(new, most);
         }
         self.sectors.set(new);
+        self.forget_beyond();
         self.longest.set(self.longest.get().max(new));
         self.limit.set(new);
         self.judge_next(remapped);
+    }
+
+    /// Of what lies beyond the end of a table, and was part of a longer one, nobody knows what it holds.
+    pub(crate) fn forget_beyond(&self) {
+        let (end, known) = (self.sectors.get(), self.known.get());
+        if end < known {
+            let model = self.model();
+            let content = model.begin_write(end, known - end, ANYTHING);
+            model.end_write(content, end, known - end, true, false, false);
+        }
     }
 
     /// Removes the device, with all that goes on, and sets it up again.

@@ -37,6 +37,8 @@ pub(crate) struct Unit {
     pub(crate) sectors: Cell<u64>,
     /// Sectors of the longest one so far.
     pub(crate) longest: Cell<u64>,
+    /// Sectors of the longest one that was tried so far.
+    pub(crate) known: Cell<u64>,
     /// Sectors that users know of.
     pub(crate) limit: Cell<u64>,
     /// Nobody is to fail for want of a table before that moment.
@@ -76,6 +78,7 @@ impl Unit {
             device: UnsafeCell::new(None),
             sectors: Cell::new(settings.sectors),
             longest: Cell::new(settings.sectors),
+            known: Cell::new(settings.sectors),
             limit: Cell::new(settings.sectors),
             absent_at: Cell::new(0),
             formatted: Cell::new(false),
@@ -142,6 +145,7 @@ impl Unit {
         // SAFETY: There is one thread.
         unsafe { *self.device.get() = Some(device.clone()) };
         self.limit.set(self.sectors.get());
+        self.forget_beyond();
         let line = self.line(!self.formatted.get());
         trace!("life {life}: {line}");
         // Of a script only what is left of its second half.
