@@ -318,7 +318,10 @@ mod tests {
         payload[0] = 2;
         let refused = Superblock::read(&payload).unwrap_err();
         assert_eq!(refused.to_string(), "metadata of version 2, newer than 1");
-        assert_eq!(Error::Version(0).to_string(), "metadata of unknown version 0");
+        assert_eq!(
+            Error::Version(0).to_string(),
+            "metadata of unknown version 0"
+        );
         payload[0] = 1;
         payload[4] = 7;
         assert_eq!(Superblock::read(&payload), Err(Error::Figures));
