@@ -382,8 +382,16 @@ impl MappedDevice {
             }
         } else {
             let mut done = 0;
+            // SAFETY: The table has users.
+            let end = unsafe { (*table.target).begin + (*table.target).len };
             while done < user.sectors {
-                let left = user.sectors - done;
+                let left = end.saturating_sub(user.sector + u64::from(done));
+                let left = left.min(u64::from(user.sectors - done)) as u32;
+                if left == 0 {
+                    // It was submitted when the table was longer.
+                    user.status.set(c::BLK_STS_IOERR);
+                    break;
+                }
                 let accepted = self.map(
                     user,
                     table,

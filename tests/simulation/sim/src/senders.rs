@@ -223,11 +223,13 @@ impl Unit {
         if shrinks && resumed == Err(-22) {
             trace!("it is refused");
             let table = self.device().swap(Some(old)).expect("a table");
+            if remapped.is_some() {
+                self.check_has_remaps(new);
+            }
             self.resume();
             self.device().destroy(table);
             self.model().end_bad(new, most);
             self.limit.set(before);
-            self.check_has_remaps(new);
             return;
         }
         if let Err(error) = resumed {
@@ -251,6 +253,9 @@ impl Unit {
             let model = self.model();
             let content = model.begin_write(end, known - end, ANYTHING);
             model.end_write(content, end, known - end, true, false, false);
+            // Perhaps nothing.
+            model.begin_bad(end, known);
+            model.end_bad(end, known);
         }
     }
 
