@@ -212,7 +212,8 @@ impl Unit {
         let remapped = self.remapped();
         let old = self.device().swap(Some(table)).expect("a table");
         let mut resumed = self.try_to_resume();
-        if !matches!(resumed, Ok(()) | Err(-22)) {
+        // A device may say so as well, of a request.
+        if resumed.is_err() && (resumed != Err(-22) || !shrinks) {
             // The rest of a block that was cut short has to be read from main, and written to its slot.
             for disk in [self.main(), self.spare()] {
                 disk.faults.unreadable.clear();
