@@ -112,6 +112,8 @@ pub struct Table {
     device: *const MappedDevice,
     /// Who is in a callback of it.
     users: Cell<u32>,
+    /// Boxes, since C has their addresses.
+    #[allow(clippy::vec_box)]
     devices: RefCell<Vec<Box<dm_dev>>>,
     pub(crate) read_only: bool,
 }
