@@ -30,9 +30,19 @@ impl Table {
     /// pass and the scrub's read that are under way have ended.
     pub(super) fn suspend(&self) {
         self.suspend_waiters.fetch_add(1, Relaxed);
-        self.mover.lock().state = TableState::Suspended;
+        self.save_before_suspend();
         self.scrub.settle();
         self.suspend_waiters.fetch_sub(1, Relaxed);
+    }
+
+    /// Ends the use of the devices. Metadata that could not be written before is tried once more: a table
+    /// that replaces this one knows nothing but what is written. Sleeps.
+    fn save_before_suspend(&self) {
+        let mut guard = self.lock_mover();
+        guard.mover.state = TableState::Suspended;
+        // Where it still cannot be written, the next message that needs it fails.
+        let _ = guard.revive_metadata();
+        guard.publish_metadata_state();
     }
 
     /// Ends the use of the devices, which are about to be closed. Sleeps until the scrub has ended.

@@ -62,6 +62,9 @@ pub struct LostUnits {
     bits: [u8; MOST_UNITS / 8],
 }
 
+/// Units that are looked at together.
+const GROUP: u32 = 64;
+
 impl LostUnits {
     /// None.
     pub const NONE: Self = Self {
@@ -71,13 +74,17 @@ impl LostUnits {
     /// The units of `unit` sectors that have lost sectors. Wholly lost they may not be.
     pub fn of(lost: &LostSectors, unit: u32) -> Self {
         let mut units = Self::NONE;
-        for number in 0..MOST_UNITS as u32 {
+        let is_lost = |number: u32, count: u32| {
             let first = number.saturating_mul(unit);
-            if first >= MAX_BLOCK_SECTORS {
-                break;
-            }
-            if lost.any_in(first, unit) {
-                units.mark(number);
+            first < MAX_BLOCK_SECTORS && lost.any_in(first, count.saturating_mul(unit))
+        };
+        // Most blocks have lost little.
+        for group in (0..MOST_UNITS as u32).step_by(GROUP as usize) {
+            if is_lost(group, GROUP) {
+                let numbers = group..group.saturating_add(GROUP);
+                numbers
+                    .filter(|number| is_lost(*number, 1))
+                    .for_each(|number| units.mark(number));
             }
         }
         units

@@ -126,9 +126,10 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Version(version) => {
+            Error::Version(version) if *version > VERSION => {
                 write!(f, "metadata of version {version}, newer than {VERSION}")
             }
+            Error::Version(version) => write!(f, "metadata of unknown version {version}"),
             Error::Figures => f.write_str("metadata whose figures do not agree"),
         }
     }
@@ -317,6 +318,10 @@ mod tests {
         payload[0] = 2;
         let refused = Superblock::read(&payload).unwrap_err();
         assert_eq!(refused.to_string(), "metadata of version 2, newer than 1");
+        assert_eq!(
+            Error::Version(0).to_string(),
+            "metadata of unknown version 0"
+        );
         payload[0] = 1;
         payload[4] = 7;
         assert_eq!(Superblock::read(&payload), Err(Error::Figures));

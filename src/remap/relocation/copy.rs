@@ -142,7 +142,7 @@ impl MoverGuard<'_> {
 
     /// Reads `range` of main into the buffer from its sector `at` on. Returns whether all of it could be
     /// read.
-    fn read_together(&mut self, range: SectorRange, at: usize) -> bool {
+    pub(super) fn read_together(&mut self, range: SectorRange, at: usize) -> bool {
         let Mover { io, buffer, .. } = &mut **self.mover;
         io.read(&self.table.devices.main, range, buffer, at).is_ok()
     }

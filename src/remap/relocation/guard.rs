@@ -124,7 +124,7 @@ impl MoverGuard<'_> {
     }
 
     /// Shows the state of the metadata to those who have not locked the mover.
-    pub(super) fn publish_metadata_state(&self) {
+    pub(in crate::remap) fn publish_metadata_state(&self) {
         let metadata = self.mover.metadata.as_ref();
         let state = metadata.map_or(MetadataState::None, |metadata| metadata.state());
         self.table.health.set_metadata(state);

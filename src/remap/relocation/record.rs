@@ -21,7 +21,10 @@ use remap_core::{
     }, //
 };
 
-use super::guard::MoverGuard;
+use super::{
+    copy::Place,
+    guard::MoverGuard, //
+};
 use crate::{
     linux::log::device_log,
     remap::{
@@ -74,20 +77,17 @@ impl Table {
     /// Takes over what metadata of a shorter target says: of a last block that was cut short and is
     /// on the spare, the rest follows now. The table is not in use so far.
     ///
-    /// Sleeps. `EIO` where that cannot be read or written.
+    /// Sleeps. `EIO` where that cannot be written, `ENOMEM`; others where main says nothing of its medium.
     pub(in crate::remap) fn take_length(&self) -> Result {
         let places = &self.places;
         let mut guard = self.lock_mover();
-        let Mover {
-            io,
-            buffer,
-            metadata,
-            ..
-        } = &mut **guard.mover;
-        let Some(metadata) = metadata.as_mut().filter(|_| !self.policy.read_only) else {
+        let metadata = guard.mover.metadata.as_ref();
+        let Some(before) = metadata
+            .filter(|_| !self.policy.read_only)
+            .map(Metadata::length)
+        else {
             return Ok(());
         };
-        let before = metadata.length();
         if before >= places.sectors {
             return Ok(());
         }
@@ -97,21 +97,52 @@ impl Table {
         );
         let slot = self.remaps.slot_of(block);
         if let Some(slot) = slot.filter(|_| offset != 0) {
-            let rest = u64::from(places.block.sectors().saturating_sub(offset));
-            let len = rest.min(places.sectors.saturating_sub(before));
-            let from = places.main_start.saturating_add(before);
-            let from = SectorRange::new(from, len).ok_or(EINVAL)?;
-            let to = places.slot_range(slot, offset, len).ok_or(EINVAL)?;
-            io.read(&self.devices.main, from, buffer, 0)?;
-            io.write(&self.devices.spare, to, buffer, 0)?;
+            guard.take_rest(block, slot, offset)?;
         }
-        metadata.set_length(places.sectors)
+        match &mut guard.mover.metadata {
+            Some(metadata) => metadata.set_length(places.sectors),
+            None => Ok(()),
+        }
     }
 }
 
 impl MoverGuard<'_> {
+    /// Copies what follows on sector `offset` of `block` from main to its slot. What main cannot read is lost.
+    fn take_rest(&mut self, block: u64, slot: u32, offset: u32) -> Result {
+        let table = self.table;
+        let whole = self.main_range(block, 1)?;
+        let len = whole.len().saturating_sub(u64::from(offset));
+        let from = whole.start().saturating_add(u64::from(offset));
+        let from = SectorRange::new(from, len).ok_or(EINVAL)?;
+        let to = self.slot_range(slot, offset, len)?;
+        if self.read_together(from, 0) {
+            let Mover { io, buffer, .. } = &mut **self.mover;
+            return io.write(&table.devices.spare, to, buffer, 0);
+        }
+        let mut lost = self.mover.reserve.lost()?;
+        self.salvage(Place::Main, from, (0, offset), &mut lost, || Ok(()))?;
+        let Mover {
+            io,
+            buffer,
+            metadata,
+            ..
+        } = &mut **self.mover;
+        io.write(&table.devices.spare, to, buffer, 0)?;
+        table.lost.lock().inherit(block, (0, offset), &mut lost);
+        if let Some(metadata) = metadata {
+            let units = LostUnits::of(lost.sectors.lost(), metadata.lost_unit());
+            let committed = metadata.commit(once((slot, Change::Lost(units))), Version::Old);
+            committed.map_err(|_| EIO)?;
+        }
+        let before = table.lost.lock().replace(block, Some(lost));
+        drop(before);
+        let mut remaps = table.remaps.lock();
+        remaps.cancel_unremap(self.index(), block, true);
+        Ok(())
+    }
+
     /// Writes metadata again that could not be written. `EIO` where it still cannot.
-    pub(super) fn revive_metadata(&mut self) -> Result {
+    pub(in crate::remap) fn revive_metadata(&mut self) -> Result {
         let metadata = self.mover.metadata.as_mut();
         if metadata.map_or(Ok(false), Metadata::revive)? {
             self.table.lost.lock().set_saved();

@@ -50,9 +50,10 @@ pub const BLK_STS_IOERR: u8 = 10;
 pub const BLK_STS_AGAIN: u8 = 12;
 pub const BLK_STS_DEV_RESOURCE: u8 = 13;
 pub const BLK_STS_OFFLINE: u8 = 16;
+pub const BLK_STS_DURATION_LIMIT: u8 = 17;
 pub const BLK_STS_INVAL: u8 = 19;
 
-const STATUSES: [(u8, c_int, &str); 15] = [
+const STATUSES: [(u8, c_int, &str); 16] = [
     (BLK_STS_OK, 0, "OK"),
     (BLK_STS_NOTSUPP, -95, "NOTSUPP"),
     (BLK_STS_TIMEOUT, -110, "TIMEOUT"),
@@ -67,6 +68,7 @@ const STATUSES: [(u8, c_int, &str); 15] = [
     (BLK_STS_AGAIN, -11, "AGAIN"),
     (BLK_STS_DEV_RESOURCE, -16, "DEV_RESOURCE"),
     (BLK_STS_OFFLINE, -19, "OFFLINE"),
+    (BLK_STS_DURATION_LIMIT, -62, "DURATION_LIMIT"),
     (BLK_STS_INVAL, -22, "INVAL"),
 ];
 
@@ -363,8 +365,13 @@ pub unsafe fn bioset_exit(set: *mut bio_set) {
 /// Whether an allocation that may fail does not.
 pub fn allocation_succeeds() -> bool {
     let world = world();
+    if scheduler::current() == scheduler::NONE {
+        return true;
+    }
+    world.allocations += 1;
     let of = world.failing_allocations;
-    of == 0 || scheduler::current() == scheduler::NONE || !world.random.permille(of)
+    !world.doomed_allocations.contains(&world.allocations)
+        && (of == 0 || !world.random.permille(of))
 }
 
 fn disk_of(bdev: *mut block_device) -> &'static mut Disk {
@@ -689,13 +696,42 @@ pub unsafe fn raw_cpu_number() -> u32 {
     world().random.below(CPUS as u64) as u32
 }
 
-pub unsafe fn crc32c(mut crc: u32, data: *const u8, len: usize) -> u32 {
-    for n in 0..len {
-        // SAFETY: There are so many bytes.
-        crc ^= u32::from(unsafe { *data.add(n) });
-        for _ in 0..8 {
+/// What each byte does to a checksum that is so many bytes further on.
+const CRC: [[u32; 256]; 8] = {
+    let mut tables = [[0; 256]; 8];
+    let mut n = 0;
+    while n < 8 * 256 {
+        let (table, byte) = (n / 256, n % 256);
+        let mut crc = if table == 0 {
+            byte as u32
+        } else {
+            tables[table - 1][byte]
+        };
+        let mut bit = 0;
+        while bit < 8 {
             crc = (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
+            bit += 1;
         }
+        tables[table][byte] = crc;
+        n += 1;
+    }
+    tables
+};
+
+pub unsafe fn crc32c(mut crc: u32, data: *const u8, len: usize) -> u32 {
+    // SAFETY: There are so many bytes.
+    let data = unsafe { std::slice::from_raw_parts(data, len) };
+    let chunks = data.chunks_exact(8);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        let (low, high) = chunk.split_at(4);
+        let word = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        let bytes = u64::from(word(low) ^ crc) | u64::from(word(high)) << 32;
+        let tables = CRC.iter().rev().zip(bytes.to_le_bytes());
+        crc = tables.fold(0, |crc, (table, byte)| crc ^ table[usize::from(byte)]);
+    }
+    for byte in rest {
+        crc = (crc >> 8) ^ CRC[0][usize::from(crc as u8 ^ byte)];
     }
     crc
 }

@@ -6,7 +6,10 @@
 //! the cache until it is flushed; FUA goes to the medium at once. When the power is cut, each sector
 //! keeps what the medium has or any of what the cache had, and requests under way are done in part.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ops::Range, //
+};
 
 use crate::{
     c::{self, blk_status_t, block_device, gendisk},
@@ -76,6 +79,8 @@ pub struct Faults {
     pub gone: bool,
     /// Nothing ends before that time.
     pub stalled_until: u64,
+    /// Only requests that touch one of these are doomed for their number.
+    pub doomed: Option<Vec<Range<u64>>>,
     /// Transient faults and outages spare sectors before this and from the second number on.
     pub only: Option<(u64, u64)>,
 }
@@ -162,6 +167,27 @@ impl Disk {
         self.medium.len() as u64
     }
 
+    /// Flips bits of a sector of the medium, at rest.
+    pub fn damage(&mut self, sector: u64, random: &mut Random) {
+        self.cache.remove(&sector);
+        for _ in 0..random.between(1, 8) {
+            let (byte, bit) = (random.below(512) as usize, random.below(8));
+            self.medium[sector as usize][byte] ^= 1 << bit;
+        }
+    }
+
+    /// What the medium holds in some sectors, with the cache written out.
+    pub fn contents(&mut self, first: u64, sectors: u64) -> Vec<Sector> {
+        self.flush(u64::MAX);
+        self.medium[first as usize..(first + sectors) as usize].to_vec()
+    }
+
+    /// Makes the medium hold that again.
+    pub fn restore(&mut self, first: u64, contents: &[Sector]) {
+        let first = first as usize;
+        self.medium[first..first + contents.len()].copy_from_slice(contents);
+    }
+
     /// What a sector reads as.
     pub fn look(&self, sector: u64) -> &Sector {
         match self.cache.get(&sector).and_then(|versions| versions.last()) {
@@ -175,6 +201,8 @@ impl Disk {
         let world = world();
         self.requests += 1;
         let id = self.requests;
+        let doomed = scheduler::count_request() && self.can_be_doomed(&request);
+        let doomed = doomed.then(|| world.random.of(&self.faults.statuses));
         let (least, most) = self.latency;
         let mut takes = world.random.between(least, most);
         if world.random.permille(self.slow) {
@@ -213,14 +241,14 @@ impl Disk {
                 // SAFETY: Disks outlive tasks.
                 let this = || unsafe { &mut *disk };
                 let mut refused = None;
-                if first != 0 {
+                if first != 0 && doomed.is_none() {
                     scheduler::block(0, "a disk flushes", Some(first));
                     refused = this().preflush(id, flushed);
                 }
                 scheduler::block(0, "a disk works", Some(effect));
                 let status = match refused {
                     Some(status) => status,
-                    None => this().take_effect(id, flushed),
+                    None => this().take_effect(id, flushed, doomed),
                 };
                 this().entry(id).2 = Phase::Done;
                 scheduler::block(0, "a disk has worked", Some(effect + late));
@@ -279,6 +307,15 @@ impl Disk {
         only.is_some_and(|(from, to)| end <= from || request.sector >= to)
     }
 
+    fn can_be_doomed(&self, request: &Request) -> bool {
+        let (first, end) = (request.sector, request.sector + request.sectors);
+        let touches = |range: &Range<u64>| first < range.end && end > range.start;
+        self.faults
+            .doomed
+            .as_ref()
+            .is_none_or(|ranges| ranges.iter().any(touches))
+    }
+
     /// Returns the status with which `request` fails as everything does now.
     fn outage(&self, request: &Request) -> Option<blk_status_t> {
         if self.faults.gone {
@@ -297,7 +334,8 @@ impl Disk {
             .then(|| world.random.of(&self.faults.statuses))
     }
 
-    fn take_effect(&mut self, id: u64, flushed: u64) -> blk_status_t {
+    /// Does a request, which is `doomed` to fail with a status or not.
+    fn take_effect(&mut self, id: u64, flushed: u64, doomed: Option<blk_status_t>) -> blk_status_t {
         let (_, request, _) = self.entry(id);
         let request = Request { ..*request };
         let (first, sectors) = (request.sector, request.sectors);
@@ -308,7 +346,7 @@ impl Disk {
                 request.operation
             );
         }
-        if let Some(status) = self.wholesale(&request) {
+        if let Some(status) = doomed.or_else(|| self.wholesale(&request)) {
             self.fault(request.operation, first, sectors);
             if request.operation != Operation::Read && world().random.one_in(2) && !self.faults.gone
             {

@@ -103,6 +103,10 @@ pub struct Clone {
 
 /// A table with one target.
 pub struct Table {
+    /// Reads and writes that it was given so far, each part counted, as the target should count them.
+    pub reads: Cell<u64>,
+    /// As above.
+    pub writes: Cell<u64>,
     /// For C; a box of its own, which is leaked.
     target: *mut dm_target,
     device: *const MappedDevice,
@@ -114,8 +118,8 @@ pub struct Table {
 
 /// A mapped device.
 pub struct MappedDevice {
-    /// Its minor number.
-    pub number: u32,
+    /// Where its target begins.
+    pub begin: u64,
     gendisk: *mut c::gendisk,
     target_type: *mut target_type,
     /// The table in use.
@@ -133,13 +137,18 @@ pub struct MappedDevice {
 const BLOCKED: &str = "the bios of a suspended device";
 
 impl MappedDevice {
-    /// A device without a table.
-    pub fn new(target_type: *mut target_type, disks: Vec<*mut Disk>) -> Rc<Self> {
+    /// A device with that minor number, without a table. Its target will begin at sector `begin`.
+    pub fn new(
+        minor: i32,
+        begin: u64,
+        target_type: *mut target_type,
+        disks: Vec<*mut Disk>,
+    ) -> Rc<Self> {
         Rc::new(Self {
-            number: 0,
+            begin,
             gendisk: Box::leak(Box::new(c::gendisk {
                 major: 253,
-                first_minor: 0,
+                first_minor: minor,
             })),
             target_type,
             table: RefCell::new(None),
@@ -168,6 +177,8 @@ impl MappedDevice {
     /// The target's errno.
     pub fn load(&self, sectors: u64, line: &str, read_only: bool) -> Result<Rc<Table>, i32> {
         let table = Rc::new(Table {
+            reads: Cell::new(0),
+            writes: Cell::new(0),
             // SAFETY: All zero is a target that nobody has set up.
             target: Box::leak(Box::new(unsafe { std::mem::zeroed() })),
             device: self,
@@ -177,6 +188,7 @@ impl MappedDevice {
         });
         // SAFETY: The target was just made.
         unsafe {
+            (*table.target).begin = self.begin;
             (*table.target).len = sectors;
             (*table.target).table = Rc::as_ptr(&table).cast_mut();
         }
@@ -230,20 +242,22 @@ impl MappedDevice {
         old.inspect(wait_for_users)
     }
 
-    /// Resumes the device.
+    /// Resumes the device, with a table or without one.
     ///
     /// # Errors
     ///
     /// The target's errno.
     pub fn resume(&self) -> Result<(), i32> {
-        let target = self.table.borrow().as_ref().expect("a table").target;
-        // SAFETY: As device-mapper calls it.
-        unsafe {
-            let error = (*self.target_type).preresume.expect("preresume")(target);
-            if error != 0 {
-                return Err(error);
+        let table = self.table.borrow().clone();
+        if let Some(table) = &table {
+            // SAFETY: As device-mapper calls it.
+            unsafe {
+                let error = (*self.target_type).preresume.expect("preresume")(table.target);
+                if error != 0 {
+                    return Err(error);
+                }
+                (*self.target_type).resume.expect("resume")(table.target);
             }
-            (*self.target_type).resume.expect("resume")(target);
         }
         self.blocked.set(false);
         let deferred = self.deferred.take();
@@ -263,6 +277,14 @@ impl MappedDevice {
             );
         }
         self.table.take()
+    }
+
+    /// Reads and writes that the table in use was given.
+    pub fn given(&self) -> (u64, u64) {
+        let table = self.table.borrow();
+        table
+            .as_ref()
+            .map_or((0, 0), |table| (table.reads.get(), table.writes.get()))
     }
 
     fn with_table<R>(&self, with: impl FnOnce(&Self, &Table) -> R) -> Option<R> {
@@ -332,8 +354,19 @@ impl MappedDevice {
             device.split(user, table);
             true
         });
-        if submitted != Some(true) {
+        if submitted == Some(true) {
+            return;
+        }
+        if self.blocked.get() {
             self.deferred.borrow_mut().push(user.clone());
+        } else if submitted.is_none() {
+            // As a device without a table does.
+            user.status.set(c::BLK_STS_IOERR);
+            user.ended.set(true);
+            scheduler::wake(Rc::as_ptr(user) as usize);
+        } else {
+            // It was resumed meanwhile.
+            self.submit(user);
         }
     }
 
@@ -377,6 +410,15 @@ impl MappedDevice {
         (sector, sectors, done): (u64, u32, u32),
         number: u32,
     ) -> u32 {
+        let op = opf & c::REQ_OP_MASK;
+        if sectors > 0 {
+            let count = if op == c::REQ_OP_READ {
+                &table.reads
+            } else {
+                &table.writes
+            };
+            count.set(count.get() + 1);
+        }
         user.pending.set(user.pending.get() + 1);
         self.clones.set(self.clones.get() + 1);
         let odd = world().random.number() as u16;

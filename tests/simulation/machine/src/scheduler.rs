@@ -8,7 +8,8 @@
 use std::{
     cmp::Reverse,
     collections::BinaryHeap,
-    fmt::Write as _, //
+    fmt::Write as _,
+    ops::Range, //
 };
 
 use corosensei::{stack::DefaultStack, Coroutine, CoroutineResult, Yielder};
@@ -90,6 +91,8 @@ pub struct World {
     /// What was found.
     pub failure: Option<String>,
     tasks: Vec<Task>,
+    /// Those that have not ended.
+    live: Vec<usize>,
     current: usize,
     runnable: Vec<usize>,
     timers: BinaryHeap<Reverse<(u64, u64, usize, u64)>>,
@@ -105,6 +108,16 @@ pub struct World {
     pub(crate) order: Order,
     /// Of 1000 allocations that may fail, so many do.
     pub failing_allocations: u64,
+    /// Allocations that may fail so far, and those that do by their number.
+    pub allocations: u64,
+    /// As above.
+    pub doomed_allocations: Range<u64>,
+    /// Requests of disks so far, and those that fail by their number.
+    pub requests: u64,
+    /// As above.
+    pub doomed_requests: Range<u64>,
+    /// The request that the power is cut with.
+    pub last_request: u64,
     /// Objects that were allocated by the sources under test and not freed.
     pub allocated: i64,
     /// What happened, where somebody wants to read it.
@@ -148,6 +161,7 @@ pub fn begin(seed: u64, policy: Policy, stalls: u64, trace: bool) {
         steps: 0,
         failure: None,
         tasks: Vec::with_capacity(64),
+        live: Vec::with_capacity(64),
         current: NONE,
         runnable: Vec::new(),
         timers: BinaryHeap::new(),
@@ -161,6 +175,11 @@ pub fn begin(seed: u64, policy: Policy, stalls: u64, trace: bool) {
         time_limit: u64::MAX,
         order: Order::default(),
         failing_allocations: 0,
+        allocations: 0,
+        doomed_allocations: 0..0,
+        requests: 0,
+        doomed_requests: 0..0,
+        last_request: u64::MAX,
         allocated: 0,
         trace: trace.then(Vec::new),
         signals: 0,
@@ -309,6 +328,7 @@ pub fn spawn(name: String, irq: bool, body: impl FnOnce() + 'static) -> usize {
         priority,
     });
     world.runnable.push(number);
+    world.live.push(number);
     number
 }
 
@@ -449,12 +469,10 @@ pub fn wake(channel: usize) {
 /// The serial numbers of all sections without preemption that are under way.
 pub fn sections() -> Vec<(usize, u64)> {
     let world = world();
-    let tasks = world.tasks.iter().enumerate();
-    tasks
-        .filter(|(number, task)| {
-            *number != world.current && task.state != State::Done && task.preempt > 0
-        })
-        .map(|(number, task)| (number, task.sections))
+    let others = world.live.iter().filter(|task| **task != world.current);
+    others
+        .filter(|task| world.tasks[**task].preempt > 0)
+        .map(|task| (*task, world.tasks[*task].sections))
         .collect()
 }
 
@@ -490,9 +508,14 @@ pub fn cut_power_after(points: u64) {
     world.cut_at = world.steps + points;
 }
 
-/// The power stays.
-pub fn keep_power() {
-    world().cut_at = u64::MAX;
+/// Counts a request of a disk. Returns whether it fails for its number.
+pub fn count_request() -> bool {
+    let world = world();
+    world.requests += 1;
+    if world.requests == world.last_request {
+        world.cut_at = world.steps;
+    }
+    world.doomed_requests.contains(&world.requests)
 }
 
 /// What takes until `ns` nanoseconds from now hangs.
@@ -563,6 +586,7 @@ fn resume(number: usize) {
     let task = &mut world.tasks[number];
     if ended {
         task.state = State::Done;
+        world.live.retain(|live| *live != number);
         let left = !task.held.is_empty() || task.preempt != u32::from(task.irq);
         arena::outside(|| stacks().push(coroutine.into_stack()));
         if left {
@@ -626,6 +650,7 @@ pub fn abandon() {
         }
     }
     world.tasks.clear();
+    world.live.clear();
     world.runnable.clear();
     world.timers.clear();
     world.waiters.clear();
@@ -633,4 +658,5 @@ pub fn abandon() {
     crate::c::forget_waiters();
     world.current = NONE;
     world.cut_at = u64::MAX;
+    world.last_request = u64::MAX;
 }

@@ -4,91 +4,37 @@
 //!
 //! The sources under `remap`, `linux` and in `remap_core` are those of the module, as they are.
 
+mod faults;
+mod fill;
 mod history;
+mod judgement;
 #[allow(dead_code)]
 mod linux;
 mod model;
+mod nth;
+mod options;
 #[allow(dead_code)]
 mod remap;
+mod senders;
 mod settings;
+mod unit;
+mod users;
 
 use std::{
     mem::MaybeUninit,
     process::ExitCode,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use linux::device_mapper::Registration;
+use options::{Options, USAGE};
 use remap::RemapTarget;
-use settings::Kind;
+use settings::{Kind, Nth};
 
 #[global_allocator]
 static ARENA: machine::arena::Arena = machine::arena::Arena;
 
 static MODULE: kernel::ThisModule = kernel::ThisModule;
-
-const USAGE: &str = "\
-usage: sim [-k KIND]... [-s SEED] [-n COUNT] [-t SECONDS] [-f FAILURES] [-v]
-
-Runs histories of consecutive seeds: COUNT of each kind (1 where a seed is given, else 1000), or as many as
-have time in SECONDS. Without a seed the first one is drawn, and printed.
-
-  -k KIND      swarm, crash, move, fill; by default all of them
-  -f FAILURES  end after so many failures (1)
-  -v           print what happened in a history that fails; with one history, in any case
-  -p           the same at once, for when the process does not live to print it";
-
-struct Options {
-    kinds: Vec<Kind>,
-    seed: u64,
-    count: u64,
-    seconds: Option<u64>,
-    failures: u64,
-    verbose: bool,
-}
-
-fn options() -> Option<Options> {
-    let mut options = Options {
-        kinds: Vec::new(),
-        seed: 0,
-        count: 0,
-        seconds: None,
-        failures: 1,
-        verbose: false,
-    };
-    let (mut seed, mut count) = (None, None);
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        let mut number = || words.next()?.parse::<u64>().ok();
-        match word.as_str() {
-            "-s" => seed = Some(number()?),
-            "-n" => count = Some(number()?),
-            "-t" => options.seconds = Some(number()?),
-            "-f" => options.failures = number()?,
-            "-v" => options.verbose = true,
-            "-p" => {
-                options.verbose = true;
-                machine::scheduler::print_at_once();
-            }
-            "-k" => {
-                let name = words.next()?;
-                options
-                    .kinds
-                    .push(Kind::ALL.into_iter().find(|kind| kind.name() == name)?);
-            }
-            _ => return None,
-        }
-    }
-    if options.kinds.is_empty() {
-        options.kinds = Kind::ALL.to_vec();
-    }
-    options.count = count.unwrap_or(if seed.is_some() { 1 } else { 1000 });
-    options.seed = seed.unwrap_or_else(|| {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        since.map_or(1, |since| since.as_nanos() as u64 % 1_000_000_007)
-    });
-    Some(options)
-}
 
 /// Returns the names in the list of locks that the sources have, in the order in which they nest.
 fn listed_locks() -> Vec<&'static str> {
@@ -111,50 +57,118 @@ fn register() {
     assert!(registered.is_ok());
 }
 
-fn run_kind(kind: Kind, options: &Options, deadline: Option<Instant>) -> u64 {
-    let began = Instant::now();
-    let (mut runs, mut failures, mut operations) = (0, 0, 0);
-    for seed in options.seed.. {
-        let over = match deadline {
-            Some(deadline) => Instant::now() >= deadline,
-            None => runs == options.count,
+/// What is known of the histories of a kind.
+struct Session<'a> {
+    kind: Kind,
+    options: &'a Options,
+    deadline: Option<Instant>,
+    runs: u64,
+    failures: u64,
+    operations: u64,
+}
+
+impl Session<'_> {
+    fn is_late(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    fn is_over(&self) -> bool {
+        let enough = match self.deadline {
+            Some(_) => self.is_late(),
+            None => self.runs >= self.options.count,
         };
-        if over || failures == options.failures {
-            break;
-        }
+        enough || self.failures == self.options.failures
+    }
+
+    /// Runs the history of a seed. Returns whether the call was met that it dooms.
+    fn run(&mut self, seed: u64) -> bool {
+        let options = self.options;
         let only = options.count == 1 && options.seconds.is_none() && options.verbose;
-        CURRENT.set((kind.name(), seed));
-        let outcome = history::run(kind, seed, only);
-        runs += 1;
-        operations += outcome.operations;
+        CURRENT.set((self.kind.name(), seed));
+        let outcome = history::run(self.kind, seed, only);
+        let hit = outcome.hit;
+        self.runs += 1;
+        self.operations += outcome.operations;
         let Some(failure) = &outcome.failure else {
             if only {
                 outcome.trace.iter().for_each(|line| println!("{line}"));
             }
-            continue;
+            return hit;
         };
-        failures += 1;
-        println!("FAILED   {} seed {seed}: {failure}", kind.name());
+        self.failures += 1;
+        println!("FAILED   {} seed {seed}: {failure}", self.kind.name());
         if options.verbose {
             let again = if only {
                 outcome
             } else {
-                history::run(kind, seed, true)
+                history::run(self.kind, seed, true)
             };
             again.trace.iter().for_each(|line| println!("{line}"));
             if again.failure.is_none() {
                 println!("         it did not fail with a trace");
             }
         }
+        true
+    }
+
+    fn run_seeds(&mut self) {
+        for seed in self.options.seed.. {
+            if self.is_over() {
+                break;
+            }
+            self.run(seed);
+        }
+    }
+
+    /// Dooms each call of a script in turn, in each way, until there is none left: one variation of the
+    /// script after another.
+    fn run_calls(&mut self) {
+        if self.options.count == 1 && self.deadline.is_none() {
+            return self.run_seeds();
+        }
+        for variation in Nth::variation(self.options.seed).. {
+            if self.is_over() {
+                break;
+            }
+            for way in 0..Nth::WAYS {
+                let mut n = 1;
+                while n < Nth::MOST && self.failures < self.options.failures && !self.is_late() {
+                    if !self.run(Nth::seed(variation, way, n)) {
+                        break;
+                    }
+                    n += 1;
+                }
+            }
+        }
+    }
+}
+
+fn run_kind(kind: Kind, options: &Options, deadline: Option<Instant>) -> u64 {
+    let began = Instant::now();
+    let mut session = Session {
+        kind,
+        options,
+        deadline,
+        runs: 0,
+        failures: 0,
+        operations: 0,
+    };
+    match kind {
+        Kind::Nth => session.run_calls(),
+        _ => session.run_seeds(),
     }
     let seconds = began.elapsed().as_secs_f64().max(0.001);
     println!(
-        "{:<8} {runs} histories from seed {}, {failures} failed, {operations} operations, {:.0} histories a second",
+        "{:<9} {} histories from seed {}, {} failed, {} operations, {:.0} histories a second",
         kind.name(),
+        session.runs,
         options.seed,
-        runs as f64 / seconds
+        session.failures,
+        session.operations,
+        session.runs as f64 / seconds
     );
-    failures
+    session.failures
 }
 
 thread_local! {
@@ -162,11 +176,87 @@ thread_local! {
     static CURRENT: std::cell::Cell<(&'static str, u64)> = const { std::cell::Cell::new(("", 0)) };
 }
 
+/// Runs the histories that a file lists, a line each: kind, first seed, how many, and why.
+fn run_corpus(text: &str, options: &Options) -> u64 {
+    let mut failures = 0;
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let number = |n: usize| words.get(n).and_then(|word| word.parse::<u64>().ok());
+        let kind = words.first().and_then(|name| Kind::named(name));
+        let (Some(kind), Some(seed), Some(count)) = (kind, number(1), number(2)) else {
+            println!("FAILED   no line of a corpus: {line}");
+            failures += 1;
+            continue;
+        };
+        let options = Options {
+            seed,
+            count,
+            ..options.clone()
+        };
+        failures += run_kind(kind, &options, None);
+    }
+    failures
+}
+
+/// Runs each history twice, and fails where it is another one the second time. Prints what all of them
+/// come to, which is the same in every process.
+fn compare_twice(options: &Options) -> u64 {
+    let mut failures = 0;
+    let mut digest = 0xcbf2_9ce4_8422_2325_u64;
+    for kind in &options.kinds {
+        for seed in options.seed..options.seed + options.count {
+            CURRENT.set((kind.name(), seed));
+            let first = history::run(*kind, seed, true);
+            let second = history::run(*kind, seed, true);
+            let silent = history::run(*kind, seed, false);
+            let same = first.trace == second.trace
+                && first.operations == silent.operations
+                && first.failure == silent.failure;
+            if !same {
+                println!("FAILED   {} seed {seed} is not the same twice", kind.name());
+                failures += 1;
+            }
+            for byte in first.trace.iter().flat_map(|line| line.bytes()) {
+                digest = (digest ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+            }
+        }
+    }
+    println!(
+        "{} histories of each kind from seed {}, twice: {failures} differ, digest {digest:016x}",
+        options.count, options.seed
+    );
+    failures
+}
+
+/// Runs the kinds one after the other, each for its share of the time.
+fn run_kinds(options: &Options) -> u64 {
+    let mut failures = 0;
+    for kind in &options.kinds {
+        let share = options
+            .seconds
+            .map(|seconds| seconds * 1000 / options.kinds.len() as u64);
+        let deadline = share.map(|ms| Instant::now() + Duration::from_millis(ms));
+        let count = match options.kinds.len() {
+            1 => options.count,
+            _ => options.count.div_ceil(kind.cost()),
+        };
+        let options = Options {
+            count,
+            ..options.clone()
+        };
+        failures += run_kind(*kind, &options, deadline);
+    }
+    failures
+}
+
 fn main() -> ExitCode {
-    let Some(options) = options() else {
+    let Some(options) = Options::parse() else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
+    if options.jobs > 1 {
+        return options.share_out();
+    }
     std::panic::set_hook(Box::new(|panic| {
         machine::arena::leave();
         let (kind, seed) = CURRENT.get();
@@ -178,17 +268,11 @@ fn main() -> ExitCode {
     register();
     // What outlives runs, such as the sources' own statics, is as every later run finds it.
     history::run(Kind::Move, 0, false);
-    let mut failures = 0;
-    for (n, kind) in options.kinds.iter().enumerate() {
-        let left = (options.kinds.len() - n) as u64;
-        let share = options
-            .seconds
-            .map(|seconds| seconds * 1000 / options.kinds.len() as u64);
-        let deadline = share
-            .filter(|_| left > 0)
-            .map(|ms| Instant::now() + Duration::from_millis(ms));
-        failures += run_kind(*kind, &options, deadline);
-    }
+    let failures = match &options.corpus {
+        _ if options.twice => compare_twice(&options),
+        Some(text) => run_corpus(text, &options),
+        None => run_kinds(&options),
+    };
     if failures == 0 {
         ExitCode::SUCCESS
     } else {

@@ -15,6 +15,8 @@ use machine::{disk::Disk, disk::Sector, fail, trace};
 pub(crate) const INITIAL: u64 = 1;
 /// Zeros.
 pub(crate) const ZEROS: u64 = 0;
+/// Whatever is there: nobody says what.
+pub(crate) const ANYTHING: u64 = u64::MAX;
 
 static mut CLOCK: u64 = 0;
 
@@ -66,6 +68,8 @@ struct Version {
     ok: bool,
     /// Another one has replaced it, but perhaps not durably.
     replaced: bool,
+    /// It has only been replaced in so far as what a failed write has left was read.
+    unseen: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +84,29 @@ struct Place {
 }
 
 impl Place {
+    /// It holds `content`.
+    fn read(&mut self, content: u64) {
+        let lasts = self
+            .versions
+            .iter()
+            .any(|version| version.content == content && version.ok);
+        for version in &mut self.versions {
+            if version.content != content && !version.replaced {
+                version.replaced = true;
+                version.unseen = !lasts;
+            }
+        }
+    }
+
+    /// What nobody knew turns out to be `content`.
+    fn find_out(&mut self, content: u64) {
+        for version in &mut self.versions {
+            if version.content == ANYTHING {
+                version.content = content;
+            }
+        }
+    }
+
     fn make_durable(&mut self, start: u64) {
         self.durable = self.durable.max(start);
         self.versions
@@ -119,14 +146,15 @@ pub(crate) struct Model {
 
 impl Model {
     /// A device whose contents `survive` power cuts or not.
-    pub(crate) fn new(sectors: u64, main_start: u64, survives: bool) -> Self {
+    pub(crate) fn new(sectors: u64, main_start: u64, initial: u64, survives: bool) -> Self {
         let place = || Place {
             versions: vec![Version {
-                content: INITIAL,
+                content: initial,
                 start: 0,
                 end: 0,
                 ok: true,
                 replaced: false,
+                unseen: false,
             }],
             given_up: 0,
             giving_up: 0,
@@ -151,6 +179,7 @@ impl Model {
                 end: NOT_YET,
                 ok: false,
                 replaced: false,
+                unseen: false,
             };
             self.places[sector as usize].versions.push(version);
             for reading in &mut self.readings {
@@ -183,6 +212,7 @@ impl Model {
                     version.ok = ok && !keeps_old;
                 } else if ok && !keeps_old && version.end <= start {
                     version.replaced = true;
+                    version.unseen = false;
                 }
             }
             if ok && !keeps_old {
@@ -192,7 +222,9 @@ impl Model {
                 }
             }
             if !survives {
-                place.versions.retain(|version| !version.replaced);
+                place
+                    .versions
+                    .retain(|version| !version.replaced || version.unseen);
             }
         }
     }
@@ -242,8 +274,15 @@ impl Model {
         id
     }
 
-    /// It ends, with data or not at all.
-    pub(crate) fn end_read(&mut self, id: u64, data: Option<&[u8]>, main: &Disk, spare: &Disk) {
+    /// It ends, with data or not at all, for which there may be an excuse.
+    pub(crate) fn end_read(
+        &mut self,
+        id: u64,
+        data: Option<&[u8]>,
+        excused: bool,
+        main: &Disk,
+        spare: &Disk,
+    ) {
         tick();
         let place = self
             .readings
@@ -252,15 +291,16 @@ impl Model {
             .expect("a read under way");
         let reading = self.readings.swap_remove(place);
         let Some(data) = data else {
-            let excused = reading.acknowledged.iter().enumerate().any(|(n, since)| {
-                let sector = reading.first + n as u64;
-                let place = &self.places[sector as usize];
-                place.giving_up > 0
-                    || place.given_up > 0 && place.given_up >= *since
-                    || main.failed_at[(self.main_start + sector) as usize] > 0
-                        && main.failed_at[(self.main_start + sector) as usize] >= *since
-                    || spare.read_failed_at > 0 && spare.read_failed_at >= *since
-            });
+            let excused = excused
+                || reading.acknowledged.iter().enumerate().any(|(n, since)| {
+                    let sector = reading.first + n as u64;
+                    let place = &self.places[sector as usize];
+                    place.giving_up > 0
+                        || place.given_up > 0 && place.given_up >= *since
+                        || main.failed_at[(self.main_start + sector) as usize] > 0
+                            && main.failed_at[(self.main_start + sector) as usize] >= *since
+                        || spare.read_failed_at > 0 && spare.read_failed_at >= *since
+                });
             if !excused {
                 fail!(
                     "sectors {}+{} cannot be read, and nothing has failed since they were written",
@@ -275,15 +315,17 @@ impl Model {
             let sector = reading.first + n as u64;
             let place = &mut self.places[sector as usize];
             match recognise(bytes, sector) {
-                Some(content) if allowed.contains(&content) => {
+                Some(content) if allowed.contains(&content) || allowed.contains(&ANYTHING) => {
+                    if !allowed.contains(&content) {
+                        place.find_out(content);
+                    }
                     if reading.quiet[n] {
                         // Nothing has changed it meanwhile, and nothing will but another write.
-                        for version in &mut place.versions {
-                            version.replaced |= version.content != content;
-                        }
+                        place.read(content);
                     }
                 }
                 Some(content) => fail!("sector {sector} reads as version {content}, and may be {allowed:?}"),
+                None if allowed.contains(&ANYTHING) => {}
                 None => fail!("sector {sector} reads as something that it never held ({:x?}), and may be {allowed:?}", &bytes[..24]),
             }
         }
@@ -313,6 +355,25 @@ impl Model {
         }
     }
 
+    /// What failed writes have left may be there no more, though it was read.
+    pub(crate) fn forget_reads(&mut self) {
+        for (sector, place) in (0..).zip(&mut self.places) {
+            let unseen = place.versions.iter_mut().filter(|version| version.unseen);
+            for version in unseen {
+                version.unseen = false;
+                version.replaced = false;
+                // Reads that wait for the next table may find it as well.
+                for reading in &mut self.readings {
+                    let place = u64::checked_sub(sector, reading.first);
+                    let allowed = place.and_then(|n| reading.allowed.get_mut(n as usize));
+                    allowed
+                        .into_iter()
+                        .for_each(|all| all.push(version.content));
+                }
+            }
+        }
+    }
+
     /// The power was cut.
     pub(crate) fn cut_power(&mut self) {
         let now = tick();
@@ -320,6 +381,7 @@ impl Model {
         for place in &mut self.places {
             for version in &mut place.versions {
                 version.replaced = false;
+                version.unseen = false;
                 version.end = version.end.min(now);
                 // Which of them is there is open: a flush makes none of them last.
                 version.ok = false;

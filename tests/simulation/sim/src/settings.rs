@@ -2,7 +2,13 @@
 
 //! What a history is like: drawn from its seed, so that histories differ in kind.
 
+use std::ops::Range;
+
 use machine::{c, random::Random, scheduler::Policy};
+use remap_core::{
+    geometry::BlockSize,
+    metadata::{layout::Layout, LOST_UNIT},
+};
 
 /// What a history is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +21,36 @@ pub(crate) enum Kind {
     Move,
     /// Lost sectors are written while their block moves.
     Fill,
+    /// Slow writes live through several passes, whose drains find them on their way into the gate.
+    Gate,
+    /// As `Fill`, where a block and its next slot are in two pages of the metadata.
+    Pages,
+    /// Main refuses every write.
+    Wholesale,
+    /// Two devices whose spare areas are neighbours on one disk.
+    Pair,
+    /// The metadata is damaged between two lives.
+    Damage,
+    /// Tables get longer and shorter, and go in the middle of everything.
+    Shape,
+    /// One allocation or request of a script fails, or the power is cut with it.
+    Nth,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Swarm, Self::Crash, Self::Move, Self::Fill];
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Swarm,
+        Self::Crash,
+        Self::Move,
+        Self::Fill,
+        Self::Gate,
+        Self::Pages,
+        Self::Wholesale,
+        Self::Pair,
+        Self::Damage,
+        Self::Shape,
+        Self::Nth,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -26,6 +58,100 @@ impl Kind {
             Self::Crash => "crash",
             Self::Move => "move",
             Self::Fill => "fill",
+            Self::Gate => "gate",
+            Self::Pages => "pages",
+            Self::Wholesale => "wholesale",
+            Self::Pair => "pair",
+            Self::Damage => "damage",
+            Self::Shape => "shape",
+            Self::Nth => "nth",
+        }
+    }
+
+    /// The kind with that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// A history costs as much as so many ordinary ones.
+    pub(crate) fn cost(self) -> u64 {
+        match self {
+            Self::Pages => 4,
+            Self::Pair => 4,
+            _ => 1,
+        }
+    }
+
+    /// Where the chance of a history comes from. Those that differ only in which call fails have it in
+    /// common.
+    pub(crate) fn stream(self, seed: u64) -> u64 {
+        let seed = match self {
+            Self::Nth => Nth::variation(seed),
+            _ => seed,
+        };
+        seed.wrapping_mul(32).wrapping_add(self as u64)
+    }
+
+    /// Whether the power is cut when the history says so, and not at any moment.
+    pub(crate) fn cuts_itself(self) -> bool {
+        matches!(self, Self::Nth | Self::Pages)
+    }
+
+    fn moves_only(self) -> bool {
+        matches!(self, Self::Move | Self::Gate)
+    }
+}
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dooms {
+    /// An allocation fails.
+    Allocations,
+    /// A request of a disk fails.
+    Requests,
+    /// A request of the metadata fails, and the power is cut at the end of the script.
+    Metadata,
+    /// The power is cut when a request is submitted.
+    Power,
+}
+
+/// Which calls of a script are doomed.
+#[derive(Clone, Debug)]
+pub(crate) struct Nth {
+    pub(crate) dooms: Dooms,
+    /// The first one, counted from 1, and how many.
+    pub(crate) first: u64,
+    pub(crate) count: u64,
+}
+
+impl Nth {
+    /// Ways to doom calls.
+    pub(crate) const WAYS: u64 = 6;
+    /// More than a script has calls.
+    pub(crate) const MOST: u64 = 1 << 12;
+
+    /// The seed of call `n` in a way and a variation of the script.
+    pub(crate) fn seed(variation: u64, way: u64, n: u64) -> u64 {
+        (variation * Self::WAYS + way) * Self::MOST + n
+    }
+
+    pub(crate) fn variation(seed: u64) -> u64 {
+        seed / Self::MOST / Self::WAYS
+    }
+
+    fn of(seed: u64) -> Self {
+        let (dooms, count) = match seed / Self::MOST % Self::WAYS {
+            0 => (Dooms::Allocations, 1),
+            1 => (Dooms::Allocations, u64::MAX),
+            2 => (Dooms::Requests, 1),
+            3 => (Dooms::Requests, u64::MAX),
+            4 => (Dooms::Metadata, u64::MAX),
+            _ => (Dooms::Power, 1),
+        };
+        Self {
+            dooms,
+            first: seed % Self::MOST,
+            count,
         }
     }
 }
@@ -39,6 +165,12 @@ pub(crate) struct Settings {
     pub(crate) block: u64,
     pub(crate) logical: u64,
     pub(crate) sectors: u64,
+    /// Sectors of the longest table.
+    pub(crate) most_sectors: u64,
+    /// Where the target begins in its table.
+    pub(crate) begin: u64,
+    /// Devices.
+    pub(crate) units: u64,
     pub(crate) main_start: u64,
     pub(crate) spare_start: u64,
     pub(crate) spare_len: u64,
@@ -57,8 +189,12 @@ pub(crate) struct Settings {
     pub(crate) messages: Vec<&'static str>,
     pub(crate) suspends: bool,
     pub(crate) reloads: bool,
+    pub(crate) resizes: bool,
+    pub(crate) removals: bool,
     pub(crate) faults: Vec<Fault>,
     pub(crate) statuses: Vec<u8>,
+    /// Statuses of bad sectors.
+    pub(crate) bad_statuses: Vec<u8>,
     pub(crate) mends: bool,
     pub(crate) failing_allocations: u64,
     pub(crate) signals: u64,
@@ -66,6 +202,11 @@ pub(crate) struct Settings {
     pub(crate) slow: u64,
     /// Power cuts.
     pub(crate) cuts: u64,
+    /// Metadata is damaged between lives.
+    pub(crate) damages: bool,
+    pub(crate) nth: Option<Nth>,
+    /// The life in which calls are doomed.
+    pub(crate) faulty_life: u64,
 }
 
 /// A way to fail.
@@ -81,9 +222,29 @@ pub(crate) enum Fault {
     SpareTransient,
     SpareOutage,
     SpareStall,
+    MainTimeOut,
+    SpareTimeOut,
+    MainGone,
+    SpareGone,
+    BothOutage,
 }
 
-const FAULTS: [Fault; 10] = [
+impl Fault {
+    pub(crate) fn is_of_main(self) -> bool {
+        matches!(
+            self,
+            Self::MainUnreadable
+                | Self::MainUnwritable
+                | Self::MainTransient
+                | Self::MainOutage
+                | Self::MainStall
+                | Self::MainTimeOut
+                | Self::MainGone
+        )
+    }
+}
+
+const FAULTS: [Fault; 15] = [
     Fault::MainUnreadable,
     Fault::MainUnwritable,
     Fault::MainTransient,
@@ -94,6 +255,11 @@ const FAULTS: [Fault; 10] = [
     Fault::SpareTransient,
     Fault::SpareOutage,
     Fault::SpareStall,
+    Fault::MainTimeOut,
+    Fault::SpareTimeOut,
+    Fault::MainGone,
+    Fault::SpareGone,
+    Fault::BothOutage,
 ];
 
 const MESSAGES: [&str; 14] = [
@@ -101,7 +267,7 @@ const MESSAGES: [&str; 14] = [
     "scrub", "status", "stats", "nonsense",
 ];
 
-const STATUSES: [u8; 8] = [
+const STATUSES: [u8; 15] = [
     c::BLK_STS_MEDIUM,
     c::BLK_STS_IOERR,
     c::BLK_STS_TRANSPORT,
@@ -110,6 +276,13 @@ const STATUSES: [u8; 8] = [
     c::BLK_STS_RESOURCE,
     c::BLK_STS_OFFLINE,
     c::BLK_STS_PROTECTION,
+    c::BLK_STS_NOTSUPP,
+    c::BLK_STS_NOSPC,
+    c::BLK_STS_RESV_CONFLICT,
+    c::BLK_STS_AGAIN,
+    c::BLK_STS_DEV_RESOURCE,
+    c::BLK_STS_DURATION_LIMIT,
+    c::BLK_STS_INVAL,
 ];
 
 fn some<T: Copy>(random: &mut Random, of: &[T], permille: u64) -> Vec<T> {
@@ -121,7 +294,24 @@ fn some<T: Copy>(random: &mut Random, of: &[T], permille: u64) -> Vec<T> {
 
 impl Settings {
     /// The settings of a seed.
-    pub(crate) fn draw(kind: Kind, random: &mut Random) -> Self {
+    pub(crate) fn draw(kind: Kind, seed: u64, random: &mut Random) -> Self {
+        let mut settings = Self::draw_any(kind, random);
+        match kind {
+            Kind::Swarm | Kind::Crash => {}
+            Kind::Move => settings.aim_at_moves(random),
+            Kind::Gate => settings.aim_at_gate(random),
+            Kind::Fill => settings.aim_at_fills(random),
+            Kind::Pages => settings.aim_at_pages(random),
+            Kind::Wholesale => settings.aim_at_wholesale(random),
+            Kind::Pair => settings.units = 2,
+            Kind::Damage => settings.damages = true,
+            Kind::Shape => settings.aim_at_shape(random),
+            Kind::Nth => settings.aim_at_nth(seed, random),
+        }
+        settings
+    }
+
+    fn draw_any(kind: Kind, random: &mut Random) -> Self {
         let policy = if random.one_in(3) {
             Policy::Priority(random.between(1, 20) as u32)
         } else {
@@ -129,7 +319,10 @@ impl Settings {
         };
         let block = random.of(&[1_u64, 2, 4, 8, 8, 16]);
         let logical = if block >= 8 && random.one_in(6) { 8 } else { 1 };
-        let volatile = matches!(kind, Kind::Swarm | Kind::Move) && random.one_in(3);
+        let volatile = match kind {
+            Kind::Swarm | Kind::Move | Kind::Wholesale | Kind::Nth => random.one_in(3),
+            _ => false,
+        };
         let blocks = random.between(2, 14);
         let cut = if random.one_in(4) {
             random.below(block) / logical * logical
@@ -137,14 +330,8 @@ impl Settings {
             0
         };
         let slots = random.between(2, 10);
-        let spare_start = random.of(&[0_u64, 8, 24]);
-        let spare_len = if volatile {
-            slots * block
-        } else {
-            32_u64.next_multiple_of(block) + slots * block + 32
-        };
         let sectors = blocks * block - cut;
-        let faulty = kind != Kind::Move && !random.one_in(5);
+        let faulty = !kind.moves_only() && !random.one_in(5);
         let mut settings = Self {
             kind,
             policy,
@@ -152,9 +339,12 @@ impl Settings {
             block,
             logical,
             sectors,
+            most_sectors: sectors,
+            begin: random.of(&[0, 0, 1_000]),
+            units: 1,
             main_start: random.of(&[0, 8]),
-            spare_start,
-            spare_len: spare_len.next_multiple_of(logical.max(8)),
+            spare_start: random.of(&[0_u64, 8, 24]),
+            spare_len: 0,
             volatile,
             error_policy: if random.one_in(8) {
                 random.of(&["record", "off"])
@@ -171,16 +361,23 @@ impl Settings {
             },
             pause: random.of(&[0, 10_000, 200_000, 2_000_000]),
             discards: random.one_in(3),
-            messengers: random.below(3),
+            messengers: random.of(&[0, 1, 1, 2, 4]),
             messages: some(random, &MESSAGES, 500),
             suspends: random.one_in(3),
             reloads: !volatile && random.one_in(2),
+            resizes: false,
+            removals: false,
             faults: if faulty {
-                some(random, &FAULTS, 300)
+                some(random, &FAULTS, 250)
             } else {
                 Vec::new()
             },
-            statuses: some(random, &STATUSES, 400),
+            statuses: some(random, &STATUSES, 300),
+            bad_statuses: if random.one_in(4) {
+                some(random, &STATUSES, 300)
+            } else {
+                vec![c::BLK_STS_MEDIUM, c::BLK_STS_IOERR]
+            },
             mends: random.one_in(2),
             failing_allocations: if faulty && random.one_in(5) {
                 random.of(&[1, 10, 100])
@@ -190,43 +387,150 @@ impl Settings {
             signals: if random.one_in(8) { 20 } else { 0 },
             latency: random.of(&[(1_000, 5_000), (20_000, 200_000), (100_000, 8_000_000)]),
             slow: random.of(&[0, 0, 10, 50]),
-            cuts: if kind == Kind::Crash {
-                random.between(1, 3)
-            } else {
-                0
+            cuts: match kind {
+                Kind::Crash | Kind::Damage => random.between(1, 3),
+                Kind::Pair | Kind::Shape if random.one_in(2) => random.between(1, 2),
+                _ => 0,
             },
+            damages: false,
+            nth: None,
+            faulty_life: 0,
         };
-        if settings.statuses.is_empty() {
-            settings.statuses.push(c::BLK_STS_MEDIUM);
-        }
-        if kind == Kind::Move {
-            settings.messengers = random.between(1, 2);
-            settings.messages = vec!["remap", "unremap"];
-            settings.hot = random.between(1, 2 * block).max(logical).min(sectors);
-        }
-        if kind == Kind::Fill {
-            settings.cuts = if random.one_in(3) {
-                random.between(1, 2)
-            } else {
-                0
-            };
-            settings.error_policy = "relocate";
-            settings.faults.retain(|fault| {
-                matches!(
-                    fault,
-                    Fault::MainOutage
-                        | Fault::SpareOutage
-                        | Fault::SpareTransient
-                        | Fault::SpareStall
-                )
-            });
+        settings.set_slots(slots);
+        for statuses in [&mut settings.statuses, &mut settings.bad_statuses] {
+            if statuses.is_empty() {
+                statuses.push(c::BLK_STS_MEDIUM);
+            }
         }
         settings
     }
 
-    /// The table line. What slots hold before is no data of anybody's, so an area is formatted in any case
-    /// when it is new.
-    pub(crate) fn line(&self, new: bool) -> String {
+    /// Gives the spare area room for so many slots.
+    fn set_slots(&mut self, slots: u64) {
+        self.spare_len = if self.volatile {
+            slots * self.block
+        } else {
+            let block = BlockSize::from_sectors(self.block);
+            let needed =
+                block.and_then(|block| Layout::sectors_for(slots as u32, block, LOST_UNIT));
+            needed.expect("room for metadata")
+        }
+        .next_multiple_of(self.logical.max(8));
+    }
+
+    fn aim_at_moves(&mut self, random: &mut Random) {
+        self.messengers = random.between(1, 2);
+        self.messages = vec!["remap", "unremap"];
+        self.hot = random
+            .between(1, 2 * self.block)
+            .max(self.logical)
+            .min(self.sectors);
+    }
+
+    fn aim_at_gate(&mut self, random: &mut Random) {
+        self.messengers = random.between(1, 3);
+        self.messages = vec!["remap", "unremap"];
+        self.hot = self.sectors.min(3 * self.block);
+        self.longest = self.logical;
+        self.submitters = random.between(2, 4);
+        self.stalls = 64;
+        // What is slow lives through many passes.
+        self.latency = (1_000, 5_000);
+        self.slow = 100;
+        self.pause = random.of(&[0, 10_000]);
+        self.suspends = false;
+        self.reloads = false;
+        self.set_slots(6);
+    }
+
+    fn aim_at_fills(&mut self, random: &mut Random) {
+        self.cuts = if random.one_in(3) {
+            random.between(1, 2)
+        } else {
+            0
+        };
+        self.error_policy = "relocate";
+        self.faults.retain(|fault| {
+            matches!(
+                fault,
+                Fault::MainOutage | Fault::SpareOutage | Fault::SpareTransient | Fault::SpareStall
+            )
+        });
+    }
+
+    fn aim_at_pages(&mut self, random: &mut Random) {
+        self.aim_at_fills(random);
+        self.cuts = random.between(1, 2);
+        (self.block, self.logical) = (1, 1);
+        self.latency = (1_000, 5_000);
+        self.slow = 0;
+        self.set_slots(1_000);
+        let page = self.first_page();
+        self.set_slots(page + 24);
+        self.sectors = page + 8;
+        self.most_sectors = self.sectors;
+    }
+
+    fn aim_at_wholesale(&mut self, random: &mut Random) {
+        self.block = random.of(&[1, 2]);
+        self.logical = 1;
+        self.sectors = self.block * random.between(66, 110);
+        self.most_sectors = self.sectors;
+        self.submitters = random.between(1, 8);
+        self.error_policy = "relocate";
+        self.failing_allocations = 0;
+        self.latency = (20_000, 200_000);
+        self.slow = 0;
+        self.set_slots(random.between(66, 110));
+    }
+
+    fn aim_at_shape(&mut self, random: &mut Random) {
+        self.most_sectors =
+            self.sectors + random.below(4 * self.block) / self.logical * self.logical;
+        self.resizes = !random.one_in(4);
+        self.removals = !self.resizes || random.one_in(2);
+        self.hot = self.most_sectors;
+    }
+
+    fn aim_at_nth(&mut self, seed: u64, random: &mut Random) {
+        let nth = Nth::of(seed);
+        self.stalls = 0;
+        self.block = random.of(&[4, 8]);
+        self.logical = 1;
+        self.sectors = 8 * self.block;
+        self.most_sectors = self.sectors;
+        self.failing_allocations = 0;
+        self.signals = 0;
+        self.error_policy = "relocate";
+        self.latency = (20_000, 200_000);
+        self.slow = 0;
+        self.pause = 0;
+        if nth.dooms == Dooms::Power {
+            // Every other time, the metadata is damaged afterwards.
+            self.damages = Nth::variation(seed) % 2 == 1;
+            self.cuts = 1 + u64::from(self.damages);
+            self.volatile = false;
+        }
+        if nth.dooms == Dooms::Metadata {
+            self.cuts = 1;
+            self.volatile = false;
+        }
+        self.set_slots(12);
+        self.nth = Some(nth);
+    }
+
+    /// The settings of device number `n` of the history.
+    pub(crate) fn of_unit(&self, n: u64) -> Self {
+        Self {
+            spare_start: self.spare_start + n * self.spare_len,
+            begin: self.begin * (1 - n),
+            ..self.clone()
+        }
+    }
+
+    /// The table line of a device with that main disk. What slots hold before is no data of anybody's, so
+    /// an area is formatted in any case when it is new.
+    pub(crate) fn line(&self, main: u32, new: bool) -> String {
         let mut options = vec!["block_size".to_owned(), self.block.to_string()];
         if self.main_start > 0 {
             options.extend(["main_start".to_owned(), self.main_start.to_string()]);
@@ -241,7 +545,7 @@ impl Settings {
             options.extend(["error_policy".to_owned(), self.error_policy.to_owned()]);
         }
         format!(
-            "8:0 8:1 {} {} {} {}",
+            "8:{main} 8:0 {} {} {} {}",
             self.spare_start,
             self.spare_len,
             options.len(),
@@ -249,15 +553,40 @@ impl Settings {
         )
     }
 
+    fn layout(&self) -> Option<Layout> {
+        let block = BlockSize::from_sectors(self.block)?;
+        Layout::new(self.spare_len, block, LOST_UNIT).filter(|_| !self.volatile)
+    }
+
+    /// Slots whose entries are in the first page that has any.
+    pub(crate) fn first_page(&self) -> u64 {
+        let layout = self.layout().expect("metadata");
+        let page = |slot: u32| layout.entry_of(slot).0;
+        let last = (0..layout.slots()).find(|slot| page(*slot) != page(0));
+        u64::from(last.unwrap_or(layout.slots()))
+    }
+
     /// Where slots begin on the spare device, and where they end.
     pub(crate) fn slots(&self) -> (u64, u64) {
-        if self.volatile {
-            (self.spare_start, self.spare_start + self.spare_len)
-        } else {
-            (
-                self.spare_start + 32_u64.next_multiple_of(self.block),
-                self.spare_start + self.spare_len - 32,
-            )
+        match self.layout() {
+            Some(layout) => {
+                let first = self.spare_start + layout.first_slot();
+                (first, first + u64::from(layout.slots()) * self.block)
+            }
+            None => (self.spare_start, self.spare_start + self.spare_len),
         }
+    }
+
+    /// Whether a sector of the spare device is in a slot.
+    pub(crate) fn is_in_slot(&self, sector: u64) -> bool {
+        let (first, end) = self.slots();
+        (first..end).contains(&sector)
+    }
+
+    /// Where the halves of the metadata are.
+    pub(crate) fn metadata(&self) -> (Range<u64>, Range<u64>) {
+        let (first, end) = self.slots();
+        let area_end = self.spare_start + self.spare_len;
+        (self.spare_start..first, end..area_end)
     }
 }

@@ -1,0 +1,396 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The faults that tests/simulation/planted plants: name, file below src, text, what it becomes, and the kinds of
+histories that find it."""
+
+FAULTS = [
+    # The gate, and who waits for whom.
+    (
+        "move_without_drain",
+        "remap/relocation.rs",
+        "let drained = self.gate.drain(&mut mover.drain, PATIENCE);",
+        "let drained: Result = Ok(());",
+        ["move"],
+    ),
+    (
+        "home_without_drain",
+        "remap/relocation.rs",
+        """        let copied = self
+            .gate
+            .drain(&mut mover.drain, PATIENCE)
+            .and_then(|()| self.copy_home(mover, &mut moves));""",
+        "        let copied = self.copy_home(mover, &mut moves);",
+        ["move"],
+    ),
+    (
+        "rescue_without_drain",
+        "remap/relocation/rescue.rs",
+        """            self.gate.drain(&mut mover.drain, PATIENCE)
+        };""",
+        """            Ok(())
+        };""",
+        ["fill", "swarm"],
+    ),
+    (
+        "drain_without_grace_period",
+        "linux/gate.rs",
+        "unsafe { bindings::synchronize_rcu_expedited() };",
+        "unsafe {};",
+        ["gate"],
+    ),
+    (
+        "gate_left_early",
+        "remap/map.rs",
+        """                bio.redirect(&self.spare, to, inside, true)
+            }""",
+        """                drop(inside);
+                bio.redirect_noted(&self.spare, to, None, true, None)
+            }""",
+        ["move", "gate"],
+    ),
+    (
+        "held_without_second_look",
+        "remap/map.rs",
+        "if inside.route(first) == Route::Held {",
+        "if route == Route::Held {",
+        ["move", "gate"],
+    ),
+    (
+        "held_bios_forgotten",
+        "remap/relocation.rs",
+        """        let left = self.finish_unremap(mover, moves, progress);
+        self.release_held();""",
+        "        let left = self.finish_unremap(mover, moves, progress);",
+        ["move"],
+    ),
+    (
+        "failed_bio_left_alone",
+        "remap/errors.rs",
+        """        // Under the lock: when the bio has ended, the target may go.
+        target.wake_queue();""",
+        "        let _ = target;",
+        ["swarm"],
+    ),
+    (
+        "index_replaced_without_drain",
+        "linux/gate.rs",
+        """        if let Err(kept) = drain.retired.push_within_capacity(old) {
+            core::mem::forget(kept);
+        }""",
+        """        let _ = drain;
+        drop(old);""",
+        ["gate", "move", "swarm"],
+    ),
+    (
+        "mutex_in_end_io",
+        "remap/errors.rs",
+        "let spare = journey.mark;",
+        "let spare = journey.mark;\n        drop(self.mover.lock());",
+        ["swarm"],
+    ),
+    (
+        "lock_taken_twice",
+        "remap/relocation.rs",
+        """            if self.lost.lock().has(block) {
+                return if moves""",
+        """            let lost = self.lost.lock();
+            let has = lost.has(block);
+            drop((self.lost.lock(), lost));
+            if has {
+                return if moves""",
+        ["move"],
+    ),
+    # What is durable when.
+    (
+        "metadata_visible_before_durable",
+        "linux/dm_io.rs",
+        "let durable = bindings::REQ_PREFLUSH | bindings::REQ_FUA;",
+        "let durable = 0;",
+        ["crash"],
+    ),
+    (
+        "metadata_without_preflush",
+        "linux/dm_io.rs",
+        "let durable = bindings::REQ_PREFLUSH | bindings::REQ_FUA;",
+        "let durable = bindings::REQ_FUA;",
+        ["crash"],
+    ),
+    (
+        "main_not_flushed_homeward",
+        "remap/relocation/copy.rs",
+        "if let Err(unflushed) = self.main.flush() {",
+        "if let Err(unflushed) = Ok::<(), Error>(()) {",
+        ["crash"],
+    ),
+    (
+        "flush_to_main_only",
+        "remap/map.rs",
+        "let spare = bio.flush_number() != 0;",
+        "let spare = false;",
+        ["crash"],
+    ),
+    (
+        "slot_reused_before_its_release",
+        "remap/relocation.rs",
+        "let recorded = self.record(mover, &mut moves, Toward::Main);",
+        "let recorded: Result = Ok(());",
+        ["crash"],
+    ),
+    (
+        "failed_slot_reused",
+        "core/remap_table.rs",
+        """        self.tree.replace(block, new);
+        index.set(block, Route::Spare { slot: new, lost }""",
+        """        let old = self.tree.replace(block, new);
+        old.into_iter().for_each(|old| drop(self.spares.release(old)));
+        index.set(block, Route::Spare { slot: new, lost }""",
+        ["fill", "pages"],
+    ),
+    (
+        "generation_not_raised",
+        "core/metadata/store/pages.rs",
+        "let next = self.generation(index).checked_add(1);",
+        "let next = self.generation(index).checked_add(0);",
+        ["nth", "crash"],
+    ),
+    (
+        "page_written_in_place",
+        "core/metadata/store/pages.rs",
+        "let next = self.generation(index).checked_add(1);",
+        "let next = self.generation(index).checked_add(2);",
+        ["crash", "nth"],
+    ),
+    (
+        "page_in_one_half",
+        "core/metadata/store/pages.rs",
+        "self.write_places(index, next, &Half::BOTH, page)",
+        "self.write_places(index, next, &Half::BOTH[..1], page)",
+        ["damage"],
+    ),
+    (
+        "turn_not_raised",
+        "core/metadata/store/replace.rs",
+        "} if there == block => turn.next(),",
+        "} if there == block => turn,",
+        ["pages"],
+    ),
+    (
+        "slot_replaced_and_not_retired",
+        "core/metadata/store/replace.rs",
+        "        let _ = self.retire(pages);\n",
+        "        self.leaving = None;\n",
+        ["pages"],
+    ),
+    (
+        "checksum_not_compared",
+        "core/metadata/page.rs",
+        "if sum != stored.get() {",
+        "if sum == 0 {",
+        ["damage", "crash"],
+    ),
+    (
+        "damage_not_put_right",
+        "core/metadata/store.rs",
+        "if !mend || self.put_right(index, &choice, page).is_err() {",
+        "if !mend {",
+        ["crash", "damage", "nth"],
+    ),
+    # What becomes of an error.
+    (
+        "uncertain_is_unchanged",
+        "remap/relocation/record.rs",
+        "Err(CommitError::Uncertain(_)) => Fate::Unsaved,",
+        "Err(CommitError::Uncertain(_)) => Fate::Failed,",
+        ["fill", "crash", "nth"],
+    ),
+    (
+        "unsaved_block_written",
+        "remap/map.rs",
+        "} else if known.is_unsaved(part.block) {",
+        "} else if false {",
+        ["nth", "crash", "fill"],
+    ),
+    (
+        "change_not_taken_back",
+        "core/metadata/store.rs",
+        "            Err(why) => match self.write_next(index, old) {",
+        "            Err(why) => match Ok::<(), Unwritable>(drop(old)) {",
+        ["fill", "crash"],
+    ),
+    (
+        "failed_rescue_acknowledged",
+        "remap/relocation/rescue.rs",
+        """                        write.fail(BlockStatus::IO_ERROR)
+                    }
+                    _ => {}""",
+        """                        let _ = write;
+                    }
+                    _ => {}""",
+        ["swarm", "fill"],
+    ),
+    (
+        "failed_read_acknowledged",
+        "remap/errors.rs",
+        "        bio.end_with(status);\n",
+        "        let _ = status;\n        bio.end();\n",
+        ["swarm"],
+    ),
+    (
+        "breaker_ignored",
+        "core/breaker.rs",
+        "if self.count >= LIMIT && now.saturating_sub(*oldest) < WINDOW_MS {",
+        "if self.count >= LIMIT && now == 0 {",
+        ["wholesale"],
+    ),
+    (
+        "breaker_never_armed",
+        "remap/errors.rs",
+        """            mover.breaker.arm();
+            self.failing.store(0, Relaxed);""",
+        "            mover.breaker.arm();",
+        ["wholesale", "swarm"],
+    ),
+    (
+        "pending_for_ever",
+        "remap/pending.rs",
+        "                remaps.table.clear_pending(index, block);\n",
+        "                let _ = index;\n",
+        ["swarm"],
+    ),
+    # Lost sectors.
+    (
+        "fill_acknowledged_early",
+        "remap/fill.rs",
+        """        let target = bio.target();
+        if self.metadata_state() == MetadataState::None {""",
+        """        let target = bio.target();
+        if true {""",
+        ["fill", "crash"],
+    ),
+    (
+        "fill_recorded_after_the_gate",
+        "remap/map.rs",
+        """        if let Some(part) = fills.filter(|_| status.is_ok()) {
+            self.fill(part);
+        }
+""",
+        "        let _ = LiveTable::fill;\n",
+        ["fill"],
+    ),
+    (
+        "filled_counts_as_written",
+        "remap/fill.rs",
+        """        if self.metadata_state() == MetadataState::None {
+            lost.written""",
+        """        if true {
+            lost.written""",
+        ["fill", "crash"],
+    ),
+    (
+        "lost_bit_dropped",
+        "remap/relocation/copy.rs",
+        "lost.sectors.mark(first.saturating_add(offset), step);",
+        "if false { lost.sectors.mark(first.saturating_add(offset), step); }",
+        ["swarm"],
+    ),
+    (
+        "lost_sectors_not_inherited",
+        "remap/relocation/rescue.rs",
+        "        self.lost.lock().inherit(part.block, (first, len), lost);\n",
+        "",
+        ["fill"],
+    ),
+    (
+        "lost_sectors_read",
+        "remap/map.rs",
+        "if known.any_in(part.block, part.first, part.len) {\n                    return Way::Nowhere;",
+        "if false {\n                    return Way::Nowhere;",
+        ["swarm"],
+    ),
+    (
+        "lost_sectors_not_saved",
+        "remap/relocation/moves.rs",
+        "Some(new) => LostUnits::of(new.sectors.lost(), unit),",
+        "Some(_) if unit > 0 => LostUnits::NONE,\n            Some(new) => LostUnits::of(new.sectors.lost(), unit),",
+        ["crash"],
+    ),
+    (
+        "lost_block_goes_home",
+        "remap/relocation.rs",
+        "if self.lost.lock().has(block) {\n                return if",
+        "if false {\n                return if",
+        ["swarm"],
+    ),
+    # Tables that come and go.
+    (
+        "messages_while_suspended",
+        "remap/relocation/mover.rs",
+        "State::Loaded | State::Suspended => Err(EAGAIN),",
+        "State::Loaded | State::Suspended => Ok(()),",
+        ["swarm", "shape"],
+    ),
+    (
+        "scrub_not_settled",
+        "remap/live.rs",
+        "        self.scrub.settle();\n",
+        "",
+        ["swarm"],
+    ),
+    (
+        "scrub_outlives_its_table",
+        "remap/live.rs",
+        "        self.scrub.stop();\n",
+        "",
+        ["swarm", "shape"],
+    ),
+    (
+        "longer_block_not_completed",
+        "remap/relocation/record.rs",
+        "            io.write(&self.spare, to, buffer, 0)?;\n        }\n        metadata.set_length",
+        "            let _ = to;\n        }\n        metadata.set_length",
+        ["shape"],
+    ),
+    (
+        "neighbour_overwritten",
+        "remap/metadata.rs",
+        "            .and_then(|part| part.shifted(self.range.start()))",
+        "            .and_then(|part| part.shifted(self.range.start() & !0xff))",
+        ["pair"],
+    ),
+    (
+        "bio_not_split",
+        "remap/map.rs",
+        "if inside.all_on_main(first, last) {",
+        "if inside.all_on_main(first, first) {",
+        ["swarm"],
+    ),
+    # What is told.
+    (
+        "health_without_event",
+        "remap/live.rs",
+        "                health.word()\n            );\n        }\n        self.events.raise();",
+        "                health.word()\n            );\n        }",
+        ["swarm", "nth"],
+    ),
+    (
+        "move_not_counted",
+        "remap/relocation/rescue.rs",
+        "                    self.statistics.auto_remaps.add(1, Relaxed);\n",
+        "                    let _ = Relaxed;\n",
+        ["swarm", "fill"],
+    ),
+    (
+        "held_bio_counted_twice",
+        "remap/map.rs",
+        """                        self.statistics.count(Count::held(bio.direction()));
+                        let (bio, mapping) = bio.hold();""",
+        "                        let (bio, mapping) = bio.hold();",
+        ["move"],
+    ),
+    (
+        "memory_not_freed",
+        "remap/relocation.rs",
+        "        drop(before);\n",
+        "        core::mem::forget(before);\n",
+        ["fill", "swarm"],
+    ),
+]

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Aimed histories: lost sectors that are written while their block moves, and a main disk that refuses
+//! every write.
+
+use machine::{
+    c,
+    fail,
+    scheduler::{self, world},
+    trace, //
+};
+
+use crate::{
+    settings::Kind,
+    unit::Unit, //
+};
+
+/// Most blocks that move while main refuses every write.
+const MOST_RELOCATED: u64 = 64;
+
+impl Unit {
+    /// Lost sectors are written, while a write to another sector of the block fails, and the block moves.
+    pub(crate) fn fill_rounds(&'static self, life: u64) {
+        if self.settings.kind == Kind::Pages {
+            // The next slots are in two pages.
+            let (page, sectors) = (self.settings.first_page(), self.limit.get());
+            let most = page.min(sectors) - 2;
+            let taken = world().random.between(most.saturating_sub(8), most);
+            self.give_up(0, taken);
+        }
+        let rounds = world().random.between(1, 6);
+        for _ in 0..rounds {
+            let blocks = self.limit.get().div_ceil(self.settings.block);
+            let block = match self.settings.kind {
+                Kind::Pages => blocks - 1 - world().random.below(4),
+                _ => world().random.below(blocks),
+            };
+            let first = block * self.settings.block;
+            let len = self.settings.block.min(self.limit.get() - first);
+            if self.settings.kind == Kind::Pages && life < self.settings.cuts {
+                let points = world().random.of(&[500, 2_000, 8_000]);
+                scheduler::cut_power_after(world().random.below(points));
+            }
+            self.fill_round(first, len);
+        }
+    }
+
+    fn fill_round(&'static self, first: u64, len: u64) {
+        self.give_up(first, len);
+        let slot = self.slot_of(first);
+        if let Some(slot) = slot {
+            let at = slot + world().random.below(len);
+            self.spare().faults.unwritable.insert(at, c::BLK_STS_MEDIUM);
+        }
+        let writers = world().random.between(2, 4);
+        self.common.at_work.set(writers as u32);
+        let mut tasks: Vec<usize> = (0..writers)
+            .map(|n| {
+                scheduler::spawn(self.name("user", n), false, move || {
+                    self.write_block(first, len)
+                })
+            })
+            .collect();
+        if !self.settings.faults.is_empty() && world().random.one_in(2) {
+            tasks.push(scheduler::spawn(self.name("fault", 0), false, move || {
+                self.fail_now_and_then()
+            }));
+        }
+        for task in tasks {
+            scheduler::join(task);
+        }
+        self.heal();
+        let moved = self.slot_of(first);
+        if let (Some(old), Some(_)) = (slot.filter(|_| slot != moved), moved) {
+            self.judge.failed_slots.borrow_mut().push(old);
+        }
+        for sector in (first..first + len).step_by(self.settings.logical as usize) {
+            self.read(sector, self.settings.logical.min(first + len - sector));
+        }
+    }
+
+    fn write_block(&'static self, first: u64, len: u64) {
+        let count = world().random.between(1, 3);
+        for _ in 0..count {
+            let logical = self.settings.logical;
+            let at = world().random.below(len) / logical * logical;
+            let most = len - at;
+            let len = world()
+                .random
+                .between(1, most)
+                .next_multiple_of(logical)
+                .min(most);
+            if world().random.one_in(6) {
+                self.flush();
+            }
+            self.write(first + at, len);
+            self.rest(self.settings.pause.min(200_000));
+        }
+        self.common.at_work.set(self.common.at_work.get() - 1);
+    }
+
+    /// Main refuses every write, with whatever status, and users go on.
+    pub(crate) fn fail_wholesale(&'static self) {
+        let status = world().random.of(&self.settings.bad_statuses);
+        let main = self.main();
+        for sector in 0..main.sectors() {
+            main.faults.unwritable.insert(sector, status);
+        }
+        let began = world().now;
+        let users = self.settings.submitters;
+        self.common.at_work.set(users as u32);
+        let tasks: Vec<usize> = (0..users)
+            .map(|n| {
+                scheduler::spawn(self.name("user", n), false, move || {
+                    self.write_all(n, users);
+                })
+            })
+            .collect();
+        for task in tasks {
+            scheduler::join(task);
+        }
+        let moved = self.counter("auto_remaps");
+        let took = (world().now - began) / 1_000_000;
+        trace!("{moved} blocks were relocated in {took} ms");
+        if moved > MOST_RELOCATED && took < 10_000 {
+            fail!("{moved} blocks were relocated in {took} ms while no write to main went well");
+        }
+        self.main().faults.unwritable.clear();
+    }
+
+    /// Writes to each of the blocks of the device that is its own.
+    fn write_all(&'static self, n: u64, of: u64) {
+        let block = self.settings.block;
+        for first in (n * block..self.limit.get()).step_by((of * block) as usize) {
+            let len = block.min(self.limit.get() - first);
+            let len = world()
+                .random
+                .between(1, len)
+                .next_multiple_of(self.settings.logical);
+            self.write(first, len.min(self.limit.get() - first));
+        }
+    }
+}

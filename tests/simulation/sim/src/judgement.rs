@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a device says of itself, against what has happened to it, and what has to end when.
+
+use std::cell::{Cell, RefCell};
+
+use machine::{
+    c,
+    fail,
+    scheduler::{self, world},
+    trace, //
+};
+
+use crate::{
+    settings::Kind,
+    unit::Unit, //
+};
+
+/// The longest that a bio or a message takes where nothing fails any more, in nanoseconds: the last
+/// request that hung takes half a minute, and a pass waits a minute for bios in flight.
+const PATIENCE: u64 = 150_000_000_000;
+
+/// What is remembered of a table.
+#[derive(Default)]
+pub(crate) struct Judge {
+    /// The half of the metadata that was damaged, the head or not.
+    pub(crate) damaged: Cell<Option<bool>>,
+    /// More of it was than can be put right.
+    pub(crate) beyond_repair: Cell<bool>,
+    /// Blocks that were remapped when the table began, where that is certain.
+    remapped: Cell<Option<u64>>,
+    /// Slots that have failed, and are never used again by this table.
+    pub(crate) failed_slots: RefCell<Vec<u64>>,
+    health: Cell<Option<Health>>,
+    events: Cell<u64>,
+}
+
+/// Health of a table, from bad to good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Failing,
+    SpareFull,
+    SpareLow,
+    Degraded,
+    Ok,
+}
+
+/// A status line.
+#[derive(Debug)]
+struct Status {
+    remapped: u64,
+    slots: u64,
+    lost: u64,
+    pending: u64,
+    block: u64,
+    health: Health,
+    metadata: String,
+    counters: Vec<(String, u64)>,
+}
+
+const COUNTERS: [&str; 10] = [
+    "reads",
+    "writes",
+    "remapped_reads",
+    "remapped_writes",
+    "read_errors",
+    "write_errors",
+    "auto_remaps",
+    "manual_remaps",
+    "unremaps",
+    "spare_errors",
+];
+
+impl Status {
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let (remapped, slots) = words.next()?.split_once('/')?;
+        let mut number = || words.next()?.parse::<u64>().ok();
+        let (lost, pending, block) = (number()?, number()?, number()?);
+        let health = match words.next()? {
+            "failing" => Health::Failing,
+            "spare_full" => Health::SpareFull,
+            "spare_low" => Health::SpareLow,
+            "degraded" => Health::Degraded,
+            "ok" => Health::Ok,
+            _ => return None,
+        };
+        let metadata = words.next()?.to_owned();
+        let mut counters = Vec::new();
+        for word in words.filter(|word| !word.starts_with("scrub=")) {
+            let (name, value) = word.split_once('=')?;
+            counters.push((name.to_owned(), value.parse().ok()?));
+        }
+        let named = counters.iter().map(|(name, _)| name.as_str());
+        named.eq(COUNTERS).then_some(Self {
+            remapped: remapped.parse().ok()?,
+            slots: slots.parse().ok()?,
+            lost,
+            pending,
+            block,
+            health,
+            metadata,
+            counters,
+        })
+    }
+
+    fn counter(&self, name: &str) -> u64 {
+        let found = self.counters.iter().find(|(known, _)| known == name);
+        found.map_or(0, |(_, value)| *value)
+    }
+}
+
+/// A line of `list`.
+struct Remap {
+    sector: u64,
+    spare: u64,
+    flags: String,
+}
+
+impl Unit {
+    /// Fails where what began then and ends now took too long. What fails meanwhile excuses it.
+    pub(crate) fn check_time(&self, what: &str, began: u64) {
+        let since = began.max(self.common.healed.get());
+        let took = world().now - since;
+        if took > PATIENCE && !self.common.faulty.get() {
+            fail!(
+                "{what} ends {} s after everything worked",
+                took / 1_000_000_000
+            );
+        }
+    }
+
+    fn status(&self) -> Status {
+        let line = self.device().status(c::status_type_t_STATUSTYPE_INFO);
+        trace!("status: {line}");
+        match Status::parse(&line) {
+            Some(status) => status,
+            None => {
+                fail!("no status line: '{line}'");
+                unreachable!()
+            }
+        }
+    }
+
+    /// A counter of the status line.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        self.status().counter(name)
+    }
+
+    /// Blocks that are remapped, where that is certain. Nobody uses the device.
+    pub(crate) fn remapped(&self) -> Option<u64> {
+        let status = self.status();
+        match status.metadata.as_str() {
+            "failed" => {
+                // What failed writes have left on the spare is known to this table only.
+                self.model().forget_reads();
+                None
+            }
+            // A volatile table takes nothing along.
+            "none" => Some(0),
+            _ => Some(status.remapped),
+        }
+    }
+
+    /// A table is in use from now on, with so many remapped blocks.
+    pub(crate) fn judge_next(&self, remapped: Option<u64>) {
+        self.judge.remapped.set(remapped);
+        self.judge.health.set(None);
+        self.judge.failed_slots.take();
+    }
+
+    /// A table is in use from now on, and nobody uses the device so far.
+    pub(crate) fn begin_judging(&self) {
+        let remapped = self.status().remapped;
+        self.judge_next(Some(remapped));
+    }
+
+    /// Fails where requests of disks are under way that nobody waits for: the device is suspended.
+    pub(crate) fn check_quiet(&self) {
+        // Other devices have the spare disk, too.
+        let spare = self.settings.units > 1 || self.spare().is_idle();
+        if !self.main().is_idle() || !spare {
+            fail!("a suspended device has I/O under way");
+        }
+    }
+
+    /// All remaps, unless there is no memory to list them.
+    fn remaps(&'static self) -> Option<Vec<Remap>> {
+        let mut remaps = Vec::new();
+        let mut next = self.settings.begin;
+        loop {
+            let reply = match self.send(&format!("list {next}")) {
+                Ok(reply) => reply,
+                Err(-12) if self.is_short_of_memory() => return None,
+                Err(error) => {
+                    fail!("list fails with {error}");
+                    return None;
+                }
+            };
+            for line in reply.lines() {
+                let words: Vec<&str> = line.split(' ').collect();
+                match words[..] {
+                    ["end"] => return Some(remaps),
+                    ["more", sector] => next = sector.parse().unwrap_or(0),
+                    [sector, spare, flags] => remaps.push(Remap {
+                        sector: sector.parse().unwrap_or(u64::MAX),
+                        spare: spare.parse().unwrap_or(u64::MAX),
+                        flags: flags.to_owned(),
+                    }),
+                    _ => fail!("no line of a list: '{line}'"),
+                }
+            }
+        }
+    }
+
+    /// Fails where no block from `sector` on is remapped: a shorter table was refused for one.
+    pub(crate) fn check_has_remaps(&'static self, sector: u64) {
+        let sector = self.settings.begin + sector;
+        let Some(remaps) = self.remaps() else { return };
+        if !remaps.iter().any(|remap| remap.sector >= sector) {
+            fail!("a table is refused, and nothing is remapped from sector {sector} on");
+        }
+    }
+
+    /// Judges a device that nobody uses and whose devices work, and sees that it heals.
+    pub(crate) fn judge_all(&'static self) {
+        // What is left to do is done.
+        scheduler::sleep(1_000_000_000);
+        self.check_health();
+        let status = self.status();
+        self.check_list(&status);
+        self.check_counters(&status);
+        // Of a table that was longer, sectors may be lost that nobody can write any more.
+        let shorter = self.sectors.get() < self.longest.get();
+        let kind = self.settings.kind;
+        if !shorter && kind != Kind::Pages && (kind == Kind::Nth || world().random.one_in(4)) {
+            self.check_healing();
+        }
+    }
+
+    /// Fails where the health changes without an event, or is not what the figures say.
+    fn check_health(&'static self) {
+        let status = self.status();
+        let events = self.device().events.get();
+        let before = self.judge.health.replace(Some(status.health));
+        let known = self.judge.events.replace(events);
+        if before.is_some_and(|before| before != status.health) && events == known {
+            fail!("health is {:?}, and there was no event", status.health);
+        }
+        let troubled = status.lost > 0 || status.pending > 0;
+        let wrong = match status.health {
+            Health::Ok => troubled || status.remapped == status.slots,
+            Health::Degraded => !troubled,
+            Health::SpareLow | Health::SpareFull | Health::Failing => false,
+        };
+        if wrong {
+            fail!("health is {:?} with {status:?}", status.health);
+        }
+        let failing = status.health == Health::Failing;
+        if failing && !self.main().has_failed {
+            fail!("health is failing, and main has never failed");
+        }
+    }
+
+    fn check_list(&'static self, status: &Status) {
+        let Some(remaps) = self.remaps() else { return };
+        let (first, end) = self.settings.slots();
+        let block = self.settings.block;
+        if status.block != block || remaps.len() as u64 != status.remapped {
+            fail!(
+                "{} remaps are listed, and the status is {status:?}",
+                remaps.len()
+            );
+        }
+        for (n, remap) in remaps.iter().enumerate() {
+            let sector = remap.sector.wrapping_sub(self.settings.begin);
+            let in_slot = (first..end).contains(&remap.spare) && (remap.spare - first) % block == 0;
+            if sector % block != 0 || sector >= self.limit.get() || !in_slot {
+                fail!("remap of {} to {} is listed", remap.sector, remap.spare);
+            }
+            if self.judge.failed_slots.borrow().contains(&remap.spare) {
+                fail!("{} of the spare has failed, and is used again", remap.spare);
+            }
+            if remaps[..n].iter().any(|other| other.spare == remap.spare) {
+                fail!("two blocks are at {} of the spare", remap.spare);
+            }
+            if remaps[..n].iter().any(|other| other.sector >= remap.sector) {
+                fail!("remaps are listed out of order");
+            }
+            if n % remaps.len().div_ceil(16) != 0 {
+                continue;
+            }
+            let expected = format!("sector {} -> spare {}", remap.sector, remap.spare);
+            if self.send(&format!("verify {}", remap.sector)) != Ok(expected) {
+                fail!("verify says something else than list of {}", remap.sector);
+            }
+            if self.settings.volatile && remap.flags.contains("unsaved") {
+                fail!("a block of a volatile table is unsaved");
+            }
+        }
+        let lost = remaps.iter().any(|remap| remap.flags.contains("lost"));
+        if lost != (status.lost > 0) {
+            fail!("lost sectors are listed otherwise than the status has them: {status:?}");
+        }
+        let pending = self.send(&format!("pending {}", self.settings.begin));
+        let lines = pending.as_deref().map_or(0, |reply| reply.lines().count());
+        if lines as u64 != status.pending + 1 && status.pending < 50 {
+            fail!("{lines} lines list {} pending blocks", status.pending);
+        }
+    }
+
+    fn check_counters(&'static self, status: &Status) {
+        let (reads, writes) = self.device().given();
+        let counted = (status.counter("reads"), status.counter("writes"));
+        if counted != (reads, writes) {
+            fail!(
+                "{counted:?} reads and writes are counted of {:?}",
+                (reads, writes)
+            );
+        }
+        let remapped = |of: &str| status.counter(&format!("remapped_{of}"));
+        if remapped("reads") > reads || remapped("writes") > writes {
+            fail!("more bios go to the spare than there are: {status:?}");
+        }
+        let moved = status.counter("auto_remaps") + status.counter("manual_remaps");
+        let left = status.counter("unremaps") + status.remapped;
+        let now = self.judge.remapped.get().map_or(left, |had| had + moved);
+        // Blocks whose metadata could not be written are on the spare, and did not count as moved.
+        if now != left && (now > left || !self.spare().has_failed) {
+            fail!("{now} blocks have come to the spare, and {left} have left it or are there");
+        }
+        if status.counter("auto_remaps") > self.device().events.get() {
+            fail!("blocks were relocated without an event: {status:?}");
+        }
+        if status.counter("spare_errors") > 0 && !self.spare().has_failed {
+            fail!("errors of the spare are counted, and there were none");
+        }
+        if status.counter("write_errors") > 0 && !self.main().has_failed && !self.spare().has_failed
+        {
+            fail!("errors of main are counted, and there were none");
+        }
+    }
+
+    /// Everything can be read and written again: with a few commands the table is as good as new.
+    fn check_healing(&'static self) {
+        for disk in [self.main(), self.spare()] {
+            disk.faults.unreadable.clear();
+            disk.faults.unwritable.clear();
+        }
+        trace!("nothing is bad any more");
+        let send = |text: &str| {
+            if let Err(error) = self.send(text) {
+                fail!("'{text}' fails with {error}, and nothing is bad any more");
+            }
+        };
+        send("policy relocate");
+        send("scrub stop");
+        send("retry");
+        let status = self.status();
+        if !self.settings.volatile {
+            send("save");
+        }
+        let unread = self.read_everything();
+        if unread != status.lost {
+            fail!(
+                "{unread} sectors cannot be read, and {} are lost",
+                status.lost
+            );
+        }
+        let (logical, end) = (self.settings.logical, self.limit.get());
+        for first in (0..end).step_by(logical as usize) {
+            if !self.change(first, logical.min(end - first), c::REQ_OP_WRITE) {
+                fail!("sector {first} cannot be written, and nothing is bad any more");
+            }
+        }
+        send("clear");
+        let status = self.status();
+        let figures = (status.remapped, status.lost, status.pending);
+        let metadata = if self.settings.volatile { "none" } else { "ok" };
+        if figures != (0, 0, 0) || status.metadata != metadata {
+            fail!("it has not healed: {status:?}");
+        }
+        // Slots that have failed are not free again.
+        if matches!(status.health, Health::Failing | Health::Degraded) {
+            fail!("health is {:?}, and nothing is wrong", status.health);
+        }
+        self.read_everything();
+    }
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Those who administer a device: they send messages, suspend, replace and remove.
+
+use machine::{
+    c,
+    fail,
+    scheduler::world,
+    trace, //
+};
+
+use crate::{
+    model::{self, ANYTHING},
+    settings::Kind,
+    unit::Unit,
+};
+
+/// Most suspensions of a life.
+const MOST_SUSPENDS: u64 = 8;
+
+impl Unit {
+    /// What a sender does.
+    pub(crate) fn send_messages(&'static self) {
+        let pause = match self.settings.kind {
+            Kind::Gate => 0,
+            _ => self.settings.pause.max(50_000) * 4,
+        };
+        for _ in 0..self.settings.operations {
+            self.rest(pause);
+            if self.settings.messages.is_empty() || self.common.at_work.get() == 0 {
+                return;
+            }
+            let message = world().random.of(&self.settings.messages);
+            self.send_one(message);
+        }
+    }
+
+    fn send_one(&'static self, message: &str) {
+        let (first, len) = self.some_sectors();
+        let begin = self.settings.begin;
+        let random = &mut world().random;
+        let range = if random.one_in(2) {
+            (begin + first).to_string()
+        } else {
+            format!("{} {len}", begin + first)
+        };
+        let text = match message {
+            "remap" | "unremap" => format!("{message} {range}"),
+            "bad" => return self.give_up(first, if range.contains(' ') { len } else { 1 }),
+            "verify" => format!("verify {}", begin + first),
+            "list" | "pending" => format!("{message} {} {}", begin + first, random.below(4)),
+            "policy" => format!(
+                "policy {}",
+                random.of(&["relocate", "relocate", "record", "off"])
+            ),
+            "scrub" => format!(
+                "scrub {}",
+                random.of(&["start", "start 1", "stop", "status"])
+            ),
+            "nonsense" => format!("remap {} {}", random.below(1 << 40), random.number()),
+            "status" => {
+                self.device().status(c::status_type_t_STATUSTYPE_TABLE);
+                self.device().status(c::status_type_t_STATUSTYPE_INFO);
+                return;
+            }
+            other => other.to_owned(),
+        };
+        let _ = self.send(&text);
+    }
+
+    /// Sends a message; returns the reply, or the errno.
+    pub(crate) fn send(&'static self, text: &str) -> Result<String, i32> {
+        trace!("message '{text}'");
+        self.common.operations.set(self.common.operations.get() + 1);
+        let began = world().now;
+        let replied = self.device().message(text);
+        trace!("message '{text}': {replied:?}");
+        self.check_time("a message", began);
+        replied
+    }
+
+    /// Where the slot of a block begins, if it has one.
+    pub(crate) fn slot_of(&'static self, sector: u64) -> Option<u64> {
+        let reply = self.send(&format!("verify {}", self.settings.begin + sector));
+        let reply = reply.ok()?;
+        reply.split_once("-> spare ")?.1.parse().ok()
+    }
+
+    /// Sends `bad` of one sector, or of several.
+    pub(crate) fn give_up(&'static self, first: u64, len: u64) {
+        let block = self.settings.block;
+        let from = first / block * block;
+        let to = (first + len)
+            .next_multiple_of(block)
+            .min(self.settings.most_sectors);
+        let sector = self.settings.begin + first;
+        self.model().begin_bad(from, to);
+        let _ = match len {
+            1 => self.send(&format!("bad {sector}")),
+            _ => self.send(&format!("bad {sector} {len}")),
+        };
+        self.model().end_bad(from, to);
+    }
+
+    /// What a suspender does.
+    pub(crate) fn suspend_now_and_then(&'static self) {
+        for _ in 0..MOST_SUSPENDS {
+            self.rest(self.settings.pause.max(100_000) * 8);
+            if self.common.at_work.get() == 0 {
+                return;
+            }
+            let settings = &self.settings;
+            let mut ways: Vec<fn(&'static Self)> = Vec::new();
+            if settings.suspends {
+                ways.push(Self::suspend);
+            }
+            if settings.reloads {
+                ways.push(Self::reload);
+            }
+            if settings.resizes {
+                ways.push(Self::resize);
+            }
+            if settings.removals {
+                ways.push(Self::remove);
+            }
+            let way = world().random.of(&ways);
+            way(self);
+        }
+    }
+
+    fn begin_suspend(&'static self) {
+        trace!("suspend");
+        self.device().suspend();
+        trace!("suspended");
+        self.rest(self.settings.pause);
+        self.check_quiet();
+    }
+
+    /// Resumes the device, once more where that fails.
+    fn resume(&'static self) {
+        if let Err(error) = self.try_to_resume() {
+            fail!("a resume fails where no device does any more: {error}");
+        }
+        trace!("resumed");
+    }
+
+    fn try_to_resume(&'static self) -> Result<(), i32> {
+        match self.device().resume() {
+            Ok(()) => Ok(()),
+            // A table that does not fit what the metadata says.
+            Err(-22) => Err(-22),
+            Err(error) => {
+                self.check_error("a resume", model::now());
+                trace!("the resume has failed with {error}");
+                self.resume_healed()
+            }
+        }
+    }
+
+    /// Heals the devices and resumes; nothing fails meanwhile.
+    pub(crate) fn resume_healed(&'static self) -> Result<(), i32> {
+        let calm = &self.common.calm;
+        calm.set(calm.get() + 1);
+        self.heal();
+        let resumed = self.device().resume();
+        calm.set(calm.get() - 1);
+        resumed
+    }
+
+    /// Suspends the device and resumes it.
+    pub(crate) fn suspend(&'static self) {
+        self.begin_suspend();
+        self.resume();
+    }
+
+    /// Replaces the table by a new one of the same line.
+    pub(crate) fn reload(&'static self) {
+        let line = self.line(false);
+        let new = self.device().load(self.sectors.get(), &line, false).ok();
+        self.begin_suspend();
+        let remapped = self.remapped();
+        let old = new.and_then(|new| self.device().swap(Some(new)));
+        self.resume();
+        if let Some(old) = old {
+            self.judge_next(remapped);
+            self.device().destroy(old);
+        }
+    }
+
+    /// Replaces the table by a longer or shorter one.
+    pub(crate) fn resize(&'static self) {
+        let (settings, before) = (&self.settings, self.sectors.get());
+        let logical = settings.logical;
+        let new = world().random.between(logical, settings.most_sectors) / logical * logical;
+        trace!("from {before} sectors to {new}");
+        // What lies beyond is nobody's from now on.
+        self.limit.set(before.min(new));
+        self.known.set(self.known.get().max(new));
+        let shrinks = new < before;
+        let most = settings.most_sectors;
+        if shrinks {
+            self.model().begin_bad(new, most);
+        }
+        let Ok(table) = self.device().load(new, &self.line(false), false) else {
+            self.limit.set(before);
+            if shrinks {
+                self.model().end_bad(new, most);
+            }
+            return;
+        };
+        self.begin_suspend();
+        let remapped = self.remapped();
+        let old = self.device().swap(Some(table)).expect("a table");
+        let mut resumed = self.try_to_resume();
+        if !matches!(resumed, Ok(()) | Err(-22)) {
+            // The rest of a block that was cut short has to be read from main, and written to its slot.
+            for disk in [self.main(), self.spare()] {
+                disk.faults.unreadable.clear();
+                disk.faults.unwritable.clear();
+            }
+            resumed = self.resume_healed();
+        }
+        if shrinks && resumed == Err(-22) {
+            trace!("it is refused");
+            let table = self.device().swap(Some(old)).expect("a table");
+            self.resume();
+            self.device().destroy(table);
+            self.model().end_bad(new, most);
+            self.limit.set(before);
+            self.check_has_remaps(new);
+            return;
+        }
+        if let Err(error) = resumed {
+            fail!("a table of {new} sectors cannot be resumed: {error}");
+        }
+        self.device().destroy(old);
+        if shrinks {
+            self.model().end_bad(new, most);
+        }
+        self.sectors.set(new);
+        self.forget_beyond();
+        self.longest.set(self.longest.get().max(new));
+        self.limit.set(new);
+        self.judge_next(remapped);
+    }
+
+    /// Of what lies beyond the end of a table, and was part of a longer one, nobody knows what it holds.
+    pub(crate) fn forget_beyond(&self) {
+        let (end, known) = (self.sectors.get(), self.known.get());
+        if end < known {
+            let model = self.model();
+            let content = model.begin_write(end, known - end, ANYTHING);
+            model.end_write(content, end, known - end, true, false, false);
+        }
+    }
+
+    /// Removes the device, with all that goes on, and sets it up again.
+    pub(crate) fn remove(&'static self) {
+        self.absent_at.set(u64::MAX);
+        self.begin_suspend();
+        let remapped = self.remapped();
+        let old = self.device().swap(None).expect("a table");
+        if world().random.one_in(2) {
+            self.resume();
+            self.rest(self.settings.pause);
+            self.begin_suspend();
+        }
+        self.device().destroy(old);
+        trace!("removed");
+        if let Some(table) = self.load(self.sectors.get(), &self.line(false)) {
+            self.device().swap(Some(table));
+        }
+        self.resume();
+        self.absent_at.set(model::now());
+        self.judge_next(remapped);
+    }
+}
