@@ -6,25 +6,25 @@ FAULTS = [
     # The gate, and who waits for whom.
     (
         "move_without_drain",
-        "remap/relocation.rs",
-        "let drained = self.gate.drain(&mut mover.drain, PATIENCE);",
-        "let drained: Result = Ok(());",
+        "remap/relocation/pass.rs",
+        """let drained = self.drain();
+        let copied = drained.and_then(|()| match contents {""",
+        """let drained: Result = Ok(());
+        let copied = drained.and_then(|()| match contents {""",
         ["move"],
     ),
     (
         "home_without_drain",
-        "remap/relocation.rs",
-        """        let copied = self
-            .gate
-            .drain(&mut mover.drain, PATIENCE)
-            .and_then(|()| self.copy_home(mover, &mut moves));""",
-        "        let copied = self.copy_home(mover, &mut moves);",
+        "remap/relocation/pass.rs",
+        """        let drained = self.drain();
+        let copied = drained.and_then(|()| self.copy_home(&mut moves));""",
+        "        let copied = self.copy_home(&mut moves);",
         ["move"],
     ),
     (
         "rescue_without_drain",
-        "remap/relocation/rescue.rs",
-        """            self.gate.drain(&mut mover.drain, PATIENCE)
+        "remap/relocation/carry.rs",
+        """            self.drain()
         };""",
         """            Ok(())
         };""",
@@ -40,26 +40,26 @@ FAULTS = [
     (
         "gate_left_early",
         "remap/map.rs",
-        """                bio.redirect(&self.spare, to, inside, true)
+        """                bio.redirect(&self.devices.spare, to, inside, true)
             }""",
         """                drop(inside);
-                bio.redirect_noted(&self.spare, to, None, true, None)
+                bio.redirect_noted(&self.devices.spare, to, None, true, None)
             }""",
         ["move", "gate"],
     ),
     (
         "held_without_second_look",
-        "remap/map.rs",
-        "if inside.route(first) == Route::Held {",
-        "if route == Route::Held {",
+        "remap/route.rs",
+        "let still = inside.route(self.places.block.block_of(sector)) == Route::Held;",
+        "let still = route == Route::Held;",
         ["move", "gate"],
     ),
     (
         "held_bios_forgotten",
-        "remap/relocation.rs",
-        """        let left = self.finish_unremap(mover, moves, progress);
-        self.release_held();""",
-        "        let left = self.finish_unremap(mover, moves, progress);",
+        "remap/relocation/pass.rs",
+        """        let left = self.finish_unremap(moves, progress);
+        table.release_held();""",
+        "        let left = self.finish_unremap(moves, progress);",
         ["move"],
     ),
     (
@@ -83,18 +83,28 @@ FAULTS = [
     (
         "mutex_in_end_io",
         "remap/errors.rs",
-        "let spare = journey.mark;",
-        "let spare = journey.mark;\n        drop(self.mover.lock());",
+        "let spare = context.mark;",
+        "let spare = context.mark;\n        drop(self.mover.lock());",
         ["swarm"],
     ),
     (
+        "lock_not_as_listed",
+        "remap/route.rs",
+        "let mut waiting = self.deferred.held.lock().take();",
+        """let mut held = self.deferred.held.lock();
+        drop(self.lost.lock());
+        let mut waiting = held.take();
+        drop(held);""",
+        ["move"],
+    ),
+    (
         "lock_taken_twice",
-        "remap/relocation.rs",
-        """            if self.lost.lock().has(block) {
+        "remap/relocation/pass.rs",
+        """            if table.lost.lock().has(block) {
                 return if moves""",
-        """            let lost = self.lost.lock();
+        """            let lost = table.lost.lock();
             let has = lost.has(block);
-            drop((self.lost.lock(), lost));
+            drop((table.lost.lock(), lost));
             if has {
                 return if moves""",
         ["move"],
@@ -117,7 +127,7 @@ FAULTS = [
     (
         "main_not_flushed_homeward",
         "remap/relocation/copy.rs",
-        "if let Err(unflushed) = self.main.flush() {",
+        "if let Err(unflushed) = table.devices.main.flush() {",
         "if let Err(unflushed) = Ok::<(), Error>(()) {",
         ["crash"],
     ),
@@ -130,8 +140,8 @@ FAULTS = [
     ),
     (
         "slot_reused_before_its_release",
-        "remap/relocation.rs",
-        "let recorded = self.record(mover, &mut moves, Toward::Main);",
+        "remap/relocation/pass.rs",
+        "let recorded = self.record(&mut moves, Toward::Main);",
         "let recorded: Result = Ok(());",
         ["crash"],
     ),
@@ -189,7 +199,7 @@ FAULTS = [
     ),
     (
         "damage_not_put_right",
-        "core/metadata/store.rs",
+        "core/metadata/store/load.rs",
         "if !mend || self.put_right(index, &choice, page).is_err() {",
         "if !mend {",
         ["crash", "damage", "nth"],
@@ -204,14 +214,14 @@ FAULTS = [
     ),
     (
         "unsaved_block_written",
-        "remap/map.rs",
+        "remap/route.rs",
         "} else if known.is_unsaved(part.block) {",
         "} else if false {",
         ["nth", "crash", "fill"],
     ),
     (
         "change_not_taken_back",
-        "core/metadata/store.rs",
+        "core/metadata/store/commit.rs",
         "            Err(why) => match self.write_next(index, old) {",
         "            Err(why) => match Ok::<(), Unwritable>(drop(old)) {",
         ["fill", "crash"],
@@ -243,17 +253,18 @@ FAULTS = [
     ),
     (
         "breaker_never_armed",
-        "remap/errors.rs",
-        """            mover.breaker.arm();
-            self.failing.store(0, Relaxed);""",
-        "            mover.breaker.arm();",
+        "remap/state/policy.rs",
+        """        if on_error == ErrorPolicy::Relocate {
+            self.main_fails.store(0, Relaxed);
+        }""",
+        "",
         ["wholesale", "swarm"],
     ),
     (
         "pending_for_ever",
-        "remap/pending.rs",
-        "                remaps.table.clear_pending(index, block);\n",
-        "                let _ = index;\n",
+        "remap/relocation/guard.rs",
+        "        remaps.clear_pending(self.index(), block);\n",
+        "        let _ = block;\n",
         ["swarm"],
     ),
     # Lost sectors.
@@ -261,7 +272,7 @@ FAULTS = [
         "fill_acknowledged_early",
         "remap/fill.rs",
         """        let target = bio.target();
-        if self.metadata_state() == MetadataState::None {""",
+        if self.health.metadata() == MetadataState::None {""",
         """        let target = bio.target();
         if true {""",
         ["fill", "crash"],
@@ -270,16 +281,16 @@ FAULTS = [
         "fill_recorded_after_the_gate",
         "remap/map.rs",
         """        if let Some(part) = fills.filter(|_| status.is_ok()) {
-            self.fill(part);
+            self.record_fill(part);
         }
 """,
-        "        let _ = LiveTable::fill;\n",
+        "        let _ = Table::record_fill;\n",
         ["fill"],
     ),
     (
         "filled_counts_as_written",
         "remap/fill.rs",
-        """        if self.metadata_state() == MetadataState::None {
+        """        if self.health.metadata() == MetadataState::None {
             lost.written""",
         """        if true {
             lost.written""",
@@ -294,50 +305,50 @@ FAULTS = [
     ),
     (
         "lost_sectors_not_inherited",
-        "remap/relocation/rescue.rs",
-        "        self.lost.lock().inherit(part.block, (first, len), lost);\n",
+        "remap/relocation/carry.rs",
+        "        table.lost.lock().inherit(part.block, (first, len), lost);\n",
         "",
         ["fill"],
     ),
     (
         "lost_sectors_read",
-        "remap/map.rs",
-        "if known.any_in(part.block, part.first, part.len) {\n                    return Way::Nowhere;",
-        "if false {\n                    return Way::Nowhere;",
+        "remap/route.rs",
+        "if any_lost() {\n                return Err(Unavailable);",
+        "if false {\n                return Err(Unavailable);",
         ["swarm"],
     ),
     (
         "lost_sectors_not_saved",
-        "remap/relocation/moves.rs",
+        "remap/state/moves.rs",
         "Some(new) => LostUnits::of(new.sectors.lost(), unit),",
         "Some(_) if unit > 0 => LostUnits::NONE,\n            Some(new) => LostUnits::of(new.sectors.lost(), unit),",
         ["crash"],
     ),
     (
         "lost_block_goes_home",
-        "remap/relocation.rs",
-        "if self.lost.lock().has(block) {\n                return if",
+        "remap/relocation/pass.rs",
+        "if table.lost.lock().has(block) {\n                return if",
         "if false {\n                return if",
         ["swarm"],
     ),
     # Tables that come and go.
     (
         "messages_while_suspended",
-        "remap/relocation/mover.rs",
-        "State::Loaded | State::Suspended => Err(EAGAIN),",
-        "State::Loaded | State::Suspended => Ok(()),",
+        "remap/state/mover.rs",
+        "TableState::Loaded | TableState::Suspended => Err(EAGAIN),",
+        "TableState::Loaded | TableState::Suspended => Ok(()),",
         ["swarm", "shape"],
     ),
     (
         "scrub_not_settled",
-        "remap/live.rs",
+        "remap/life.rs",
         "        self.scrub.settle();\n",
         "",
         ["swarm"],
     ),
     (
         "scrub_outlives_its_table",
-        "remap/live.rs",
+        "remap/life.rs",
         "        self.scrub.stop();\n",
         "",
         ["swarm", "shape"],
@@ -345,13 +356,13 @@ FAULTS = [
     (
         "longer_block_not_completed",
         "remap/relocation/record.rs",
-        "            io.write(&self.spare, to, buffer, 0)?;\n        }\n        metadata.set_length",
-        "            let _ = to;\n        }\n        metadata.set_length",
+        "            guard.take_rest(block, slot, offset)?;\n",
+        "            let _ = (MoverGuard::take_rest, slot);\n",
         ["shape"],
     ),
     (
         "neighbour_overwritten",
-        "remap/metadata.rs",
+        "remap/state/metadata.rs",
         "            .and_then(|part| part.shifted(self.range.start()))",
         "            .and_then(|part| part.shifted(self.range.start() & !0xff))",
         ["pair"],
@@ -366,29 +377,28 @@ FAULTS = [
     # What is told.
     (
         "health_without_event",
-        "remap/live.rs",
-        "                health.word()\n            );\n        }\n        self.events.raise();",
-        "                health.word()\n            );\n        }",
+        "remap/state/health.rs",
+        "health.word());\n        self.raise_event();",
+        "health.word());",
         ["swarm", "nth"],
     ),
     (
         "move_not_counted",
         "remap/relocation/rescue.rs",
-        "                    self.statistics.auto_remaps.add(1, Relaxed);\n",
+        "                    table.statistics.auto_remaps.add(1, Relaxed);\n",
         "                    let _ = Relaxed;\n",
         ["swarm", "fill"],
     ),
     (
         "held_bio_counted_twice",
-        "remap/map.rs",
-        """                        self.statistics.count(Count::held(bio.direction()));
-                        let (bio, mapping) = bio.hold();""",
-        "                        let (bio, mapping) = bio.hold();",
+        "remap/route.rs",
+        "                    self.statistics.count(Count::held(direction));\n",
+        "",
         ["move"],
     ),
     (
         "memory_not_freed",
-        "remap/relocation.rs",
+        "remap/relocation/guard.rs",
         "        drop(before);\n",
         "        core::mem::forget(before);\n",
         ["fill", "swarm"],
