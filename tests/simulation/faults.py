@@ -7,9 +7,9 @@ FAULTS = [
     (
         "move_without_drain",
         "remap/relocation/pass.rs",
-        """let drained = self.drain();
+        """        let drained = self.drain();
         let copied = drained.and_then(|()| match contents {""",
-        """let drained: Result = Ok(());
+        """        let drained: Result = Ok(());
         let copied = drained.and_then(|()| match contents {""",
         ["move"],
     ),
@@ -84,18 +84,9 @@ FAULTS = [
         "mutex_in_end_io",
         "remap/errors.rs",
         "let spare = context.mark;",
-        "let spare = context.mark;\n        drop(self.mover.lock());",
+        """let spare = context.mark;
+        drop(self.mover.lock());""",
         ["swarm"],
-    ),
-    (
-        "lock_not_as_listed",
-        "remap/route.rs",
-        "let mut waiting = self.deferred.held.lock().take();",
-        """let mut held = self.deferred.held.lock();
-        drop(self.lost.lock());
-        let mut waiting = held.take();
-        drop(held);""",
-        ["move"],
     ),
     (
         "lock_taken_twice",
@@ -107,6 +98,16 @@ FAULTS = [
             drop((table.lost.lock(), lost));
             if has {
                 return if moves""",
+        ["move"],
+    ),
+    (
+        "lock_not_as_listed",
+        "remap/route.rs",
+        "let mut waiting = self.deferred.held.lock().take();",
+        """let mut held = self.deferred.held.lock();
+        drop(self.lost.lock());
+        let mut waiting = held.take();
+        drop(held);""",
         ["move"],
     ),
     # What is durable when.
@@ -253,18 +254,16 @@ FAULTS = [
     ),
     (
         "breaker_never_armed",
-        "remap/state/policy.rs",
-        """        if on_error == ErrorPolicy::Relocate {
-            self.main_fails.store(0, Relaxed);
-        }""",
-        "",
+        "remap/life.rs",
+        "            mover.breaker.arm();\n",
+        "            let _ = &mut mover;\n",
         ["wholesale", "swarm"],
     ),
     (
         "pending_for_ever",
         "remap/relocation/guard.rs",
         "        remaps.clear_pending(self.index(), block);\n",
-        "        let _ = block;\n",
+        "        let _ = (&mut remaps, block);\n",
         ["swarm"],
     ),
     # Lost sectors.
@@ -313,22 +312,27 @@ FAULTS = [
     (
         "lost_sectors_read",
         "remap/route.rs",
-        "if any_lost() {\n                return Err(Unavailable);",
-        "if false {\n                return Err(Unavailable);",
+        """            if any_lost() {
+                return Err(Unavailable);""",
+        """            if false {
+                return Err(Unavailable);""",
         ["swarm"],
     ),
     (
         "lost_sectors_not_saved",
         "remap/state/moves.rs",
         "Some(new) => LostUnits::of(new.sectors.lost(), unit),",
-        "Some(_) if unit > 0 => LostUnits::NONE,\n            Some(new) => LostUnits::of(new.sectors.lost(), unit),",
+        """Some(_) if unit > 0 => LostUnits::NONE,
+            Some(new) => LostUnits::of(new.sectors.lost(), unit),""",
         ["crash"],
     ),
     (
         "lost_block_goes_home",
         "remap/relocation/pass.rs",
-        "if table.lost.lock().has(block) {\n                return if",
-        "if false {\n                return if",
+        """if table.lost.lock().has(block) {
+                return if""",
+        """if false {
+                return if""",
         ["swarm"],
     ),
     # Tables that come and go.
@@ -356,8 +360,9 @@ FAULTS = [
     (
         "longer_block_not_completed",
         "remap/relocation/record.rs",
-        "            guard.take_rest(block, slot, offset)?;\n",
-        "            let _ = (MoverGuard::take_rest, slot);\n",
+        "            return io.write(&table.devices.spare, to, buffer, 0);",
+        """            let _ = (io, buffer, to);
+            return Ok(());""",
         ["shape"],
     ),
     (
@@ -378,8 +383,13 @@ FAULTS = [
     (
         "health_without_event",
         "remap/state/health.rs",
-        "health.word());\n        self.raise_event();",
-        "health.word());",
+        """        self.events.raise();
+    }
+
+    /// Returns the state of the metadata.""",
+        """    }
+
+    /// Returns the state of the metadata.""",
         ["swarm", "nth"],
     ),
     (

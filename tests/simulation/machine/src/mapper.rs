@@ -112,6 +112,8 @@ pub struct Table {
     device: *const MappedDevice,
     /// Who is in a callback of it.
     users: Cell<u32>,
+    /// Boxes, since C has their addresses.
+    #[allow(clippy::vec_box)]
     devices: RefCell<Vec<Box<dm_dev>>>,
     pub(crate) read_only: bool,
 }
@@ -382,8 +384,16 @@ impl MappedDevice {
             }
         } else {
             let mut done = 0;
+            // SAFETY: The table has users.
+            let end = unsafe { (*table.target).begin + (*table.target).len };
             while done < user.sectors {
-                let left = user.sectors - done;
+                let left = end.saturating_sub(user.sector + u64::from(done));
+                let left = left.min(u64::from(user.sectors - done)) as u32;
+                if left == 0 {
+                    // It was submitted when the table was longer.
+                    user.status.set(c::BLK_STS_IOERR);
+                    break;
+                }
                 let accepted = self.map(
                     user,
                     table,

@@ -209,7 +209,8 @@ impl Model {
             for version in &mut place.versions {
                 if version.start == start {
                     version.end = end;
-                    version.ok = ok && !keeps_old;
+                    // Of what nobody knows, a flush makes nothing last.
+                    version.ok = ok && !keeps_old && version.content != ANYTHING;
                 } else if ok && !keeps_old && version.end <= start {
                     version.replaced = true;
                     version.unseen = false;

@@ -102,11 +102,11 @@ impl Unit {
 
     fn send_ranges(&'static self, messages: &[&str], sector: u64, len: u64) {
         for message in messages {
-            let _ = match *message {
+            match *message {
                 "bad" => self.give_up(sector - self.settings.begin, len),
                 "verify" => drop(self.send(&format!("verify {sector}"))),
                 message => drop(self.send(&format!("{message} {sector} {len}"))),
-            };
+            }
         }
     }
 

@@ -212,7 +212,8 @@ impl Unit {
         let remapped = self.remapped();
         let old = self.device().swap(Some(table)).expect("a table");
         let mut resumed = self.try_to_resume();
-        if !matches!(resumed, Ok(()) | Err(-22)) {
+        // A device may say so as well, of a request.
+        if resumed.is_err() && (resumed != Err(-22) || !shrinks) {
             // The rest of a block that was cut short has to be read from main, and written to its slot.
             for disk in [self.main(), self.spare()] {
                 disk.faults.unreadable.clear();
@@ -223,11 +224,13 @@ impl Unit {
         if shrinks && resumed == Err(-22) {
             trace!("it is refused");
             let table = self.device().swap(Some(old)).expect("a table");
+            if remapped.is_some() {
+                self.check_has_remaps(new);
+            }
             self.resume();
             self.device().destroy(table);
             self.model().end_bad(new, most);
             self.limit.set(before);
-            self.check_has_remaps(new);
             return;
         }
         if let Err(error) = resumed {
@@ -251,6 +254,9 @@ impl Unit {
             let model = self.model();
             let content = model.begin_write(end, known - end, ANYTHING);
             model.end_write(content, end, known - end, true, false, false);
+            // Perhaps nothing.
+            model.begin_bad(end, known);
+            model.end_bad(end, known);
         }
     }
 
