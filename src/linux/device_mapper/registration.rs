@@ -107,7 +107,7 @@ impl<T: Target> PinnedDrop for Registration<T> {
 /// The callbacks of C, which device-mapper calls with a `ti` that `ctr` has set up.
 struct Callbacks<T: Target>(PhantomData<T>);
 
-/// The words of an argument vector.
+/// Returns the words of an argument vector.
 ///
 /// # Safety
 ///
@@ -184,7 +184,7 @@ impl<T: Target> Callbacks<T> {
         private.target.map(bio).into_raw()
     }
 
-    /// A clone comes back.
+    /// Takes a clone back.
     ///
     /// # Safety
     ///
@@ -225,7 +225,7 @@ impl<T: Target> Callbacks<T> {
         unsafe { Private::<T>::of(ti) }.target.presuspend_undo();
     }
 
-    /// Resumes, if it can.
+    /// Prepares for a resume.
     ///
     /// # Safety
     ///
@@ -236,7 +236,7 @@ impl<T: Target> Callbacks<T> {
         from_result(|| target.preresume().map(|()| 0))
     }
 
-    /// Is resumed.
+    /// Resumes.
     ///
     /// # Safety
     ///

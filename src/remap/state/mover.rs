@@ -109,12 +109,12 @@ impl Reserve {
         })
     }
 
-    /// Room for an entry of the table. `ENOMEM`.
+    /// Returns room for an entry of the remap table. `ENOMEM`.
     pub(in crate::remap) fn node(&mut self) -> Result<Node> {
         Node::new(GFP_NOWAIT | __GFP_NOWARN).or_else(|_| self.nodes.pop().ok_or(ENOMEM))
     }
 
-    /// Room for the lost sectors of a block. `ENOMEM`.
+    /// Returns room for the lost sectors of a block. `ENOMEM`.
     pub(in crate::remap) fn lost(&mut self) -> Result<NewLost> {
         NewLost::new(GFP_NOWAIT | __GFP_NOWARN).or_else(|_| self.lost.pop().ok_or(ENOMEM))
     }
@@ -173,7 +173,7 @@ pub(in crate::remap) struct Mover {
 }
 
 impl Mover {
-    /// The mover of a new table. May sleep.
+    /// Makes the mover of a new table. May sleep. `ENOMEM`.
     #[inline(never)]
     pub(in crate::remap) fn new(
         main: &BlockDevice,

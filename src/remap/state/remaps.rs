@@ -78,7 +78,7 @@ pub(in crate::remap) type Node = RBTreeNodeReservation<Remap, ()>;
 pub(in crate::remap) struct RemapTree(RBTree<Remap, ()>);
 
 impl RemapTree {
-    /// Tree without entries.
+    /// Makes a tree without entries.
     pub(in crate::remap) fn new() -> Self {
         Self(RBTree::new())
     }
@@ -134,12 +134,12 @@ impl Tree for RemapTree {
 pub(in crate::remap) struct Numbers(KVVec<u64>);
 
 impl Numbers {
-    /// So many zeros. May sleep.
+    /// Makes so many zeros. May sleep. `ENOMEM`.
     pub(in crate::remap) fn new(len: usize) -> Result<Self> {
         Ok(Self(KVVec::zeroed(len, GFP_KERNEL | __GFP_NOWARN)?))
     }
 
-    /// Adds one. May sleep.
+    /// Adds a number. May sleep. `ENOMEM`.
     pub(in crate::remap) fn push(&mut self, number: u64) -> Result {
         Ok(self.0.push(number, GFP_KERNEL | __GFP_NOWARN)?)
     }

@@ -114,13 +114,13 @@ impl Statistics {
         }))
     }
 
-    /// Counts. Any context.
+    /// Counts an event. Any context.
     #[inline]
     pub(in crate::remap) fn count(&self, what: Count) {
         self.counts.inc(what as usize);
     }
 
-    /// The counters, together with what `gate` has counted.
+    /// Returns the counters, together with what `gate` has counted.
     pub(in crate::remap) fn counters<T>(&self, gate: &Gate<T>) -> Counters {
         let sum = |what: Count| self.counts.sum(what as usize);
         // Before the entries, which are counted before: so there are never more of them.
@@ -179,7 +179,7 @@ impl Statistics {
         Ok(())
     }
 
-    /// Remembers that a bio took `ns` nanoseconds longer because of us. Any context but NMI.
+    /// Records that the target has added `ns` nanoseconds to a bio. Any context but NMI.
     pub(in crate::remap) fn add_latency(&self, ns: u64) {
         // The lock is that of this CPU unless the thread moves meanwhile, so no CPU waits for it.
         if let Some(histogram) = self
