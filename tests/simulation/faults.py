@@ -157,7 +157,7 @@ FAULTS = [
         "core/metadata/store/pages.rs",
         "let next = self.generation(index).checked_add(1);",
         "let next = self.generation(index).checked_add(2);",
-        ["crash", "nth"],
+        ["damage"],
     ),
     (
         "page_in_one_half",
@@ -192,7 +192,7 @@ FAULTS = [
         "core/metadata/store.rs",
         "if !mend || self.put_right(index, &choice, page).is_err() {",
         "if !mend {",
-        ["crash", "damage", "nth"],
+        ["damage", "crash"],
     ),
     # What becomes of an error.
     (

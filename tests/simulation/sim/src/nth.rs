@@ -44,9 +44,13 @@ impl Unit {
             self.send_ranges(&["unremap"], begin, block);
             self.write_together(0);
             self.suspend();
-            self.reload();
+            if !self.settings.volatile {
+                self.reload();
+            }
             self.send_all(&["scrub stop", "save", "stats reset"]);
-            self.remove();
+            if !self.settings.volatile {
+                self.remove();
+            }
             self.write_together(block);
             self.send_all(&["clear"]);
         }
