@@ -157,7 +157,7 @@ FAULTS = [
         "core/metadata/store/pages.rs",
         "let next = self.generation(index).checked_add(1);",
         "let next = self.generation(index).checked_add(2);",
-        ["damage"],
+        ["nth", "damage"],
     ),
     (
         "page_in_one_half",
