@@ -168,7 +168,7 @@ FAULTS = [
         "core/metadata/store/pages.rs",
         "let next = self.generation(index).checked_add(1);",
         "let next = self.generation(index).checked_add(2);",
-        ["crash", "nth"],
+        ["nth", "damage"],
     ),
     (
         "page_in_one_half",
@@ -203,7 +203,7 @@ FAULTS = [
         "core/metadata/store/load.rs",
         "if !mend || self.put_right(index, &choice, page).is_err() {",
         "if !mend {",
-        ["crash", "damage", "nth"],
+        ["damage", "crash"],
     ),
     # What becomes of an error.
     (

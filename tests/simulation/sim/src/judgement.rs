@@ -165,7 +165,8 @@ impl Unit {
     /// A table is in use from now on, with so many remapped blocks.
     pub(crate) fn judge_next(&self, remapped: Option<u64>) {
         self.judge.remapped.set(remapped);
-        self.judge.health.set(None);
+        self.judge.events.set(self.device().events.get());
+        self.judge.health.set(Some(self.status().health));
         self.judge.failed_slots.take();
     }
 

@@ -18,7 +18,7 @@ impl Unit {
     pub(crate) fn follow_script(&'static self, life: u64) {
         let block = self.settings.block;
         let begin = self.settings.begin;
-        if life == 1 && self.settings.damages {
+        if life + 1 == self.settings.cuts && life > 0 {
             // What was found stays, whatever befalls one half of the metadata now.
             scheduler::cut_power_after(0);
             scheduler::sleep(1_000);
@@ -44,9 +44,14 @@ impl Unit {
             self.send_ranges(&["unremap"], begin, block);
             self.write_together(0);
             self.suspend();
-            self.reload();
-            self.send_all(&["scrub stop", "save", "stats reset"]);
-            self.remove();
+            if !self.settings.volatile {
+                self.reload();
+            }
+            self.send_all(&["scrub stop", "save", "stats"]);
+            if !self.settings.volatile {
+                self.send_all(&["stats reset"]);
+                self.remove();
+            }
             self.write_together(block);
             self.send_all(&["clear"]);
         }

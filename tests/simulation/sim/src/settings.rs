@@ -506,9 +506,10 @@ impl Settings {
         self.slow = 0;
         self.pause = 0;
         if nth.dooms == Dooms::Power {
-            // Every other time, the metadata is damaged afterwards.
-            self.damages = Nth::variation(seed) % 2 == 1;
-            self.cuts = 1 + u64::from(self.damages);
+            // Every other time the metadata is damaged afterwards: at once, or when it was put right.
+            let variation = Nth::variation(seed);
+            self.damages = variation % 2 == 1;
+            self.cuts = if variation % 4 == 1 { 2 } else { 1 };
             self.volatile = false;
         }
         if nth.dooms == Dooms::Metadata {

@@ -149,8 +149,11 @@ impl Unit {
         let line = self.line(!self.formatted.get());
         trace!("life {life}: {line}");
         // Of a script only what is left of its second half.
-        let first = if self.settings.nth.is_some() { 2 } else { 1 };
-        if life >= first && self.settings.damages {
+        let first = match self.settings.nth {
+            Some(_) => self.settings.cuts,
+            None => 1,
+        };
+        if life > 0 && life >= first && self.settings.damages {
             self.damage_metadata();
         }
         if let Some(table) = self.load(self.sectors.get(), &line) {
