@@ -73,11 +73,11 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// A history costs as much as so many ordinary ones.
+    /// A history counts as so many ordinary ones: for what it costs, or since few devices change their size.
     pub(crate) fn cost(self) -> u64 {
         match self {
-            Self::Pages => 4,
-            Self::Pair => 4,
+            Self::Pages | Self::Pair => 4,
+            Self::Shape => 8,
             _ => 1,
         }
     }
