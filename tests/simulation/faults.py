@@ -253,10 +253,10 @@ FAULTS = [
         ["wholesale"],
     ),
     (
-        "breaker_never_armed",
-        "remap/life.rs",
-        "            mover.breaker.arm();\n",
-        "            let _ = &mut mover;\n",
+        "main_fails_for_ever",
+        "remap/state/policy.rs",
+        "            self.main_fails.store(0, Relaxed);\n",
+        "",
         ["wholesale", "swarm"],
     ),
     (
