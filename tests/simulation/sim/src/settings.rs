@@ -320,7 +320,7 @@ impl Settings {
         let block = random.of(&[1_u64, 2, 4, 8, 8, 16]);
         let logical = if block >= 8 && random.one_in(6) { 8 } else { 1 };
         let volatile = match kind {
-            Kind::Swarm | Kind::Move | Kind::Wholesale => random.one_in(3),
+            Kind::Swarm | Kind::Move | Kind::Wholesale | Kind::Nth => random.one_in(3),
             _ => false,
         };
         let blocks = random.between(2, 14);
