@@ -118,6 +118,31 @@ pub struct Store<S, G> {
     pub(super) seen: u64,
 }
 
+impl<S, G: Default> Store<S, G> {
+    /// Makes a store of which nothing has been read or written so far.
+    pub(super) fn new(
+        storage: S,
+        checksum: Checksum,
+        superblock: Superblock,
+        layout: Layout,
+        generations: G,
+    ) -> Self {
+        Self {
+            storage,
+            checksum,
+            superblock,
+            layout,
+            generations,
+            degraded: false,
+            unsettled: None,
+            failed: G::default(),
+            leaving: None,
+            held: None,
+            seen: 0,
+        }
+    }
+}
+
 /// A page that could not be written to both halves in any generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unwritable {

@@ -81,19 +81,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     ) -> Result<Self, Unwritable> {
         let nowhere = Unwritable { index: 0 };
         let layout = superblock.layout().ok_or(nowhere)?;
-        let mut store = Self {
-            storage,
-            checksum,
-            superblock: *superblock,
-            layout,
-            generations,
-            degraded: false,
-            unsettled: None,
-            failed: G::default(),
-            leaving: None,
-            held: None,
-            seen: 0,
-        };
+        let mut store = Self::new(storage, checksum, *superblock, layout, generations);
         if store.generations.as_ref().len() != layout.pages() as usize || pages.len() < 2 {
             return Err(nowhere);
         }

@@ -66,19 +66,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         if generations.as_ref().len() != layout.pages() as usize {
             return Err(LoadError::Scratch.into());
         }
-        let mut store = Self {
-            storage,
-            checksum,
-            superblock,
-            layout,
-            generations,
-            degraded: false,
-            unsettled: None,
-            failed: G::default(),
-            leaving: None,
-            held: None,
-            seen: 0,
-        };
+        let mut store = Self::new(storage, checksum, superblock, layout, generations);
         let mut remaps = Remaps::default();
         let mut findings = store.sweep(scratch, mend, |store, index, page| {
             if index == 0 {
