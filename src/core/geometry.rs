@@ -72,6 +72,14 @@ impl BlockSize {
         }
     }
 
+    /// Returns the last block of `sectors` sectors where they cut it short.
+    pub const fn cut_block(self, sectors: u64) -> Option<u64> {
+        match self.offset_of(sectors) {
+            0 => None,
+            _ => Some(self.block_of(sectors)),
+        }
+    }
+
     /// Number of sectors in `blocks` blocks.
     #[inline]
     pub const fn sectors_of(self, blocks: u32) -> u64 {
@@ -191,6 +199,14 @@ mod tests {
             let size = BlockSize::from_sectors(1 << shift).unwrap();
             let range = SectorRange::new(0, len).unwrap();
             prop_assert_eq!(size.blocks_in(len), range.blocks(size).1);
+        }
+
+        #[test]
+        fn a_length_cuts_its_last_block_unless_it_is_whole(len in 0..10_000_u64, shift in 0..12_u32) {
+            let size = BlockSize::from_sectors(1 << shift).unwrap();
+            let last = size.blocks_in(len).saturating_sub(1);
+            let whole = size.first_sector(size.blocks_in(len)) == len;
+            prop_assert_eq!(size.cut_block(len), Some(last).filter(|_| !whole));
         }
 
         #[test]

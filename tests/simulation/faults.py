@@ -366,6 +366,20 @@ FAULTS = [
         ["shape"],
     ),
     (
+        "cut_block_forgotten",
+        "remap/state/loaded_area.rs",
+        "    check_cut_block(wanted, store.superblock(), &remaps)?;\n",
+        "    let _ = check_cut_block(wanted, store.superblock(), &remaps);\n",
+        ["shape"],
+    ),
+    (
+        "shorter_length_not_recorded",
+        "remap/relocation/record.rs",
+        "        if before == places.sectors {",
+        "        if before >= places.sectors {",
+        ["shape"],
+    ),
+    (
         "neighbour_overwritten",
         "remap/state/metadata.rs",
         "            .and_then(|part| part.shifted(self.range.start()))",

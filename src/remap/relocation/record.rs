@@ -74,8 +74,8 @@ impl Table {
         saved
     }
 
-    /// Takes over what metadata of a shorter target says: of a last block that was cut short and is
-    /// on the spare, the rest follows now. The table is not in use so far.
+    /// Records the length of the target where the metadata has another one. To the slot of a last block that
+    /// the metadata cuts short, a longer target copies the rest first. The table is not in use so far.
     ///
     /// Sleeps. `EIO` where that cannot be written, `ENOMEM`; others where main says nothing of its medium.
     pub(in crate::remap) fn take_length(&self) -> Result {
@@ -88,16 +88,14 @@ impl Table {
         else {
             return Ok(());
         };
-        if before >= places.sectors {
+        if before == places.sectors {
             return Ok(());
         }
-        let (block, offset) = (
-            places.block.block_of(before),
-            places.block.offset_of(before),
-        );
-        let slot = self.remaps.slot_of(block);
-        if let Some(slot) = slot.filter(|_| offset != 0) {
-            guard.take_rest(block, slot, offset)?;
+        let cut = places.block.cut_block(before);
+        let longer = cut.filter(|_| before < places.sectors);
+        let slot = longer.and_then(|block| Some((block, self.remaps.slot_of(block)?)));
+        if let Some((block, slot)) = slot {
+            guard.take_rest(block, slot, places.block.offset_of(before))?;
         }
         match &mut guard.mover.metadata {
             Some(metadata) => metadata.set_length(places.sectors),

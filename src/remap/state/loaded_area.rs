@@ -75,6 +75,10 @@ pub(in crate::remap) enum AreaRefusal {
     ReadOnly,
     /// Metadata with remaps, which a volatile table would write over.
     InUse,
+    /// A slot has a block that reaches beyond the end of the target.
+    Short { slot: u32 },
+    /// A slot has the beginning of a block whose rest a read-only table cannot copy to it.
+    Unfinished { slot: u32 },
     /// The metadata could not be written.
     Unwritable,
     /// Something else, memory as a rule.
@@ -105,7 +109,7 @@ impl AreaRefusal {
         match self {
             AreaRefusal::Load(LoadError::Page { .. } | LoadError::Unreadable)
             | AreaRefusal::Unwritable => EIO,
-            AreaRefusal::ReadOnly => EROFS,
+            AreaRefusal::ReadOnly | AreaRefusal::Unfinished { .. } => EROFS,
             AreaRefusal::Other(error) => *error,
             _ => EINVAL,
         }
@@ -134,6 +138,13 @@ impl fmt::Display for AreaRefusal {
             }
             AreaRefusal::InUse => f.write_str(
                 "the spare area holds metadata of remapped blocks; format discards them",
+            ),
+            AreaRefusal::Short { slot } => {
+                write!(f, "slot {slot} has a block beyond the end of the target")
+            }
+            AreaRefusal::Unfinished { slot } => write!(
+                f,
+                "the table is read-only, and cannot copy the rest of the last block to slot {slot}"
             ),
             AreaRefusal::Unwritable => f.write_str("the metadata cannot be written"),
             AreaRefusal::Other(error) if *error == ENOMEM => f.write_str("not enough memory"),
@@ -376,6 +387,8 @@ fn load(area: Area, wanted: &Wanted, memory: &mut Memory) -> Result<LoadedArea, 
     let (store, findings) = Store::load(area, sectors, crc32c, &mut scratch, mend, &mut loading)?;
     let layout = *store.layout();
     let block = store.superblock().block;
+    let remaps = loading.remaps.ok_or(EINVAL)?;
+    check_cut_block(wanted, store.superblock(), &remaps)?;
     let mut metadata = Metadata {
         store,
         pages: EmptyIsZero::boxed()?,
@@ -388,13 +401,34 @@ fn load(area: Area, wanted: &Wanted, memory: &mut Memory) -> Result<LoadedArea, 
         metadata.failed = metadata.settle().is_err();
     }
     Ok(LoadedArea {
-        remaps: loading.remaps.ok_or(EINVAL)?,
+        remaps,
         lost: loading.lost,
         block,
         slots: layout.slots(),
         first_slot: layout.first_slot(),
         metadata: Some(metadata),
     })
+}
+
+/// Refuses another length than the metadata's where it cuts a block that is on the spare.
+///
+/// A slot holds its block as far as the target reached. So a longer target has the rest copied to it
+/// ([`Table::take_length`](crate::remap::table::Table::take_length)), and a shorter one would forget what
+/// only the slot has: it must not write main beyond its end when the block goes home.
+fn check_cut_block(
+    wanted: &Wanted,
+    superblock: &Superblock,
+    remaps: &Remaps,
+) -> Result<(), AreaRefusal> {
+    let before = superblock.length;
+    let cut = superblock.block.cut_block(before.min(wanted.length));
+    match cut.and_then(|block| remaps.get(block)) {
+        Some(slot) if wanted.length < before => Err(AreaRefusal::Short { slot }),
+        Some(slot) if wanted.length > before && wanted.read_only => {
+            Err(AreaRefusal::Unfinished { slot })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[inline(never)]

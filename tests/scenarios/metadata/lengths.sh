@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a target that grows has the right data in a remapped last block that was cut short; one that shrinks below a remap is refused"
+DESCRIPTION="a target that grows has the right data in a remapped last block that was cut short; one that would cut a remapped block is refused"
 MACHINES="uml uml-debug"
 LONG_MACHINES=uml-smp
 
@@ -20,18 +20,42 @@ test() {
 	block_io check /dev/mapper/r0 2 4000 3
 	block_io check /dev/mapper/r0 3 4003 3
 	block_io fill /dev/mapper/r0 4 4003 3
-	# What it wrote itself does not come back from main, whatever its length was meanwhile.
+	# What only the slot has is not forgotten.
+	log_mark
 	load_remap r0 4001 "$main" "$spare" 0 1600
 	dmsetup suspend r0
-	dmsetup resume r0
+	expect_errno EINVAL dmsetup resume r0
+	expect_log 'table refused' 'slot 0 has a block beyond the end of the target'
 	load_remap r0 4020 "$main" "$spare" 0 1600
 	dmsetup suspend r0
 	dmsetup resume r0
 	block_io check /dev/mapper/r0 2 4000 3
 	block_io check /dev/mapper/r0 4 4003 3
 	block_io check /dev/mapper/r0 3 4006 14
+	# A block that a shorter target has moved is whole again in a longer one.
+	message r0 unremap 4000
+	load_remap r0 4001 "$main" "$spare" 0 1600
+	dmsetup suspend r0
+	dmsetup resume r0
+	message r0 remap 4000
+	block_io fill /dev/mapper/r0 5 4000 1
+	load_remap r0 4020 "$main" "$spare" 0 1600
+	dmsetup suspend r0
+	dmsetup resume r0
+	block_io check /dev/mapper/r0 5 4000 1
+	block_io check /dev/mapper/r0 2 4001 2
+	block_io check /dev/mapper/r0 4 4003 3
+	block_io check /dev/mapper/r0 3 4006 14
+	message r0 remap 4016
 	remove_mapped r0
 	log_mark
 	expect_errno EINVAL make_remap r0 4000 "$main" "$spare" 0 1600
 	expect_log 'table refused' 'a block beyond the end of the target'
+	# Nothing can be copied to the spare of a read-only table.
+	log_mark
+	expect_errno EROFS dmsetup create r0 --readonly --table "$(remap_line 4022 "$main" "$spare" 0 1600)"
+	expect_log 'table refused' 'the table is read-only, and cannot copy the rest of the last block to slot'
+	dmsetup create r0 --readonly --table "$(remap_line 4020 "$main" "$spare" 0 1600)"
+	defer remove_mapped r0
+	block_io check /dev/mapper/r0 3 4006 14
 }

@@ -214,13 +214,12 @@ impl Unit {
         }
     }
 
-    /// Fails where no block from `sector` on is remapped: a shorter table was refused for one.
-    pub(crate) fn check_has_remaps(&'static self, sector: u64) {
+    /// Returns whether it is certain that no block is remapped that reaches beyond `sector`.
+    pub(crate) fn has_no_remap_beyond(&'static self, sector: u64) -> bool {
         let sector = self.settings.begin + sector;
-        let Some(remaps) = self.remaps() else { return };
-        if !remaps.iter().any(|remap| remap.sector >= sector) {
-            fail!("a table is refused, and nothing is remapped from sector {sector} on");
-        }
+        let reaches = |remap: &Remap| remap.sector + self.settings.block > sector;
+        self.remaps()
+            .is_some_and(|remaps| !remaps.iter().any(reaches))
     }
 
     /// Judges a device that nobody uses and whose devices work, and sees that it heals.
@@ -231,20 +230,20 @@ impl Unit {
         let status = self.status();
         self.check_list(&status);
         self.check_counters(&status);
-        // Of a table that was longer, sectors may be lost that nobody can write any more.
-        let shorter = self.sectors.get() < self.longest.get();
         let kind = self.settings.kind;
-        if !shorter && kind != Kind::Pages && (kind == Kind::Nth || world().random.one_in(4)) {
+        if kind != Kind::Pages && (kind == Kind::Nth || world().random.one_in(4)) {
             self.check_healing();
         }
     }
 
     /// Fails where the health changes without an event, or is not what the figures say.
     fn check_health(&'static self) {
+        // While the status is put together health may change, and the event come.
+        let raised = self.device().events.get();
         let status = self.status();
         let events = self.device().events.get();
         let before = self.judge.health.replace(Some(status.health));
-        let known = self.judge.events.replace(events);
+        let known = self.judge.events.replace(raised);
         if before.is_some_and(|before| before != status.health) && events == known {
             fail!("health is {:?}, and there was no event", status.health);
         }

@@ -15,8 +15,6 @@ use machine::{disk::Disk, disk::Sector, fail, trace};
 pub(crate) const INITIAL: u64 = 1;
 /// Zeros.
 pub(crate) const ZEROS: u64 = 0;
-/// Whatever is there: nobody says what.
-pub(crate) const ANYTHING: u64 = u64::MAX;
 
 static mut CLOCK: u64 = 0;
 
@@ -94,15 +92,6 @@ impl Place {
             if version.content != content && !version.replaced {
                 version.replaced = true;
                 version.unseen = !lasts;
-            }
-        }
-    }
-
-    /// What nobody knew turns out to be `content`.
-    fn find_out(&mut self, content: u64) {
-        for version in &mut self.versions {
-            if version.content == ANYTHING {
-                version.content = content;
             }
         }
     }
@@ -209,8 +198,7 @@ impl Model {
             for version in &mut place.versions {
                 if version.start == start {
                     version.end = end;
-                    // Of what nobody knows, a flush makes nothing last.
-                    version.ok = ok && !keeps_old && version.content != ANYTHING;
+                    version.ok = ok && !keeps_old;
                 } else if ok && !keeps_old && version.end <= start {
                     version.replaced = true;
                     version.unseen = false;
@@ -316,17 +304,13 @@ impl Model {
             let sector = reading.first + n as u64;
             let place = &mut self.places[sector as usize];
             match recognise(bytes, sector) {
-                Some(content) if allowed.contains(&content) || allowed.contains(&ANYTHING) => {
-                    if !allowed.contains(&content) {
-                        place.find_out(content);
-                    }
+                Some(content) if allowed.contains(&content) => {
                     if reading.quiet[n] {
                         // Nothing has changed it meanwhile, and nothing will but another write.
                         place.read(content);
                     }
                 }
                 Some(content) => fail!("sector {sector} reads as version {content}, and may be {allowed:?}"),
-                None if allowed.contains(&ANYTHING) => {}
                 None => fail!("sector {sector} reads as something that it never held ({:x?}), and may be {allowed:?}", &bytes[..24]),
             }
         }

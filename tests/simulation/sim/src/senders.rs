@@ -9,11 +9,7 @@ use machine::{
     trace, //
 };
 
-use crate::{
-    model::{self, ANYTHING},
-    settings::Kind,
-    unit::Unit,
-};
+use crate::{model, settings::Kind, unit::Unit};
 
 /// Most suspensions of a life.
 const MOST_SUSPENDS: u64 = 8;
@@ -150,7 +146,7 @@ impl Unit {
             // A table that does not fit what the metadata says.
             Err(-22) => Err(-22),
             Err(error) => {
-                self.check_error("a resume", model::now());
+                self.check_error("a resume", 0, model::now());
                 trace!("the resume has failed with {error}");
                 self.resume_healed()
             }
@@ -187,30 +183,25 @@ impl Unit {
         }
     }
 
-    /// Replaces the table by a longer or shorter one.
+    /// Replaces the table by a longer or shorter one. What lies beyond the end stays as it is.
     pub(crate) fn resize(&'static self) {
         let (settings, before) = (&self.settings, self.sectors.get());
         let logical = settings.logical;
         let new = world().random.between(logical, settings.most_sectors) / logical * logical;
         trace!("from {before} sectors to {new}");
-        // What lies beyond is nobody's from now on.
         self.limit.set(before.min(new));
-        self.known.set(self.known.get().max(new));
-        let shrinks = new < before;
-        let most = settings.most_sectors;
-        if shrinks {
-            self.model().begin_bad(new, most);
-        }
+        self.cuts.borrow_mut().push((new, model::now()));
         let Ok(table) = self.device().load(new, &self.line(false), false) else {
             self.limit.set(before);
-            if shrinks {
-                self.model().end_bad(new, most);
-            }
             return;
         };
         self.begin_suspend();
         let remapped = self.remapped();
+        let fits = remapped.is_some() && self.has_no_remap_beyond(new);
         let old = self.device().swap(Some(table)).expect("a table");
+        // After a power cut the longer one is the one to begin with.
+        self.sectors.set(before.max(new));
+        let shrinks = new < before;
         let mut resumed = self.try_to_resume();
         // A device may say so as well, of a request.
         if resumed.is_err() && (resumed != Err(-22) || !shrinks) {
@@ -221,43 +212,27 @@ impl Unit {
             }
             resumed = self.resume_healed();
         }
+        self.device().destroy(old);
         if shrinks && resumed == Err(-22) {
             trace!("it is refused");
-            let table = self.device().swap(Some(old)).expect("a table");
-            if remapped.is_some() {
-                self.check_has_remaps(new);
+            if fits {
+                fail!("a table is refused, and nothing is remapped beyond sector {new}");
             }
-            self.resume();
-            self.device().destroy(table);
-            self.model().end_bad(new, most);
+            if let Some(table) = self.load(before, &self.line(false)) {
+                let refused = self.device().swap(Some(table)).expect("a table");
+                self.resume();
+                self.device().destroy(refused);
+            }
             self.limit.set(before);
+            self.judge_next(remapped);
             return;
         }
         if let Err(error) = resumed {
             fail!("a table of {new} sectors cannot be resumed: {error}");
         }
-        self.device().destroy(old);
-        if shrinks {
-            self.model().end_bad(new, most);
-        }
         self.sectors.set(new);
-        self.forget_beyond();
-        self.longest.set(self.longest.get().max(new));
         self.limit.set(new);
         self.judge_next(remapped);
-    }
-
-    /// Of what lies beyond the end of a table, and was part of a longer one, nobody knows what it holds.
-    pub(crate) fn forget_beyond(&self) {
-        let (end, known) = (self.sectors.get(), self.known.get());
-        if end < known {
-            let model = self.model();
-            let content = model.begin_write(end, known - end, ANYTHING);
-            model.end_write(content, end, known - end, true, false, false);
-            // Perhaps nothing.
-            model.begin_bad(end, known);
-            model.end_bad(end, known);
-        }
     }
 
     /// Removes the device, with all that goes on, and sets it up again.

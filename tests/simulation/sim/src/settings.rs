@@ -73,11 +73,10 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// A history counts as so many ordinary ones: for what it costs, or since few devices change their size.
+    /// A history costs as much as so many ordinary ones.
     pub(crate) fn cost(self) -> u64 {
         match self {
             Self::Pages | Self::Pair => 4,
-            Self::Shape => 8,
             _ => 1,
         }
     }

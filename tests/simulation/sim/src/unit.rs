@@ -3,7 +3,7 @@
 //! A mapped device of a history: its disks, its model, and its life.
 
 use std::{
-    cell::{Cell, UnsafeCell},
+    cell::{Cell, RefCell, UnsafeCell},
     rc::Rc,
 };
 
@@ -35,12 +35,10 @@ pub(crate) struct Unit {
     device: UnsafeCell<Option<Rc<MappedDevice>>>,
     /// Sectors of the table.
     pub(crate) sectors: Cell<u64>,
-    /// Sectors of the longest one so far.
-    pub(crate) longest: Cell<u64>,
-    /// Sectors of the longest one that was tried so far.
-    pub(crate) known: Cell<u64>,
     /// Sectors that users know of.
     pub(crate) limit: Cell<u64>,
+    /// Where tables were cut short, and when nobody used what lies beyond any more.
+    pub(crate) cuts: RefCell<Vec<(u64, u64)>>,
     /// Nobody is to fail for want of a table before that moment.
     pub(crate) absent_at: Cell<u64>,
     /// The spare area has metadata.
@@ -77,9 +75,8 @@ impl Unit {
             disks,
             device: UnsafeCell::new(None),
             sectors: Cell::new(settings.sectors),
-            longest: Cell::new(settings.sectors),
-            known: Cell::new(settings.sectors),
             limit: Cell::new(settings.sectors),
+            cuts: RefCell::default(),
             absent_at: Cell::new(0),
             formatted: Cell::new(false),
             undamaged: UnsafeCell::new(Vec::new()),
@@ -137,6 +134,13 @@ impl Unit {
         self.common.healed.set(world().now);
     }
 
+    /// Returns whether a bio for the sectors before `end` that began at `start` may have found no table, or
+    /// one that is too short.
+    pub(crate) fn may_miss(&self, end: u64, start: u64) -> bool {
+        let mut cuts = self.cuts.borrow().clone().into_iter();
+        self.absent_at.get() >= start || cuts.any(|(cut, when)| cut < end && when >= start)
+    }
+
     /// Loads a table of the device's line, and uses it.
     fn set_up(&'static self, life: u64) {
         let disks = self.disks.clone();
@@ -145,7 +149,6 @@ impl Unit {
         // SAFETY: There is one thread.
         unsafe { *self.device.get() = Some(device.clone()) };
         self.limit.set(self.sectors.get());
-        self.forget_beyond();
         let line = self.line(!self.formatted.get());
         trace!("life {life}: {line}");
         // Of a script only what is left of its second half.

@@ -80,18 +80,19 @@ impl Unit {
         let (status, bio) = self.bio(c::REQ_OP_READ, first, len, vec![0xee; len as usize * 512]);
         let ok = status == c::BLK_STS_OK;
         let data = ok.then_some(&bio.data[..]);
-        let excused = self.absent_at.get() >= id;
+        let excused = self.may_miss(first + len, id);
         self.model()
             .end_read(id, data, excused, self.main(), self.spare());
         ok
     }
 
-    /// Fails where nothing is known that may make something fail which began at `start`.
-    pub(crate) fn check_error(&self, what: &str, start: u64) {
+    /// Fails where nothing is known that may make something for the sectors before `end` fail which began at
+    /// `start`.
+    pub(crate) fn check_error(&self, what: &str, end: u64, start: u64) {
         let excused = self.main().has_failed
             || self.spare().has_failed
             || self.is_short_of_memory()
-            || self.absent_at.get() >= start;
+            || self.may_miss(end, start);
         if !excused {
             fail!("{what} fails, and no device has");
         }
@@ -133,7 +134,7 @@ impl Unit {
         self.model()
             .end_write(start, first, len, ok, opf & c::REQ_FUA != 0, discards);
         if !ok && !self.model().was_given_up(start, first, len) {
-            self.check_error("a write", start);
+            self.check_error("a write", first + len, start);
         }
         ok
     }
@@ -145,7 +146,7 @@ impl Unit {
         if status == c::BLK_STS_OK {
             self.model().end_flush(start);
         } else {
-            self.check_error("a flush", start);
+            self.check_error("a flush", 0, start);
         }
     }
 }
