@@ -8,7 +8,6 @@ use std::{
 };
 
 use remap_core::{
-    geometry::BlockSize,
     metadata::{
         entry::{
             Entry,
@@ -23,9 +22,10 @@ use remap_core::{
             Main,
             Superblock, //
         },
-        turn::Turn,
-        PAGE_SECTORS, //
+        turn::Turn, //
+        PAGE_SECTORS,
     },
+    table::geometry::BlockSize, //
 };
 use remap_metadata::{
     area::crc32c,

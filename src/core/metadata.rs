@@ -34,6 +34,7 @@ pub mod copies;
 pub mod entry;
 pub mod layout;
 pub mod page;
+mod radix_sort;
 pub mod store;
 pub mod superblock;
 pub mod turn;

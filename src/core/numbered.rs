@@ -24,11 +24,11 @@ pub trait Numbered: Copy + 'static {
 mod tests {
     use super::*;
     use crate::{
-        arguments::ErrorPolicy,
-        health::{
+        interface::arguments::ErrorPolicy,
+        table::health::{
             Health,
             MetadataState, //
-        },
+        }, //
     };
     use core::fmt::Debug;
 

@@ -14,7 +14,7 @@ use kernel::{
     sync::aref::AlwaysRefCounted,
     types::Opaque, //
 };
-use remap_core::geometry::SectorRange;
+use remap_core::table::geometry::SectorRange;
 
 use super::{
     bindings,

@@ -46,7 +46,7 @@ use kernel::{
     },
     types::Opaque, //
 };
-use remap_core::generator::Action;
+use remap_core::stress::generator::Action;
 
 use super::{
     bindings,

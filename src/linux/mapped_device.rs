@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/linux/device-mapper.h`](srctree/include/linux/device-mapper.h).
 
-use remap_core::device_number::DeviceNumber;
+use remap_core::interface::device_number::DeviceNumber;
 
 use super::bindings;
 

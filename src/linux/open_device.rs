@@ -14,7 +14,7 @@ use kernel::{
         Delta, //
     }, //
 };
-use remap_core::device_number::DeviceNumber;
+use remap_core::interface::device_number::DeviceNumber;
 
 use super::{
     bindings,

@@ -7,10 +7,12 @@ use kernel::{
     prelude::*, //
 };
 use remap_core::{
-    histogram::Histogram,
-    measurement::Charts,
     metadata::page::Page,
-    trend::Trend, //
+    stress::{
+        histogram::Histogram,
+        measurement::Charts,
+        trend::Trend, //
+    }, //
 };
 
 /// A type of which all bytes zero is a valid value, the empty one.

@@ -15,8 +15,8 @@ use kernel::{
     workqueue::WorkItem, //
 };
 use remap_core::{
-    arguments::ErrorPolicy,
-    geometry::SectorRange, //
+    interface::arguments::ErrorPolicy,
+    table::geometry::SectorRange, //
 };
 
 use super::{

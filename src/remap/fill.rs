@@ -5,11 +5,11 @@
 //! A write that gives them contents is acknowledged when its data is durable, and after that the
 //! metadata that says so: else a crash would make what was acknowledged lost again, or zeros of
 //! what was lost. It waits for that in a list, outside the gate, and is ended from a work queue.
-//! Its sectors are *filled* meanwhile (`remap_core::lost`), from before it leaves the gate: they are
+//! Its sectors are *filled* meanwhile (`remap_core::table::lost`), from before it leaves the gate: they are
 //! lost to readers, and the block does not go back to main, but a pass that moves the block to another
 //! slot has waited for the gate, and so takes their contents along.
 
-use remap_core::health::MetadataState;
+use remap_core::table::health::MetadataState;
 
 use super::{
     relocation::MoverGuard,

@@ -6,7 +6,7 @@ use kernel::{
     prelude::*,
     sync::atomic::Relaxed, //
 };
-use remap_core::arguments::ErrorPolicy;
+use remap_core::interface::arguments::ErrorPolicy;
 
 use super::{
     state::mover::TableState,

@@ -5,7 +5,7 @@
 //! A bio that touches no remapped block costs an entry of the gate, one word of the filter and a
 //! redirection; on its way back, an exit. Everything else is in functions of its own, out of line.
 
-use remap_core::index::Route;
+use remap_core::table::index::Route;
 
 use super::{
     route::Destination,

@@ -14,9 +14,11 @@ use kernel::{
     sync::Arc, //
 };
 use remap_core::{
-    geometry::SectorRange,
-    health::MetadataState,
-    message::Message, //
+    interface::message::Message,
+    table::{
+        geometry::SectorRange,
+        health::MetadataState, //
+    }, //
 };
 
 use super::{

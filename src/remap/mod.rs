@@ -36,7 +36,7 @@ use kernel::{
     prelude::*,
     str::CStr, //
 };
-use remap_core::geometry::SectorRange;
+use remap_core::table::geometry::SectorRange;
 
 use crate::linux::{
     block_device::BlockDevice,

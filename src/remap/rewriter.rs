@@ -24,11 +24,11 @@ use kernel::{
     },
 };
 use remap_core::{
-    device_number::DeviceNumber,
     epoch::{
         Closed,
         Epoch, //
     },
+    interface::device_number::DeviceNumber, //
 };
 
 use super::table::{

@@ -3,7 +3,7 @@
 //! Destinations of bios, of those that are mapped and of those that have waited.
 
 use kernel::sync::SpinLockGuard;
-use remap_core::index::Route;
+use remap_core::table::index::Route;
 
 use super::{
     state::{

@@ -19,9 +19,9 @@ use kernel::{
         Monotonic, //
     }, //
 };
-use remap_core::geometry::{
-    SectorRange,
-    MAX_BLOCK_SECTORS, //
+use remap_core::table::geometry::{
+    SectorRange, //
+    MAX_BLOCK_SECTORS,
 };
 
 use super::{

@@ -14,21 +14,23 @@ use kernel::{
     }, //
 };
 use remap_core::{
-    arguments::Arguments,
-    geometry::{
-        BlockSize,
-        SectorRange,
-        MAX_BLOCK_SECTORS, //
-    },
-    index::{
-        MAX_BLOCKS,
-        MAX_SLOTS, //
-    },
+    interface::arguments::Arguments,
     metadata::{
         layout::Layout,
-        superblock::Main,
+        superblock::Main, //
         LOST_UNIT,
-        PAGE_SECTORS, //
+        PAGE_SECTORS,
+    },
+    table::{
+        geometry::{
+            BlockSize,
+            SectorRange, //
+            MAX_BLOCK_SECTORS,
+        },
+        index::{
+            MAX_BLOCKS,
+            MAX_SLOTS, //
+        }, //
     }, //
 };
 

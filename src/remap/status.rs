@@ -8,9 +8,11 @@ use core::fmt::{
 };
 
 use remap_core::{
-    arguments::ErrorPolicy,
-    counters::Counters,
-    health::{
+    interface::{
+        arguments::ErrorPolicy,
+        counters::Counters, //
+    },
+    table::health::{
         Health,
         Signs, //
     }, //

@@ -21,16 +21,20 @@ use kernel::{
     workqueue::Work, //
 };
 use remap_core::{
-    arguments::ErrorPolicy,
-    counters::Counters,
-    device_number::DeviceNumber,
-    health::{
-        Health,
-        MetadataState,
-        Signs, //
+    interface::{
+        arguments::ErrorPolicy,
+        counters::Counters,
+        device_number::DeviceNumber, //
     },
-    histogram::Histogram,
-    places::Places, //
+    stress::histogram::Histogram,
+    table::{
+        health::{
+            Health,
+            MetadataState,
+            Signs, //
+        },
+        places::Places, //
+    }, //
 };
 
 use super::state::{

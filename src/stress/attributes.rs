@@ -9,17 +9,17 @@ use kernel::{
     prelude::*,
     str::CStr, //
 };
-use remap_core::{
+use remap_core::stress::{
     record,
     regression::Thresholds,
     report,
     request::{
-        self,
+        self, //
         Adjustment,
         DeviceName,
-        Refusal, //
+        Refusal,
     },
-    stress_test::StressTest,
+    stress_test::StressTest, //
 };
 
 use crate::linux::{

@@ -6,7 +6,7 @@ use kernel::sync::atomic::{
     Atomic,
     Relaxed, //
 };
-use remap_core::{
+use remap_core::stress::{
     request::Adjustment,
     workload::Workload, //
 };

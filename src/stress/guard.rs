@@ -24,12 +24,12 @@ use kernel::{
     },
 };
 use remap_core::{
-    device_number::DeviceNumber,
     epoch::{
         Closed,
         Epoch, //
     },
-    measurement::Hazard,
+    interface::device_number::DeviceNumber,
+    stress::measurement::Hazard, //
 };
 
 use crate::{

@@ -9,8 +9,8 @@ use kernel::{
     sync::Arc, //
 };
 use remap_core::{
-    generator::Operation,
-    random::Random, //
+    random::Random,
+    stress::generator::Operation, //
 };
 
 use super::memory::{

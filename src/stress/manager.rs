@@ -18,29 +18,31 @@ use kernel::{
     },
 };
 use remap_core::{
-    device_number::DeviceNumber,
-    generator::Plan,
-    measurement::{
-        Charts,
-        Measurement,
-        Progress, //
-    },
-    name::{
-        Name,
-        Printable, //
-    },
-    regression::{
-        Baselines,
-        Regression,
-        Thresholds, //
-    },
-    request::{
-        Adjustment,
-        DeviceName, //
-    },
-    stress_test::StressTest,
-    verdict::Verdict,
-    workload::MAX_IN_FLIGHT,
+    interface::device_number::DeviceNumber,
+    stress::{
+        generator::Plan,
+        measurement::{
+            Charts,
+            Measurement,
+            Progress, //
+        },
+        name::{
+            Name,
+            Printable, //
+        },
+        regression::{
+            Baselines,
+            Regression,
+            Thresholds, //
+        },
+        request::{
+            Adjustment,
+            DeviceName, //
+        },
+        stress_test::StressTest,
+        verdict::Verdict,
+        workload::MAX_IN_FLIGHT, //
+    }, //
 };
 
 use crate::{

@@ -9,7 +9,7 @@ use kernel::{
     prelude::*,
     str::CStr, //
 };
-use remap_core::counters::Counters;
+use remap_core::interface::counters::Counters;
 
 use crate::{
     linux::sysfs::Attribute,

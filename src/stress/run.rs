@@ -22,27 +22,29 @@ use kernel::{
     },
 };
 use remap_core::{
-    device_number::DeviceNumber,
-    generator::Plan,
-    measurement::{
-        Charts,
-        Hazard,
-        Integrity,
-        Measurement,
-        Progress,
-        Resources, //
-    },
-    name::Name,
-    regression::{
-        Kind,
-        Regression, //
-    },
-    request::Adjustment,
-    stress_test::{
-        Limit,
-        StressTest, //
-    },
-    trend::Typical,
+    interface::device_number::DeviceNumber,
+    stress::{
+        generator::Plan,
+        measurement::{
+            Charts,
+            Hazard,
+            Integrity,
+            Measurement,
+            Progress,
+            Resources, //
+        },
+        name::Name,
+        regression::{
+            Kind,
+            Regression, //
+        },
+        request::Adjustment,
+        stress_test::{
+            Limit,
+            StressTest, //
+        },
+        trend::Typical, //
+    }, //
 };
 
 use crate::{

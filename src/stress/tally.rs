@@ -9,7 +9,7 @@ use kernel::{
         Mutex, //
     },
 };
-use remap_core::{
+use remap_core::stress::{
     generator::{
         Action,
         Operation, //
@@ -19,7 +19,7 @@ use remap_core::{
         Charts,
         Integrity,
         Measurement, //
-    },
+    }, //
 };
 
 use crate::linux::zeroed::EmptyIsZero;

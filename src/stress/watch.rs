@@ -11,14 +11,18 @@ use kernel::{
     },
 };
 use remap_core::{
-    counters::Counters,
-    device_number::DeviceNumber,
-    histogram::Histogram,
-    measurement::Engine,
-    trend::{
-        Sample,
-        Trend, //
+    interface::{
+        counters::Counters,
+        device_number::DeviceNumber, //
     },
+    stress::{
+        histogram::Histogram,
+        measurement::Engine,
+        trend::{
+            Sample,
+            Trend, //
+        }, //
+    }, //
 };
 
 use crate::{

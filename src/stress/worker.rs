@@ -17,13 +17,15 @@ use kernel::{
 };
 use remap_core::{
     epoch::Epoch,
-    generator::{
-        Action,
-        Generator,
-        Operation, //
-    },
-    pace::Pace,
-    workload::Seat, //
+    stress::{
+        generator::{
+            Action,
+            Generator,
+            Operation, //
+        },
+        pace::Pace,
+        workload::Seat, //
+    }, //
 };
 
 use crate::linux::{

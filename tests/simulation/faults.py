@@ -148,7 +148,7 @@ FAULTS = [
     ),
     (
         "failed_slot_reused",
-        "core/remap_table.rs",
+        "core/table/remap_table.rs",
         """        self.tree.replace(block, new);
         index.set(block, Route::Spare { slot: new, lost }""",
         """        let old = self.tree.replace(block, new);
@@ -247,7 +247,7 @@ FAULTS = [
     ),
     (
         "breaker_ignored",
-        "core/breaker.rs",
+        "core/table/breaker.rs",
         "if self.count >= LIMIT && now.saturating_sub(*oldest) < WINDOW_MS {",
         "if self.count >= LIMIT && now == 0 {",
         ["wholesale"],

@@ -2,7 +2,7 @@
 
 //! Entries of the table: what a slot holds.
 
-use crate::{
+use crate::table::{
     geometry::{
         BlockSize,
         MAX_BLOCK_SECTORS, //

@@ -2,7 +2,7 @@
 
 //! Where everything is in the spare area.
 
-use crate::{
+use crate::table::{
     geometry::BlockSize,
     index::MAX_SLOTS, //
 };

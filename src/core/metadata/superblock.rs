@@ -20,7 +20,7 @@ use zerocopy_derive::{
     Unaligned, //
 };
 
-use crate::geometry::BlockSize;
+use crate::table::geometry::BlockSize;
 
 use super::{
     layout::Layout,

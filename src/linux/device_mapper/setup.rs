@@ -21,7 +21,7 @@ use kernel::{
         Mutex, //
     }, //
 };
-use remap_core::device_number::DeviceNumber;
+use remap_core::interface::device_number::DeviceNumber;
 
 use crate::linux::{
     bindings,

@@ -13,7 +13,7 @@ use kernel::{
     sync::Arc,
     types::ForeignOwnable, //
 };
-use remap_core::geometry::SectorRange;
+use remap_core::table::geometry::SectorRange;
 
 use super::{
     bio::{

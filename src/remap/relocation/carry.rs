@@ -10,7 +10,7 @@ use kernel::{
         Monotonic, //
     }, //
 };
-use remap_core::geometry::SectorRange;
+use remap_core::table::geometry::SectorRange;
 
 use super::{
     copy::Place,

@@ -9,7 +9,7 @@ use kernel::{
     },
     prelude::*, //
 };
-use remap_core::geometry::SectorRange;
+use remap_core::table::geometry::SectorRange;
 
 use super::guard::MoverGuard;
 use crate::remap::state::{

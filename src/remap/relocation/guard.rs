@@ -8,7 +8,7 @@ use kernel::{
     sync::MutexGuard,
     time::Delta, //
 };
-use remap_core::{
+use remap_core::table::{
     health::MetadataState,
     remap_table::MoveRefusal, //
 };

@@ -12,7 +12,7 @@ use kernel::{
     prelude::*,
     sync::atomic::Relaxed, //
 };
-use remap_core::{
+use remap_core::table::{
     geometry::SectorRange,
     remap_table::{
         MoveRefusal,

@@ -6,7 +6,6 @@ use core::iter::once;
 
 use kernel::prelude::*;
 use remap_core::{
-    geometry::SectorRange,
     metadata::{
         entry::{
             Entry,
@@ -18,7 +17,8 @@ use remap_core::{
             CommitError,
             Version, //
         }, //
-    }, //
+    },
+    table::geometry::SectorRange, //
 };
 
 use super::{

@@ -20,8 +20,8 @@ use kernel::{
     sync::atomic::Relaxed, //
 };
 use remap_core::{
-    arguments::ErrorPolicy,
-    breaker::Admission, //
+    interface::arguments::ErrorPolicy,
+    table::breaker::Admission, //
 };
 
 use super::guard::{

@@ -6,7 +6,7 @@ use kernel::{
     prelude::*,
     sync::aref::ARef, //
 };
-use remap_core::geometry::SectorRange;
+use remap_core::table::geometry::SectorRange;
 
 use crate::linux::{
     block_device::BlockDevice,

@@ -4,8 +4,8 @@
 
 use kernel::sync::Arc;
 use remap_core::{
-    device_number::DeviceNumber,
-    health::{
+    interface::device_number::DeviceNumber,
+    table::health::{
         Health,
         MetadataState, //
     }, //

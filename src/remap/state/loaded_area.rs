@@ -6,11 +6,6 @@ use core::fmt;
 
 use kernel::prelude::*;
 use remap_core::{
-    geometry::{
-        BlockSize,
-        SectorRange, //
-    },
-    index::MAX_BLOCKS,
     metadata::{
         entry::{
             Entry,
@@ -18,18 +13,25 @@ use remap_core::{
         },
         layout::Layout,
         store::{
-            self,
+            self, //
             LoadError,
             Reader,
             Store,
-            Version, //
+            Version,
         },
         superblock::{
             Main,
             Mismatch,
             Superblock, //
+        }, //
+        LOST_UNIT,
+    },
+    table::{
+        geometry::{
+            BlockSize,
+            SectorRange, //
         },
-        LOST_UNIT, //
+        index::MAX_BLOCKS, //
     }, //
 };
 

@@ -10,7 +10,7 @@ use kernel::{
         RBTreeNodeReservation, //
     }, //
 };
-use remap_core::lost::{
+use remap_core::table::lost::{
     LostBlock,
     LostSectors, //
 };

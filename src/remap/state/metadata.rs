@@ -10,8 +10,6 @@ use kernel::{
     sync::aref::ARef, //
 };
 use remap_core::{
-    geometry::SectorRange,
-    health::MetadataState,
     metadata::{
         entry::LostUnits,
         layout::Layout,
@@ -24,9 +22,13 @@ use remap_core::{
             Storage,
             Store,
             Version, //
-        },
+        }, //
         PAGE_BYTES,
-        PAGE_SECTORS, //
+        PAGE_SECTORS,
+    },
+    table::{
+        geometry::SectorRange,
+        health::MetadataState, //
     }, //
 };
 

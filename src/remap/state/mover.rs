@@ -16,7 +16,7 @@ use kernel::{
         Monotonic, //
     }, //
 };
-use remap_core::{
+use remap_core::table::{
     breaker::Breaker,
     geometry::{
         BlockSize,

@@ -4,14 +4,14 @@
 
 use kernel::prelude::*;
 use remap_core::{
-    breaker::Admission,
     metadata::{
         entry::{
             Entry,
             LostUnits, //
         },
         turn::Turn, //
-    }, //
+    },
+    table::breaker::Admission, //
 };
 
 use super::{

@@ -6,7 +6,7 @@ use kernel::sync::atomic::{
     Atomic,
     Relaxed, //
 };
-use remap_core::arguments::ErrorPolicy;
+use remap_core::interface::arguments::ErrorPolicy;
 
 use crate::linux::atomic_enum::AtomicEnum;
 

@@ -21,20 +21,20 @@ use kernel::{
         MutexGuard, //
     }, //
 };
-use remap_core::{
+use remap_core::table::{
     index::{
         Index,
-        Size,
+        Size, //
         MAX_BLOCKS,
-        MAX_SLOTS, //
+        MAX_SLOTS,
     },
     remap_table::{
         RemapTable,
         Tree, //
     },
     spare::{
-        words_for,
-        SpareMap, //
+        words_for, //
+        SpareMap,
     }, //
 };
 

@@ -20,8 +20,8 @@ use kernel::{
     }, //
 };
 use remap_core::{
-    counters::Counters,
-    histogram::Histogram, //
+    interface::counters::Counters,
+    stress::histogram::Histogram, //
 };
 
 use crate::linux::{

@@ -3,9 +3,11 @@
 //! Table lines.
 
 use remap_core::{
-    arguments::ErrorPolicy,
-    device_number::DeviceNumber,
-    geometry::{
+    interface::{
+        arguments::ErrorPolicy,
+        device_number::DeviceNumber, //
+    },
+    table::geometry::{
         BlockSize,
         SectorRange, //
     }, //

@@ -13,7 +13,7 @@ use clap::{
     Parser,
     ValueEnum, //
 };
-use remap_core::index::MAX_SLOTS;
+use remap_core::table::index::MAX_SLOTS;
 use remap_size::sectors;
 
 use crate::image::Location;

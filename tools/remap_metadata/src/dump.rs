@@ -15,8 +15,6 @@ use std::{
 };
 
 use remap_core::{
-    geometry::BlockSize,
-    index::MAX_BLOCKS,
     metadata::{
         entry::{
             Entry,
@@ -29,6 +27,10 @@ use remap_core::{
         },
         turn::Turn, //
     },
+    table::{
+        geometry::BlockSize,
+        index::MAX_BLOCKS, //
+    }, //
 };
 use serde::{
     Deserialize,

@@ -15,7 +15,7 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use remap_core::geometry::BlockSize;
+use remap_core::table::geometry::BlockSize;
 
 use crate::{
     arguments::{

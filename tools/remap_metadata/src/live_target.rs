@@ -12,8 +12,8 @@ use devicemapper::{
     DM, //
 };
 use remap_core::{
-    arguments::Arguments,
-    geometry::BlockSize, //
+    interface::arguments::Arguments,
+    table::geometry::BlockSize, //
 };
 
 use crate::failure::Failure;

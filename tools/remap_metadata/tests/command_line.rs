@@ -25,11 +25,11 @@ use area::{
     SECTORS, //
 };
 use remap_core::{
-    geometry::BlockSize,
     metadata::{
-        layout::Place,
-        PAGE_BYTES, //
+        layout::Place, //
+        PAGE_BYTES,
     },
+    table::geometry::BlockSize, //
 };
 
 fn run(program: &str, arguments: &[&str], file: &File) -> (i32, String, String) {

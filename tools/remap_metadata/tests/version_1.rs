@@ -23,7 +23,6 @@ use area::{
 };
 use flate2::read::GzDecoder;
 use remap_core::{
-    geometry::BlockSize,
     metadata::{
         entry::{
             Entry,
@@ -34,8 +33,9 @@ use remap_core::{
         superblock::{
             Main,
             Superblock, //
-        },
+        }, //
     },
+    table::geometry::BlockSize, //
 };
 use zerocopy::FromZeros;
 

@@ -177,7 +177,7 @@ mod tests {
         StressCommand, //
     };
     use clap::Parser;
-    use remap_core::{
+    use remap_core::stress::{
         request::Adjustment,
         stress_test::StressTest, //
     };

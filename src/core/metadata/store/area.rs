@@ -3,7 +3,6 @@
 //! An area's metadata: what it consists of, and who provides it.
 
 use crate::{
-    index::MAX_BLOCKS,
     metadata::{
         copies::Seen,
         entry::{
@@ -16,9 +15,10 @@ use crate::{
             Place, //
         },
         page::Page,
-        superblock::Superblock,
-        Checksum, //
-    }, //
+        superblock::Superblock, //
+        Checksum,
+    },
+    table::index::MAX_BLOCKS, //
 };
 
 use super::load_error::LoadError;

@@ -15,17 +15,17 @@ use super::{
     load_error::LoadError, //
 };
 use crate::{
-    index::{
-        MAX_BLOCKS,
-        MAX_SLOTS, //
-    },
     metadata::{
         copies::Doubt,
         entry::Entry,
         page::Page,
+        radix_sort::sort_by_upper_bits,
         turn::Turn, //
     },
-    radix_sort::sort_by_upper_bits, //
+    table::index::{
+        MAX_BLOCKS,
+        MAX_SLOTS, //
+    }, //
 };
 
 /// Bits of the slot in a block and its slot as one number.

@@ -22,7 +22,6 @@ use super::{
     remaps::Remap, //
 };
 use crate::{
-    index::MAX_BLOCKS,
     metadata::{
         entry::{
             Entry,
@@ -30,6 +29,7 @@ use crate::{
         },
         page::Page, //
     },
+    table::index::MAX_BLOCKS, //
 };
 
 /// A slot that has failed, of a block that another slot has.

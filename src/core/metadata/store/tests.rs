@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
 use super::*;
-use crate::geometry::BlockSize;
 use crate::metadata::{
     copies::Doubt,
     entry::{
@@ -25,6 +24,7 @@ use crate::metadata::{
     PAGE_BYTES,
     PAGE_SECTORS, //
 };
+use crate::table::geometry::BlockSize;
 use proptest::prelude::*;
 use std::{
     cell::RefCell,

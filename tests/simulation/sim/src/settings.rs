@@ -6,8 +6,11 @@ use std::ops::Range;
 
 use machine::{c, random::Random, scheduler::Policy};
 use remap_core::{
-    geometry::BlockSize,
-    metadata::{layout::Layout, LOST_UNIT},
+    metadata::{
+        layout::Layout, //
+        LOST_UNIT,
+    },
+    table::geometry::BlockSize, //
 };
 
 /// What a history is about.

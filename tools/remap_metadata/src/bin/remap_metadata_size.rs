@@ -8,11 +8,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use remap_core::{
-    geometry::BlockSize,
     metadata::{
-        layout::Layout,
-        LOST_UNIT, //
-    }, //
+        layout::Layout, //
+        LOST_UNIT,
+    },
+    table::geometry::BlockSize, //
 };
 use remap_metadata::{
     arguments::MetadataSize,

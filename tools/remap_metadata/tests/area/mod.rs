@@ -21,16 +21,15 @@ use std::{
 };
 
 use remap_core::{
-    geometry::BlockSize,
     metadata::{
         entry::{
             Entry,
             LostUnits, //
         },
         layout::{
-            superblocks,
+            superblocks, //
             Layout,
-            Place, //
+            Place,
         },
         page::Page,
         store::{
@@ -42,9 +41,10 @@ use remap_core::{
             Main,
             Superblock, //
         },
-        turn::Turn,
-        PAGE_BYTES, //
+        turn::Turn, //
+        PAGE_BYTES,
     },
+    table::geometry::BlockSize, //
 };
 use remap_metadata::{
     area::Area,

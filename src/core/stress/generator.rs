@@ -9,17 +9,17 @@
 use core::num::NonZeroU64;
 
 use crate::{
-    geometry::SectorRange,
     random::Random,
-    workload::{
+    stress::workload::{
         BlockSizes,
         Part,
         Seat,
         Stream,
-        Workload,
+        Workload, //
         HOT_PERCENT,
-        MAX_BLOCK, //
+        MAX_BLOCK,
     },
+    table::geometry::SectorRange, //
 };
 
 /// Bytes in a sector.
@@ -300,9 +300,9 @@ impl Generator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::{
-        TestType,
-        MAX_WORKERS, //
+    use crate::stress::workload::{
+        TestType, //
+        MAX_WORKERS,
     };
     use proptest::prelude::*;
     use std::vec::Vec;

@@ -6,12 +6,12 @@
 use core::ffi::CStr;
 
 use crate::{
-    decimal,
-    geometry::{
+    interface::decimal,
+    numbered::Numbered,
+    table::geometry::{
         BlockSize,
         SectorRange, //
-    },
-    numbered::Numbered,
+    }, //
 };
 
 /// What a failing write does.

@@ -7,7 +7,7 @@ use core::fmt::{
     Write, //
 };
 
-use crate::request::MAX_NAME;
+use crate::stress::request::MAX_NAME;
 
 /// The name of a device, kept by value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

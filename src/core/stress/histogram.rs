@@ -50,7 +50,7 @@ const fn longest_in(bucket: usize) -> u64 {
 /// # Examples
 ///
 /// ```
-/// use remap_core::histogram::Histogram;
+/// use remap_core::stress::histogram::Histogram;
 ///
 /// let mut times = Histogram::new();
 /// for ns in 1..=1000 {

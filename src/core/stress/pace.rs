@@ -4,7 +4,7 @@
 
 use core::num::NonZeroU64;
 
-use crate::workload::Burst;
+use crate::stress::workload::Burst;
 
 /// What a worker that could not keep up may make good, in nanoseconds. Also what a clock of
 /// coarse ticks needs to keep the rate.

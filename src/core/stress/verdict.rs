@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use crate::{
+use crate::stress::{
     measurement::{
         Hazard,
         Measurement,
@@ -14,7 +14,7 @@ use crate::{
     },
     regression::Regression,
     stress_test::Limit,
-    workload::MAX_WORKERS,
+    workload::MAX_WORKERS, //
 };
 
 /// Bios that have to be in flight at once in a test that asks for that many.
@@ -223,7 +223,7 @@ const fn met(condition: bool) -> Outcome {
 
 fn added(
     run: &Measurement,
-    figure: fn(&crate::histogram::Summary) -> u64,
+    figure: fn(&crate::stress::histogram::Summary) -> u64,
     limit: u64,
 ) -> (Figure, Outcome) {
     match &run.added {
@@ -599,7 +599,7 @@ impl fmt::Display for Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
+    use crate::stress::{
         histogram::Summary,
         measurement::{
             Engine,
@@ -614,7 +614,7 @@ mod tests {
             Quarters,
             Sample,
             Typical, //
-        },
+        }, //
     };
     use std::{
         format,

@@ -16,7 +16,7 @@ fn digit(number: u64, shift: u32) -> usize {
 /// more than 2^32 numbers.
 ///
 /// Digit by digit from the lowest (Knuth, vol. 3, 5.2.5).
-pub fn sort_by_upper_bits(numbers: &mut [u64], low: u32, spare: &mut [u64]) -> bool {
+pub(super) fn sort_by_upper_bits(numbers: &mut [u64], low: u32, spare: &mut [u64]) -> bool {
     let countable = u32::try_from(numbers.len()).is_ok();
     if !countable || numbers.len() != spare.len() || low >= u64::BITS {
         return false;

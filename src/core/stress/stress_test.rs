@@ -5,26 +5,26 @@
 //! Each function takes what a user wrote and the seed of the random numbers, and gives the whole
 //! test: what it does, and when it ends.
 
-use crate::{
+use crate::stress::{
     production::Production,
     request::{
-        number,
+        number, //
         Fields,
         Pairs,
         Reason,
         Refusal,
         MAX_QUEUE_DEPTH,
-        MAX_RATE_IOPS, //
+        MAX_RATE_IOPS,
     },
     workload::{
         BlockSizes,
         Stream,
         TestType,
-        Workload,
+        Workload, //
         MAX_BLOCK,
         MAX_IN_FLIGHT,
-        MAX_WORKERS, //
-    },
+        MAX_WORKERS,
+    }, //
 };
 
 /// Longest test, in milliseconds: a day.
@@ -286,7 +286,7 @@ fn block_sizes(text: Option<&[u8]>) -> Result<BlockSizes, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decimal;
+    use crate::interface::decimal;
     use proptest::prelude::*;
     use std::{
         format,

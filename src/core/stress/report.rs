@@ -10,7 +10,7 @@ use core::fmt::{
     Write, //
 };
 
-use crate::{
+use crate::stress::{
     histogram::Summary,
     measurement::{
         Measurement,
@@ -31,7 +31,7 @@ use crate::{
         Figure,
         Kind,
         Verdict, //
-    },
+    }, //
 };
 
 /// Bytes that a report may take: the page that sysfs gives it.
@@ -511,16 +511,18 @@ const NOTHING: &str = "No test has run since the module was loaded.\n";
 mod tests {
     use super::*;
     use crate::{
-        device_number::DeviceNumber,
-        measurement::{
-            Engine,
-            Hazard,
-            Integrity,
-            Resources, //
-        },
-        name::Name,
-        regression::Thresholds,
-        trend::Typical,
+        interface::device_number::DeviceNumber,
+        stress::{
+            measurement::{
+                Engine,
+                Hazard,
+                Integrity,
+                Resources, //
+            },
+            name::Name,
+            regression::Thresholds,
+            trend::Typical, //
+        }, //
     };
     use std::{
         format,

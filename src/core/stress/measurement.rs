@@ -4,20 +4,22 @@
 //! are made of.
 
 use crate::{
-    device_number::DeviceNumber,
-    histogram::{
-        Histogram,
-        Summary, //
-    },
-    name::Name,
-    regression::Regression,
-    stress_test::Limit,
-    trend::{
-        per_second,
-        BasisPoints,
-        Quarters,
-        Trend, //
-    },
+    interface::device_number::DeviceNumber,
+    stress::{
+        histogram::{
+            Histogram,
+            Summary, //
+        },
+        name::Name,
+        regression::Regression,
+        stress_test::Limit,
+        trend::{
+            per_second, //
+            BasisPoints,
+            Quarters,
+            Trend,
+        }, //
+    }, //
 };
 
 /// How far a test has come.
@@ -263,7 +265,7 @@ impl Measurement {
     /// A made-up test in which every target is met, to start from in tests.
     #[cfg(test)]
     pub(crate) fn example() -> Self {
-        use crate::trend::Sample;
+        use crate::stress::trend::Sample;
         let latency = Summary {
             count: 1000,
             min: 50,

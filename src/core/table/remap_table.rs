@@ -9,7 +9,7 @@
 
 use core::sync::atomic::AtomicU64;
 
-use crate::{
+use crate::table::{
     index::{
         Index,
         Occupancy,
@@ -371,7 +371,7 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
+    use crate::table::{
         index::Size,
         spare::words_for, //
     };

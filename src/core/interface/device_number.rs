@@ -4,14 +4,14 @@
 
 use core::fmt;
 
-use crate::decimal;
+use crate::interface::decimal;
 
 /// Number of a block device.
 ///
 /// # Examples
 ///
 /// ```
-/// use remap_core::device_number::DeviceNumber;
+/// use remap_core::interface::device_number::DeviceNumber;
 ///
 /// let number = DeviceNumber::parse(b"253:0");
 /// assert_eq!(number, Some(DeviceNumber { major: 253, minor: 0 }));

@@ -7,7 +7,7 @@
 //! the sector has contents. In between the sector is *filled*: still lost to readers and in the
 //! metadata, but its contents are in the slot, and a move of the block has to take them along.
 
-use crate::geometry::MAX_BLOCK_SECTORS;
+use crate::table::geometry::MAX_BLOCK_SECTORS;
 
 const WORDS: usize = MAX_BLOCK_SECTORS as usize / 64;
 

@@ -11,7 +11,7 @@ use core::fmt::{
     Write, //
 };
 
-use crate::{
+use crate::stress::{
     histogram::{
         Histogram,
         Summary, //
@@ -33,7 +33,7 @@ use crate::{
     verdict::{
         Outcome,
         Verdict, //
-    },
+    }, //
 };
 
 /// Writes the members of one JSON object or array, with the commas between.
@@ -165,7 +165,7 @@ fn configuration(run: &Measurement, json: &mut Members<'_>) -> fmt::Result {
     // Bytes of a name that are no characters are shown as the reports show them.
     match core::str::from_utf8(run.name.as_bytes()) {
         Ok(name) => json.text("device", name)?,
-        Err(_) => json.text("device", crate::name::Printable(&run.name))?,
+        Err(_) => json.text("device", crate::stress::name::Printable(&run.name))?,
     }
     json.text("device_number", run.device)?;
     json.number("type", run.test)?;
@@ -347,12 +347,12 @@ fn course(sample: &Sample, json: &mut Members<'_>) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
+    use crate::stress::{
         name::Name,
         regression::{
             Comparison,
             Thresholds, //
-        },
+        }, //
     };
     use serde_json::Value;
     use std::string::String;
@@ -377,7 +377,7 @@ mod tests {
         assert_eq!(json["engine"]["fast_path"], 90);
         assert_eq!(json["regression"]["state"], "not_asked");
         let targets = json["targets"].as_array().unwrap();
-        assert_eq!(targets.len(), crate::verdict::TARGETS);
+        assert_eq!(targets.len(), crate::stress::verdict::TARGETS);
         assert_eq!(targets[0]["outcome"], "PASS");
         let peak = targets
             .iter()

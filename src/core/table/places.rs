@@ -11,7 +11,7 @@
 //! | on main | the start of the main device |
 //! | on the spare | the start of the spare device |
 
-use crate::geometry::{
+use crate::table::geometry::{
     BlockSize,
     SectorRange, //
 };

@@ -3,9 +3,11 @@
 //! What `dmsetup message <dev> 0 ...` takes.
 
 use crate::{
-    arguments::ErrorPolicy,
-    decimal,
-    geometry::SectorRange, //
+    interface::{
+        arguments::ErrorPolicy,
+        decimal, //
+    },
+    table::geometry::SectorRange, //
 };
 
 /// A message, checked for form and against the size of the target.

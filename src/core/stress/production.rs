@@ -5,7 +5,7 @@
 //!
 //! `docs/workloads.md` has the parameters and the studies that they come from.
 
-use crate::workload::{
+use crate::stress::workload::{
     BlockSizes,
     Burst,
     Part,
@@ -213,7 +213,7 @@ impl Production {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::{
+    use crate::stress::workload::{
         MAX_IN_FLIGHT,
         MAX_WORKERS, //
     };

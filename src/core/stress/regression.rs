@@ -7,7 +7,7 @@
 
 use core::fmt;
 
-use crate::{
+use crate::stress::{
     name::{
         Name,
         Printable, //
@@ -15,14 +15,14 @@ use crate::{
     request::{
         Pairs,
         Reason,
-        Refusal,
-        MAX_NAME, //
+        Refusal, //
+        MAX_NAME,
     },
     trend::{
-        change,
+        change, //
         BasisPoints,
-        Typical, //
-    },
+        Typical,
+    }, //
 };
 
 /// Most baselines that are kept; then the oldest one goes. With the longest names they fit a page.

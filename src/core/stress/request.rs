@@ -8,9 +8,11 @@
 use core::fmt;
 
 use crate::{
-    decimal,
-    device_number::DeviceNumber,
-    workload::MAX_WORKERS, //
+    interface::{
+        decimal,
+        device_number::DeviceNumber, //
+    },
+    stress::workload::MAX_WORKERS, //
 };
 
 /// Most operations that one worker keeps in flight.

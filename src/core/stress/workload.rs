@@ -5,7 +5,7 @@
 //!
 //! Every workload, whether a test type, one of production or made to measure, is a value of
 //! [`Workload`]: up to [`MOST_STREAMS`] streams, each with workers, a mix and a region of its own.
-//! [`crate::generator`] turns it into operations.
+//! [`crate::stress::generator`] turns it into operations.
 
 /// Block size of random I/O in the test types: what databases and file systems mostly do.
 pub const RANDOM_BLOCK: u32 = 4096;

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The target's interface as text: table lines, messages, and the words and numbers in them.
+
+pub mod arguments;
+pub mod counters;
+pub mod decimal;
+pub mod device_number;
+pub mod message;
