@@ -21,6 +21,7 @@ pub mod counters;
 pub mod decimal;
 pub mod device_number;
 pub mod epoch;
+pub mod excerpt;
 pub mod generator;
 pub mod geometry;
 pub mod health;

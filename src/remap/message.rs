@@ -7,13 +7,11 @@ use core::fmt::Write;
 use kernel::{
     error::code::ENODATA,
     prelude::*,
-    str::{
-        BStr,
-        CStr, //
-    },
+    str::CStr,
     sync::Arc, //
 };
 use remap_core::{
+    excerpt::Excerpt,
     geometry::SectorRange,
     health::MetadataState,
     message::Message, //
@@ -51,7 +49,7 @@ pub(super) fn carry_out(table: &Arc<Table>, words: &[&CStr], reply: &mut Text<'_
         pr_err!(
             "{}: message refused: '{}': {}\n",
             format_args!("{}", table.number),
-            BStr::from_bytes(refusal.argument),
+            format_args!("{}", Excerpt(refusal.argument)),
             refusal.error.reason()
         );
         EINVAL

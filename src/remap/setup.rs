@@ -15,6 +15,7 @@ use kernel::{
 };
 use remap_core::{
     arguments::Arguments,
+    excerpt::Excerpt,
     geometry::{
         BlockSize,
         SectorRange,
@@ -71,8 +72,8 @@ const DEFAULT_BLOCK_SECTORS: u32 = 8;
 fn refuse(setup: &mut Setup<'_>, argument: &[u8], text: &'static CStr, error: Error) -> Error {
     pr_err!(
         "table refused: '{}': {}\n",
-        kernel::str::BStr::from_bytes(argument),
-        kernel::str::BStr::from_bytes(text.to_bytes())
+        format_args!("{}", Excerpt(argument)),
+        BStr::from_bytes(text.to_bytes())
     );
     setup.set_error(text);
     error
