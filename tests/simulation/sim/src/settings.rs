@@ -264,7 +264,7 @@ const FAULTS: [Fault; 15] = [
 
 const MESSAGES: [&str; 14] = [
     "remap", "unremap", "bad", "clear", "retry", "save", "verify", "list", "pending", "policy",
-    "scrub", "status", "stats", "nonsense",
+    "scrub", "status", "stats", "mistake",
 ];
 
 const STATUSES: [u8; 15] = [
