@@ -265,7 +265,8 @@ fn adjustment(text: &[u8]) {
             return check_refusal(&refusal, &[&fields[..], &["key=value"]].concat());
         }
     };
-    let within = |value: Option<u32>, least, most| value.is_none_or(|v| (least..=most).contains(&v));
+    let within =
+        |value: Option<u32>, least, most| value.is_none_or(|v| (least..=most).contains(&v));
     assert!(within(change.workers, 1, 32) && within(change.queue_depth, 1, 4096));
     assert!(within(change.rate_iops, 0, 100_000_000));
     assert!(within(change.write_percent.map(u32::from), 0, 100));

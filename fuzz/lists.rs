@@ -63,7 +63,9 @@ pub(crate) fn badblocks(text: &str) {
         };
         check_ranges(&ranges);
         let numbers = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        assert!(numbers.clone().all(|line| line.bytes().all(|byte| byte.is_ascii_digit())));
+        assert!(numbers
+            .clone()
+            .all(|line| line.bytes().all(|byte| byte.is_ascii_digit())));
         let total: u64 = ranges.iter().map(|range| range.end - range.start).sum();
         assert!(total / bytes <= numbers.count() as u64);
         let written = text_of(|out| write_badblocks(&ranges, block, out));
@@ -85,7 +87,9 @@ pub(crate) fn map(text: &str) {
     let Some(whole) = every.first() else {
         return assert!(ranges.is_empty());
     };
-    assert!(ranges.iter().all(|range| whole.start <= range.start && range.end <= whole.end));
+    assert!(ranges
+        .iter()
+        .all(|range| whole.start <= range.start && range.end <= whole.end));
     let written = text_of(|out| write_map(&ranges, whole.end, out));
     assert_eq!(read_map(&written, &[Status::Bad]), Ok(ranges.clone()));
     messages(&ranges);
@@ -93,7 +97,9 @@ pub(crate) fn map(text: &str) {
 
 /// Ranges of bytes of main become messages to a target, each of which the module takes for what it means.
 fn messages(bytes: &[Range<u64>]) {
-    for (main_start, sectors, block, begin) in [(0, 1 << 20, 8, 0), (1000, 77, 2048, 5), (7, 1 << 54, 1, 1)] {
+    for (main_start, sectors, block, begin) in
+        [(0, 1 << 20, 8, 0), (1000, 77, 2048, 5), (7, 1 << 54, 1, 1)]
+    {
         let Ok(target) = Target::new(main_start, sectors, block) else {
             panic!("a target");
         };
@@ -101,12 +107,17 @@ fn messages(bytes: &[Range<u64>]) {
         let inside = |range: &Range<u64>| {
             range.start / SECTOR >= main_start && range.end.div_ceil(SECTOR) <= main_end
         };
-        assert_eq!(target.touched(bytes, false).is_ok(), bytes.iter().all(inside));
+        assert_eq!(
+            target.touched(bytes, false).is_ok(),
+            bytes.iter().all(inside)
+        );
         let Ok(touched) = target.touched(bytes, true) else {
             panic!("clipped ranges are within the target");
         };
         check_ranges(&touched);
-        assert!(touched.iter().all(|range| range.start % block == 0 && range.end <= sectors));
+        assert!(touched
+            .iter()
+            .all(|range| range.start % block == 0 && range.end <= sectors));
         // Every sector of the list that the target has.
         for range in bytes {
             let start = (range.start / SECTOR).max(main_start);
@@ -153,7 +164,9 @@ pub(crate) fn import(text: &str) {
     let Ok(touched) = target.touched(&ranges, true) else {
         panic!("clipped ranges are within the target");
     };
-    let blocks = touched.iter().map(|range| (range.end - range.start).div_ceil(block));
+    let blocks = touched
+        .iter()
+        .map(|range| (range.end - range.start).div_ceil(block));
     if blocks.sum::<u64>() > MOST_BLOCKS || dump.slots > 1 << 16 {
         return;
     }
@@ -164,8 +177,13 @@ pub(crate) fn import(text: &str) {
         Ok(()) => {}
     }
     assert!(dump.describe().is_ok());
-    assert!(before.remaps.iter().all(|remap| dump.remaps.contains(remap)));
-    let sectors = touched.iter().flat_map(|range| range.clone().step_by(block as usize));
+    assert!(before
+        .remaps
+        .iter()
+        .all(|remap| dump.remaps.contains(remap)));
+    let sectors = touched
+        .iter()
+        .flat_map(|range| range.clone().step_by(block as usize));
     for sector in sectors {
         assert!(dump.remaps.iter().any(|remap| remap.sector == sector));
     }

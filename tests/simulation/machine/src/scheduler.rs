@@ -235,7 +235,9 @@ pub fn listen() {
 
 /// Returns the lines that were kept, and keeps no more.
 pub fn heard() -> Vec<String> {
-    task().and_then(|task| task.heard.take()).unwrap_or_default()
+    task()
+        .and_then(|task| task.heard.take())
+        .unwrap_or_default()
 }
 
 /// A line of the log, for whoever listens and for the trace.

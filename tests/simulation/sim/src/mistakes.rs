@@ -145,8 +145,7 @@ impl Unit {
             let end = start.and_then(|start| start.checked_add(len?));
             end.is_some_and(|end| end <= most)
         };
-        within(number(start), number(len), self.spare().sectors())
-            && self.may_be_options(rest)
+        within(number(start), number(len), self.spare().sectors()) && self.may_be_options(rest)
     }
 
     fn may_be_options(&self, words: &[&[u8]]) -> bool {
@@ -260,7 +259,10 @@ impl Unit {
         let alone = settings.messengers == 1 && !(changes || settings.resizes || settings.removals);
         let seen = || {
             let counters = ["manual_remaps", "unremaps"].map(|name| self.counter(name));
-            (counters, self.device().status(c::status_type_t_STATUSTYPE_TABLE))
+            (
+                counters,
+                self.device().status(c::status_type_t_STATUSTYPE_TABLE),
+            )
         };
         let before = alone.then(seen);
         let text = self.send_mistake();
@@ -275,8 +277,11 @@ impl Unit {
         let asked = ["stats", "scrub status", &list[0], &list[1]];
         let device = self.device();
         Seen {
-            texts: [c::status_type_t_STATUSTYPE_INFO, c::status_type_t_STATUSTYPE_TABLE]
-                .map(|kind| device.status(kind)),
+            texts: [
+                c::status_type_t_STATUSTYPE_INFO,
+                c::status_type_t_STATUSTYPE_TABLE,
+            ]
+            .map(|kind| device.status(kind)),
             replies: asked.into_iter().map(|text| self.send(text)).collect(),
             requests: self.main().requests,
             given: device.given(),
@@ -286,7 +291,10 @@ impl Unit {
 
     /// Makes mistakes while nothing else happens, and fails where they change anything.
     pub(crate) fn check_mistakes(&'static self) {
-        if self.send("scrub status").is_ok_and(|reply| reply.starts_with("running")) {
+        if self
+            .send("scrub status")
+            .is_ok_and(|reply| reply.starts_with("running"))
+        {
             return;
         }
         let before = self.look();

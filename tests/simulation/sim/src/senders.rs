@@ -180,7 +180,9 @@ impl Unit {
     pub(crate) fn reload(&'static self) {
         self.load_mistake_now_and_then(self.sectors.get());
         let line = self.line(false);
-        let loaded = self.device().load(self.sectors.get(), line.as_bytes(), false);
+        let loaded = self
+            .device()
+            .load(self.sectors.get(), line.as_bytes(), false);
         let new = loaded.ok();
         self.begin_suspend();
         let remapped = self.remapped();
