@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is written into the attributes of the stress manager.
+//! Texts that users write into the attributes of the stress manager.
 
 use remap_core::{
     device_number::DeviceNumber,
@@ -130,7 +130,7 @@ pub(crate) fn check(letter: u8, text: &[u8]) {
     }
 }
 
-/// The text without the newline at its end, which makes no difference; all of it where there are two.
+/// Returns the text without the newline at its end, which makes no difference; all of it where there are two.
 fn without_newline(text: &[u8]) -> &[u8] {
     let bare = text.strip_suffix(b"\n");
     bare.filter(|bare| !bare.ends_with(b"\n")).unwrap_or(text)
@@ -210,7 +210,7 @@ fn test(attribute: &Attribute, text: &[u8]) {
     check_operations(&test, text.len() as u64);
 }
 
-/// What docs/interface.md and docs/workloads.md say of numbers.
+/// Checks the limits that docs/interface.md and docs/workloads.md state.
 fn check_limits(test: &StressTest) {
     match test.limit {
         Limit::Time(ms) => assert!((1..=86_400_000).contains(&ms)),
@@ -231,7 +231,7 @@ fn check_limits(test: &StressTest) {
     }
 }
 
-/// Whatever the test is and whatever the device, its operations are within the device, in logical blocks.
+/// Checks that the operations of a test lie within a device, in whole logical blocks.
 fn check_operations(test: &StressTest, chance: u64) {
     let sectors = [1, 7, 8, 2048, 100_001, u64::MAX][chance as usize % 6];
     let logical = [512, 4096][chance as usize / 6 % 2];

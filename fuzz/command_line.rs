@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is typed on the command line of remapctl: durations, sizes, and requests to the stress manager.
+//! Command lines of remapctl: durations, sizes, and requests to the stress manager.
 
 use clap::Parser;
 use remap_core::{
@@ -56,7 +56,7 @@ pub(crate) fn size(text: &str) {
     }
 }
 
-/// What follows `remapctl stress` on a command line, a word each line.
+/// Takes the words that follow `remapctl stress`, one on each line.
 pub(crate) fn request(text: &str) {
     let words = ["remapctl", "stress"].into_iter().chain(text.lines());
     let Ok(arguments) = Arguments::try_parse_from(words) else {

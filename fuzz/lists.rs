@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lists of bad blocks, and what remap_import makes of them.
+//! Lists of bad blocks, and the messages and dumps that remap_import makes of them.
 
 use std::{
     num::NonZeroU64,
@@ -33,7 +33,7 @@ const SECTOR: u64 = 512;
 /// More would only take longer.
 const MOST_BLOCKS: u64 = 1 << 12;
 
-/// Ranges are in order, and neither touch nor are empty.
+/// Checks that ranges are in order, and neither touch nor are empty.
 fn check_ranges(ranges: &[Range<u64>]) {
     assert!(ranges.iter().all(|range| range.start < range.end));
     assert!(ranges.windows(2).all(|pair| pair[0].end < pair[1].start));
@@ -45,7 +45,7 @@ fn text_of(write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -
     String::from_utf8(out).expect("text")
 }
 
-/// What is wrong is in a line of the text, counted from 1.
+/// Checks that a refusal names a line of the text, counted from 1.
 fn check_line(why: &str, text: &str) {
     let number = why
         .strip_prefix("line ")
@@ -95,7 +95,7 @@ pub(crate) fn map(text: &str) {
     messages(&ranges);
 }
 
-/// Ranges of bytes of main become messages to a target, each of which the module takes for what it means.
+/// Checks that ranges of bytes of main become messages that the module takes for the sectors they mean.
 fn messages(bytes: &[Range<u64>]) {
     for (main_start, sectors, block, begin) in
         [(0, 1 << 20, 8, 0), (1000, 77, 2048, 5), (7, 1 << 54, 1, 1)]
@@ -142,7 +142,7 @@ fn messages(bytes: &[Range<u64>]) {
     }
 }
 
-/// A dump in JSON and a list of badblocks(8) behind a zero.
+/// Imports a list of badblocks(8) into the dump in front of it; a zero is between them.
 pub(crate) fn import(text: &str) {
     let Some((json, list)) = text.split_once('\0') else {
         return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the module prints, as the tools read it. Later modules may print more, so not all that is read can
+//! Output of the module, as the tools read it. Later modules may print more, so not all that is read can
 //! be printed again.
 
 use std::path::Path;
@@ -34,7 +34,7 @@ use crate::{
     sysfs::Sysfs, //
 };
 
-/// Lines of the table and of the status.
+/// Reads a line of the table and one of the status.
 pub(crate) fn live_target(text: &str) {
     let Some((table, status)) = text.split_once('\n') else {
         return;
@@ -122,7 +122,7 @@ pub(crate) fn stress_status(text: &str) {
     }
 }
 
-/// What the module takes and prints, remapctl reads.
+/// Checks that remapctl reads the baselines that the module takes and prints.
 pub(crate) fn baselines(text: &str) {
     let mut read = Baselines::new();
     let taken = read.read(text.as_bytes());
@@ -138,7 +138,7 @@ pub(crate) fn baselines(text: &str) {
     let _ = baseline::parse(text);
 }
 
-/// The three records of a test, with a zero between.
+/// Draws the three records of a test, which have zeros between them.
 pub(crate) fn record(text: &str) {
     let parts: Vec<&str> = text.split('\0').collect();
     let &[results, histograms, trend] = &parts[..] else {
@@ -169,7 +169,7 @@ pub(crate) fn record(text: &str) {
     }
 }
 
-/// A name as the module prints it is the name that its user knows.
+/// Checks that a name as the module prints it stands for the name that its user knows.
 pub(crate) fn name(text: &str) {
     let name = Name::new(text.as_bytes());
     let printed = Printable(&name).to_string();

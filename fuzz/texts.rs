@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whatever a user writes to the module: table lines, messages, attributes of the stress manager.
+//! Texts that users write to the module: table lines, messages, attributes of the stress manager.
 //!
 //! The first byte chooses the parser. A text that is taken is within the limits of docs/interface.md, and
 //! can be written down as another one that is taken and means the same. A refusal names an argument that
@@ -41,14 +41,14 @@ fn words(text: &[u8]) -> Vec<&[u8]> {
     text.split(|byte| *byte == b' ').collect()
 }
 
-/// The number that a word stands for, found in another way.
+/// Returns the number that a word stands for, found in another way than the module does.
 fn number(word: &[u8]) -> Option<u64> {
     let digits = word.iter().all(u8::is_ascii_digit);
     let text = std::str::from_utf8(word).ok().filter(|_| digits)?;
     text.parse().ok()
 }
 
-/// A refusal tells of what it is: of a word of the text, or of a text that lacks one.
+/// Checks that a refusal names a word of the text, unless one is missing, and that the log has room for it.
 fn check_argument(argument: &[u8], words: &[&[u8]], missing: bool) {
     assert!(missing || words.contains(&argument));
     let shown = Excerpt(argument).to_string();

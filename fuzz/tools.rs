@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whatever the tools read: lists of bad blocks, what the module prints, sizes, durations and command
+//! Texts that the tools read: lists of bad blocks, output of the module, sizes, durations and command
 //! lines.
 //!
 //! The first byte chooses. A list that is taken can be written as one that is read as the same, and becomes
@@ -64,7 +64,7 @@ mod table;
 
 use libfuzzer_sys::fuzz_target;
 
-/// What commands of remapctl end with; none is run here.
+/// Answer of a command of remapctl; none is run here.
 #[allow(dead_code)]
 pub(crate) enum Answer {
     Good,

@@ -2,8 +2,8 @@
 
 //! Mistakes of users: messages and table lines that are nearly right, are refused, and change nothing.
 //!
-//! What docs/interface.md takes is written down here once more. A text that it might take, whatever the
-//! size of the table, is no mistake.
+//! The forms that docs/interface.md has are written down here once more. A text that they might allow,
+//! whatever the size of the table, is no mistake.
 
 use machine::{
     c,
@@ -48,12 +48,13 @@ const NUMBERS: [&str; 12] = [
     "',",
 ];
 
-/// What must not change where a mistake is all that happens.
+/// State that a mistake leaves as it is where nothing else happens.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     texts: [String; 2],
     replies: Vec<Result<String, i32>>,
-    requests: u64,
+    /// Of main, and of the spare where no other device has it.
+    requests: (u64, u64),
     given: (u64, u64),
     events: u64,
 }
@@ -103,7 +104,7 @@ fn spoilt(text: &str, random: &mut Random, is_wrong: impl Fn(&[&[u8]]) -> bool) 
 }
 
 impl Unit {
-    /// Whether a message of these words might be taken by some table.
+    /// Returns whether some table might take a message of these words.
     fn may_be_message(&self, words: &[&[u8]]) -> bool {
         let begin = self.settings.begin;
         let end = begin + self.settings.most_sectors;
@@ -128,7 +129,7 @@ impl Unit {
         }
     }
 
-    /// Whether some table might be loaded with these words.
+    /// Returns whether some table might be loaded with these words.
     fn may_be_line(&self, words: &[&[u8]]) -> bool {
         let [main, spare, start, len, ref rest @ ..] = *words else {
             return false;
@@ -283,7 +284,10 @@ impl Unit {
             ]
             .map(|kind| device.status(kind)),
             replies: asked.into_iter().map(|text| self.send(text)).collect(),
-            requests: self.main().requests,
+            requests: (
+                self.main().requests,
+                self.spare().requests * u64::from(self.settings.units == 1),
+            ),
             given: device.given(),
             events: device.events.get(),
         }
