@@ -22,8 +22,8 @@ use remap_core::{
             Main,
             Superblock, //
         },
-        turn::Turn, //
-        PAGE_SECTORS,
+        turn::Turn,
+        PAGE_SECTORS, //
     },
     table::geometry::BlockSize, //
 };

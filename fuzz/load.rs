@@ -18,7 +18,7 @@ use remap_core::metadata::{
     store::{
         recovery::recover,
         Findings, //
-    },
+    }, //
 };
 use remap_fuzz::{
     superblock,

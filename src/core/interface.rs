@@ -6,4 +6,5 @@ pub mod arguments;
 pub mod counters;
 pub mod decimal;
 pub mod device_number;
+pub mod excerpt;
 pub mod message;

@@ -7,14 +7,14 @@ use core::fmt::Write;
 use kernel::{
     error::code::ENODATA,
     prelude::*,
-    str::{
-        BStr,
-        CStr, //
-    },
+    str::CStr,
     sync::Arc, //
 };
 use remap_core::{
-    interface::message::Message,
+    interface::{
+        excerpt::Excerpt,
+        message::Message, //
+    },
     table::{
         geometry::SectorRange,
         health::MetadataState, //
@@ -53,7 +53,7 @@ pub(super) fn carry_out(table: &Arc<Table>, words: &[&CStr], reply: &mut Text<'_
         pr_err!(
             "{}: message refused: '{}': {}\n",
             format_args!("{}", table.number),
-            BStr::from_bytes(refusal.argument),
+            format_args!("{}", Excerpt(refusal.argument)),
             refusal.error.reason()
         );
         EINVAL

@@ -20,8 +20,8 @@ use kernel::{
     }, //
 };
 use remap_core::table::geometry::{
-    SectorRange, //
-    MAX_BLOCK_SECTORS,
+    SectorRange,
+    MAX_BLOCK_SECTORS, //
 };
 
 use super::{

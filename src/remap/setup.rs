@@ -14,18 +14,21 @@ use kernel::{
     }, //
 };
 use remap_core::{
-    interface::arguments::Arguments,
+    interface::{
+        arguments::Arguments,
+        excerpt::Excerpt, //
+    },
     metadata::{
         layout::Layout,
-        superblock::Main, //
+        superblock::Main,
         LOST_UNIT,
-        PAGE_SECTORS,
+        PAGE_SECTORS, //
     },
     table::{
         geometry::{
             BlockSize,
-            SectorRange, //
-            MAX_BLOCK_SECTORS,
+            SectorRange,
+            MAX_BLOCK_SECTORS, //
         },
         index::{
             MAX_BLOCKS,
@@ -73,8 +76,8 @@ const DEFAULT_BLOCK_SECTORS: u32 = 8;
 fn refuse(setup: &mut Setup<'_>, argument: &[u8], text: &'static CStr, error: Error) -> Error {
     pr_err!(
         "table refused: '{}': {}\n",
-        kernel::str::BStr::from_bytes(argument),
-        kernel::str::BStr::from_bytes(text.to_bytes())
+        format_args!("{}", Excerpt(argument)),
+        BStr::from_bytes(text.to_bytes())
     );
     setup.set_error(text);
     error

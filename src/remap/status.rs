@@ -9,7 +9,7 @@ use core::fmt::{
 
 use remap_core::{
     interface::{
-        arguments::ErrorPolicy,
+        arguments::Arguments,
         counters::Counters, //
     },
     table::health::{
@@ -71,41 +71,16 @@ fn print_counters(counters: &Counters, text: &mut Text<'_>) -> Result {
 /// printed: it would take away what was remapped since.
 pub(super) fn print_arguments(target: &RemapTarget, text: &mut Text<'_>) -> Result {
     let line = &target.line;
-    write!(
-        text,
-        "{} {} {} {}",
-        target.main.name().to_str().unwrap_or("?"),
-        target.spare.name().to_str().unwrap_or("?"),
-        line.spare_area.start(),
-        line.spare_area.len()
-    )?;
     let now = target.table.get().map(|table| table.policy.on_error());
-    let policy = now.unwrap_or(line.error_policy);
-    let other_policy = policy != ErrorPolicy::default();
-    let format = line.format && target.table.get().is_none();
-    let words = 2 * u32::from(line.main_start != 0)
-        + 2 * u32::from(line.block_size.is_some())
-        + u32::from(line.volatile)
-        + u32::from(format)
-        + 2 * u32::from(other_policy);
-    if words == 0 {
-        return Ok(());
-    }
-    write!(text, " {words}")?;
-    if line.main_start != 0 {
-        write!(text, " main_start {}", line.main_start)?;
-    }
-    if let Some(block) = line.block_size {
-        write!(text, " block_size {block}")?;
-    }
-    if line.volatile {
-        write!(text, " volatile")?;
-    }
-    if format {
-        write!(text, " format")?;
-    }
-    if other_policy {
-        write!(text, " error_policy {}", policy.word())?;
-    }
-    Ok(())
+    let arguments = Arguments {
+        main_dev: target.main.name().to_bytes(),
+        spare_dev: target.spare.name().to_bytes(),
+        spare: line.spare_area,
+        main_start: line.main_start,
+        block_size: line.block_size,
+        volatile: line.volatile,
+        format: line.format && target.table.get().is_none(),
+        error_policy: now.unwrap_or(line.error_policy),
+    };
+    write!(text, "{arguments}")
 }

@@ -14,10 +14,10 @@ use remap_core::stress::{
     regression::Thresholds,
     report,
     request::{
-        self, //
+        self,
         Adjustment,
         DeviceName,
-        Refusal,
+        Refusal, //
     },
     stress_test::StressTest, //
 };

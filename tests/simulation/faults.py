@@ -393,6 +393,45 @@ FAULTS = [
         "if inside.all_on_main(first, first) {",
         ["swarm"],
     ),
+    # What users ask.
+    (
+        "count_checked_after_moving",
+        "remap/message.rs",
+        "    let message = Message::parse(&bytes, target).map_err(|refusal| {\n",
+        """    let message = Message::parse(&bytes, target).map_err(|refusal| {
+        if let [command, first, _] = bytes[..] {
+            if let Ok(Message::Remap(one)) = Message::parse(&[command, first], target) {
+                let _ = table.remap_range(one, Contents::Copied);
+            }
+        }
+""",
+        ["swarm"],
+    ),
+    (
+        "policy_set_before_it_is_checked",
+        "remap/message.rs",
+        "    let message = Message::parse(&bytes, target).map_err(|refusal| {\n",
+        """    let message = Message::parse(&bytes, target).map_err(|refusal| {
+        if let [b"policy", ..] = bytes[..] {
+            table.set_policy(remap_core::interface::arguments::ErrorPolicy::Off);
+        }
+""",
+        ["swarm"],
+    ),
+    (
+        "option_count_not_compared",
+        "core/interface/arguments.rs",
+        "!= options.len() as u64 {",
+        "> u64::MAX - options.len() as u64 {",
+        ["swarm"],
+    ),
+    (
+        "refusal_without_its_argument",
+        "remap/message.rs",
+        'format_args!("{}", Excerpt(refusal.argument)),',
+        'format_args!("{}", Excerpt(&refusal.argument[..0])),',
+        ["swarm"],
+    ),
     # What is told.
     (
         "health_without_event",

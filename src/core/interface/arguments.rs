@@ -3,7 +3,10 @@
 //! The arguments of a table line: `<main_dev> <spare_dev> <spare_start> <spare_len>`, then
 //! optional ones behind their number.
 
-use core::ffi::CStr;
+use core::{
+    ffi::CStr,
+    fmt, //
+};
 
 use crate::{
     interface::decimal,
@@ -218,10 +221,56 @@ impl<'a> Arguments<'a> {
     }
 }
 
+/// Prints the arguments as `dmsetup table` shows them, which [`Arguments::parse`] takes again: optional ones
+/// only where they differ from their defaults. A device whose name is no text is `?`.
+impl fmt::Display for Arguments<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |device| core::str::from_utf8(device).unwrap_or("?");
+        write!(
+            f,
+            "{} {} {} {}",
+            name(self.main_dev),
+            name(self.spare_dev),
+            self.spare.start(),
+            self.spare.len()
+        )?;
+        let other_policy = self.error_policy != ErrorPolicy::default();
+        let words = 2 * u32::from(self.main_start != 0)
+            + 2 * u32::from(self.block_size.is_some())
+            + u32::from(self.volatile)
+            + u32::from(self.format)
+            + 2 * u32::from(other_policy);
+        if words == 0 {
+            return Ok(());
+        }
+        write!(f, " {words}")?;
+        if self.main_start != 0 {
+            write!(f, " main_start {}", self.main_start)?;
+        }
+        if let Some(block) = self.block_size {
+            write!(f, " block_size {block}")?;
+        }
+        if self.volatile {
+            f.write_str(" volatile")?;
+        }
+        if self.format {
+            f.write_str(" format")?;
+        }
+        if other_policy {
+            write!(f, " error_policy {}", self.error_policy.word())?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::vec::Vec;
+    use std::{
+        format,
+        string::ToString,
+        vec::Vec, //
+    };
 
     fn parse(line: &str) -> Result<Arguments<'_>, Error> {
         let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
@@ -261,6 +310,26 @@ mod tests {
         assert!(parsed.volatile && parsed.format);
         assert_eq!(parsed.error_policy, ErrorPolicy::Record);
         assert!(parse("a b 0 8 0").is_ok());
+    }
+
+    #[test]
+    fn takes_what_it_prints() {
+        for (line, printed) in [
+            ("a b 0 8", "a b 0 8"),
+            ("a b 0 8 2 main_start 0", "a b 0 8"),
+            ("a b 0 8 2 error_policy relocate", "a b 0 8"),
+            (
+                "7:0 7:1 8 64 8 error_policy off format block_size 16 volatile main_start 2048",
+                "7:0 7:1 8 64 8 main_start 2048 block_size 16 volatile format error_policy off",
+            ),
+        ] {
+            let parsed = parse(line).unwrap();
+            assert_eq!(parsed.to_string(), printed);
+            assert_eq!(parse(printed), Ok(parsed));
+        }
+        let words: [&[u8]; 4] = [b"\xff", b"b", b"0", b"8"];
+        let parsed = Arguments::parse(&words).unwrap();
+        assert_eq!(format!("{parsed}"), "? b 0 8");
     }
 
     #[test]

@@ -15,9 +15,9 @@ use crate::{
         Part,
         Seat,
         Stream,
-        Workload, //
+        Workload,
         HOT_PERCENT,
-        MAX_BLOCK,
+        MAX_BLOCK, //
     },
     table::geometry::SectorRange, //
 };
@@ -301,8 +301,8 @@ impl Generator {
 mod tests {
     use super::*;
     use crate::stress::workload::{
-        TestType, //
-        MAX_WORKERS,
+        TestType,
+        MAX_WORKERS, //
     };
     use proptest::prelude::*;
     use std::vec::Vec;

@@ -14,10 +14,10 @@ use crate::{
         regression::Regression,
         stress_test::Limit,
         trend::{
-            per_second, //
+            per_second,
             BasisPoints,
             Quarters,
-            Trend,
+            Trend, //
         }, //
     }, //
 };

@@ -15,13 +15,13 @@ use crate::stress::{
     request::{
         Pairs,
         Reason,
-        Refusal, //
-        MAX_NAME,
+        Refusal,
+        MAX_NAME, //
     },
     trend::{
-        change, //
+        change,
         BasisPoints,
-        Typical,
+        Typical, //
     }, //
 };
 

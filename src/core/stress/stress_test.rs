@@ -8,22 +8,22 @@
 use crate::stress::{
     production::Production,
     request::{
-        number, //
+        number,
         Fields,
         Pairs,
         Reason,
         Refusal,
         MAX_QUEUE_DEPTH,
-        MAX_RATE_IOPS,
+        MAX_RATE_IOPS, //
     },
     workload::{
         BlockSizes,
         Stream,
         TestType,
-        Workload, //
+        Workload,
         MAX_BLOCK,
         MAX_IN_FLIGHT,
-        MAX_WORKERS,
+        MAX_WORKERS, //
     }, //
 };
 

@@ -13,18 +13,18 @@ use remap_core::{
         },
         layout::Layout,
         store::{
-            self, //
+            self,
             LoadError,
             Reader,
             Store,
-            Version,
+            Version, //
         },
         superblock::{
             Main,
             Mismatch,
             Superblock, //
-        }, //
-        LOST_UNIT,
+        },
+        LOST_UNIT, //
     },
     table::{
         geometry::{

@@ -22,9 +22,9 @@ use remap_core::{
             Storage,
             Store,
             Version, //
-        }, //
+        },
         PAGE_BYTES,
-        PAGE_SECTORS,
+        PAGE_SECTORS, //
     },
     table::{
         geometry::SectorRange,

@@ -24,17 +24,17 @@ use kernel::{
 use remap_core::table::{
     index::{
         Index,
-        Size, //
+        Size,
         MAX_BLOCKS,
-        MAX_SLOTS,
+        MAX_SLOTS, //
     },
     remap_table::{
         RemapTable,
         Tree, //
     },
     spare::{
-        words_for, //
-        SpareMap,
+        words_for,
+        SpareMap, //
     }, //
 };
 

@@ -44,4 +44,10 @@ test() {
 		refuse 18446744073709551615 'not within the target' "$command" 1 18446744073709551615
 	done
 	refuse x 'not an unsigned decimal number' list 0 x
+	# The kernel would cut the line, and with it the reason.
+	local long
+	printf -v long '%02000d' 0
+	refuse "${long:0:128}..." 'not within the target' remap 0 "$long"
+	refuse "${long:0:128}..." 'unknown command' "$long"
+	refuse 'x\x07' 'unknown command' $'x\a'
 }

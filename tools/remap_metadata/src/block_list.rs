@@ -10,9 +10,10 @@ use std::{
         Write, //
     },
     num::NonZeroU64,
-    ops::Range,
-    str::FromStr, //
+    ops::Range, //
 };
+
+use remap_core::interface::decimal;
 
 /// Why a text is no such list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +60,8 @@ fn each_line(
 pub fn read_badblocks(text: &str, block: NonZeroU64) -> Result<Vec<Range<u64>>, WrongLine> {
     let mut ranges = Vec::new();
     each_line(text, |line| {
-        let number =
-            u64::from_str(line).map_err(|_| format!("'{line}' is no number of a block"))?;
+        let number = decimal::parse(line.as_bytes())
+            .map_err(|_| format!("'{line}' is no number of a block"))?;
         let start = number.checked_mul(block.get());
         let range = start.and_then(|start| Some(start..start.checked_add(block.get())?));
         ranges.push(range.ok_or_else(|| format!("no device has a block {number}"))?);
@@ -233,6 +234,7 @@ mod tests {
         for (text, why) in [
             ("1\n\nx\n", "line 3: 'x' is no number of a block"),
             ("-1", "line 1: '-1' is no number of a block"),
+            ("+1", "line 1: '+1' is no number of a block"),
             (
                 "18446744073709551615",
                 "line 1: no device has a block 18446744073709551615",

@@ -11,6 +11,7 @@ use std::{
         Read,
         Write, //
     },
+    ops::Range,
     path::Path, //
 };
 
@@ -219,6 +220,38 @@ impl Dump {
             }
             writeln!(out)?;
         }
+        Ok(())
+    }
+
+    /// Gives free slots to the blocks of these sectors that are not remapped yet; all of each is lost.
+    pub fn give_up(&mut self, sectors: &[Range<u64>]) -> Result<(), Failure> {
+        let block = self.block_size as usize;
+        let known: HashSet<_> = self.remaps.iter().map(|remap| remap.sector).collect();
+        let taken: HashSet<_> = self.remaps.iter().map(|remap| remap.slot).collect();
+        let bad: HashSet<_> = self.bad_slots.iter().copied().collect();
+        let described = self
+            .describe()
+            .map_err(|why| Failure::Undone(why.to_string()))?;
+        let mut free = (0..described.layout.slots())
+            .filter(|slot| !taken.contains(slot) && !bad.contains(slot));
+        let blocks = sectors
+            .iter()
+            .flat_map(|range| range.clone().step_by(block));
+        for sector in blocks.filter(|sector| !known.contains(sector)) {
+            let slot = free.next().ok_or_else(|| {
+                Failure::Undone(format!("no slot is free for the block at sector {sector}"))
+            })?;
+            self.remaps.push(Remap {
+                slot,
+                sector,
+                spare_sector: sector_of_slot(&described.layout, described.superblock.block, slot),
+                turn: 0,
+                lost: (0..self.block_size)
+                    .step_by(self.lost_unit as usize)
+                    .collect(),
+            });
+        }
+        self.remaps.sort_by_key(|remap| remap.slot);
         Ok(())
     }
 

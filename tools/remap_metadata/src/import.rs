@@ -3,7 +3,6 @@
 //! Lists of bad blocks, for a target.
 
 use std::{
-    collections::HashSet,
     fs,
     io::{
         self,
@@ -15,7 +14,6 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use remap_core::table::geometry::BlockSize;
 
 use crate::{
     arguments::{
@@ -23,15 +21,11 @@ use crate::{
         ListFormat, //
     },
     block_list::{
-        merge,
         read_badblocks,
         read_map,
         Status, //
     },
-    dump::{
-        Dump,
-        Remap, //
-    },
+    dump::Dump,
     export::{
         message,
         shifted,
@@ -41,79 +35,16 @@ use crate::{
         printed,
         Failure, //
     },
-    image::SECTOR,
     live_target::{
         choose,
-        LiveTarget,
-        MappedDevice, //
-    }, //
+        LiveTarget, //
+    },
+    mapped_device::MappedDevice,
+    target::Target, //
 };
 
 /// Sectors of a block where nothing says another number.
 const USUAL_BLOCK: u64 = 8;
-
-/// A target, as far as a list is about it. In sectors.
-struct Target {
-    main_start: u64,
-    sectors: u64,
-    block: BlockSize,
-}
-
-impl From<LiveTarget> for Target {
-    fn from(live: LiveTarget) -> Self {
-        Self {
-            main_start: live.main_start,
-            sectors: live.sectors,
-            block: live.block,
-        }
-    }
-}
-
-impl Target {
-    fn new(main_start: u64, sectors: u64, block_size: u64) -> Result<Self, Failure> {
-        let block = BlockSize::from_sectors(block_size).ok_or_else(|| {
-            Failure::Undone(format!(
-                "--block-size: {block_size} is no power of two from 1 to 2048"
-            ))
-        })?;
-        if main_start.checked_add(sectors).is_none() {
-            return Err(Failure::Undone(format!(
-                "--main-start: no device has {sectors} sectors from sector {main_start} on"
-            )));
-        }
-        Ok(Self {
-            main_start,
-            sectors,
-            block,
-        })
-    }
-
-    /// The blocks of the target that ranges of bytes of main touch, as sectors of the target.
-    fn touched(&self, bytes: &[Range<u64>], clip: bool) -> Result<Vec<Range<u64>>, Failure> {
-        let main_end = self.main_start.saturating_add(self.sectors);
-        let size = u64::from(self.block.sectors());
-        let mut touched = Vec::new();
-        for range in bytes {
-            let (start, end) = (range.start / SECTOR, range.end.div_ceil(SECTOR));
-            if !clip && (start < self.main_start || end > main_end) {
-                return Err(Failure::Undone(format!(
-                    "sectors {start} to {} of main are not all within the target, which has \
-                     sectors {} to {} of it; --clip leaves out what is not",
-                    end.saturating_sub(1),
-                    self.main_start,
-                    main_end.saturating_sub(1)
-                )));
-            }
-            let (start, end) = (start.max(self.main_start), end.min(main_end));
-            if start < end {
-                let first = (start - self.main_start) / size * size;
-                let end = (end - self.main_start).div_ceil(size).saturating_mul(size);
-                touched.push(first..end.min(self.sectors));
-            }
-        }
-        Ok(merge(touched))
-    }
-}
 
 fn read_text(path: &Path) -> Result<String, Failure> {
     let text = if path == Path::new("-") {
@@ -185,39 +116,6 @@ fn send(arguments: &Import, device: &str, command: &str) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Gives free slots to the blocks that are not remapped yet; all of each is lost.
-fn add(dump: &mut Dump, sectors: &[Range<u64>]) -> Result<(), Failure> {
-    let block = dump.block_size as usize;
-    let known: HashSet<_> = dump.remaps.iter().map(|remap| remap.sector).collect();
-    let taken: HashSet<_> = dump.remaps.iter().map(|remap| remap.slot).collect();
-    let bad: HashSet<_> = dump.bad_slots.iter().copied().collect();
-    let described = dump
-        .describe()
-        .map_err(|why| Failure::Undone(why.to_string()))?;
-    let mut free =
-        (0..described.layout.slots()).filter(|slot| !taken.contains(slot) && !bad.contains(slot));
-    let blocks = sectors
-        .iter()
-        .flat_map(|range| range.clone().step_by(block));
-    for sector in blocks.filter(|sector| !known.contains(sector)) {
-        let slot = free.next().ok_or_else(|| {
-            Failure::Undone(format!("no slot is free for the block at sector {sector}"))
-        })?;
-        let from_first = described.superblock.block.first_sector(u64::from(slot));
-        dump.remaps.push(Remap {
-            slot,
-            sector,
-            spare_sector: described.layout.first_slot().saturating_add(from_first),
-            turn: 0,
-            lost: (0..dump.block_size)
-                .step_by(dump.lost_unit as usize)
-                .collect(),
-        });
-    }
-    dump.remaps.sort_by_key(|remap| remap.slot);
-    Ok(())
-}
-
 /// `remap_import`.
 pub fn run(arguments: &Import, out: &mut dyn Write) -> Result<(), Failure> {
     if let Some(path) = &arguments.json {
@@ -228,7 +126,7 @@ pub fn run(arguments: &Import, out: &mut dyn Write) -> Result<(), Failure> {
         let block = u64::from(dump.block_size);
         let target = Target::new(dump.main_start, dump.target_sectors, block)?;
         let sectors = target.touched(&read_list(arguments)?, arguments.clip)?;
-        add(&mut dump, &sectors)?;
+        dump.give_up(&sectors)?;
         return printed(dump.to_json(out).and_then(|()| out.flush()));
     }
     let command = match arguments.keep_contents {
@@ -253,6 +151,7 @@ pub fn run(arguments: &Import, out: &mut dyn Write) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use clap::Parser;
+    use remap_core::table::geometry::BlockSize;
 
     #[test]
     fn what_is_said_of_a_target_has_to_be_so() {

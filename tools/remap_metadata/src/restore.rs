@@ -10,7 +10,7 @@ use remap_core::metadata::{
         CommitError,
         LoadError,
         Store, //
-    },
+    }, //
 };
 use zerocopy::FromZeros;
 

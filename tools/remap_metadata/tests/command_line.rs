@@ -26,8 +26,8 @@ use area::{
 };
 use remap_core::{
     metadata::{
-        layout::Place, //
-        PAGE_BYTES,
+        layout::Place,
+        PAGE_BYTES, //
     },
     table::geometry::BlockSize, //
 };

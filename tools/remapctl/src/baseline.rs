@@ -34,7 +34,7 @@ const FILE: &str = "baseline";
 
 /// One baseline.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Baseline {
+pub(crate) struct Baseline {
     /// Name of the device, as its user knows it.
     device: String,
     #[serde(rename = "type")]
@@ -68,7 +68,7 @@ impl Baseline {
 }
 
 /// Parses the line of the kernel: baselines with ` ; ` between, or `none`.
-fn parse(line: &str) -> Option<Vec<Baseline>> {
+pub(crate) fn parse(line: &str) -> Option<Vec<Baseline>> {
     match line.trim() {
         "none" => Some(Vec::new()),
         line => line.split(" ; ").map(Baseline::parse).collect(),

@@ -12,8 +12,8 @@ use crate::{
     device_mapper::DeviceMapper,
     failure::Failure,
     output,
+    state::State,
     status::{
-        State,
         Status,
         Survey,
         SECTOR, //

@@ -4,8 +4,6 @@
 
 use std::io::Write;
 
-use serde::Serialize;
-
 use crate::{
     arguments::ListArguments,
     device::{
@@ -18,57 +16,14 @@ use crate::{
     },
     failure::Failure,
     figures::printable,
+    remap_list::{
+        Page,
+        Remap, //
+    },
     status,
     sysfs::Sysfs,
     Answer, //
 };
-
-/// A block that lies on the spare.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Remap {
-    /// Its first sector on the device.
-    pub(crate) sector: u64,
-    /// Its first sector on the spare device.
-    pub(crate) spare_sector: u64,
-    /// What else there is to say, such as `lost`.
-    pub(crate) flags: Vec<String>,
-}
-
-/// What a reply to `list` holds.
-#[derive(Debug, PartialEq, Eq)]
-struct Page {
-    remaps: Vec<Remap>,
-    /// Where the next page starts, if there is one.
-    next: Option<u64>,
-}
-
-impl Page {
-    fn parse(text: &str) -> Option<Self> {
-        let mut lines: Vec<&str> = text.lines().collect();
-        let next = match lines.pop()?.split_once(' ') {
-            None => None,
-            Some(("more", next)) => Some(next.parse().ok()?),
-            Some(_) => return None,
-        };
-        if next.is_none() && text.lines().last() != Some("end") {
-            return None;
-        }
-        let remaps = lines.into_iter().map(remap).collect::<Option<_>>()?;
-        Some(Self { remaps, next })
-    }
-}
-
-fn remap(line: &str) -> Option<Remap> {
-    let mut words = line.split(' ');
-    let (sector, spare_sector) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let flags = words.next()?.split(',').filter(|flag| *flag != "-");
-    let flags = flags.map(String::from).collect();
-    words.next().is_none().then_some(Remap {
-        sector,
-        spare_sector,
-        flags,
-    })
-}
 
 /// Hands every remap of the target that starts at `start` to `each`, in order.
 fn for_each(
@@ -153,33 +108,6 @@ pub(crate) fn run(
 mod tests {
     use super::*;
     use crate::device_mapper::Line;
-
-    #[test]
-    fn pages_end_or_go_on() {
-        let page = Page::parse("80 24 -\n96 8 lost\nmore 112").unwrap();
-        assert_eq!(page.next, Some(112));
-        let sectors: Vec<_> = page
-            .remaps
-            .iter()
-            .map(|remap| (remap.sector, remap.spare_sector))
-            .collect();
-        assert_eq!(sectors, [(80, 24), (96, 8)]);
-        assert_eq!(page.remaps[0].flags, [""; 0]);
-        assert_eq!(page.remaps[1].flags, ["lost"]);
-        assert_eq!(Page::parse("end\n").unwrap().next, None);
-        for text in [
-            "",
-            "80 24 -",
-            "80 24\nend",
-            "80 24 - x\nend",
-            "x 24 -\nend",
-            "more",
-            "more x",
-            "end x",
-        ] {
-            assert_eq!(Page::parse(text), None, "{text}");
-        }
-    }
 
     /// Answers every message with the same page.
     struct Parrot(&'static str);

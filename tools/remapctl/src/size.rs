@@ -6,6 +6,9 @@ use remap_size::parse;
 
 const MIB: u64 = 1 << 20;
 
+/// Most memory that a test may hold, in MiB.
+const MOST_MEMORY_MIB: u64 = 1 << 30;
+
 /// Parses the size of an operation.
 pub(crate) fn of_operation(text: &str) -> Result<u64, String> {
     match parse(text)? {
@@ -22,7 +25,10 @@ pub(crate) fn of_memory(text: &str) -> Result<u64, String> {
             "not a number of whole MiB, such as 512M or 2G",
         ));
     }
-    Ok(bytes / MIB)
+    match bytes / MIB {
+        mebibytes @ ..=MOST_MEMORY_MIB => Ok(mebibytes),
+        _ => Err(String::from("more than any machine has")),
+    }
 }
 
 #[cfg(test)]
@@ -36,6 +42,8 @@ mod tests {
         assert!(of_operation("511").is_err());
         assert!(of_operation("1048577").is_err());
         assert!(of_memory("0").is_err());
+        assert_eq!(of_memory("1024T"), Ok(MOST_MEMORY_MIB));
+        assert!(of_memory("1025T").is_err());
         assert!(of_memory("1536k").is_err());
     }
 }

@@ -15,8 +15,8 @@ use crate::{
         Disk,
         Places, //
     },
+    state::State,
     status::{
-        State,
         Status,
         SECTOR, //
     },

@@ -15,8 +15,8 @@ use crate::{
             Place, //
         },
         page::Page,
-        superblock::Superblock, //
-        Checksum,
+        superblock::Superblock,
+        Checksum, //
     },
     table::index::MAX_BLOCKS, //
 };

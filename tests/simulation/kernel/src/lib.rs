@@ -87,12 +87,9 @@ impl ThisModule {
     }
 }
 
-/// A line of the log, in the trace.
+/// A line of the log.
 pub fn print(args: std::fmt::Arguments<'_>) {
-    if machine::scheduler::tracing() {
-        let text = args.to_string();
-        machine::trace!("dm_remap: {}", text.trim_end());
-    }
+    machine::scheduler::log(args);
 }
 
 #[macro_export]

@@ -34,11 +34,17 @@ pub struct UserBio {
     ended: Cell<bool>,
 }
 
+/// Returns the words of a message or a table line as device-mapper splits it, which has no backslash.
+pub fn words(text: &[u8]) -> Vec<&[u8]> {
+    let words = text.split(u8::is_ascii_whitespace);
+    words.filter(|word| !word.is_empty()).collect()
+}
+
 /// Returns the words of `text` as C has them, and the vector of their addresses, which is good as long
 /// as they are.
-fn arguments(text: &str) -> (Vec<CString>, Vec<*mut u8>) {
-    let words: Vec<CString> = text
-        .split(' ')
+fn arguments(text: &[u8]) -> (Vec<CString>, Vec<*mut u8>) {
+    let words: Vec<CString> = words(text)
+        .into_iter()
         .map(|word| CString::new(word).expect("a word"))
         .collect();
     let addresses = words
@@ -46,6 +52,14 @@ fn arguments(text: &str) -> (Vec<CString>, Vec<*mut u8>) {
         .map(|word| word.as_ptr().cast_mut().cast())
         .collect();
     (words, addresses)
+}
+
+/// Returns the number of the disk that a table line means by `8:<number>`.
+pub fn number_of(device: &[u8]) -> Option<usize> {
+    let digits = device.strip_prefix(b"8:")?;
+    let digits = std::str::from_utf8(digits).ok()?;
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| plain)
 }
 
 impl UserBio {
@@ -177,7 +191,7 @@ impl MappedDevice {
     /// # Errors
     ///
     /// The target's errno.
-    pub fn load(&self, sectors: u64, line: &str, read_only: bool) -> Result<Rc<Table>, i32> {
+    pub fn load(&self, sectors: u64, line: &[u8], read_only: bool) -> Result<Rc<Table>, i32> {
         let table = Rc::new(Table {
             reads: Cell::new(0),
             writes: Cell::new(0),
@@ -304,7 +318,7 @@ impl MappedDevice {
     /// # Errors
     ///
     /// The target's errno.
-    pub fn message(&self, words: &str) -> Result<String, i32> {
+    pub fn message(&self, words: &[u8]) -> Result<String, i32> {
         self.with_table(|device, table| {
             let (_words, mut argv) = arguments(words);
             let mut reply = vec![0_u8; 4096];
@@ -690,13 +704,11 @@ impl Table {
     pub(crate) fn open(&self, path: &str) -> Result<*mut dm_dev, i32> {
         // SAFETY: The device outlives its tables.
         let disks = unsafe { &(*self.device).disks };
-        let number: usize = path
-            .strip_prefix("8:")
-            .and_then(|minor| minor.parse().ok())
-            .ok_or(-19)?;
+        let number = number_of(path.as_bytes()).ok_or(-19)?;
         let disk = *disks.get(number).ok_or(-19)?;
         let mut name = [0; 16];
-        name[..path.len()].copy_from_slice(path.as_bytes());
+        let text = format!("8:{number}");
+        name[..text.len()].copy_from_slice(text.as_bytes());
         // SAFETY: Disks outlive tables.
         let bdev: *mut c::block_device = unsafe { &mut *(*disk).device };
         let mut device = Box::new(dm_dev { bdev, name });

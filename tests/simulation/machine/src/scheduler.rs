@@ -57,6 +57,8 @@ pub struct Task {
     pub sections: u64,
     /// Locks that it holds: address and class.
     pub held: Vec<(usize, usize)>,
+    /// Lines of the log that it has left there, where it listens.
+    heard: Option<Vec<String>>,
     priority: u64,
 }
 
@@ -224,6 +226,34 @@ pub fn print_at_once() {
     unsafe { AT_ONCE = true };
 }
 
+/// Keeps the lines of the log that the task that runs leaves there from now on.
+pub fn listen() {
+    if let Some(task) = task() {
+        task.heard = Some(Vec::new());
+    }
+}
+
+/// Returns the lines that were kept, and keeps no more.
+pub fn heard() -> Vec<String> {
+    task()
+        .and_then(|task| task.heard.take())
+        .unwrap_or_default()
+}
+
+/// A line of the log, for whoever listens and for the trace.
+pub fn log(line: std::fmt::Arguments<'_>) {
+    let listens = task().is_some_and(|task| task.heard.is_some());
+    if !listens && !tracing() {
+        return;
+    }
+    let text = line.to_string();
+    let text = text.trim_end();
+    trace(format_args!("dm_remap: {text}"));
+    if let Some(heard) = task().and_then(|task| task.heard.as_mut()) {
+        heard.push(text.to_owned());
+    }
+}
+
 /// Notes what happens.
 pub fn trace(line: std::fmt::Arguments<'_>) {
     let world = world();
@@ -325,6 +355,7 @@ pub fn spawn(name: String, irq: bool, body: impl FnOnce() + 'static) -> usize {
         noio: false,
         sections: 0,
         held: Vec::new(),
+        heard: None,
         priority,
     });
     world.runnable.push(number);

@@ -226,6 +226,7 @@ impl Unit {
     pub(crate) fn judge_all(&'static self) {
         // What is left to do is done.
         scheduler::sleep(1_000_000_000);
+        self.check_mistakes();
         self.check_health();
         let status = self.status();
         self.check_list(&status);

@@ -10,6 +10,7 @@ mod history;
 mod judgement;
 #[allow(dead_code)]
 mod linux;
+mod mistakes;
 mod model;
 mod nth;
 mod options;

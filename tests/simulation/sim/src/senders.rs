@@ -33,18 +33,27 @@ impl Unit {
 
     fn send_one(&'static self, message: &str) {
         let (first, len) = self.some_sectors();
-        let begin = self.settings.begin;
+        let len = if world().random.one_in(2) { 1 } else { len };
+        match message {
+            "bad" => self.give_up(first, len),
+            "mistake" => self.send_mistake_alone(),
+            "status" => {
+                self.device().status(c::status_type_t_STATUSTYPE_TABLE);
+                self.device().status(c::status_type_t_STATUSTYPE_INFO);
+            }
+            _ => drop(self.send(&self.text_of(message, first, len))),
+        }
+    }
+
+    /// A message about these sectors of the target.
+    pub(crate) fn text_of(&self, message: &str, first: u64, len: u64) -> String {
+        let sector = self.settings.begin + first;
         let random = &mut world().random;
-        let range = if random.one_in(2) {
-            (begin + first).to_string()
-        } else {
-            format!("{} {len}", begin + first)
-        };
-        let text = match message {
-            "remap" | "unremap" => format!("{message} {range}"),
-            "bad" => return self.give_up(first, if range.contains(' ') { len } else { 1 }),
-            "verify" => format!("verify {}", begin + first),
-            "list" | "pending" => format!("{message} {} {}", begin + first, random.below(4)),
+        match message {
+            "remap" | "unremap" | "bad" if len == 1 => format!("{message} {sector}"),
+            "remap" | "unremap" | "bad" => format!("{message} {sector} {len}"),
+            "verify" => format!("verify {sector}"),
+            "list" | "pending" => format!("{message} {sector} {}", random.below(4)),
             "policy" => format!(
                 "policy {}",
                 random.of(&["relocate", "relocate", "record", "off"])
@@ -53,24 +62,22 @@ impl Unit {
                 "scrub {}",
                 random.of(&["start", "start 1", "stop", "status"])
             ),
-            "nonsense" => format!("remap {} {}", random.below(1 << 40), random.number()),
-            "status" => {
-                self.device().status(c::status_type_t_STATUSTYPE_TABLE);
-                self.device().status(c::status_type_t_STATUSTYPE_INFO);
-                return;
-            }
             other => other.to_owned(),
-        };
-        let _ = self.send(&text);
+        }
     }
 
     /// Sends a message; returns the reply, or the errno.
     pub(crate) fn send(&'static self, text: &str) -> Result<String, i32> {
-        trace!("message '{text}'");
+        self.send_bytes(text.as_bytes())
+    }
+
+    /// As [`Unit::send`], of a message that need not be text.
+    pub(crate) fn send_bytes(&'static self, text: &[u8]) -> Result<String, i32> {
+        trace!("message '{}'", String::from_utf8_lossy(text));
         self.common.operations.set(self.common.operations.get() + 1);
         let began = world().now;
         let replied = self.device().message(text);
-        trace!("message '{text}': {replied:?}");
+        trace!("message '{}': {replied:?}", String::from_utf8_lossy(text));
         self.check_time("a message", began);
         replied
     }
@@ -89,12 +96,8 @@ impl Unit {
         let to = (first + len)
             .next_multiple_of(block)
             .min(self.settings.most_sectors);
-        let sector = self.settings.begin + first;
         self.model().begin_bad(from, to);
-        let _ = match len {
-            1 => self.send(&format!("bad {sector}")),
-            _ => self.send(&format!("bad {sector} {len}")),
-        };
+        let _ = self.send(&self.text_of("bad", first, len));
         self.model().end_bad(from, to);
     }
 
@@ -171,8 +174,12 @@ impl Unit {
 
     /// Replaces the table by a new one of the same line.
     pub(crate) fn reload(&'static self) {
+        self.load_mistake_now_and_then(self.sectors.get());
         let line = self.line(false);
-        let new = self.device().load(self.sectors.get(), &line, false).ok();
+        let loaded = self
+            .device()
+            .load(self.sectors.get(), line.as_bytes(), false);
+        let new = loaded.ok();
         self.begin_suspend();
         let remapped = self.remapped();
         let old = new.and_then(|new| self.device().swap(Some(new)));
@@ -191,7 +198,9 @@ impl Unit {
         trace!("from {before} sectors to {new}");
         self.limit.set(before.min(new));
         self.cuts.borrow_mut().push((new, model::now()));
-        let Ok(table) = self.device().load(new, &self.line(false), false) else {
+        self.load_mistake_now_and_then(new);
+        let line = self.line(false);
+        let Ok(table) = self.device().load(new, line.as_bytes(), false) else {
             self.limit.set(before);
             return;
         };
@@ -248,6 +257,7 @@ impl Unit {
         }
         self.device().destroy(old);
         trace!("removed");
+        self.load_mistake_now_and_then(self.sectors.get());
         if let Some(table) = self.load(self.sectors.get(), &self.line(false)) {
             self.device().swap(Some(table));
         }

@@ -7,8 +7,8 @@ use std::ops::Range;
 use machine::{c, random::Random, scheduler::Policy};
 use remap_core::{
     metadata::{
-        layout::Layout, //
-        LOST_UNIT,
+        layout::Layout,
+        LOST_UNIT, //
     },
     table::geometry::BlockSize, //
 };
@@ -266,7 +266,7 @@ const FAULTS: [Fault; 15] = [
 
 const MESSAGES: [&str; 14] = [
     "remap", "unremap", "bad", "clear", "retry", "save", "verify", "list", "pending", "policy",
-    "scrub", "status", "stats", "nonsense",
+    "scrub", "status", "stats", "mistake",
 ];
 
 const STATUSES: [u8; 15] = [

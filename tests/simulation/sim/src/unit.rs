@@ -159,6 +159,7 @@ impl Unit {
         if life > 0 && life >= first && self.settings.damages {
             self.damage_metadata();
         }
+        self.load_mistake_now_and_then(self.sectors.get());
         if let Some(table) = self.load(self.sectors.get(), &line) {
             device.swap(Some(table));
             self.first_resume();
@@ -168,7 +169,7 @@ impl Unit {
     /// Loads a table, once more where memory was short.
     pub(crate) fn load(&'static self, sectors: u64, line: &str) -> Option<Rc<Table>> {
         loop {
-            match self.device().load(sectors, line, false) {
+            match self.device().load(sectors, line.as_bytes(), false) {
                 Ok(table) => return Some(table),
                 Err(-12) if self.is_short_of_memory() => self.heal(),
                 Err(error) => {

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use remap_core::{
     metadata::{
-        layout::Layout, //
-        LOST_UNIT,
+        layout::Layout,
+        LOST_UNIT, //
     },
     table::geometry::BlockSize, //
 };

@@ -27,9 +27,9 @@ use remap_core::{
             LostUnits, //
         },
         layout::{
-            superblocks, //
+            superblocks,
             Layout,
-            Place,
+            Place, //
         },
         page::Page,
         store::{
@@ -41,8 +41,8 @@ use remap_core::{
             Main,
             Superblock, //
         },
-        turn::Turn, //
-        PAGE_BYTES,
+        turn::Turn,
+        PAGE_BYTES, //
     },
     table::geometry::BlockSize, //
 };

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The words of a remap target's status.
+
+use serde::{
+    Serialize,
+    Serializer, //
+};
+
+/// The words of a remap target's status.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct State {
+    /// Remapped blocks.
+    pub(crate) remapped: u64,
+    /// Blocks of the spare area.
+    pub(crate) spare_blocks: u64,
+    /// Sectors whose contents are lost.
+    pub(crate) lost_sectors: u64,
+    /// Blocks that wait to be remapped.
+    pub(crate) pending_blocks: u64,
+    /// Sectors of a block.
+    pub(crate) block_size: u64,
+    /// How the target is, in a word.
+    pub(crate) health: String,
+    /// How its metadata is.
+    pub(crate) metadata: String,
+    /// What it counts, in its own order.
+    #[serde(serialize_with = "as_map")]
+    pub(crate) counters: Vec<(String, u64)>,
+    /// How far its scrub is, while one runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) scrub: Option<Scrub>,
+}
+
+/// How far a scrub is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Scrub {
+    /// Sectors that it has read.
+    pub(crate) read: u64,
+    /// Sectors that there are.
+    pub(crate) sectors: u64,
+}
+
+impl Scrub {
+    fn parse(text: &str) -> Option<Self> {
+        let (read, sectors) = text.split_once('/')?;
+        Some(Self {
+            read: read.parse().ok()?,
+            sectors: sectors.parse().ok()?,
+        })
+    }
+
+    /// Returns how much of the device has been read, in percent.
+    pub(crate) fn percent(self) -> u64 {
+        self.read
+            .saturating_mul(100)
+            .checked_div(self.sectors)
+            .unwrap_or(100)
+    }
+}
+
+fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
+}
+
+impl State {
+    /// Parses the status of a target. Counters may be added by later modules.
+    pub(crate) fn parse(status: &str) -> Option<Self> {
+        let mut words = status.split_whitespace();
+        let (remapped, spare_blocks) = words.next()?.split_once('/')?;
+        let mut number = || words.next()?.parse().ok();
+        let (lost_sectors, pending_blocks, block_size) = (number()?, number()?, number()?);
+        let (health, metadata) = (words.next()?.to_owned(), words.next()?.to_owned());
+        let (mut counters, mut scrub) = (Vec::new(), None);
+        for word in words {
+            match word.split_once('=')? {
+                ("scrub", value) => scrub = Some(Scrub::parse(value)?),
+                (key, value) => counters.push((key.to_owned(), value.parse().ok()?)),
+            }
+        }
+        Some(Self {
+            remapped: remapped.parse().ok()?,
+            spare_blocks: spare_blocks.parse().ok()?,
+            lost_sectors,
+            pending_blocks,
+            block_size,
+            health,
+            metadata,
+            counters,
+            scrub,
+        })
+    }
+
+    /// A counter; 0 where the target has none of that name.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        let found = self.counters.iter().find(|(key, _)| key == name);
+        found.map_or(0, |(_, value)| *value)
+    }
+
+    /// I/O that failed, on main or on the spare.
+    pub(crate) fn errors(&self) -> u64 {
+        ["read_errors", "write_errors", "spare_errors"]
+            .iter()
+            .map(|name| self.counter(name))
+            .fold(0, u64::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_has_its_place() {
+        let state = State::parse(
+            "3/125 2 1 16 degraded none reads=10 writes=20 remapped_reads=1 remapped_writes=2 \
+             read_errors=3 write_errors=4 auto_remaps=0 manual_remaps=3 unremaps=0 spare_errors=5 \
+             invented_later=6",
+        )
+        .unwrap();
+        assert_eq!((state.remapped, state.spare_blocks), (3, 125));
+        assert_eq!((state.lost_sectors, state.pending_blocks), (2, 1));
+        assert_eq!(state.block_size, 16);
+        assert_eq!((&*state.health, &*state.metadata), ("degraded", "none"));
+        assert_eq!(state.counter("writes"), 20);
+        assert_eq!(state.counter("invented_later"), 6);
+        assert_eq!(state.counter("no_such"), 0);
+        assert_eq!(state.errors(), 12);
+        assert_eq!(state.scrub, None);
+    }
+
+    #[test]
+    fn a_scrub_that_runs_follows_the_counters() {
+        let state = State::parse("0/1 0 0 8 ok ok reads=1 scrub=41/400").unwrap();
+        assert_eq!(state.counter("reads"), 1);
+        let scrub = Scrub {
+            read: 41,
+            sectors: 400,
+        };
+        assert_eq!(state.scrub, Some(scrub));
+        assert_eq!(scrub.percent(), 10);
+        assert!(State::parse("0/1 0 0 8 ok ok scrub=41").is_none());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for text in [
+            "",
+            "3/125",
+            "3 2 1 16 ok none",
+            "3/125 2 1 16 ok",
+            "3/125 x 1 16 ok none",
+            "3/125 2 1 16 ok none reads",
+            "3/125 2 1 16 ok none reads=many",
+        ] {
+            assert_eq!(State::parse(text), None, "{text}");
+        }
+    }
+}
