@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! dm-remap: a device-mapper target that keeps a failing disk usable, and a stress manager that
-//! judges it.
+//! dm-remap: a device-mapper target that keeps a failing disk usable, and a stress manager that tests the
+//! target.
 
 use kernel::prelude::*;
 
@@ -18,7 +18,7 @@ module! {
     alias: ["dm-remap"],
 }
 
-/// What the module has registered; dropped in this order when it goes.
+/// Registrations of the module. Unloading drops the fields in their order.
 #[pin_data]
 struct DmRemap {
     stress: stress::Stress,

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! For how long bytes that were read from a device may be written back to it.
+//! Spans of time in which data that was read from a device may be written back to it.
 //!
-//! Who reads a range and writes the same bytes back must be sure that the device has held them ever
-//! since: that nobody has put another table into its place, and nobody else has written. Each time
-//! that could happen an [`Epoch`] ends, and another begins when it no longer can. In between the
-//! device is closed to such writes.
+//! A test that reads a range and writes the same bytes back must be sure that the device has held them ever
+//! since: that no other table has taken its place, and that no other user has written. An [`Epoch`] ends
+//! whenever one of these could happen, and another begins when neither can any more. In between the device
+//! is closed to such writes.
 
-/// Reason why nothing may be written back at present.
+/// Reason why no data may be written back at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Closed {
-    /// The device is about to be suspended, or is: the next bio may meet another table.
+    /// The device is about to be suspended, or is suspended: the next bio may meet another table.
     Suspended = 1,
     /// Another user of the device has it open.
     Shared = 2,
 }
 
-/// Bits for the reasons; what is above them counts changes.
+/// Bits for the reasons. The bits above them count changes.
 const REASONS: u64 = 3;
 const CHANGE: u64 = REASONS + 1;
 
-/// Span of time in which a device is open to writes of what was read in the same span, or closed.
+/// Span of time in which data may be written back that was read in the same span, or in which none may.
 ///
-/// An epoch never comes back, so two that are equal are one.
+/// No epoch is used twice: equal values are the same epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Epoch(u64);
 
@@ -31,33 +31,33 @@ impl Epoch {
     /// First epoch of a device that is suspended.
     pub const FIRST: Self = Self(Closed::Suspended as u64);
 
-    /// Epoch of that number.
+    /// Returns the epoch with that number.
     pub const fn from_number(number: u64) -> Self {
         Self(number)
     }
 
-    /// Number of the epoch, to be kept in an atomic.
+    /// Returns the number of the epoch, to be kept in an atomic.
     pub const fn number(self) -> u64 {
         self.0
     }
 
-    /// Whether what is read in this epoch may be written back.
+    /// Returns whether data that is read in this epoch may be written back.
     pub const fn is_open(self) -> bool {
         self.0 & REASONS == 0
     }
 
-    /// Whether it is closed for that reason.
+    /// Returns whether the epoch is closed for the reason `why`.
     pub const fn is_closed(self, why: Closed) -> bool {
         self.0 & why as u64 != 0
     }
 
-    /// Epoch that follows where there is this reason to close the device, perhaps one more.
+    /// Returns the next epoch, which is closed for the reason `why` as well.
     #[must_use]
     pub const fn close(self, why: Closed) -> Self {
         Self((self.0 | why as u64).wrapping_add(CHANGE))
     }
 
-    /// Epoch that follows where this reason is gone.
+    /// Returns the next epoch, which is not closed for the reason `why`.
     #[must_use]
     pub const fn open(self, why: Closed) -> Self {
         Self((self.0 & !(why as u64)).wrapping_add(CHANGE))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The target's interface as text: table lines, messages, and the words and numbers in them.
+//! Text interface of the target: table lines, messages, and the words and numbers in them.
 
 pub mod arguments;
 pub mod counters;

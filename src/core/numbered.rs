@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Enums as numbers, to be kept where others look without a lock.
+//! Enums as numbers, to be kept in atomics.
 
-/// An enum whose values are numbered from zero on.
+/// Enum whose values are numbered from zero on.
 pub trait Numbered: Copy + 'static {
-    /// All values, each at its number.
+    /// All values, each at the index that is its number.
     const ALL: &'static [Self];
 
-    /// Value that stands for a number that is none.
+    /// Value for a number that no value has.
     const FALLBACK: Self;
 
     /// Returns the number of the value.
     fn number(self) -> u32;
 
-    /// Returns the value with that number.
+    /// Returns the value with that number, or [`Self::FALLBACK`].
     fn from_number(number: u32) -> Self {
         let found = Self::ALL.get(number as usize).copied();
         found.unwrap_or(Self::FALLBACK)

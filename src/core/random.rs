@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pseudo-random numbers that can be repeated.
+//! Reproducible pseudo-random numbers.
 
 use core::num::NonZeroU64;
 
-/// A pseudo-random number generator: SplitMix64 (Steele, Lea, Flood: "Fast splittable
+/// Pseudo-random number generator: SplitMix64 (Steele, Lea, Flood: "Fast splittable
 /// pseudorandom number generators", OOPSLA 2014).
 #[derive(Clone, Debug)]
 pub struct Random {
@@ -12,7 +12,7 @@ pub struct Random {
 }
 
 impl Random {
-    /// The numbers that follow from `seed`; each `stream` is a sequence of its own.
+    /// Makes a generator. Each `stream` of a `seed` is a sequence of its own.
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut random = Self { state: seed };
         let start = random.draw();
@@ -21,7 +21,7 @@ impl Random {
         random
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub fn draw(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
@@ -30,12 +30,12 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`, all but equally likely.
+    /// Returns a number below `bound`. All are nearly equally likely.
     pub fn below(&mut self, bound: NonZeroU64) -> u64 {
         self.draw() % bound
     }
 
-    /// True in `percent` of 100 cases.
+    /// Returns `true` in `percent` of 100 cases.
     pub fn chance(&mut self, percent: u8) -> bool {
         self.draw() % 100 < u64::from(percent)
     }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pure logic of dm-remap.
+//! Pure logic of dm-remap.
 //!
-//! Nothing here knows the kernel: no allocation, no `unsafe`, no I/O. The kernel module and the
-//! host build (cargo) compile the same files, so that everything that can be decided without a
-//! device is unit-, property- and model-tested on the host.
+//! Nothing here depends on the kernel: there is no allocation, no `unsafe`, no I/O. The kernel module and the
+//! host build (cargo) compile the same files. So all decisions that need no device are unit-, property- and
+//! model-tested on the host.
 
-// The kernel's build gives this on the command line.
+// The kernel's build sets `no_std` on the command line.
 #![cfg_attr(not(MODULE), no_std)]
 #![forbid(unsafe_code)]
-// The derives of zerocopy make such names.
+// The derives of zerocopy use non-ASCII names.
 #![allow(non_ascii_idents)]
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 
 //! Tests of the stress manager: requests, workloads, measurements and verdicts.
 //!
-//! * [`request`] reads what users write, [`stress_test`] is a test, [`name`] a device,
-//! * [`workload`] and [`production`] say what workers do, [`generator`] and [`pace`] do it step by step,
-//! * [`histogram`], [`trend`] and [`measurement`] hold what was measured,
-//! * [`verdict`] judges it against targets, [`regression`] against a baseline,
-//! * [`report`] and [`record`] are for readers, of texts and of programs.
+//! * [`request`]: the texts that users write; [`stress_test`]: tests; [`name`]: names of devices,
+//! * [`workload`] and [`production`]: the I/O of workers; [`generator`] and [`pace`]: its single operations,
+//! * [`histogram`], [`trend`] and [`measurement`]: results,
+//! * [`verdict`]: comparison with targets; [`regression`]: comparison with a baseline; [`figure`]: figures with
+//!   units,
+//! * [`report`]: reports for users; [`record`]: records for programs.
 
+pub mod figure;
 pub mod generator;
 pub mod histogram;
 pub mod measurement;

@@ -2,10 +2,10 @@
 
 //! Places of blocks, and decisions of a table about its devices.
 //!
-//! * [`geometry`] and [`places`] count sectors, blocks and slots,
-//! * [`remap_table`] is the truth about remaps, [`index`] what readers look at, [`spare`] the free slots,
-//! * [`lost`] are sectors without contents, [`breaker`] tells a device that fails as a whole, and
-//!   [`health`] is what users are told.
+//! * [`geometry`] and [`places`]: sectors, blocks and slots,
+//! * [`remap_table`]: the ordered table of remaps; [`index`]: the readers' index; [`spare`]: the free slots,
+//! * [`lost`]: sectors without contents; [`breaker`]: detection of a device that fails as a whole;
+//!   [`health`]: the health that users see.
 
 pub mod breaker;
 pub mod geometry;

@@ -10,14 +10,14 @@ use kernel::sync::atomic::{
 };
 use remap_core::numbered::Numbered;
 
-/// An enum in an atomic. Accesses order nothing else.
+/// Atomic that holds an enum. Accesses order no other memory.
 pub(crate) struct AtomicEnum<T> {
     number: Atomic<u32>,
     _value: PhantomData<fn() -> T>,
 }
 
 impl<T: Numbered> AtomicEnum<T> {
-    /// Makes one with `value`.
+    /// Makes an atomic that holds `value`.
     pub(crate) fn new(value: T) -> Self {
         Self {
             number: Atomic::new(value.number()),
@@ -37,7 +37,7 @@ impl<T: Numbered> AtomicEnum<T> {
         self.number.store(value.number(), Relaxed);
     }
 
-    /// Sets the value, and returns the one before.
+    /// Sets the value, and returns the value before.
     pub(crate) fn swap(&self, value: T) -> T {
         T::from_number(self.number.xchg(value.number(), Relaxed))
     }

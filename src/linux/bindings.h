@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What dm-remap needs of the kernel and the `kernel` crate does not bind.
+ * Headers and constants that dm-remap needs and the `kernel` crate does not bind.
  *
- * Constants behind casts, which bindgen drops, are given names of the form REMAP_CONST_*; the
- * prefix is taken off again in the generated file.
+ * bindgen drops constants behind casts. They get names of the form REMAP_CONST_* here; the prefix is
+ * removed in the generated file.
  */
 
 #include <linux/bio.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bios for those who must not wait for memory.
+//! Bios for code that must not wait for memory.
 //!
 //! C header: [`include/linux/bio.h`](srctree/include/linux/bio.h).
 
@@ -12,11 +12,12 @@ use kernel::{
 
 use super::bindings;
 
-/// Bios that are left when there is no memory: one is there for whoever takes one at a time.
+/// Reserve of one bio, for use when no memory can be allocated. A user that holds one bio at a time
+/// always gets one.
 ///
 /// # Invariants
 ///
-/// The set is initialised, and no bio of it is in use when this object goes.
+/// The set is initialised, and none of its bios is in use when this object is dropped.
 #[pin_data(PinnedDrop)]
 pub(crate) struct BioPool {
     #[pin]
@@ -29,13 +30,12 @@ unsafe impl Send for BioPool {}
 unsafe impl Sync for BioPool {}
 
 impl BioPool {
-    /// A pool. May sleep.
+    /// Makes a pool. May sleep.
     pub(crate) fn new() -> Result<Pin<KBox<Self>>> {
         KBox::try_pin_init(
             try_pin_init!(Self {
                 set <- Opaque::try_ffi_init(|set: *mut bindings::bio_set| {
-                    // SAFETY: The place is valid for writes, and a set of zeros is what
-                    // bioset_init() wants.
+                    // SAFETY: The place is valid for writes, and bioset_init() wants a set of zeros.
                     unsafe {
                         set.write_bytes(0, 1);
                         to_result(bindings::bioset_init(set, 1, 0, 0))
@@ -46,7 +46,7 @@ impl BioPool {
         )
     }
 
-    /// The set of C.
+    /// Returns the set for C.
     pub(super) fn as_ptr(&self) -> *mut bindings::bio_set {
         self.set.get()
     }

@@ -21,10 +21,10 @@ use super::{
     mapped_device::MappedDevice, //
 };
 
-/// A block device: a whole disk or a partition (`struct block_device`).
+/// Block device: a whole disk or a partition (`struct block_device`).
 ///
-/// A reference keeps the structure and its request queue in memory, not the device open. I/O to
-/// a device that has gone ends with an error.
+/// A reference keeps the structure and its request queue in memory. It does not keep the device open. I/O
+/// to a device that is gone fails.
 ///
 /// # Invariants
 ///
@@ -34,7 +34,7 @@ pub(crate) struct BlockDevice(Opaque<bindings::block_device>);
 
 // SAFETY: A block device may be used and released from any thread.
 unsafe impl Send for BlockDevice {}
-// SAFETY: What the methods read is constant while the device is open, or read once.
+// SAFETY: The methods read values that are constant while the device is open, or read them once.
 unsafe impl Sync for BlockDevice {}
 
 // SAFETY: `bd_device` is embedded in the block device, whose memory goes when its last reference
@@ -96,9 +96,9 @@ impl BlockDevice {
         unsafe { (*self.as_ptr()).bd_disk == (*other.as_ptr()).bd_disk }
     }
 
-    /// Calls `with` with what tells the device from others, wherever it is connected: the UUID of a
-    /// partition or a mapped device, or the unique identifier of a disk; with nothing where it has
-    /// none. May sleep.
+    /// Calls `with` with the identity of the device, which does not depend on where the device is connected:
+    /// the UUID of a partition or a mapped device, or the unique identifier of a disk. The identity is empty
+    /// for a device that has none. May sleep.
     pub(crate) fn with_identity<R>(&self, with: impl FnOnce(&[u8]) -> R) -> R {
         // SAFETY: The device is valid, and its name stays as long as it is.
         let partition = unsafe { bindings::bdev_partition_uuid(self.as_ptr()) };
@@ -131,7 +131,7 @@ impl BlockDevice {
         (unsafe { bindings::bdev_physical_block_size(self.as_ptr()) }) >> 9
     }
 
-    /// Returns whether the device has been taken away from under its users.
+    /// Returns whether the device was removed, or has no sectors any more, while it was in use.
     pub(crate) fn is_gone(&self) -> bool {
         // SAFETY: The device is valid.
         unsafe { bindings::bdev_is_gone(self.as_ptr()) }
@@ -151,14 +151,14 @@ impl BlockDevice {
         unsafe { bindings::bdev_openers(self.as_ptr()) }
     }
 
-    /// Returns how many sectors were written to the device or discarded since it was made, by bios that have
-    /// ended. Without meaning where `iostats` of the queue is off.
+    /// Returns the number of sectors that completed bios have written or discarded since the device was made.
+    /// Meaningless if `iostats` of the queue is off.
     pub(crate) fn changed_sectors(&self) -> u64 {
         // SAFETY: The device is valid.
         unsafe { bindings::bdev_changed_sectors(self.as_ptr()) }
     }
 
-    /// Writes out what the page cache holds of the device. Sleeps.
+    /// Writes the dirty pages of the device's page cache out. Sleeps.
     pub(crate) fn write_out(&self) -> Result {
         // SAFETY: The device is valid.
         to_result(unsafe { bindings::sync_blockdev(self.as_ptr()) })
@@ -172,8 +172,8 @@ impl BlockDevice {
 
     /// Reads the sectors from `sector` on that `data` has room for, in one bio.
     ///
-    /// Sleeps. Unlike dm-io's, the error tells what went wrong: `ENODATA` the medium, `EILSEQ` its
-    /// protection, `EIO` anything unspecified, others transport, time-outs and resources
+    /// Sleeps. The error is more exact than that of dm-io: `ENODATA` for the medium, `EILSEQ` for its
+    /// protection, `EIO` if unspecified, others for transport, time-outs and resources
     /// (`blk_errors` in block/blk-core.c).
     pub(crate) fn read(&self, sector: u64, data: &mut KVec<u8>) -> Result {
         self.transfer(bindings::REQ_OP_READ, sector, data)
@@ -200,9 +200,9 @@ impl BlockDevice {
         })
     }
 
-    /// Makes everything that was written durable.
+    /// Makes all completed writes durable.
     ///
-    /// May sleep; must not be called where the device's own I/O would have to wait.
+    /// Sleeps. Must not be called in a context that I/O of the device waits for.
     pub(crate) fn flush(&self) -> Result {
         // SAFETY: The device is valid.
         to_result(unsafe { bindings::blkdev_issue_flush(self.as_ptr()) })

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Checksums by the kernel's library, which uses what the processor has.
+//! Checksums by the kernel's library, which uses the instructions of the processor.
 //!
 //! C header: [`include/linux/crc32.h`](srctree/include/linux/crc32.h).
 
 use super::bindings;
 
-/// CRC32C of some bytes, as RFC 3720 has it: from all ones, and inverted. Any context.
+/// Returns the CRC32C of RFC 3720: initialised with all ones, and inverted at the end. Any context.
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     #[cfg(CONFIG_UML)]
     if let Some(sum) = instruction::crc32c(bytes) {
         return sum;
     }
-    // SAFETY: There are so many bytes.
+    // SAFETY: Pointer and length are those of a slice.
     !unsafe { bindings::crc32c(u32::MAX, bytes.as_ptr().cast(), bytes.len()) }
 }
 
-/// The processor's instruction. User-mode Linux has the library without it, which takes thirty times as
-/// long, and would make a page of metadata what costs most wherever something is timed.
+/// CRC32C by the processor's instruction. The library of user-mode Linux does without the instruction and
+/// takes thirty times as long: in measurements, checksums would then cost more than all else.
 #[cfg(CONFIG_UML)]
 mod instruction {
     use core::arch::{
@@ -30,12 +30,13 @@ mod instruction {
         Relaxed, //
     };
 
-    /// The bit of SSE 4.2 in `ecx` of leaf 1.
+    /// Bit of SSE 4.2 in `ecx` of leaf 1.
     const SSE_4_2: u32 = 1 << 20;
 
-    /// Not asked yet; it is not there; it is.
+    /// Result of the look at the processor: 0 before it, 1 without the instruction, 2 with it.
     static KNOWN: Atomic<u32> = Atomic::new(0);
 
+    /// Returns whether the processor has the instruction.
     fn is_there() -> bool {
         let mut known = KNOWN.load(Relaxed);
         if known == 0 {
@@ -47,6 +48,7 @@ mod instruction {
         known == 2
     }
 
+    /// Returns the CRC32C of RFC 3720; `None` if the processor lacks the instruction.
     pub(super) fn crc32c(bytes: &[u8]) -> Option<u32> {
         if !is_there() {
             return None;
@@ -56,7 +58,7 @@ mod instruction {
         while let Some((word, behind)) = rest.split_first_chunk() {
             rest = behind;
             let word = u64::from_le_bytes(*word);
-            // SAFETY: It computes with these two registers, and the processor has it.
+            // SAFETY: The instruction uses these two registers only, and the processor has it.
             unsafe {
                 asm!("crc32 {}, {}", inout(reg) sum, in(reg) word, options(pure, nomem, nostack));
             }

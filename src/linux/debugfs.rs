@@ -25,24 +25,26 @@ use kernel::{
 
 use super::bindings;
 
-/// Writes a document from its start. May sleep.
+/// Function that writes a document from its start. May sleep.
 ///
-/// It is called again, with more room, until the whole document fits; so each reader gets one that
-/// was written at one go.
+/// If the document does not fit, the function is called again with a larger buffer. So each reader gets
+/// a document that one call has written.
 pub(crate) type Show<T> = fn(ArcBorrow<'_, T>, &mut dyn fmt::Write) -> Result;
 
-/// A file of a [`Directory`] over a `T` that can only be read (0444): a row in its table.
+/// Read-only file (0444) of a [`Directory`]: a row of its table.
 pub(crate) struct Document<T: 'static> {
     /// Name of the file.
     pub name: &'static CStr,
-    /// Bytes that it commonly has.
+    /// Usual size of the document in bytes. A larger document costs another call of `show`.
     pub size: usize,
-    /// Writes it.
+    /// Writes the document.
     pub show: Show<T>,
 }
 
-/// A directory with a file for each row of a table. It goes when this is dropped, which waits for
-/// readers inside. The module stays as long as a file is open.
+/// Directory with a file for each row of a table.
+///
+/// Dropping removes the directory and waits for reads in progress. The module stays loaded as long as a
+/// file is open.
 pub(crate) struct Directory<T: Send + Sync + 'static> {
     inner: Pin<KBox<Inner<T>>>,
 }
@@ -51,7 +53,7 @@ pub(crate) struct Directory<T: Send + Sync + 'static> {
 ///
 /// The files are never moved or changed while the directory exists.
 struct Inner<T: Send + Sync + 'static> {
-    /// What `debugfs_create_dir()` returned for the outer directory; an error pointer is fine.
+    /// Outer directory as `debugfs_create_dir()` returned it; may be an error pointer.
     top: *mut bindings::dentry,
     files: KVec<File<T>>,
     operations: Opaque<bindings::file_operations>,
@@ -63,7 +65,7 @@ struct File<T: 'static> {
     row: &'static Document<T>,
 }
 
-// SAFETY: The dentry has its own locks, all else is `Send` and `Sync`.
+// SAFETY: The dentry has its own locks; the other fields are `Send` and `Sync`.
 unsafe impl<T: Send + Sync> Send for Directory<T> {}
 // SAFETY: As above.
 unsafe impl<T: Send + Sync> Sync for Directory<T> {}
@@ -71,7 +73,7 @@ unsafe impl<T: Send + Sync> Sync for Directory<T> {}
 impl<T: Send + Sync + 'static> Directory<T> {
     /// Makes a directory `name` in a directory `top`, with the files of `table`. May sleep.
     ///
-    /// Where there is no debugfs, there is no directory, and that is no error.
+    /// Succeeds without a directory on a kernel without debugfs.
     pub(crate) fn new(
         module: &'static ThisModule,
         (top, name): (&CStr, &CStr),
@@ -105,7 +107,7 @@ impl<T: Send + Sync + 'static> Directory<T> {
             // SAFETY: Made above, and empty.
             unsafe { bindings::debugfs_remove(top) };
         })?;
-        // From here on dropping this takes away what there is.
+        // From here on, dropping `directory` removes everything.
         let directory = Self { inner };
         // SAFETY: debugfs takes an error pointer for the parent, and then does nothing.
         let parent = unsafe { bindings::debugfs_create_dir(name.as_char_ptr(), top) };
@@ -129,18 +131,21 @@ impl<T: Send + Sync + 'static> Directory<T> {
 
 impl<T: Send + Sync + 'static> Drop for Directory<T> {
     fn drop(&mut self) {
-        // SAFETY: Made in new() and not removed since. Takes the files along, and waits for those
-        // who read them.
+        // SAFETY: Made in new() and not removed since. Removes the files as well, and waits for their
+        // readers.
         unsafe { bindings::debugfs_remove(self.inner.top) };
     }
 }
 
 impl<T: Send + Sync + 'static> File<T> {
+    /// Opens a file for reading.
+    ///
     /// # Safety
     ///
     /// Called by debugfs for one of the files of a [`Directory`] over a `T`.
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: debugfs keeps what it was given there, and the caller keeps both alive.
+        // SAFETY: debugfs keeps the pointer that it was given in `i_private`, and the caller keeps both
+        // alive.
         unsafe {
             let own = (*inode).i_private;
             let size = (*own.cast::<Self>()).row.size;
@@ -148,6 +153,8 @@ impl<T: Send + Sync + 'static> File<T> {
         }
     }
 
+    /// Writes the document of a file.
+    ///
     /// # Safety
     ///
     /// Called by seq_file for a file that was opened by [`File::open`].
@@ -159,18 +166,18 @@ impl<T: Send + Sync + 'static> File<T> {
         let full = unsafe { (*seq).count == (*seq).size };
         match shown {
             Err(error) if !full => error.to_errno(),
-            // Where the buffer was too small, seq_file sees it and calls again with a larger one.
+            // If the buffer was too small, seq_file calls again with a larger one.
             _ => 0,
         }
     }
 }
 
-/// The buffer of a file that is being read.
+/// Writer to the buffer of a file that is being read.
 struct Sequence(*mut bindings::seq_file);
 
 impl fmt::Write for Sequence {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // SAFETY: Made from the file of a call of show(), for the length of that.
+        // SAFETY: Made from the file of a call of show(), for the length of that call.
         let written = unsafe { bindings::seq_write(self.0, text.as_ptr().cast(), text.len()) };
         if written == 0 {
             Ok(())

@@ -25,14 +25,14 @@ use super::{
 pub(crate) struct IoBuffer(VVec<u8>);
 
 impl IoBuffer {
-    /// A zeroed buffer of `sectors` sectors. May sleep.
+    /// Makes a zeroed buffer of `sectors` sectors. May sleep. `ENOMEM`.
     pub(crate) fn new(sectors: usize) -> Result<Self> {
         let bytes = sectors.checked_mul(512).ok_or(EINVAL)?;
-        // Whoever asks says so where there is none; no need for a backtrace of vmalloc's.
+        // The caller reports the failure; a backtrace by vmalloc would add nothing.
         Ok(Self(VVec::zeroed(bytes, GFP_KERNEL | __GFP_NOWARN)?))
     }
 
-    /// Copies `data` into the buffer from its sector `at` on, where there is room for it.
+    /// Copies `data` into the buffer from its sector `at` on. Does nothing if `data` does not fit.
     pub(crate) fn put(&mut self, at: usize, data: &[u8]) {
         let first = at.saturating_mul(512).min(self.0.len());
         let end = first.saturating_add(data.len());
@@ -41,7 +41,7 @@ impl IoBuffer {
         }
     }
 
-    /// Copies the buffer from its sector `at` on to `data`, where it has as much.
+    /// Fills `data` from the buffer's sector `at` on. Does nothing if the buffer has too few bytes.
     pub(crate) fn get(&self, at: usize, data: &mut [u8]) {
         let first = at.saturating_mul(512).min(self.0.len());
         let end = first.saturating_add(data.len());
@@ -63,11 +63,11 @@ impl IoBuffer {
     }
 }
 
-/// A client of dm-io with mempools of its own, so that its I/O goes on under memory pressure.
+/// Client of dm-io. It has mempools of its own, so that its I/O goes on under memory pressure.
 ///
 /// # Invariants
 ///
-/// The pointer is a client that this object owns.
+/// The pointer is that of a client that this object owns.
 pub(crate) struct IoClient(NonNull<bindings::dm_io_client>);
 
 // SAFETY: A client may be used by any number of threads.
@@ -76,7 +76,7 @@ unsafe impl Send for IoClient {}
 unsafe impl Sync for IoClient {}
 
 impl IoClient {
-    /// A new client. May sleep.
+    /// Makes a client. May sleep.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: No requirements.
         let client = from_err_ptr(unsafe { bindings::dm_io_client_create() })?;
@@ -86,7 +86,7 @@ impl IoClient {
 
     /// Reads `range` of `device` into the buffer, from its sector `at` on.
     ///
-    /// Sleeps. `EIO` where any of it could not be read, `EINVAL` where the buffer is too small.
+    /// Sleeps. `EIO` if any sector could not be read, `EINVAL` if the buffer is too small.
     pub(crate) fn read(
         &self,
         device: &BlockDevice,
@@ -98,7 +98,10 @@ impl IoClient {
         self.transfer(bindings::REQ_OP_READ, device, range, (buffer, at), priority)
     }
 
-    /// The same when nobody else has anything for the device to do, where it knows such a difference.
+    /// Reads `range` of `device` into the buffer, from its start on, with idle I/O priority. An I/O scheduler
+    /// that knows priorities serves other requests first.
+    ///
+    /// Sleeps. Errors as for [`IoClient::read`].
     pub(crate) fn read_idly(
         &self,
         device: &BlockDevice,
@@ -112,7 +115,7 @@ impl IoClient {
     /// Writes `range` of `device` from the buffer's sector `at` on. Durable only after
     /// [`BlockDevice::flush`].
     ///
-    /// Sleeps. `EIO` where any of it could not be written, `EINVAL` where the buffer is too small.
+    /// Sleeps. `EIO` if any sector could not be written, `EINVAL` if the buffer is too small.
     pub(crate) fn write(
         &self,
         device: &BlockDevice,
@@ -130,7 +133,10 @@ impl IoClient {
         )
     }
 
-    /// The same, and durable when it returns, with whatever was written to the device before.
+    /// Writes `range` of `device` from the buffer's sector `at` on, with PREFLUSH and FUA: on return this
+    /// write and all earlier completed writes to the device are durable.
+    ///
+    /// Sleeps. Errors as for [`IoClient::write`].
     pub(crate) fn write_durably(
         &self,
         device: &BlockDevice,
@@ -178,8 +184,8 @@ impl IoClient {
             sector: range.start(),
             count: range.len(),
         };
-        // SAFETY: The memory is vmalloc'ed, has the region's size, and is ours until the call
-        // returns: without a notification dm_io() waits for the end of the I/O.
+        // SAFETY: The memory is vmalloc'ed, has the region's size, and is borrowed until the call
+        // returns: without a notification dm_io() waits for the I/O to complete.
         to_result(unsafe {
             bindings::dm_io(
                 &mut request,
@@ -196,7 +202,7 @@ impl IoClient {
     }
 }
 
-/// When I/O is due.
+/// I/O priority of a request.
 #[derive(Clone, Copy)]
 enum Priority {
     Usual,
@@ -205,7 +211,7 @@ enum Priority {
 
 impl Drop for IoClient {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant, and no I/O is under way: it would borrow the client.
+        // SAFETY: By the type invariant, and no I/O is in flight: it would borrow the client.
         unsafe { bindings::dm_io_client_destroy(self.0.as_ptr()) };
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Inline functions and macros of the kernel that Rust cannot call, one file a noun.
+ * Inline functions and macros of the kernel that Rust cannot call, one file for each subject.
  * `remap_helper_x` is `bindings::x` to the Rust side.
  */
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Own I/O to a block device: transfers with buffers of their own, any number in flight.
+//! Asynchronous I/O to a block device: transfers with buffers of their own, any number in flight.
 //!
 //! # Ownership
 //!
 //! A [`Transfer`] is a bio, its pages, and a value of the user's. While it is in flight it
 //! belongs to the block layer: [`IoQueue::submit`] takes it away, and [`IoQueue::completed`] gives
-//! it back. So nobody can touch the pages or the bio meanwhile, and none can be forgotten: a
-//! queue that is dropped waits for those in flight and frees them.
+//! it back. So no other code can touch the pages or the bio meanwhile. None can be forgotten: a
+//! queue that is dropped waits for the transfers in flight and frees them.
 //!
-//! A queue has one user, who submits and takes back; completions come from any context, on any
+//! A queue has one user thread, which submits and takes back. Completions come from any context, on any
 //! CPU, many at once. Nothing is allocated between making a transfer and dropping it.
 //!
 //! C headers: [`include/linux/bio.h`](srctree/include/linux/bio.h),
@@ -57,14 +57,14 @@ use super::{
     },
 };
 
-/// How many bios are in flight, over any number of queues.
+/// Number of bios in flight, over any number of queues.
 pub(crate) struct Gauge {
     now: Atomic<u64>,
     peak: Atomic<u64>,
 }
 
 impl Gauge {
-    /// Nothing in flight.
+    /// Makes a gauge for queues with nothing in flight.
     pub(crate) const fn new() -> Self {
         Self {
             now: Atomic::new(0),
@@ -72,12 +72,12 @@ impl Gauge {
         }
     }
 
-    /// Bios in flight at present.
+    /// Returns the number of bios in flight. Any context.
     pub(crate) fn now(&self) -> u64 {
         self.now.load(Relaxed)
     }
 
-    /// Most bios that were in flight at once.
+    /// Returns the largest number of bios that were in flight at once. Any context.
     pub(crate) fn peak(&self) -> u64 {
         self.peak.load(Relaxed)
     }
@@ -98,7 +98,7 @@ impl Gauge {
     }
 }
 
-/// A bio with its own pages and a value of the user's, not in flight.
+/// Bio with pages of its own and a value of the user's, not in flight.
 ///
 /// # Invariants
 ///
@@ -113,9 +113,9 @@ unsafe impl<T: Send> Send for Transfer<T> {}
 #[repr(C)]
 struct Inner<T> {
     bio: Opaque<bindings::bio>,
-    /// The next one on the list of those that have completed.
+    /// Next transfer on the list of completed ones.
     next: *mut Inner<T>,
-    /// Where it goes when it completes; valid while in flight.
+    /// Place that takes the completed transfer; valid while in flight.
     returns: *const Returns<T>,
     /// Memory for the bio's vector, one element for each page.
     vectors: KVec<bindings::bio_vec>,
@@ -126,19 +126,19 @@ struct Inner<T> {
     value: T,
 }
 
-/// How a transfer ended.
+/// Outcome of a transfer.
 #[derive(Clone, Copy)]
 pub(crate) struct Completion {
-    /// Whether the data were moved.
+    /// Success, or the error that the bio completed with.
     pub result: Result,
-    /// From submission to completion, in nanoseconds.
+    /// Time from submission to completion, in nanoseconds.
     pub latency: u64,
-    /// Whether it had completed when its submission returned.
+    /// The transfer completed before its submission returned.
     pub synchronous: bool,
 }
 
 impl<T: Send> Transfer<T> {
-    /// A transfer for up to `bytes` bytes at a time. May sleep.
+    /// Makes a transfer for up to `bytes` bytes at a time. May sleep.
     pub(crate) fn new(bytes: usize, value: T) -> Result<Self> {
         let count = bytes.div_ceil(PAGE_SIZE);
         u16::try_from(count)?;
@@ -167,7 +167,7 @@ impl<T: Send> Transfer<T> {
         Ok(Self { inner })
     }
 
-    /// Bytes that a transfer for `bytes` bytes takes of memory.
+    /// Returns how many bytes of memory a transfer for `bytes` bytes takes.
     pub(crate) const fn footprint(bytes: usize) -> usize {
         let pages = bytes.div_ceil(PAGE_SIZE);
         let each = PAGE_SIZE + size_of::<Page>() + size_of::<bindings::bio_vec>();
@@ -184,29 +184,30 @@ impl<T: Send> Transfer<T> {
         unsafe { self.inner.as_mut() }
     }
 
-    /// The user's value.
+    /// Returns the user's value.
     pub(crate) fn value(&self) -> &T {
         &self.inner().value
     }
 
-    /// The user's value, to change it.
+    /// Returns the user's value, for changes.
     pub(crate) fn value_mut(&mut self) -> &mut T {
         &mut self.inner_mut().value
     }
 
-    /// CRC32C of `bytes` bytes of the buffer from `offset` on, as far as it goes.
+    /// Returns the CRC32C of `bytes` bytes of the buffer from `offset` on, or of fewer if the buffer ends
+    /// before. Zero is the initial value, and nothing is inverted.
     pub(crate) fn checksum(&self, offset: usize, bytes: usize) -> u32 {
         let mut sum = 0;
         self.each_part(offset, bytes, |data, len| {
-            // SAFETY: There are `len` bytes, and nobody writes them. What they hold has no meaning
-            // to us, initialised or not.
+            // SAFETY: There are `len` bytes, and no other code writes them. Any contents will do,
+            // initialised or not.
             sum = unsafe { bindings::crc32c(sum, data, len) };
             true
         });
         sum
     }
 
-    /// Whether the first `bytes` bytes in the buffer are zero, as far as it goes.
+    /// Returns whether the first `bytes` bytes of the buffer, or all if it has fewer, are zero.
     pub(crate) fn is_zero(&self, bytes: usize) -> bool {
         self.each_part(0, bytes, |data, len| {
             // SAFETY: As above.
@@ -214,8 +215,8 @@ impl<T: Send> Transfer<T> {
         })
     }
 
-    /// Calls `look` with the address and length of each page's part of `bytes` bytes of the buffer
-    /// from `offset` on, until it returns false; whether it never did.
+    /// Calls `look` for each page's part of `bytes` bytes of the buffer from `offset` on, with address and
+    /// length, until `look` returns `false`. Returns whether it never did.
     fn each_part(
         &self,
         offset: usize,
@@ -229,7 +230,7 @@ impl<T: Send> Transfer<T> {
             if part == 0 {
                 break;
             }
-            // SAFETY: The page is ours, and unmapped again below, in reverse order. Nobody writes
+            // SAFETY: The page is ours, and unmapped again below, in reverse order. No device writes
             // it: the bio is not in flight.
             let mapped = unsafe { bindings::kmap_local_page(page.as_ptr()) };
             // SAFETY: `start` lies within the page.
@@ -253,29 +254,29 @@ impl<T: Send> Drop for Transfer<T> {
     }
 }
 
-/// Where transfers return to.
+/// Place that takes the completed transfers of a queue.
 #[pin_data]
 struct Returns<T> {
-    /// A list of transfers that have completed, the latest first.
+    /// List of completed transfers, the latest first.
     completed: Atomic<*mut Inner<T>>,
-    /// The transfer whose submission has not returned yet.
+    /// Transfer whose submission has not returned yet.
     submitting: Atomic<*mut Inner<T>>,
     gauge: Arc<Gauge>,
     #[pin]
     wait: WaitQueue,
 }
 
-/// Transfers to one device.
+/// Queue of transfers to one device.
 ///
 /// # Invariants
 ///
-/// `in_flight` transfers have `returns` as the place that they return to, each once, and are
-/// neither in `ready` nor anybody else's; all others have forgotten about it.
+/// Exactly `in_flight` transfers refer to `returns`. None of them is owned by a [`Transfer`]: the block
+/// layer, the list of completed transfers or `ready` has it.
 pub(crate) struct IoQueue<T: Send> {
     returns: Pin<KBox<Returns<T>>>,
     device: Arc<OpenDevice>,
     in_flight: usize,
-    /// Taken off the list of the completed and not given back yet.
+    /// Transfers that are off the list of completed ones and not given back yet.
     ready: *mut Inner<T>,
 }
 
@@ -283,7 +284,7 @@ pub(crate) struct IoQueue<T: Send> {
 unsafe impl<T: Send> Send for IoQueue<T> {}
 
 impl<T: Send> IoQueue<T> {
-    /// A queue for transfers to `device`, which stays open as long as the queue is there. May
+    /// Makes a queue for transfers to `device`. The device stays open as long as the queue lives. May
     /// sleep.
     pub(crate) fn new(device: Arc<OpenDevice>, gauge: Arc<Gauge>) -> Result<Self> {
         let returns = KBox::pin_init(
@@ -304,15 +305,15 @@ impl<T: Send> IoQueue<T> {
         })
     }
 
-    /// Transfers that were submitted and not taken back yet.
+    /// Returns the number of transfers that were submitted and not taken back yet.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight
     }
 
-    /// Starts `action` on `sectors` sectors from `sector` of the device on. What is read or written
-    /// is the start of the transfer's buffer, and no more than that holds; a flush is of no sectors.
+    /// Submits `action` on `sectors` sectors from `sector` of the device on. Reads and writes use the start
+    /// of the transfer's buffer, and move no more than it holds. A flush has no sectors.
     ///
-    /// May sleep: in the driver, for memory or a place in its queue.
+    /// May sleep: the driver may wait for memory or for room in its queue.
     pub(crate) fn submit(
         &mut self,
         mut transfer: Transfer<T>,
@@ -374,15 +375,15 @@ impl<T: Send> IoQueue<T> {
         self.returns.submitting.store(ptr::null_mut(), Relaxed);
     }
 
-    /// Gives back a transfer that has completed, in no particular order.
+    /// Takes a completed transfer back, in no particular order. `None` if none has completed.
     pub(crate) fn completed(&mut self) -> Option<(Transfer<T>, Completion)> {
         if self.ready.is_null() {
             // Pairs with the release in end_io().
             self.ready = self.returns.completed.xchg(ptr::null_mut(), Full);
         }
         let inner = NonNull::new(self.ready)?;
-        // INVARIANT: end_io() has put the transfer on the list and left it alone since. We take it
-        // off, so it is nobody's but the new object's, and one less is in flight.
+        // INVARIANT: end_io() has put the transfer on the list and does not touch it any more. It leaves
+        // the list here, so only the new object owns it, and one less is in flight.
         let mut transfer = Transfer { inner };
         self.in_flight -= 1;
         let inner = transfer.inner_mut();
@@ -402,8 +403,8 @@ impl<T: Send> IoQueue<T> {
         Some((transfer, completion))
     }
 
-    /// Sleeps until a transfer has completed, if any is in flight, or `timeout_ns` nanoseconds have
-    /// passed. The sleep counts neither as load nor as a hang.
+    /// Sleeps until a transfer has completed or `timeout_ns` nanoseconds have passed. Returns at once if none
+    /// is in flight. The sleep counts neither as load nor as a hung task.
     pub(crate) fn wait(&self, timeout_ns: Option<u64>) {
         if self.in_flight == 0 || !self.ready.is_null() {
             return;
@@ -421,14 +422,14 @@ impl<T: Send> Drop for IoQueue<T> {
             self.wait(None);
             while self.completed().is_some() {}
         }
-        // The last end_io() may still be waking us up; it is a reader of RCU while it does.
-        // SAFETY: May sleep here, as anything that owns a queue.
+        // The last end_io() may still be inside notify_all(), as an RCU reader.
+        // SAFETY: The owner of a queue may sleep.
         unsafe { bindings::synchronize_rcu() };
     }
 }
 
 impl<T: Send> Inner<T> {
-    /// Ends a transfer. Any context.
+    /// Completes a transfer. Any context.
     ///
     /// # Safety
     ///
@@ -437,11 +438,11 @@ impl<T: Send> Inner<T> {
         const { assert!(offset_of!(Self, bio) == 0) };
         let inner = bio.cast::<Self>();
         let now = Instant::now();
-        // Keeps `returns` there even when its owner has taken the transfer back: see the drop of
-        // `IoQueue`.
+        // Keeps `returns` alive after its owner has taken the transfer back: the drop of `IoQueue` waits
+        // for RCU readers.
         let _guard = rcu::read_lock();
         // SAFETY: The bio is the first field of the transfer, which belongs to the block layer
-        // and hence to us until it is on the list.
+        // and hence to this function until it is on the list.
         let returns = unsafe {
             (*inner).completed = now;
             &*(*inner).returns
@@ -453,7 +454,7 @@ impl<T: Send> Inner<T> {
         loop {
             // SAFETY: As above.
             unsafe { (*inner).next = first };
-            // What was written to the transfer is seen by who takes it off.
+            // A release: the thread that takes the transfer off the list sees these writes.
             match returns.completed.cmpxchg(first, inner, Full) {
                 Ok(_) => break,
                 Err(other) => first = other,

@@ -17,15 +17,15 @@ use kernel::{
 
 use super::bindings;
 
-/// A kernel thread that runs a closure.
+/// Kernel thread that runs a closure.
 ///
-/// Dropping it asks the thread to stop, wakes it, and waits until it has ended; with it goes
-/// everything that the closure owned. A thread may also end by itself before.
+/// Dropping it asks the thread to stop, wakes it, and waits until it has ended. The closure and all that it
+/// owned are dropped by then. A thread may also end by itself before.
 ///
 /// # Invariants
 ///
-/// `task` is a kernel thread that this object owns a reference to and that nobody else stops.
-/// `body` is the box that the thread was given; it is the thread's own once the thread runs.
+/// This object owns a reference to `task`, a kernel thread that no other code stops. `body` is the box that
+/// the thread was given; the thread owns it once it runs.
 pub(crate) struct Kthread {
     task: NonNull<bindings::task_struct>,
     body: NonNull<c_void>,
@@ -37,17 +37,17 @@ unsafe impl Send for Kthread {}
 // SAFETY: Nothing can be done through a shared reference.
 unsafe impl Sync for Kthread {}
 
-/// Proof of running in a [`Kthread`]; stays there.
+/// Token of the current [`Kthread`], which cannot leave that thread.
 pub(crate) struct Current(PhantomData<*mut ()>);
 
 impl Current {
-    /// CPU time that this thread has used, in nanoseconds, as the scheduler last accounted it.
+    /// Returns the CPU time that this thread has used, in nanoseconds, as of the scheduler's last accounting.
     pub(crate) fn cpu_time(&self) -> u64 {
         // SAFETY: The current task reads its own accounting.
         unsafe { bindings::current_cpu_time() }
     }
 
-    /// Lets others run, if they wait for the CPU. May sleep.
+    /// Lets other threads run if they wait for the CPU. May sleep.
     pub(crate) fn yield_now(&self) {
         // SAFETY: A kernel thread may sleep here.
         unsafe { bindings::cond_resched() };
@@ -55,7 +55,7 @@ impl Current {
 }
 
 impl Kthread {
-    /// Starts a thread called `name` that runs `body`. May sleep.
+    /// Starts a thread `name` that runs `body`. May sleep.
     pub(crate) fn spawn<F>(name: &CStr, body: F) -> Result<Self>
     where
         F: FnOnce(&Current) + Send + 'static,
@@ -63,8 +63,7 @@ impl Kthread {
         let body = KBox::into_raw(KBox::new(body, GFP_KERNEL)?);
         // SAFETY: A box is never null.
         let body = unsafe { NonNull::new_unchecked(body) }.cast::<c_void>();
-        // SAFETY: `run::<F>` takes exactly the box that it is given, and the name is printed by a
-        // format of its own.
+        // SAFETY: `run::<F>` takes the box that it is given, and the name is not used as a format.
         let task = from_err_ptr(unsafe {
             bindings::kthread_create_on_node(
                 Some(run::<F>),
@@ -79,11 +78,11 @@ impl Kthread {
             // SAFETY: There is no thread, so the box is still ours.
             unsafe { discard::<F>(body) }
         })?;
-        // SAFETY: The new thread waits to be woken, so it is there to take a reference to.
+        // SAFETY: The new thread waits to be woken, so it still exists.
         unsafe { bindings::get_task_struct(task.as_ptr()) };
         // SAFETY: As above.
         unsafe { bindings::wake_up_process(task.as_ptr()) };
-        // INVARIANT: We own the reference just taken, and the thread has the box.
+        // INVARIANT: This object owns the reference just taken, and the thread has the box.
         Ok(Self {
             task,
             body,
@@ -94,9 +93,9 @@ impl Kthread {
 
 impl Drop for Kthread {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants the thread is there and ours to stop.
+        // SAFETY: By the type invariants the thread exists and is ours to stop.
         let result = unsafe { bindings::kthread_stop_put(self.task.as_ptr()) };
-        // `run` returns 0: anything else means that the thread never came to it.
+        // `run` returns 0: any other value means that the thread was stopped before it ran.
         if result != 0 {
             // SAFETY: The thread has ended without taking the box.
             unsafe { (self.discard)(self.body) };
@@ -104,16 +103,16 @@ impl Drop for Kthread {
     }
 }
 
-/// What the thread runs.
+/// Runs the closure in the new thread.
 ///
 /// # Safety
 ///
-/// `body` is a box of `F` that the thread becomes the owner of.
+/// `body` is a box of `F`, whose owner the thread becomes.
 unsafe extern "C" fn run<F>(body: *mut c_void) -> c_int
 where
     F: FnOnce(&Current) + Send + 'static,
 {
-    // SAFETY: The caller gives us the box.
+    // SAFETY: The caller gives the box away.
     let body = unsafe { KBox::<F>::from_raw(body.cast()) };
     KBox::into_inner(body)(&Current(PhantomData));
     0
@@ -123,8 +122,8 @@ where
 ///
 /// # Safety
 ///
-/// `body` is a box of `F` that nobody else uses.
+/// `body` is a box of `F` that no other code uses.
 unsafe fn discard<F>(body: NonNull<c_void>) {
-    // SAFETY: The caller gives us the box.
+    // SAFETY: The caller gives the box away.
     drop(unsafe { KBox::<F>::from_raw(body.as_ptr().cast()) });
 }

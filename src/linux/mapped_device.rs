@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mapped devices as such, whatever their tables are.
+//! Mapped devices, apart from their tables.
 //!
 //! C header: [`include/linux/device-mapper.h`](srctree/include/linux/device-mapper.h).
 
@@ -12,13 +12,13 @@ use super::bindings;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MappedDevice(pub(super) *mut bindings::mapped_device);
 
-// SAFETY: Only compared, except by those who promise that the device exists.
+// SAFETY: Only compared, except by unsafe code whose callers promise that the device exists.
 unsafe impl Send for MappedDevice {}
 // SAFETY: As above.
 unsafe impl Sync for MappedDevice {}
 
 impl MappedDevice {
-    /// Calls `with` with the name of the mapped device with that number. `None` where there is none. May
+    /// Calls `with` with the name of the mapped device with that number. `None` if there is none. May
     /// sleep.
     pub(crate) fn name<R>(number: DeviceNumber, with: impl FnOnce(&[u8]) -> R) -> Option<R> {
         let mut name = [0_u8; bindings::DM_NAME_LEN as usize];
@@ -30,27 +30,29 @@ impl MappedDevice {
         Some(with(name.get(..len)?))
     }
 
-    /// Writes the UUID of the mapped device with that number of the kernel's to `uuid`, with zeros behind
-    /// it. Returns `false` where it is no mapped device. May sleep.
+    /// Writes the UUID of the mapped device with the `dev_t` `number` to `uuid`, padded with zeros. Returns
+    /// `false` if there is no such mapped device. May sleep.
     pub(super) fn uuid(number: u32, uuid: &mut [u8; bindings::DM_UUID_LEN as usize]) -> bool {
         Self::names(number, &mut [0_u8; bindings::DM_NAME_LEN as usize], uuid)
     }
 
+    /// Writes name and UUID of the mapped device with the `dev_t` `number`. Returns `false` if there is none.
+    /// May sleep.
     fn names(
         number: u32,
         name: &mut [u8; bindings::DM_NAME_LEN as usize],
         uuid: &mut [u8; bindings::DM_UUID_LEN as usize],
     ) -> bool {
-        // SAFETY: Any number may be asked for.
+        // SAFETY: Any number is valid.
         let md = unsafe { bindings::dm_get_md(number) };
         if md.is_null() {
             return false;
         }
-        // SAFETY: `md` is referenced, and name and UUID have room for what they may have.
+        // SAFETY: `md` is referenced, and the buffers have the largest sizes of a name and a UUID.
         let error = unsafe {
             bindings::dm_copy_name_and_uuid(md, name.as_mut_ptr().cast(), uuid.as_mut_ptr().cast())
         };
-        // SAFETY: We have the reference that dm_get_md() took.
+        // SAFETY: dm_get_md() took this reference.
         unsafe { bindings::dm_put(md) };
         error == 0
     }

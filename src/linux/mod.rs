@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Safe wrappers over what the kernel has in C and the `kernel` crate lacks.
+//! Safe wrappers over C interfaces of the kernel that the `kernel` crate lacks.
 //!
-//! The only place of dm-remap with `unsafe`, raw bindings and C helpers. It knows nothing of
+//! The only place of dm-remap with `unsafe`, raw bindings and C helpers. Nothing here knows of
 //! remapping.
 
 pub(crate) mod atomic_enum;
@@ -31,7 +31,7 @@ pub(crate) mod wait;
 pub(crate) mod work_queue;
 pub(crate) mod zeroed;
 
-/// What bindgen makes of `bindings.h` and `helpers.c`, together with `kernel::bindings`.
+/// Bindings that bindgen makes from `bindings.h` and `helpers.c`, together with `kernel::bindings`.
 #[allow(
     clippy::all,
     clippy::cast_lossless,

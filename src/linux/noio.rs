@@ -8,17 +8,17 @@ use kernel::types::NotThreadSafe;
 
 use super::bindings;
 
-/// While it lives, every allocation of this thread is GFP_NOIO: it does not wait for a page to be
-/// written out, perhaps through a bio that we hold.
+/// Guard that makes every allocation of this thread GFP_NOIO while it lives. Such an allocation does not
+/// wait for a page to be written out, perhaps through a bio that the target holds.
 ///
-/// Guards nest, and end in the reverse order of their beginning.
+/// Guards nest. The last one made is dropped first.
 pub(crate) struct NoIo {
     before: u32,
     _thread: NotThreadSafe,
 }
 
 impl NoIo {
-    /// Begins such a section.
+    /// Begins a section.
     pub(crate) fn enter() -> Self {
         Self {
             // SAFETY: Only changes a flag of the current task.
@@ -30,7 +30,7 @@ impl NoIo {
 
 impl Drop for NoIo {
     fn drop(&mut self) {
-        // SAFETY: What the matching call returned, on the same thread.
+        // SAFETY: The matching call returned this value, on the same thread.
         unsafe { bindings::noio_restore(self.before) };
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Opening block devices, as any user of them does.
+//! Block devices that are opened by number, as user space opens them.
 //!
 //! C header: [`include/linux/blkdev.h`](srctree/include/linux/blkdev.h).
 
@@ -21,28 +21,27 @@ use super::{
     block_device::BlockDevice, //
 };
 
-/// What an open device is used for.
+/// Access to an open device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Reads, beside whoever else uses the device.
+    /// Reads, beside other users of the device.
     SharedRead,
-    /// Reads and writes, with the device claimed as a mount or mkfs claims it: `EBUSY` where
-    /// somebody else has claimed it. Where the kernel was built or booted to refuse writers of
-    /// mounted devices, other writers are kept out as well; elsewhere see
-    /// [`OpenDevice::become_only_user`].
+    /// Reads and writes, with the device claimed as a mount or mkfs claims it. Fails with `EBUSY` if the
+    /// device is claimed already. A kernel that was built or booted to refuse writers of mounted devices
+    /// keeps other writers out as well; for other kernels see [`OpenDevice::become_only_user`].
     ExclusiveWrite,
 }
 
-/// A block device that is held open. It cannot be removed before it is closed by dropping this.
+/// Block device that is held open. A mapped device cannot be removed while it is open.
 ///
-/// Dropping may sleep, and in a kernel thread returns when the device is closed.
+/// Dropping closes the device, and returns when it is closed, in a kernel thread as well. May sleep.
 ///
 /// # Invariants
 ///
 /// `file` is an open block device file that this object owns.
 pub(crate) struct OpenDevice {
     file: NonNull<bindings::file>,
-    /// Its address tells the block layer who has claimed the device.
+    /// Identity of the claim: the block layer compares addresses of holders.
     _holder: KBox<u32>,
 }
 
@@ -52,7 +51,7 @@ unsafe impl Send for OpenDevice {}
 unsafe impl Sync for OpenDevice {}
 
 impl OpenDevice {
-    /// Opens the device of that number. May sleep.
+    /// Opens the device with that number. May sleep.
     pub(crate) fn open(number: DeviceNumber, access: Access) -> Result<Self> {
         let mut holder = KBox::new(0, GFP_KERNEL)?;
         let (mode, claim) = match access {
@@ -64,7 +63,7 @@ impl OpenDevice {
                 (&raw mut *holder).cast::<c_void>(),
             ),
         };
-        // As MKDEV() of include/linux/kdev_t.h has it.
+        // As MKDEV() in include/linux/kdev_t.h does.
         let number = (number.major << 20) | number.minor;
         // SAFETY: The holder lives as long as the file; there are no holder operations.
         let file = from_err_ptr(unsafe {
@@ -78,18 +77,18 @@ impl OpenDevice {
         })
     }
 
-    /// Whether nobody else has the device open. Any context.
+    /// Returns whether the device has no other opener. Any context.
     ///
-    /// The kernel counts who has it open, not what for.
+    /// The kernel counts openers, whatever their access.
     #[inline]
     pub(crate) fn is_only_user(&self) -> bool {
         self.device().openers() <= 1
     }
 
-    /// Waits until nobody else has the device open, and nothing is left in the page cache that could
-    /// be written later. `false` where somebody still has it open after `patience`.
+    /// Waits until the device has no other opener and no dirty pages in the page cache, which could be
+    /// written later. Returns `false` if it still has another opener after `patience`.
     ///
-    /// Sleeps. `EINTR` where a signal came.
+    /// Sleeps. `EINTR` if a signal is pending.
     pub(crate) fn become_only_user(&self, patience: Delta) -> Result<bool> {
         let step = Delta::from_millis(20);
         let mut left = patience.as_millis() / step.as_millis();
@@ -104,14 +103,14 @@ impl OpenDevice {
             fsleep(step);
             left -= 1;
         }
-        // The last one to close a device writes it out, but here that is not those who wrote.
+        // The last close of a device writes its pages out, but this file is still open.
         self.device().write_out()?;
         Ok(self.is_only_user())
     }
 
-    /// The device.
+    /// Returns the device.
     pub(crate) fn device(&self) -> &BlockDevice {
-        // SAFETY: The device is there as long as its file is open.
+        // SAFETY: The device is valid as long as its file is open.
         unsafe { BlockDevice::from_raw(bindings::file_bdev(self.file.as_ptr())) }
     }
 }
@@ -120,7 +119,7 @@ impl Drop for OpenDevice {
     fn drop(&mut self) {
         // SAFETY: By the type invariants the file is ours.
         unsafe { bindings::bdev_fput(self.file.as_ptr()) };
-        // A kernel thread's last references to files are put by a work item later on.
+        // In a kernel thread, a work item closes the file later: wait for it.
         // SAFETY: No lock is held that closing a file takes.
         unsafe { bindings::flush_delayed_fput() };
     }

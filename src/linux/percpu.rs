@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counters that every CPU has its own of.
+//! Per-CPU counters.
 //!
 //! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h).
 
@@ -10,29 +10,29 @@ use kernel::prelude::*;
 
 use super::bindings;
 
-/// `N` 64-bit counters for each possible CPU.
+/// Set of `N` 64-bit counters for each possible CPU.
 ///
-/// Counting is one instruction that is safe against interrupts on the same CPU and writes no
-/// memory that another CPU reads often; the sum costs a visit to every CPU's memory.
+/// An increment is one instruction. It is safe against interrupts on the same CPU, and writes no
+/// memory that another CPU reads often. A sum reads the memory of every CPU.
 ///
 /// # Invariants
 ///
-/// The pointer is a per-CPU allocation of `N` aligned `u64`, owned by this object.
+/// The pointer is that of a per-CPU allocation of `N` aligned `u64`, owned by this object.
 pub(crate) struct PerCpuCounters<const N: usize>(NonNull<u64>);
 
-// SAFETY: The counters are only changed by per-CPU operations, whatever thread runs them.
+// SAFETY: Per-CPU operations alone change the counters, and any thread may run these.
 unsafe impl<const N: usize> Send for PerCpuCounters<N> {}
 // SAFETY: As above.
 unsafe impl<const N: usize> Sync for PerCpuCounters<N> {}
 
 impl<const N: usize> PerCpuCounters<N> {
-    /// Counters that are zero. May sleep.
+    /// Makes counters that are zero. May sleep. `ENOMEM`.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: The size is not zero and the alignment a power of two.
         let counters = unsafe {
             bindings::pcpu_alloc_noprof(
                 N * core::mem::size_of::<u64>(),
-                // A cache line's alignment: no two tables count in one line.
+                // Size of a cache line: no two tables count in one line.
                 64,
                 false,
                 bindings::GFP_KERNEL,
@@ -42,7 +42,7 @@ impl<const N: usize> PerCpuCounters<N> {
         Ok(Self(NonNull::new(counters.cast()).ok_or(ENOMEM)?))
     }
 
-    /// The per-CPU address of counter `which`.
+    /// Returns the per-CPU address of counter `which`.
     #[inline(always)]
     pub(super) fn address(&self, which: usize) -> NonNull<u64> {
         debug_assert!(which < N);
@@ -59,9 +59,9 @@ impl<const N: usize> PerCpuCounters<N> {
         }
     }
 
-    /// The sum of counter `which` over all CPUs; 0 where there is no such counter.
+    /// Returns the sum of counter `which` over all CPUs; 0 if there is no such counter. Any context.
     ///
-    /// The CPUs are visited one after the other, so what is counted meanwhile may be in it or not.
+    /// The CPUs are visited one after the other, so the sum may miss concurrent increments.
     pub(crate) fn sum(&self, which: usize) -> u64 {
         if which >= N {
             return 0;
@@ -78,16 +78,17 @@ impl<const N: usize> Drop for PerCpuCounters<N> {
     }
 }
 
-/// Adds one to this CPU's counter that is `BEFORE` and `index` counters behind `first`. What the caller
-/// read before has been read before. Any context.
+/// Adds one to the counter of this CPU that is `BEFORE` + `index` counters behind `first`. Ordered after all
+/// earlier reads of the caller. Any context.
 ///
 /// # Safety
 ///
-/// That is a counter.
+/// There is a counter at that place.
 #[inline(always)]
 pub(super) unsafe fn increment<const BEFORE: usize>(first: NonNull<u64>, index: usize) {
-    // One instruction that is safe against interrupts on the same CPU, as this_cpu_inc() is. No memory is
-    // said to be left alone, and x86 does not move a load behind a store: that makes it a release.
+    // One instruction that is safe against interrupts on the same CPU, as this_cpu_inc() is. It is a
+    // release: the compiler must assume that it accesses any memory, and x86 does not move a load behind a
+    // store.
     #[cfg(not(CONFIG_UML))]
     // SAFETY: By the safety requirement: per-CPU addresses are relative to %gs.
     unsafe {
@@ -99,7 +100,7 @@ pub(super) unsafe fn increment<const BEFORE: usize>(first: NonNull<u64>, index: 
             options(nostack)
         );
     }
-    // User-mode Linux has no per-CPU addresses of that kind.
+    // User-mode Linux does not address per-CPU memory by %gs.
     #[cfg(CONFIG_UML)]
     // SAFETY: By the safety requirement.
     unsafe {
@@ -107,7 +108,7 @@ pub(super) unsafe fn increment<const BEFORE: usize>(first: NonNull<u64>, index: 
     }
 }
 
-/// Number of the CPU that runs this, which may be another one a moment later.
+/// Returns the number of the current CPU. The caller may be on another CPU a moment later.
 #[inline]
 pub(crate) fn current_cpu() -> usize {
     // SAFETY: Only reads.

@@ -6,7 +6,7 @@
 
 use super::bindings;
 
-/// A number that nobody can foretell. Any context.
+/// Returns an unpredictable number. Any context.
 pub(crate) fn random_u64() -> u64 {
     let mut bytes = [0_u8; 8];
     // SAFETY: There are eight bytes to write.

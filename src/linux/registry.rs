@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lists that belong to the module as a whole.
+//! Lists that live as long as the module.
 
 /// Defines a list under a mutex that lives as long as the module.
 ///
-/// Expands to a module `$name` with `init()`, to be called in the module's init before anything
-/// else, and `with()`, which runs a closure on the locked list. The list has to be empty, and without
-/// capacity, when the module goes.
+/// Expands to a module `$name` with two functions. `init()` is called in the module's init, before all else.
+/// `with()` runs a closure on the locked list. The list has to be empty, and without capacity, when the
+/// module is unloaded.
 macro_rules! registry {
     ($(#[$meta:meta])* $vis:vis mod $name:ident: $item:ty) => {
         $(#[$meta])*
@@ -25,7 +25,7 @@ macro_rules! registry {
 
             static READY: Atomic<bool> = Atomic::new(false);
 
-            /// Makes the list usable.
+            /// Initialises the list. Does nothing on later calls.
             pub(crate) fn init() {
                 if !READY.xchg(true, Full) {
                     // SAFETY: The flag lets only one caller through.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How long a stretch of code takes.
+//! Timing of short stretches of code.
 
 use kernel::{
     interrupt::{
@@ -13,15 +13,15 @@ use kernel::{
     }, //
 };
 
-/// A running stopwatch. The code that it times cannot lose its CPU: not to another thread, and not to
-/// an interrupt, which would be somebody else's time. So it should be short, and must not sleep.
+/// Running stopwatch. Interrupts are off while it lives, so that the time is that of the timed code alone.
+/// The code should be short, and must not sleep.
 pub(crate) struct Stopwatch {
     start: Instant<Monotonic>,
     _undisturbed: LocalInterruptDisabled,
 }
 
 impl Stopwatch {
-    /// Starts.
+    /// Starts a stopwatch. Any context.
     pub(crate) fn start() -> Self {
         let undisturbed = local_interrupt_disable();
         Self {
@@ -30,7 +30,7 @@ impl Stopwatch {
         }
     }
 
-    /// Nanoseconds since the start, at most [`u32::MAX`]. They include one look at the clock.
+    /// Returns the nanoseconds since the start, at most [`u32::MAX`]. One read of the clock is included.
     pub(crate) fn read(&self) -> u32 {
         u32::try_from(self.start.elapsed().as_nanos()).unwrap_or(u32::MAX)
     }

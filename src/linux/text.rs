@@ -7,9 +7,9 @@ use core::{
     marker::PhantomData, //
 };
 
-/// A buffer that is being filled with terminated text.
+/// Buffer that is being filled with NUL-terminated text.
 ///
-/// A text that does not fit is cut short, and writing more is an error from then on.
+/// A text that does not fit is truncated, and the write fails. All later writes fail, too.
 ///
 /// # Invariants
 ///
@@ -27,8 +27,8 @@ impl Text<'_> {
     ///
     /// # Safety
     ///
-    /// `buffer` is valid for writes of `size` bytes as long as the result is used, and nobody
-    /// else uses it meanwhile.
+    /// `buffer` is valid for writes of `size` bytes as long as the result is used, and no other code
+    /// uses it meanwhile.
     pub(crate) unsafe fn from_raw(buffer: *mut u8, size: usize) -> Self {
         if size > 0 {
             // SAFETY: There is at least one byte.
@@ -43,7 +43,7 @@ impl Text<'_> {
         }
     }
 
-    /// Bytes that still fit.
+    /// Returns how many bytes still fit.
     pub(crate) fn remaining(&self) -> usize {
         self.size.saturating_sub(self.len).saturating_sub(1)
     }
@@ -55,7 +55,7 @@ impl fmt::Write for Text<'_> {
             return Err(fmt::Error);
         }
         let fits = text.len().min(self.remaining());
-        // SAFETY: By the type invariant there is room for that and the terminating zero.
+        // SAFETY: By the type invariant there is room for `fits` bytes and the terminating zero.
         unsafe {
             self.buffer
                 .add(self.len)

@@ -2,7 +2,7 @@
 
 //! Wait queues that may be woken from interrupt context.
 //!
-//! Where a mutex guards what is waited for, [`kernel::sync::CondVar`] is the better choice.
+//! For a condition that a mutex guards, use [`kernel::sync::CondVar`].
 //!
 //! C header: [`include/linux/wait.h`](srctree/include/linux/wait.h).
 
@@ -20,15 +20,15 @@ use kernel::{
 
 use super::bindings;
 
-/// Jiffies that are at least `ns` nanoseconds: one more than they make, because the present one
-/// is part over.
+/// Returns a number of jiffies that last `ns` nanoseconds or longer. One is added because the current jiffy
+/// has partly passed.
 fn jiffies(ns: u64) -> c_long {
     let ms = ns.div_ceil(1_000_000);
     let jiffies = msecs_to_jiffies(Msecs::try_from(ms).unwrap_or(Msecs::MAX)).saturating_add(1);
     c_long::try_from(jiffies).unwrap_or(MAX_SCHEDULE_TIMEOUT)
 }
 
-/// A wait queue.
+/// Wait queue.
 #[pin_data]
 pub(crate) struct WaitQueue {
     #[pin]
@@ -37,11 +37,11 @@ pub(crate) struct WaitQueue {
 
 // SAFETY: A wait queue has its own lock.
 unsafe impl Send for WaitQueue {}
-// SAFETY: A wait queue has its own lock.
+// SAFETY: As above.
 unsafe impl Sync for WaitQueue {}
 
 impl WaitQueue {
-    /// A queue that nobody waits in. The name and the key are lockdep's.
+    /// Makes an empty queue. `name` and `key` are for lockdep.
     pub(crate) fn new(name: &'static CStr, key: Pin<&'static LockClassKey>) -> impl PinInit<Self> {
         pin_init!(Self {
             head <- Opaque::ffi_init(|head| {
@@ -51,19 +51,19 @@ impl WaitQueue {
         })
     }
 
-    /// Wakes everybody who waits. Any context.
+    /// Wakes all waiters. Any context.
     ///
-    /// What the caller wrote before is seen by a waiter that then looks at its condition.
+    /// A waiter that wakes sees all earlier writes of the caller when it checks its condition.
     pub(crate) fn notify_all(&self) {
         // SAFETY: The queue is initialised.
         unsafe { bindings::wake_up_sleepers(self.head.get()) };
     }
 
-    /// Sleeps until `ready` holds, or `timeout_ns` nanoseconds have passed if there is a time-out,
-    /// and returns whether it holds.
+    /// Sleeps until `ready` returns `true` or, with a time-out, `timeout_ns` nanoseconds have passed. Returns
+    /// the last result of `ready`.
     ///
-    /// The sleep counts neither as load nor as a hang. `ready` is called in between, must not
-    /// sleep, and must read what a waker writes atomically. Needs process context.
+    /// The sleep counts neither as load nor as a hung task. `ready` must not sleep, and must read atomically
+    /// all that a waker writes. Process context.
     pub(crate) fn wait_idle(
         &self,
         timeout_ns: Option<u64>,
@@ -91,7 +91,7 @@ impl WaitQueue {
             if left == 0 {
                 break false;
             }
-            // SAFETY: Process context, as the caller promises.
+            // SAFETY: The caller is in process context.
             left = unsafe { bindings::schedule_timeout(left) };
         };
         // SAFETY: As above.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Queues of work that goes on when memory is short.
+//! Work queues that make progress under memory pressure.
 //!
 //! C header: [`include/linux/workqueue.h`](srctree/include/linux/workqueue.h).
 
@@ -20,12 +20,14 @@ use kernel::{
 
 use super::bindings;
 
-/// A work queue whose work others wait for: it comes before theirs, and has a thread of its own that
-/// steps in where none can be made. Dropped, it waits for what is queued, so not from its own work.
+/// Work queue with a high priority and a rescuer thread (`WQ_HIGHPRI`, `WQ_MEM_RECLAIM`), for work that
+/// bios wait for.
+///
+/// Dropping waits for the queued work. So the queue must not be dropped by work of its own.
 ///
 /// # Invariants
 ///
-/// The pointer is a work queue that this object owns.
+/// The pointer is that of a work queue that this object owns.
 pub(crate) struct WorkQueue(NonNull<bindings::workqueue_struct>);
 
 // SAFETY: A queue may be used and destroyed by any thread.
@@ -34,7 +36,7 @@ unsafe impl Send for WorkQueue {}
 unsafe impl Sync for WorkQueue {}
 
 impl WorkQueue {
-    /// A new queue. May sleep.
+    /// Makes a queue. May sleep. `ENOMEM`.
     pub(crate) fn new(name: &'static CStr) -> Result<Self> {
         // SAFETY: The name has no conversions.
         let queue = unsafe { bindings::work_queue_create(name.as_char_ptr()) };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Boxes of objects that are too large for a kernel stack and whose empty value is all zero.
+//! Objects that are too large for a kernel stack and whose empty value is all zero.
 
 use kernel::{
     alloc::flags::__GFP_ZERO,
@@ -15,20 +15,20 @@ use remap_core::{
     }, //
 };
 
-/// A type of which all bytes zero is a valid value, the empty one.
+/// Type whose empty value is all bytes zero.
 ///
 /// # Safety
 ///
-/// That must be so.
+/// All bytes zero is a valid value of the type.
 pub(crate) unsafe trait EmptyIsZero: Sized {
-    /// The empty value in a box, never on the stack. May sleep.
+    /// Makes the empty value in a box, never on the stack. May sleep. `ENOMEM`.
     fn boxed() -> Result<KVBox<Self>> {
         let memory = KVBox::<Self>::new_uninit(GFP_KERNEL | __GFP_ZERO)?;
         // SAFETY: The memory is zero, which is a valid value.
         Ok(unsafe { memory.assume_init() })
     }
 
-    /// The empty value, made where it is to be: for fields and locks.
+    /// Returns an initialiser that makes the empty value in place, for fields and locks.
     fn in_place() -> impl Init<Self> {
         let init = |slot: *mut Self| {
             // SAFETY: The slot is memory for a value.

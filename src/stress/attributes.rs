@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The files of `/sys/kernel/dm_remap_stress_test/` and `dm_remap/stress/` of debugfs: a row for
-//! each.
+//! Files of `/sys/kernel/dm_remap_stress_test/`, and of `dm_remap/stress/` in debugfs: a row for each.
 
 use core::fmt::Write;
 
@@ -33,7 +32,7 @@ use super::{
     refusal::refuse, //
 };
 
-/// A file that starts the test that `$parse` makes of the text, with random numbers of its own.
+/// Makes a file that starts a test. `$parse` makes the test from the user's text and a random seed.
 macro_rules! test {
     ($name:literal, $parse:expr) => {
         Attribute::control(
@@ -50,7 +49,7 @@ macro_rules! test {
     };
 }
 
-/// The files of sysfs.
+/// Files of sysfs.
 pub(super) static TABLE: &[Attribute<Manager>] = &[
     Attribute::setting(
         c"set_target",
@@ -113,7 +112,7 @@ pub(super) static TABLE: &[Attribute<Manager>] = &[
     }),
 ];
 
-/// The files of debugfs.
+/// Files of debugfs.
 pub(super) static RECORDS: &[Document<Manager>] = &[
     Document {
         name: c"results.json",
@@ -132,6 +131,7 @@ pub(super) static RECORDS: &[Document<Manager>] = &[
     },
 ];
 
+/// Logs why the text that was written to `file` is invalid, and returns the error for it: `EINVAL`.
 fn invalid(file: &str, why: Refusal) -> Error {
     refuse(file, format_args!("{why}"), EINVAL)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What can be changed of a test while it runs.
+//! Settings of a test that can be changed while it runs.
 
 use kernel::sync::atomic::{
     Atomic,
@@ -11,10 +11,10 @@ use remap_core::stress::{
     workload::Workload, //
 };
 
-/// Nothing that anybody has set.
+/// Sentinel for a setting that follows the workload.
 const UNSET: u32 = u32::MAX;
 
-/// What a user has set. Workers look at it whenever they start operations.
+/// Settings of a test. Workers read them whenever they start operations.
 pub(super) struct Controls {
     workers: Atomic<u32>,
     queue_depth: Atomic<u32>,
@@ -24,7 +24,7 @@ pub(super) struct Controls {
 }
 
 impl Controls {
-    /// As the workload has it, and then `adjustment`.
+    /// Makes the settings of `workload`, changed by `adjustment`.
     pub(super) fn new(workload: &Workload, adjustment: &Adjustment) -> Self {
         let controls = Self {
             workers: Atomic::new(workload.workers()),
@@ -37,7 +37,7 @@ impl Controls {
         controls
     }
 
-    /// Changes what `adjustment` names.
+    /// Changes the settings that `adjustment` names. Any context.
     pub(super) fn set(&self, adjustment: &Adjustment) {
         if *adjustment == Adjustment::default() {
             return;
@@ -54,33 +54,33 @@ impl Controls {
         self.adjusted.store(true, Relaxed);
     }
 
-    /// Number of workers that are to work.
+    /// Returns the number of active workers.
     pub(super) fn workers(&self) -> u32 {
         self.workers.load(Relaxed)
     }
 
-    /// Operations that each worker is to keep in flight, where that is not the workload's affair.
+    /// Returns the number of operations that each worker keeps in flight; `None` if the workload decides.
     pub(super) fn queue_depth(&self) -> Option<u32> {
         Some(self.queue_depth.load(Relaxed)).filter(|depth| *depth != UNSET)
     }
 
-    /// Most operations a second, over all workers; 0 for no limit.
+    /// Returns the limit of operations a second over all workers; 0 if there is none.
     pub(super) fn rate_iops(&self) -> u32 {
         self.rate_iops.load(Relaxed)
     }
 
-    /// How many of 100 operations write, where that is not the workload's affair.
+    /// Returns how many of 100 operations write; `None` if the workload decides.
     pub(super) fn write_percent(&self) -> Option<u8> {
         u8::try_from(self.write_percent.load(Relaxed)).ok()
     }
 
-    /// Whether anything was changed.
+    /// Returns whether any setting was changed.
     pub(super) fn adjusted(&self) -> bool {
         self.adjusted.load(Relaxed)
     }
 
-    /// Operations that all workers are to keep in flight, were these the controls and then
-    /// `adjustment`.
+    /// Returns the number of operations that all workers together keep in flight, once `adjustment` is
+    /// applied to these settings.
     pub(super) fn in_flight(&self, workload: &Workload, adjustment: &Adjustment) -> u32 {
         let depth = adjustment.queue_depth.or(self.queue_depth());
         (0..adjustment.workers.unwrap_or(self.workers()))

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Keeps a test that writes from harming the data of others.
+//! Protection of the data on a device against a test that writes.
 //!
-//! A test writes back what it has read. That changes nothing as long as nobody else writes in between,
-//! and both go to the same disks. So the device is claimed, nobody else may have it open, and nothing is
-//! written back that was read before somebody opened it, or before the device was suspended. What
-//! speaks against going on is a [`Hazard`], and ends the test.
+//! A test writes back the data that it has read. This changes nothing as long as there is no other write in
+//! between, and read and write go to the same disks. So the test claims the device, and the device must have
+//! no other opener. Data that was read before another user opened the device, or before the device was
+//! suspended, is not written back. A condition under which a test must not go on is a [`Hazard`], and ends
+//! the test.
 
 use kernel::{
     prelude::*,
@@ -40,7 +41,8 @@ use crate::{
     }, //
 };
 
-/// How long somebody else may have the device open: who looks what is on it is soon gone.
+/// Time for which another user may have the device open. A program that only probes the device closes it
+/// sooner.
 pub(super) const PATIENCE: Delta = Delta::from_secs(2);
 
 /// Guard of one test.
@@ -48,19 +50,19 @@ pub(super) struct Guard {
     device: Arc<OpenDevice>,
     number: DeviceNumber,
     rewriter: Registered,
-    /// Sectors of the device that had been changed when the test began.
+    /// Number of changed sectors of the device when the test began.
     before: u64,
-    /// Sectors that the test has written since, or is about to.
+    /// Number of sectors that the test has written since, in-flight writes included.
     written: Atomic<u64>,
-    /// A [`Hazard`], or 0.
+    /// Number of a [`Hazard`]; 0 if there is none.
     hazard: Atomic<u32>,
 }
 
 impl Guard {
-    /// Bytes of memory that a guard takes beside itself.
+    /// Bytes of memory that a guard allocates.
     pub(super) const FOOTPRINT: usize = size_of::<Rewriter>();
 
-    /// Guard of a test of `device`, which nobody else uses at present. May sleep.
+    /// Makes the guard of a test of `device`, which has no other user at present. May sleep.
     pub(super) fn new(device: &Arc<OpenDevice>, number: DeviceNumber) -> Result<Self> {
         Ok(Self {
             device: device.clone(),
@@ -72,13 +74,13 @@ impl Guard {
         })
     }
 
-    /// Epoch of the device, to be looked at before something is read.
+    /// Returns the epoch of the device. To be called before a read.
     pub(super) fn epoch(&self) -> Epoch {
         self.rewriter.epoch()
     }
 
-    /// Whether so many sectors that were read in `read` may be written back now. Where they may,
-    /// [`Guard::end`] follows when that has ended.
+    /// Returns whether `sectors` sectors that were read in the epoch `read` may be written back now. If so,
+    /// the caller calls [`Guard::end`] when the write has completed.
     #[must_use]
     pub(super) fn begin(&self, read: Epoch, sectors: u32) -> bool {
         if self.hazard().is_some() || !self.rewriter.begin(read) {
@@ -96,12 +98,12 @@ impl Guard {
         false
     }
 
-    /// A write has ended, well or not.
+    /// Ends a write that [`Guard::begin`] has allowed, after success and after errors.
     pub(super) fn end(&self) {
         self.rewriter.end();
     }
 
-    /// Why the test may not go on.
+    /// Returns why the test must not go on, if so.
     pub(super) fn hazard(&self) -> Option<Hazard> {
         let hazard = self.hazard.load(Acquire);
         Hazard::ALL
@@ -109,8 +111,8 @@ impl Guard {
             .find(|other| *other as u32 == hazard)
     }
 
-    /// Looks whether the test may go on; `shared` is since when somebody else has had the device open.
-    /// May sleep.
+    /// Checks the device for hazards, and sets the first one. `shared` is the time since when another user
+    /// has had the device open; the function updates it. May sleep.
     pub(super) fn look(&self, shared: &mut Option<Instant<Monotonic>>) {
         if self.rewriter.is_replaced() {
             self.set(Hazard::Replaced);
@@ -128,11 +130,11 @@ impl Guard {
             return;
         }
         let epoch = self.rewriter.epoch();
-        // A suspended device would keep us waiting.
+        // Writing out would wait for a suspended device.
         if !epoch.is_closed(Closed::Shared) || epoch.is_closed(Closed::Suspended) {
             return;
         }
-        // What the others have left is written now or never.
+        // Pages that the other users have left dirty must not be written later.
         if self.device.device().write_out().is_ok() && self.device.is_only_user() {
             *shared = None;
             self.look_for_writes();
@@ -140,10 +142,11 @@ impl Guard {
         }
     }
 
-    /// Compares what was written to the device with what the test has written.
+    /// Sets a hazard if more sectors of the device were written than the test has written.
     pub(super) fn look_for_writes(&self) {
         let device = self.device.device();
-        // What has ended, and then what had begun before: it is never too little.
+        // Completed writes are read first, the test's own writes, which count from their submission,
+        // afterwards. So `ours` is never too small.
         let all = device.changed_sectors().wrapping_sub(self.before);
         let ours = self.written.load(Acquire);
         if all > ours && all < u64::MAX / 2 {
@@ -151,7 +154,7 @@ impl Guard {
         }
     }
 
-    /// The first one counts.
+    /// Sets and logs a hazard. The first one stays.
     fn set(&self, hazard: Hazard) {
         if self.hazard.cmpxchg(0, hazard as u32, Full).is_ok() {
             pr_err!(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A sample of what a worker has touched, to read again at the end.
+//! Sample of the ranges that a worker has accessed. They are read again at the end.
 
 use core::num::NonZeroU64;
 
@@ -18,14 +18,14 @@ use super::memory::{
     Charge, //
 };
 
-/// Ranges that each worker remembers. With 32 workers some 2000 are read again: a fraction of a
-/// second even on a disk, and enough that a fault in one of a hundred writes shows.
+/// Number of ranges in a sample. With 32 workers about 2000 ranges are read again. On a fast device this
+/// takes a fraction of a second, and it is enough to find a fault in one of a hundred writes.
 const SAMPLE: usize = 64;
 
-/// Most sectors of a range, where the device's logical block is no larger.
+/// Largest number of sectors of a range, unless the device's logical block is larger.
 const PIECE: u32 = 8;
 
-/// A range and what it held.
+/// Range and the checksum of its contents.
 #[derive(Clone, Copy)]
 pub(super) struct Touched {
     pub(super) sector: u64,
@@ -33,11 +33,11 @@ pub(super) struct Touched {
     pub(super) checksum: u32,
 }
 
-/// A fair sample of all that passes: every range is as likely to be in it as any other
-/// (Vitter's reservoir), and the same seed picks the same ones.
+/// Fair sample of the ranges that a worker accesses: each is as likely to be in it as any other (reservoir
+/// sampling). It depends on the seed and the operations only.
 pub(super) struct Sample {
     touched: KVec<Touched>,
-    /// Most sectors of a range.
+    /// Largest number of sectors of a range.
     piece: u32,
     seen: u64,
     random: Random,
@@ -45,7 +45,7 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// An empty sample of a device with logical blocks of so many sectors. May sleep.
+    /// Makes an empty sample for a device with logical blocks of `logical_block` sectors. May sleep.
     pub(super) fn new(
         (seed, worker): (u64, u32),
         logical_block: u32,
@@ -55,15 +55,17 @@ impl Sample {
             touched: KVec::with_capacity(SAMPLE, GFP_KERNEL)?,
             piece: PIECE.max(logical_block),
             seen: 0,
-            // A stream beside those of the generators.
+            // Another stream than those of the generators.
             random: Random::new(!seed, u64::from(worker)),
             _memory: Account::charge(account, SAMPLE * size_of::<Touched>()),
         })
     }
 
-    /// Offers `operation`; `checksum` gives that of what some bytes of its range hold, from an
-    /// offset on. It is called only for what is taken: of a large operation only a piece, so that
-    /// nobody waits for checksums, at the start of a test less than anywhere.
+    /// Offers the range of `operation`. `checksum` returns the checksum of the range's contents, of some
+    /// bytes from an offset on.
+    ///
+    /// Of a large range only a piece is taken, and `checksum` is called for that piece only. At the start of
+    /// a test every range is taken, and checksums of whole ranges would slow the workers down.
     pub(super) fn offer(
         &mut self,
         operation: &Operation,
@@ -99,7 +101,7 @@ impl Sample {
         }
     }
 
-    /// Takes one range out.
+    /// Takes a range out of the sample.
     pub(super) fn take(&mut self) -> Option<Touched> {
         self.touched.pop()
     }

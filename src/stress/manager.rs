@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which test runs, who may start one, and the one door through which every test ends.
+//! State machine of the stress manager: the running test, its start, and its end, which is the same for every
+//! test.
 
 use core::fmt::{
     Arguments,
@@ -86,48 +87,49 @@ use super::{
     worker,
 };
 
-/// Where the manager is between two tests.
+/// Phase of the manager.
 ///
 /// ```text
 /// Idle -> Starting -> Running -> Ending -> Idle
 ///             |                              ^
-///             +------------------------------+   could not be started
+///             +------------------------------+   on error
 /// ```
 ///
-/// Every test leaves `Running` in [`Manager::ended`], which its monitor calls when all threads of
-/// the test have ended, whatever the reason.
+/// Every test leaves `Running` in [`Manager::ended`]. Its monitor calls that function when all other threads
+/// of the test have ended, whatever the reason.
 enum Phase {
     Idle,
-    /// Somebody prepares a test, without the lock.
+    /// A thread prepares a test, without the lock.
     Starting,
     Running(Arc<Run>),
-    /// The test is over; its memory and its device are being given back.
+    /// The test is over. Its memory and its device are being released.
     Ending,
 }
 
 struct State {
     phase: Phase,
-    /// The monitor of the running or last test, to be waited for.
+    /// Monitor of the running or last test. Dropping it waits for its thread.
     monitor: Option<Kthread>,
     /// Stay of the device that the user has set.
     target: Option<u64>,
     thresholds: Thresholds,
-    /// What the user wants the next test to have different.
+    /// Changes of settings for the next test.
     adjustment: Adjustment,
     baselines: KBox<Baselines>,
-    /// The last test, and what is kept of its course.
+    /// Results of the last test.
     last: Option<KBox<Measurement>>,
+    /// Histograms and trend of the last test.
     charts: KVBox<Charts>,
-    /// The module goes: no test is started any more.
+    /// The module is being unloaded, and no test is started any more.
     closed: bool,
 }
 
-/// The manager.
+/// Stress manager of the module.
 #[pin_data]
 pub(super) struct Manager {
     #[pin]
     state: Mutex<State>,
-    /// Notified when the phase changes; see [`Self::enter`].
+    /// Notified by [`Self::enter`] when the phase changes.
     #[pin]
     changed: CondVar,
     account: Arc<Account>,
@@ -135,11 +137,12 @@ pub(super) struct Manager {
 }
 
 impl Manager {
-    // Not merged with its caller, whose frame it would make large.
+    /// Makes a manager without a test. May sleep. `ENOMEM`.
+    // Not inlined: it would make the stack frame of its caller large.
     #[inline(never)]
     pub(super) fn new() -> Result<Arc<Self>> {
         let account = Account::new()?;
-        // What is known of the last test stays, so it is charged from the start.
+        // The results of the last test are kept, so their memory is charged from the start.
         let memory = Account::charge(
             &account,
             size_of::<Self>()
@@ -174,13 +177,15 @@ impl Manager {
         )
     }
 
-    /// Changes the phase, and tells who waits for that. Returns the one before.
+    /// Changes the phase, and wakes all waiters. Returns the phase before.
     fn enter(&self, state: &mut State, phase: Phase) -> Phase {
         self.changed.notify_all();
         core::mem::replace(&mut state.phase, phase)
     }
 
-    /// Sets the device of the tests to come, or that there is none.
+    /// Sets the device of later tests, or unsets it. May sleep.
+    ///
+    /// `EBUSY` unless the manager is idle, `ENODEV` if there is no such device.
     pub(super) fn set_target(&self, file: &str, device: Option<&DeviceName<'_>>) -> Result {
         let mut state = self.state.lock();
         if !matches!(state.phase, Phase::Idle) {
@@ -196,7 +201,7 @@ impl Manager {
         Ok(())
     }
 
-    /// Prints the name of the device that is set; an empty line where none is. May sleep.
+    /// Prints the name of the device that is set; an empty line if none is. May sleep.
     pub(super) fn show_target(&self, text: &mut Text<'_>) -> Result {
         let mut state = self.state.lock();
         let table = set_table(&mut state.target)?;
@@ -211,12 +216,12 @@ impl Manager {
         written.map_err(|_| EOVERFLOW)
     }
 
-    /// How much worse than its baseline a test may be.
+    /// Returns how much worse than its baseline a test may be.
     pub(super) fn thresholds(&self) -> Thresholds {
         self.state.lock().thresholds
     }
 
-    /// Changes that by `change`.
+    /// Sets the thresholds to the result of `change`, which gets the present ones. May sleep.
     pub(super) fn set_thresholds<E>(
         &self,
         change: impl FnOnce(Thresholds) -> Result<Thresholds, E>,
@@ -226,12 +231,14 @@ impl Manager {
         Ok(())
     }
 
-    /// Calls `change` with the baselines, to look at them or to change them.
+    /// Calls `change` with the baselines, to read or to change them. May sleep.
     pub(super) fn change_baselines<R>(&self, change: impl FnOnce(&mut Baselines) -> R) -> R {
         change(&mut self.state.lock().baselines)
     }
 
-    /// Changes the running test, or else the next one. May sleep.
+    /// Changes settings of the running test, or of the next one if none runs. May sleep.
+    ///
+    /// `EBUSY` while a test starts, `EINVAL` for settings that the test cannot have, `ESRCH` if it is ending.
     pub(super) fn adjust(&self, file: &str, adjustment: &Adjustment) -> Result {
         let mut state = self.state.lock();
         let run = match &state.phase {
@@ -262,7 +269,7 @@ impl Manager {
         Ok(())
     }
 
-    /// Starts a test on behalf of `file`. Returns when it runs. May sleep.
+    /// Starts a test for a write to `file`. Returns when the test runs. May sleep.
     pub(super) fn start(this: ArcBorrow<'_, Self>, file: &str, test: &StressTest) -> Result {
         let (target, adjustment) = {
             let mut state = this.state.lock();
@@ -282,7 +289,7 @@ impl Manager {
             let monitor = state.monitor.take();
             let adjustment = state.adjustment;
             drop(state);
-            // It has handed its test back, so this is the end of the thread only.
+            // The monitor has handed its test back, so this waits for the end of its thread only.
             drop(monitor);
             (target, adjustment)
         };
@@ -295,23 +302,23 @@ impl Manager {
         started
     }
 
-    /// Leaves a test to its monitor, and lets it begin.
+    /// Starts the monitor of a test, and lets the test begin.
     fn watch(this: ArcBorrow<'_, Self>, file: &str, run: Arc<Run>, end: EndOfRun) -> Result {
-        // Held while the monitor starts: it may be done at once, but needs the lock to say so.
+        // Held until the phase is `Running`: a monitor that is done at once waits for the lock in `ended`.
         let mut state = this.state.lock();
         let manager: Arc<Self> = this.into();
         let monitor = monitor::spawn(run.clone(), end, move |run| manager.ended(run));
         state.monitor = Some(monitor.map_err(|error| no_memory(file, error))?);
-        // Before anybody can end it, who then finds nobody but its own threads holding it.
+        // Before the phase lets another thread end the test.
         run.begin();
         this.enter(&mut state, Phase::Running(run));
-        // It was for this test.
+        // The adjustment was for this test.
         state.adjustment = Adjustment::default();
         Ok(())
     }
 
-    /// Everything that a test needs, its threads waiting to begin.
-    // Its frame is large, and below it a device is opened: not to be merged with its callers'.
+    /// Makes everything that a test needs. Its threads wait for the begin. May sleep.
+    // Not inlined: its stack frame is large, and its callees open a device.
     #[inline(never)]
     fn prepare(
         &self,
@@ -361,7 +368,7 @@ impl Manager {
         Ok(())
     }
 
-    /// A test of the device, fitted to it, without threads.
+    /// Makes a test that is fitted to its device, without threads. May sleep.
     #[inline(never)]
     fn new_run(
         &self,
@@ -393,10 +400,10 @@ impl Manager {
         .map_err(|error| no_memory(file, error))
     }
 
-    /// Stops the running test, if there is one, and waits until all its threads have ended.
+    /// Stops the running test, if there is one, and waits until all its threads have ended. Sleeps.
     ///
-    /// The wait can be interrupted by a signal (`ERESTARTSYS`); the test ends all the same. Where
-    /// the device is suspended, the test ends when it is resumed.
+    /// A signal interrupts the wait (`ERESTARTSYS`); the test ends all the same. If the device is suspended,
+    /// the test ends after its resume.
     pub(super) fn stop(&self) -> Result {
         let mut state = self.state.lock();
         loop {
@@ -411,7 +418,7 @@ impl Manager {
         }
     }
 
-    /// Stops the running test and lets nobody start another. Waits for all threads.
+    /// Stops the running test, and refuses to start another one. Waits for all threads. Sleeps.
     pub(super) fn shut_down(&self) {
         let mut state = self.state.lock();
         state.closed = true;
@@ -428,7 +435,9 @@ impl Manager {
         drop(monitor);
     }
 
-    /// A test has ended, and all its threads but the monitor, which calls this.
+    /// Takes the results of a test, and releases its device and memory. Sleeps.
+    ///
+    /// The monitor calls this after all other threads of the test have ended.
     pub(super) fn ended(&self, run: Arc<Run>) {
         let mut state = self.state.lock();
         let measured = run.measure(true, &mut state.charts);
@@ -442,11 +451,11 @@ impl Manager {
             }
         }
         match &mut state.last {
-            // Not ended in the eyes of the readers before everything is given back.
+            // Readers must not see the end before everything is released.
             Some(last) => last.progress = Progress::Running,
             None => pr_err!("no memory for the results of the test\n"),
         }
-        // The monitor is the last one that uses the run.
+        // The monitor is the last thread that uses the run.
         let shared = self.enter(&mut state, Phase::Ending);
         drop(state);
         drop(shared);
@@ -470,7 +479,7 @@ impl Manager {
         self.enter(&mut state, Phase::Idle);
     }
 
-    /// Calls `report` with what is known of the running or last test. May sleep.
+    /// Calls `report` with the measurement of the running or last test. May sleep.
     pub(super) fn report(
         &self,
         report: impl FnOnce(Option<&Measurement>, &Charts) -> core::fmt::Result,
@@ -491,7 +500,7 @@ impl Manager {
     }
 }
 
-/// A test may keep only so much in flight.
+/// Refuses a test that would keep more than [`MAX_IN_FLIGHT`] operations in flight: `EINVAL`.
 fn check_in_flight(file: &str, in_flight: u32) -> Result {
     if in_flight > MAX_IN_FLIGHT {
         return Err(refuse(
@@ -503,7 +512,8 @@ fn check_in_flight(file: &str, in_flight: u32) -> Result {
     Ok(())
 }
 
-/// The table that a user's name stands for. A dm name goes before a number that looks like it.
+/// Returns the table of the device that a user has named. A dm name takes precedence over a device number of
+/// the same spelling. May sleep.
 fn find(device: &DeviceName<'_>) -> Result<Option<Arc<Table>>> {
     let all = table::all()?;
     let by_name = |table: &&Arc<Table>| table.with_name(|name| device.is_name(name)) == Some(true);
@@ -515,7 +525,7 @@ fn find(device: &DeviceName<'_>) -> Result<Option<Arc<Table>>> {
     Ok(found.cloned())
 }
 
-/// The table of the device that is set. A device that is gone is forgotten.
+/// Returns the table of the device that is set. Unsets a device that is gone. May sleep.
 fn set_table(target: &mut Option<u64>) -> Result<Option<Arc<Table>>> {
     let Some(stay) = *target else {
         return Ok(None);
@@ -530,13 +540,14 @@ fn set_table(target: &mut Option<u64>) -> Result<Option<Arc<Table>>> {
     Ok(table)
 }
 
-/// The table to test: the one that was set, or the only one.
+/// Returns the table to test: `target` if set, or else the table of the only device. `ENODEV` if there are
+/// several devices or none. May sleep.
 fn choose(file: &str, target: Option<Arc<Table>>) -> Result<Arc<Table>> {
     if let Some(table) = target {
         return Ok(table);
     }
     let mut all = table::all()?;
-    // Targets of one device are one device to us.
+    // A device with several targets is one device.
     all.retain({
         let mut seen = None;
         move |table| seen.replace(table.device_number()) != Some(table.device_number())
@@ -555,7 +566,7 @@ fn choose(file: &str, target: Option<Arc<Table>>) -> Result<Arc<Table>> {
     }
 }
 
-/// Opens the device, and claims it for a test that writes.
+/// Opens the device, and claims it for a test that writes. May sleep.
 fn open(file: &str, number: DeviceNumber, writes: bool) -> Result<OpenDevice> {
     let access = if writes {
         Access::ExclusiveWrite

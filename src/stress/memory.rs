@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Accounts for the memory of the stress manager.
+//! Accounting of the stress manager's memory.
 
 use kernel::{
     prelude::*,
@@ -13,21 +13,22 @@ use kernel::{
     },
 };
 
-/// Bytes that are allocated, and the most that were.
+/// Number of allocated bytes, and its peak.
 ///
-/// What is charged is what was asked of the allocator, not how it rounds.
+/// Sizes are those that were requested, without the rounding of the allocator.
 pub(super) struct Account {
     now: Atomic<u64>,
     peak: Atomic<u64>,
 }
 
-/// Bytes of an account, given back when this is dropped. To be kept beside the memory itself.
+/// Charge to an account, which ends when this is dropped. To be kept beside the memory itself.
 pub(super) struct Charge {
     account: Arc<Account>,
     bytes: u64,
 }
 
 impl Account {
+    /// Makes an account without charges. May sleep. `ENOMEM`.
     pub(super) fn new() -> Result<Arc<Self>> {
         Ok(Arc::new(
             Self {
@@ -38,22 +39,22 @@ impl Account {
         )?)
     }
 
-    /// Bytes allocated at present.
+    /// Returns the number of bytes charged at present.
     pub(super) fn now(&self) -> u64 {
         self.now.load(Relaxed)
     }
 
-    /// Most bytes since [`Account::start_peak`].
+    /// Returns the largest number of bytes charged since [`Account::start_peak`].
     pub(super) fn peak(&self) -> u64 {
         self.peak.load(Relaxed).max(self.now())
     }
 
-    /// Forgets earlier peaks.
+    /// Resets the peak to the present number of bytes.
     pub(super) fn start_peak(&self) {
         self.peak.store(self.now(), Relaxed);
     }
 
-    /// Charges `bytes` bytes.
+    /// Charges `bytes` bytes to the account.
     pub(super) fn charge(this: &Arc<Self>, bytes: usize) -> Charge {
         let bytes = bytes as u64;
         let now = this.now.fetch_add(bytes, Relaxed).wrapping_add(bytes);

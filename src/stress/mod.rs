@@ -1,24 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The stress manager: tests that submit real bios to a remap device, as any user of it would.
+//! Stress manager: tests that submit bios to a remap device through the block layer, as other users do.
 //!
-//! * [`attributes`] is what users see: the tables of files in `/sys/kernel/dm_remap_stress_test/`
-//!   and in debugfs.
-//! * [`manager`] is the state machine: which test runs, who may start one, and the one door
-//!   through which every test ends.
-//! * [`run`] is one test: its device, plan and threads; [`controls`] is what can be changed of it
-//!   while it runs.
-//! * [`guard`] keeps a test that writes from harming the data of others.
-//! * [`worker`] is a thread that keeps its share of bios in flight; [`integrity`] is what it
-//!   remembers to read again at the end; [`remapper`] is the thread of remap-heavy tests, and
-//!   [`pressure`] the one that holds memory.
-//! * [`tally`] is what threads count, [`watch`] what is seen of a test from outside them, and
-//!   [`monitor`] the thread that watches a test and ends it.
-//! * [`refusal`] is what a user hears when a write to a file is refused.
-//! * [`optimization`] is the other directory, of counters over all live tables.
+//! * [`attributes`]: the tables of files in `/sys/kernel/dm_remap_stress_test/` and in debugfs.
+//! * [`manager`]: the state machine: the running test, its start and its end.
+//! * [`run`]: one test: its device, plan and threads. [`controls`]: its settings, which can be changed while
+//!   it runs.
+//! * [`guard`]: protection of the data on a device against a test that writes.
+//! * [`worker`]: a thread that keeps bios in flight. [`integrity`]: the sample of ranges that a worker reads
+//!   again at the end.
+//! * [`remapper`]: the thread of remap-heavy tests. [`pressure`]: the thread that holds memory.
+//! * [`tally`]: the counts of threads. [`watch`]: observations of a test from outside its threads.
+//!   [`monitor`]: the thread that watches a test and ends it.
+//! * [`memory`]: accounting of the manager's memory.
+//! * [`refusal`]: log lines and errors for refused writes to files.
+//! * [`optimization`]: a second directory, with counters over all live tables.
 //!
-//! It drives a device from outside, through the block layer, and knows the target only as
-//! [`crate::remap::table`] and [`crate::remap::rewriter`].
+//! The target is known here only as [`crate::remap::table`] and [`crate::remap::rewriter`].
 
 mod attributes;
 mod controls;
@@ -54,10 +52,10 @@ use self::{
     optimization::Optimization, //
 };
 
-/// The stress manager as the module holds it. Dropping it takes the files away, ends the test
-/// that runs, and waits for all threads.
+/// Stress manager as the module owns it. Dropping it removes the files, ends the running test and waits for
+/// all threads.
 pub(crate) struct Stress {
-    /// Dropped first: nobody can start a test after that.
+    /// Dropped first: no test can be started after that.
     _files: Files,
     /// Dropped last.
     _end: EndOfTests,
@@ -69,7 +67,7 @@ struct Files {
     _records: debugfs::Directory<Manager>,
 }
 
-/// Ends the test when the files are gone.
+/// Guard that ends the running test when dropped.
 struct EndOfTests(Arc<Manager>);
 
 impl Drop for EndOfTests {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The thread that watches a test and ends it.
+//! Thread that watches a test and ends it.
 
 use kernel::{
     prelude::*,
@@ -17,18 +17,18 @@ use super::run::{
 /// Time from one sample to the next, in nanoseconds.
 const INTERVAL_NS: u64 = 1_000_000_000;
 
-/// Samples that a shorter test is cut into, where they are not too short to say anything.
+/// Number of samples of a test that is too short for so many at the usual interval.
 const SAMPLES: u64 = 16;
 
-/// The shortest span that says something, in nanoseconds.
+/// Shortest time between two samples, in nanoseconds. A shorter sample means nothing.
 const SHORTEST_NS: u64 = 100_000_000;
 
-/// Longest time for which nobody looks whether a test that writes may go on, in nanoseconds.
+/// Longest time between two checks for hazards, in nanoseconds.
 const GUARD_NS: u64 = 100_000_000;
 
-/// Starts the monitor of `run`, which `end` ends.
+/// Starts the monitor of `run`, which drops `end` when the test is over. May sleep.
 ///
-/// The monitor hands the run to `ended` when all other threads of the run have ended. May sleep.
+/// The monitor hands the run to `ended` after all other threads of the run have ended.
 pub(super) fn spawn(
     run: Arc<Run>,
     end: EndOfRun,
@@ -41,7 +41,7 @@ pub(super) fn spawn(
     })
 }
 
-/// Samples at intervals until the test is to end, and sees to it that it does.
+/// Takes samples, and checks for hazards, until the test is over.
 fn watch(run: &Run) {
     run.wait_for_begin();
     let interval = run.time_left_ns().map_or(INTERVAL_NS, |duration| {
@@ -64,7 +64,7 @@ fn watch(run: &Run) {
         let left = run.time_left_ns().unwrap_or(u64::MAX);
         run.sleep_until_end(left.min(next.saturating_sub(age)).min(guarded));
     }
-    // Less than half says little.
+    // A sample of less than half an interval means little.
     if run.age_ns().saturating_sub(sampled) >= interval / 2 {
         run.sample();
     }

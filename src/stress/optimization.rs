@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The files of `/sys/module/dm_remap/optimization/`: counters over all live tables, one number
-//! a file.
+//! Files of `/sys/module/dm_remap/optimization/`: counters over all live tables, one number a file.
 
 use core::fmt::Write;
 
@@ -16,16 +15,16 @@ use crate::{
     remap::table, //
 };
 
-/// What the files are over: nothing that is kept.
+/// Context of the files, without state: each read computes its number.
 pub(super) struct Optimization;
 
-/// All live tables together.
+/// Sums over all live tables.
 struct Totals {
     counters: Counters,
     entries: u64,
 }
 
-/// A figure in a file of its own.
+/// Makes a file with one figure.
 macro_rules! figure {
     ($name:literal, $figure:expr) => {
         Attribute::report(
@@ -42,7 +41,7 @@ macro_rules! figure {
     };
 }
 
-/// The files.
+/// Files of the directory.
 pub(super) static TABLE: &[Attribute<Optimization>] = &[
     figure!(c"fast_path_hits", |all| all.counters.fast_path()),
     figure!(c"slow_path_hits", |all| all.counters.slow_path),
@@ -63,6 +62,7 @@ pub(super) static TABLE: &[Attribute<Optimization>] = &[
 ];
 
 impl Totals {
+    /// Returns the sums over the tables that are live now. May sleep. `ENOMEM`.
     fn now() -> Result<Self> {
         let mut totals = Self {
             counters: Counters::default(),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The thread that holds memory and keeps touching it, so that the machine has to do without.
+//! Thread that holds memory and keeps touching it, to put the machine under memory pressure.
 
 use kernel::{
     prelude::*,
@@ -27,21 +27,21 @@ use super::{
     },
 };
 
-/// Pages that are touched before others may have the CPU.
+/// Number of pages that are touched between two offers to reschedule.
 const AT_ONCE: usize = 256;
 
-/// Rest after all pages have been touched, in nanoseconds.
+/// Pause after all pages have been touched, in nanoseconds.
 const REST_NS: u64 = 100_000_000;
 
-/// Memory to be held as long as a test runs.
+/// Memory that is held as long as a test runs.
 pub(super) struct Pressure {
     memory: HeldMemory,
     _charge: Charge,
 }
 
 impl Pressure {
-    /// Holds `bytes` bytes on behalf of `file`; `ENOMEM` where the machine cannot spare them. May
-    /// sleep, and takes its time.
+    /// Allocates `bytes` bytes for a write to `file`; `ENOMEM` if the machine cannot spare them. May
+    /// sleep. Takes long for large amounts.
     pub(super) fn new(file: &str, bytes: u64, account: &Arc<Account>) -> Result<Self> {
         let memory = HeldMemory::new(bytes).map_err(|error| {
             let most = system_memory::available() >> 20;

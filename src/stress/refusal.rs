@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Refusals of what a user writes to a file: a line in the log and an error.
+//! Refusals of writes to files: a line in the log and an error.
 
 use core::fmt::Arguments;
 
@@ -12,7 +12,7 @@ pub(super) fn refuse(file: &str, why: Arguments<'_>, error: Error) -> Error {
     error
 }
 
-/// Logs that there is no memory for what `file` starts, where that is the error.
+/// Logs that there is no memory for the test that `file` starts, if `error` is `ENOMEM`. Returns `error`.
 pub(super) fn no_memory(file: &str, error: Error) -> Error {
     if error == ENOMEM {
         pr_err!("{file}: not enough memory for the test\n");
@@ -20,7 +20,7 @@ pub(super) fn no_memory(file: &str, error: Error) -> Error {
     error
 }
 
-/// Logs that `file` has to wait for the end of a test, and returns the error for it: `EBUSY`.
+/// Logs that a write to `file` is refused while a test runs, and returns the error for it: `EBUSY`.
 pub(super) fn busy(file: &str) -> Error {
     refuse(file, format_args!("a test runs already"), EBUSY)
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The thread of remap-heavy tests: it remaps and unremaps blocks by the ordinary path while the
-//! workers' I/O runs, and leaves the remap table as it found it. Blocks that main cannot read stay
-//! where they are, and what a user wants of a block goes before.
+//! Thread of remap-heavy tests, which remaps and unremaps blocks while the workers' I/O is in flight.
+//!
+//! At the end the thread leaves the remap table as it was. Blocks that main cannot read are not remapped. A
+//! user's request for a block takes precedence.
 
 use core::num::NonZeroU64;
 
@@ -38,35 +39,35 @@ use super::{
     },
 };
 
-/// Most blocks that are remapped at once.
+/// Largest number of blocks that are remapped at once.
 const MOST: usize = 1024;
 
-/// Of 100 steps, how many remap while there is room; the others unremap.
+/// Number of steps in 100 that remap while there is room; the others unremap.
 const REMAP_PERCENT: u8 = 60;
 
-/// After this many failures in a row the test gives up.
+/// Number of consecutive failures after which the test gives up.
 const TOO_MANY_FAILURES: u32 = 100;
 
-/// How long to wait for a device that is suspended, in nanoseconds.
+/// Time between two attempts on a suspended device, in nanoseconds.
 const PAUSE_NS: u64 = 50_000_000;
 
-/// The random numbers' stream, beside those of the workers.
+/// Stream of random numbers, apart from those of the workers.
 const STREAM: u64 = u64::MAX;
 
-/// A remapper with all the memory that it needs.
+/// Remapper with all the memory that it needs.
 pub(super) struct Remapper {
     run: Arc<Run>,
     random: Random,
-    /// The table that the test began with.
+    /// Table that the test began with.
     table: Arc<Table>,
-    /// First sectors of the blocks that we have remapped. None of them was before.
+    /// First sectors of the blocks that this remapper has remapped. None of them was remapped before.
     ours: KVec<u64>,
     failures_in_a_row: u32,
     _memory: Charge,
 }
 
 impl Remapper {
-    /// The remapper of `run`. May sleep.
+    /// Makes the remapper of `run`. May sleep.
     pub(super) fn new(run: &Arc<Run>) -> Result<Self> {
         Ok(Self {
             run: run.clone(),
@@ -78,7 +79,7 @@ impl Remapper {
         })
     }
 
-    /// Puts the remapper to work in a thread of its own. May sleep.
+    /// Starts the thread of the remapper. May sleep.
     pub(super) fn start(self) -> Result<Kthread> {
         let token = ThreadToken::new(&self.run);
         Kthread::spawn(c"dm_remap_stress/remap", move |current| {
@@ -110,12 +111,12 @@ impl Remapper {
         };
         match done {
             Ok(()) => self.failures_in_a_row = 0,
-            // Suspended or replaced, or without a spare block.
+            // The table is suspended or replaced, or has no free spare block.
             Err(error) if error == EAGAIN || error == ENODEV || error == ENOSPC => {
                 self.run.sleep_until_end(PAUSE_NS);
             }
             Err(error) => {
-                // A block that main cannot read stays where it is, which is no error of a remap.
+                // A block that main cannot read is not remapped, which is no error of the target.
                 let failed = u64::from(error != ENODATA);
                 self.run.remaps.errors.fetch_add(failed, Relaxed);
                 self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
@@ -127,7 +128,8 @@ impl Remapper {
         }
     }
 
-    /// Remaps a block chosen at random, unless it is remapped already, or main has trouble with it.
+    /// Remaps a block chosen at random, unless it is remapped already. Fails with `ENODATA` if main cannot
+    /// read the block, or has failed on it before.
     fn remap_one(&mut self) -> Result {
         let table = &self.table;
         let block = u64::from(table.block_sectors());
@@ -137,7 +139,7 @@ impl Remapper {
         let sector = self.random.below(blocks).saturating_mul(block);
         match table.lend(sector) {
             Ok(()) => {
-                // There is capacity: step() has seen to it.
+                // There is capacity: step() has checked it.
                 drop(self.ours.push_within_capacity(sector));
                 Ok(())
             }
@@ -146,10 +148,10 @@ impl Remapper {
         }
     }
 
-    /// Moves back one of the blocks that we have remapped.
+    /// Moves one of the blocks back that this remapper has remapped.
     fn unremap_one(&mut self) -> Result {
         let Some(count) = NonZeroU64::new(self.ours.len() as u64) else {
-            // Nothing of ours, and no spare block to be had.
+            // No block to move back, and no free spare block.
             return Err(ENOSPC);
         };
         let place = self.random.below(count) as usize;
@@ -160,7 +162,7 @@ impl Remapper {
         };
         match self.table.take_back(sector) {
             Ok(()) => {}
-            // A user has moved it back, or wants it there.
+            // A user has moved the block back, or wants it on the spare.
             Err(error) if error == ENODATA => {}
             Err(error) => return Err(error),
         }
@@ -168,7 +170,7 @@ impl Remapper {
         Ok(())
     }
 
-    /// Moves back all blocks that we have remapped. A suspended device is waited for.
+    /// Moves all blocks back that this remapper has remapped. Waits while the device is suspended.
     fn restore(&mut self) {
         while let Some(&sector) = self.ours.last() {
             match self.table.take_back(sector) {
@@ -186,7 +188,7 @@ impl Remapper {
         self.table.end_lending();
     }
 
-    /// Whether a block is on the spare by the table that the device has now.
+    /// Returns whether a block is on the spare in the present table of the device.
     fn is_remapped(&self, sector: u64) -> bool {
         table::find(self.run.number).is_some_and(|table| table.is_remapped(sector))
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One stress test: what it does, to which device, and what is known of it so far.
+//! One stress test: its request, its device, its threads and its results so far.
 
 use kernel::{
     new_mutex,
@@ -74,21 +74,21 @@ use super::{
     watch::Watch,
 };
 
-/// Why a test ends.
+/// Reason for the end of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum End {
-    /// Its time is over, or its work done.
+    /// The time is over, or the volume of data is reached.
     Completed = 1,
-    /// Somebody stopped it, or the module goes.
+    /// A user stopped the test, or the module is being unloaded.
     Stopped = 2,
     /// A worker gave up.
     GaveUp = 3,
-    /// To go on could harm the data of others.
+    /// The test could damage data if it went on.
     Hazard = 4,
 }
 
-/// What is asked for, but for the workload, which is in the plan.
+/// Request of a user, without the workload, which is in the plan.
 #[derive(Clone, Copy)]
 pub(super) struct Request {
     number: u8,
@@ -110,16 +110,16 @@ impl Request {
     }
 }
 
-/// The threads of a test.
+/// Threads of a test.
 struct Crew {
     threads: KVec<Kthread>,
     /// Number of workers among them.
     workers: u32,
-    /// Nobody joins any more.
+    /// No thread can be added any more.
     closed: bool,
 }
 
-/// Ends the run when dropped, if nothing has yet, and waits for its threads.
+/// Guard that ends the run when dropped, unless it is ending already, and waits for its threads.
 pub(super) struct EndOfRun(Arc<Run>);
 
 impl EndOfRun {
@@ -134,14 +134,14 @@ impl Drop for EndOfRun {
         run.end(End::GaveUp);
         run.crew.lock().closed = true;
         run.wait_for_threads();
-        // They have nothing more to do, so this waits for the end of the threads only.
+        // Their work is done, so this waits for the end of the threads only.
         let threads = core::mem::take(&mut run.crew.lock().threads);
         drop(threads);
         run.finish();
     }
 }
 
-/// A thread of a run, from before it is started until it has nothing more to do.
+/// Token of a thread of a run: exists from before the thread starts until the thread's work is done.
 pub(super) struct ThreadToken(Arc<Run>);
 
 impl ThreadToken {
@@ -158,7 +158,7 @@ impl Drop for ThreadToken {
     }
 }
 
-/// One test.
+/// Test that is being prepared, runs, or is ending.
 #[pin_data]
 pub(super) struct Run {
     request: Request,
@@ -167,10 +167,10 @@ pub(super) struct Run {
     name: Name,
     pub(super) number: DeviceNumber,
     pub(super) device: Arc<OpenDevice>,
-    /// There where the test may write.
+    /// Guard of a test that may write.
     pub(super) guard: Option<Guard>,
     pub(super) gauge: Arc<Gauge>,
-    /// One for each worker.
+    /// Tallies of the workers, one for each.
     #[pin]
     tallies: Mutex<KVec<Arc<Mutex<Tally>>>>,
     pub(super) remaps: RemapTally,
@@ -178,15 +178,15 @@ pub(super) struct Run {
     #[pin]
     crew: Mutex<Crew>,
     made: Instant<Monotonic>,
-    /// When the workers began, in nanoseconds from when this was made; 0 before.
+    /// Time of the begin, in nanoseconds since `made`; 0 before.
     began_ns: Atomic<u64>,
-    /// Threads that have not done yet.
+    /// Number of threads whose work is not done yet.
     present: Atomic<u64>,
-    /// Bytes moved by all workers.
+    /// Number of bytes moved by all workers.
     moved: Atomic<u64>,
-    /// When the last worker had its operations back, in nanoseconds from the start; 0 before.
+    /// Time when the last worker had no operation in flight, in nanoseconds since the begin; 0 before.
     drained_ns: Atomic<u64>,
-    /// An [`End`], or 0 as long as the test is to run.
+    /// Number of an [`End`]; 0 as long as the test is not ending.
     end: Atomic<u32>,
     #[pin]
     ending: WaitQueue,
@@ -198,7 +198,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// A test of `device`, which is `claimed` or only read. May sleep.
+    /// Makes a test of `device`, which is `claimed` or only read. May sleep.
     #[inline(never)]
     pub(super) fn new(
         request: Request,
@@ -256,20 +256,20 @@ impl Run {
         )
     }
 
-    /// Whether the test may write: whether it has claimed the device.
+    /// Returns whether the test may write: it has claimed the device then.
     pub(super) fn may_write(&self) -> bool {
         self.guard.is_some()
     }
 
-    /// The tally of another worker. May sleep.
+    /// Makes the tally of another worker. May sleep.
     pub(super) fn new_tally(&self) -> Result<Arc<Mutex<Tally>>> {
         let tally = Arc::pin_init(new_mutex!(Tally::new()?, "Run::tally"), GFP_KERNEL)?;
         self.tallies.lock().push(tally.clone(), GFP_KERNEL)?;
         Ok(tally)
     }
 
-    /// Has `start` start workers, by number, until there are `count`. `ESRCH` when the test is
-    /// over. May sleep.
+    /// Calls `start` with the number of the next worker until there are `count` workers. `ESRCH` if the test
+    /// is over. May sleep.
     pub(super) fn grow_crew(
         &self,
         count: u32,
@@ -288,25 +288,25 @@ impl Run {
         Ok(())
     }
 
-    /// Adds a thread that is no worker. May sleep.
+    /// Adds a thread that is not a worker. May sleep.
     pub(super) fn join_crew(&self, thread: Kthread) -> Result {
         self.crew.lock().threads.push(thread, GFP_KERNEL)?;
         Ok(())
     }
 
-    /// Ends the test for that reason, unless it is ending already. Any context.
+    /// Ends the test for the reason `why`, unless it is ending already. Any context.
     pub(super) fn end(&self, why: End) {
         let _ = self.end.cmpxchg(0, why as u32, Full);
         self.ending.notify_all();
     }
 
-    /// Whether the test is to end.
+    /// Returns whether the test was told to end. Any context.
     pub(super) fn is_ending(&self) -> bool {
         self.end.load(Acquire) != 0
     }
 
-    /// Whether the test is to end, which includes that its time is over: so it ends in time even
-    /// where the monitor has to wait for a CPU.
+    /// Returns whether the test is to end. Ends it if a hazard is set or its limit is reached, so that it ends
+    /// in time even if the monitor has to wait for a CPU.
     pub(super) fn is_over(&self) -> bool {
         if self.is_ending() {
             return true;
@@ -329,7 +329,7 @@ impl Run {
         over
     }
 
-    /// How long the test has still to run, in nanoseconds; `None` where that is no matter of time.
+    /// Returns the remaining time of the test in nanoseconds; `None` if a volume of data limits the test.
     pub(super) fn time_left_ns(&self) -> Option<u64> {
         match self.request.limit {
             Limit::Time(ms) => Some(ms.saturating_mul(1_000_000).saturating_sub(self.age_ns())),
@@ -337,11 +337,12 @@ impl Run {
         }
     }
 
-    /// A worker has moved so many more bytes.
+    /// Counts bytes that a worker has moved.
     pub(super) fn moved(&self, bytes: u64) {
         self.moved.fetch_add(bytes, Relaxed);
     }
 
+    /// Returns the progress of a test whose threads have ended.
     fn progress(&self) -> Progress {
         match self.end.load(Acquire) {
             2 => Progress::StoppedEarly,
@@ -350,11 +351,12 @@ impl Run {
         }
     }
 
+    /// Returns the nanoseconds since `made`.
     fn since_made(&self) -> u64 {
         u64::try_from(self.made.elapsed().as_nanos()).unwrap_or(0)
     }
 
-    /// Lets all threads begin, and the time with them. May sleep.
+    /// Lets all threads begin, and starts the time. May sleep.
     pub(super) fn begin(&self) {
         let mut watch = self.watch.lock();
         watch.begin();
@@ -363,20 +365,20 @@ impl Run {
         self.ending.notify_all();
     }
 
-    /// Sleeps until the test begins, or is to end before.
+    /// Sleeps until the test begins, or was told to end before.
     pub(super) fn wait_for_begin(&self) {
         self.ending.wait_idle(None, || {
             self.began_ns.load(Acquire) != 0 || self.is_ending()
         });
     }
 
-    /// Nanoseconds since the test began.
+    /// Returns the nanoseconds since the test began.
     pub(super) fn age_ns(&self) -> u64 {
         self.since_made()
             .saturating_sub(self.began_ns.load(Relaxed))
     }
 
-    /// Sleeps for `ns` nanoseconds, or until the test is to end.
+    /// Sleeps for `ns` nanoseconds, or until the test is told to end.
     pub(super) fn sleep_until_end(&self, ns: u64) {
         self.ending.wait_idle(Some(ns), || self.is_ending());
     }
@@ -386,14 +388,14 @@ impl Run {
         self.ending.wait_idle(Some(ns), || false);
     }
 
-    /// Sleeps until every thread of the test has done what it had to do. However long that is:
-    /// bios that a suspended device holds come back when it is resumed.
+    /// Sleeps until the work of every thread is done. There is no time-out: bios that a suspended device
+    /// holds come back after its resume.
     fn wait_for_threads(&self) {
         self.ending
             .wait_idle(None, || self.present.load(Acquire) == 0);
     }
 
-    /// A worker has all its operations back.
+    /// Records that a worker has no operation in flight any more.
     pub(super) fn drained(&self) {
         let now = self.age_ns().max(1);
         let mut known = self.drained_ns.load(Relaxed);
@@ -405,7 +407,7 @@ impl Run {
         }
     }
 
-    /// Looks at the target for the last time, and has it take no more times. May sleep.
+    /// Reads the target's counters for the last time, and switches its timing off. May sleep.
     fn finish(&self) {
         if let Some(guard) = &self.guard {
             guard.look_for_writes();
@@ -417,7 +419,7 @@ impl Run {
         }
     }
 
-    /// Looks at target and workers, and adds a sample to the trend. May sleep.
+    /// Reads the counters of target and workers, and adds a sample to the trend. May sleep.
     pub(super) fn sample(&self) {
         let (mut ops, mut bytes) = (0_u64, 0_u64);
         for tally in self.tallies.lock().iter() {
@@ -428,13 +430,13 @@ impl Run {
         self.watch.lock().sample(ops, bytes, self.account.now());
     }
 
-    /// Looks at the target, and has it take times. May sleep.
+    /// Reads the target's counters, and switches its timing on. May sleep.
     pub(super) fn look_at_target(&self) {
         self.watch.lock().look_at_target();
     }
 
-    /// What later runs have to have in common with this one to be compared with it, and what is
-    /// typical of it or why that cannot be said. `None` for a test that is not compared.
+    /// Returns the kind of the run, and its typical figures or why it has none. A later run is compared with
+    /// runs of its own kind. `None` for a test that is not compared. May sleep.
     pub(super) fn comparable(&self) -> Option<(Kind, Result<Typical, &'static str>)> {
         let request = &self.request;
         let kind = Kind {
@@ -453,19 +455,35 @@ impl Run {
         request.compared.then_some((kind, typical))
     }
 
-    /// Operations that all workers keep in flight together.
+    /// Returns the number of operations that all workers together keep in flight.
     fn queue_depth(&self) -> u32 {
         self.controls
             .in_flight(self.plan.workload(), &Adjustment::default())
     }
 
-    /// All that is known at present; `ended` when every worker has ended. `charts` is filled in
-    /// as well. May sleep.
-    pub(super) fn measure(&self, ended: bool, charts: &mut Charts) -> Result<KBox<Measurement>> {
-        let elapsed_ns = match (ended, self.drained_ns.load(Relaxed)) {
+    /// Returns the time of the test in nanoseconds. For a test that has `ended`, this is the time until
+    /// the last worker had no operation in flight, without the reads for integrity.
+    fn elapsed_ns(&self, ended: bool) -> u64 {
+        match (ended, self.drained_ns.load(Relaxed)) {
             (false, _) | (true, 0) => self.age_ns(),
             (true, drained) => drained,
-        };
+        }
+    }
+
+    /// Returns the memory and CPU time of the test, without those of the workers.
+    fn resources(&self) -> Resources {
+        Resources {
+            memory_before: self.memory_before,
+            memory_peak: self.account.peak(),
+            memory_after: self.account.now(),
+            cpu_ns: self.remaps.cpu_ns.load(Relaxed),
+            pressure_bytes: self.request.pressure_bytes,
+        }
+    }
+
+    /// Returns the results so far, and fills in `charts`. `ended` says that every worker has ended. May sleep.
+    pub(super) fn measure(&self, ended: bool, charts: &mut Charts) -> Result<KBox<Measurement>> {
+        let elapsed_ns = self.elapsed_ns(ended);
         let request = &self.request;
         let watch = self.watch.lock();
         charts.trend.copy_from(&watch.trend);
@@ -508,13 +526,7 @@ impl Run {
                 },
                 integrity: None,
                 engine: watch.engine,
-                resources: Resources {
-                    memory_before: self.memory_before,
-                    memory_peak: self.account.peak(),
-                    memory_after: self.account.now(),
-                    cpu_ns: self.remaps.cpu_ns.load(Relaxed),
-                    pressure_bytes: request.pressure_bytes,
-                },
+                resources: self.resources(),
                 failed_workers: u32::try_from(self.failed_workers.load(Relaxed))
                     .unwrap_or(u32::MAX),
                 hazard: self.guard.as_ref().and_then(Guard::hazard),
@@ -529,6 +541,7 @@ impl Run {
         Ok(measured)
     }
 
+    /// Adds the counts and histograms of the workers.
     fn add_workers(
         &self,
         measured: &mut Measurement,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the threads of a test count.
+//! Counts of the threads of a test.
 
 use kernel::{
     prelude::*,
@@ -24,16 +24,17 @@ use remap_core::stress::{
 
 use crate::linux::zeroed::EmptyIsZero;
 
-/// What a worker has counted. Written by the worker, in batches.
+/// Counts of a worker, which updates them in batches.
 pub(super) struct Tally {
-    /// Operations that ended well.
+    /// Number of operations that succeeded.
     pub(super) ops: u64,
     pub(super) bytes: u64,
     flushes: u64,
     zeroed: u64,
     pub(super) errors: u64,
-    /// Bios that had completed when their submission returned, and all bios.
+    /// Number of bios that completed before their submission returned.
     pub(super) synchronous: u64,
+    /// Number of all bios.
     pub(super) bios: u64,
     read: KVBox<Histogram>,
     write: KVBox<Histogram>,
@@ -47,7 +48,7 @@ impl Tally {
     /// Bytes of memory that a tally takes.
     pub(super) const FOOTPRINT: usize = size_of::<Mutex<Self>>() + 2 * size_of::<Histogram>();
 
-    /// Nothing counted yet. May sleep.
+    /// Makes an empty tally. May sleep.
     pub(super) fn new() -> Result<Self> {
         Ok(Self {
             ops: 0,
@@ -66,7 +67,7 @@ impl Tally {
         })
     }
 
-    /// Counts `operation`, which has ended well; its last bio took `latency` nanoseconds.
+    /// Counts `operation`, which has succeeded and whose last bio took `latency` nanoseconds.
     pub(super) fn count(&mut self, operation: &Operation, latency: u64) {
         self.ops = self.ops.saturating_add(1);
         self.bytes = self.bytes.saturating_add(operation.bytes() as u64);
@@ -79,7 +80,7 @@ impl Tally {
         self.write.record(latency);
     }
 
-    /// Adds this to what is known of a test.
+    /// Adds the counts to the results of a test.
     pub(super) fn add_to(
         &self,
         measured: &mut Measurement,
@@ -101,7 +102,7 @@ impl Tally {
     }
 }
 
-/// What the remapping thread has counted.
+/// Counts of the remapping thread.
 pub(super) struct RemapTally {
     pub(super) errors: Atomic<u64>,
     pub(super) left_remapped: Atomic<u64>,
@@ -109,7 +110,7 @@ pub(super) struct RemapTally {
 }
 
 impl RemapTally {
-    /// Nothing counted yet.
+    /// Makes an empty tally.
     pub(super) const fn new() -> Self {
         Self {
             errors: Atomic::new(0),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is seen of a test from outside its workers: the target, and how the figures move.
+//! Observations of a test from outside its workers: the target's counters, and the trend.
 
 use kernel::{
     prelude::*,
@@ -30,32 +30,32 @@ use crate::{
     remap::table, //
 };
 
-/// What the monitor knows.
+/// Observations of a test.
 pub(super) struct Watch {
     number: DeviceNumber,
-    /// Whether the test itself writes to the device.
+    /// The test itself may write to the device.
     writes: bool,
     pub(super) trend: KVBox<Trend>,
-    /// What the target added, as last asked for.
+    /// Latency that the target has added, when it was last read.
     pub(super) added: KVBox<Histogram>,
-    /// Whether it was there to be asked.
+    /// The present table measures added latency.
     pub(super) timed: bool,
-    /// Where the table was when it was last found; only ever compared.
+    /// Address of the table that was last found. Only compared, never followed.
     table: usize,
-    /// Its counters when the test first saw it.
+    /// Counters of the table when the test first found it.
     counters: Counters,
     pub(super) engine: Option<Engine>,
-    /// Whether somebody else may have changed the device.
+    /// Another user may have changed the device.
     pub(super) foreign_writes: bool,
     last: Sample,
     last_at: Instant<Monotonic>,
 }
 
 impl Watch {
-    /// Bytes of memory that a watch takes beside itself.
+    /// Bytes of memory that a watch allocates.
     pub(super) const FOOTPRINT: usize = size_of::<Trend>() + size_of::<Histogram>();
 
-    /// Nothing seen yet. May sleep.
+    /// Makes a watch without observations. May sleep.
     pub(super) fn new(number: DeviceNumber, writes: bool) -> Result<Self> {
         Ok(Self {
             number,
@@ -72,13 +72,13 @@ impl Watch {
         })
     }
 
-    /// The time begins.
+    /// Starts the time of the first sample.
     pub(super) fn begin(&mut self) {
         self.last_at = Instant::now();
     }
 
-    /// Adds a sample to the trend, when so many operations and bytes have been done in all, and the
-    /// manager has so many bytes of memory.
+    /// Adds a sample to the trend. `ops` and `bytes` are the totals of all workers, `memory` is the
+    /// manager's memory in bytes. May sleep.
     pub(super) fn sample(&mut self, ops: u64, bytes: u64, memory: u64) {
         self.look_at_target();
         let now = Instant::now();
@@ -104,10 +104,10 @@ impl Watch {
         self.trend.push(span);
     }
 
-    /// Looks at the target, and has it take times. May sleep.
+    /// Reads the target's counters, and switches its timing on. May sleep.
     pub(super) fn look_at_target(&mut self) {
         let Some(table) = table::find(self.number) else {
-            // Another target has taken its place: what the device holds is no longer ours to say.
+            // Another target has taken its place, so the contents of the device may have changed.
             self.foreign_writes = true;
             self.engine = None;
             return;
@@ -124,7 +124,7 @@ impl Watch {
         self.added.clear();
         table.added_latency(&mut self.added);
         let counters = table.counters().since(&self.counters);
-        // A test that only reads writes nothing, so all that is written is somebody else's.
+        // A test that only reads writes nothing, so all writes are another user's.
         self.foreign_writes |= !self.writes && counters.writes > 0;
         self.engine = Some(Engine {
             entries: table.remapped(),

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A thread that keeps its share of a test's bios in flight.
+//! Thread that keeps its share of a test's bios in flight.
 //!
-//! A write never changes what is on the device: the range is read first, and then those bytes
-//! are written back to it. Only this test's own operations can overlap, and all of them write what is
-//! there already; what could have changed meanwhile is not written back (see [`super::guard`]).
+//! A write never changes the data on the device: the range is read first, and the bytes that were read are
+//! written back. Only operations of this test can overlap, and all of them write the data that is there
+//! already. Data that could have changed meanwhile is not written back (see [`super::guard`]).
 
 use kernel::{
     prelude::*,
@@ -56,65 +56,65 @@ use super::{
     tally::Tally,
 };
 
-/// A worker that sees this many operations fail in a row gives up: the device is gone or broken,
-/// and more of it says nothing new.
+/// Number of consecutive failures after which a worker gives up: the device is gone or broken.
 const TOO_MANY_FAILURES: u32 = 1000;
 
-/// How often a worker that is not wanted at present looks whether it is, in nanoseconds.
+/// Interval in nanoseconds at which an inactive worker checks whether to become active.
 const PARKED_NS: u64 = 100_000_000;
 
-/// How often a worker that may not write at present looks whether it may, in nanoseconds.
+/// Interval in nanoseconds at which a worker checks whether operations may start again, while its guard
+/// forbids them.
 const CLOSED_NS: u64 = 10_000_000;
 
-/// What a transfer is in flight for.
+/// Stage of the operation that a transfer is for.
 #[derive(Clone, Copy)]
 enum Stage {
-    /// Nothing.
+    /// No operation.
     Idle,
-    /// An operation that is done in one go: a read or a flush.
+    /// Operation of a single bio: a read or a flush.
     Whole(Operation),
-    /// The first half of an operation that writes, begun in that epoch: it reads what the second half
-    /// writes.
+    /// First half of an operation that writes, begun in that epoch: reads the data for the second half.
     Fetch(Operation, Epoch),
-    /// The second half.
+    /// Second half of an operation that writes: writes the data back.
     WriteBack(Operation, Epoch),
-    /// Reading again at the end what has this checksum.
+    /// Read of a range of the sample, to compare its checksum.
     Verify { sectors: u32, checksum: u32 },
 }
 
-/// A worker with all the memory that it needs.
+/// Worker with all the memory that it needs.
 pub(super) struct Worker {
     number: u32,
     run: Arc<Run>,
     tally: Arc<Mutex<Tally>>,
-    /// Declared before `idle`, so that what is in flight comes back before anything is freed.
+    /// Dropped before `idle`, so that all transfers have completed before anything is freed.
     queue: IoQueue<Stage>,
     idle: KVec<Transfer<Stage>>,
-    /// Those that have read what they are to write.
+    /// Transfers that have read the data for their second half.
     second_halves: KVec<Transfer<Stage>>,
-    /// Bytes that each transfer moves at most, and how many there are.
+    /// Largest number of bytes that a transfer moves.
     bytes: usize,
+    /// Number of transfers.
     transfers: usize,
-    /// No more than those can be had.
+    /// There was no memory for more transfers.
     exhausted: bool,
-    /// Operations in flight that the workload asks for.
+    /// Queue depth of the workload.
     queue_depth: u32,
     generator: Generator,
     pace: Pace,
-    /// Whether the device takes back ranges of zeros.
+    /// The device supports write-zeroes.
     zeroes: bool,
     sample: Sample,
     failures_in_a_row: u32,
     memory: KVec<Charge>,
 }
 
-/// Sees to it that `run` has at least `count` workers. May sleep.
+/// Starts workers until `run` has `count` of them. `ESRCH` if the test is over. May sleep.
 pub(super) fn hire(run: &Arc<Run>, count: u32) -> Result {
     run.grow_crew(count, |number| Worker::new(run, number)?.start())
 }
 
 impl Worker {
-    /// Worker `number` of `run`. May sleep.
+    /// Makes worker `number` of `run`. May sleep.
     #[inline(never)]
     fn new(run: &Arc<Run>, number: u32) -> Result<Self> {
         let seat = run.plan.workload().seat(number).ok_or(EINVAL)?;
@@ -155,7 +155,7 @@ impl Worker {
         Ok(worker)
     }
 
-    /// Makes transfers until there are `depth` of them. May sleep.
+    /// Makes transfers until there are `depth` of them. `ENOMEM`. May sleep.
     fn provide(&mut self, depth: u32) -> Result {
         let missing = (depth as usize).saturating_sub(self.transfers);
         if missing == 0 {
@@ -180,7 +180,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Puts the worker to work in a thread of its own. May sleep.
+    /// Starts the thread of the worker. May sleep.
     #[inline(never)]
     fn start(self) -> Result<Kthread> {
         let name = CString::try_from_fmt(fmt!("dm_remap_stress/{}", self.number))?;
@@ -191,6 +191,7 @@ impl Worker {
         })
     }
 
+    /// Runs the worker until the test is over and the sample is verified.
     fn work(mut self, current: &Current) {
         self.run.wait_for_begin();
         while !self.run.is_over() {
@@ -208,8 +209,8 @@ impl Worker {
         self.verify(current);
     }
 
-    /// Starts operations, as many as are wanted at present; where time has to pass before the
-    /// next one, that time in nanoseconds.
+    /// Starts operations until the queue depth is reached. Returns the time until the next one may start, in
+    /// nanoseconds; `None` if there is no time to wait for.
     fn start_operations(&mut self) -> Option<u64> {
         let controls = &self.run.controls;
         let workers = controls.workers();
@@ -227,7 +228,7 @@ impl Worker {
                 guard => guard.as_ref().map_or(Epoch::FIRST, Guard::epoch),
             };
             if let Err(wait) = self.pace.start(now, interval) {
-                // Where starting takes its time, it may be due by now.
+                // Submissions take time, so the operation may be due by now.
                 let later = self.run.age_ns();
                 if later.saturating_sub(now) < wait {
                     return Some(wait.saturating_sub(later.saturating_sub(now)));
@@ -250,7 +251,7 @@ impl Worker {
         None
     }
 
-    /// Makes the transfers for a queue depth that was raised, if the memory is there.
+    /// Makes the transfers for a queue depth that was raised. Logs once if there is no memory.
     fn deepen(&mut self, depth: u32) {
         if depth as usize <= self.transfers || self.exhausted {
             return;
@@ -265,13 +266,14 @@ impl Worker {
         }
     }
 
+    /// Submits the bio of `stage`. A write-back that the guard forbids is left out. May sleep.
     fn submit(&mut self, mut transfer: Transfer<Stage>, stage: Stage) {
         let (action, operation) = match &stage {
             Stage::Whole(operation) => (operation.action, operation),
             Stage::Fetch(operation, _) => (Action::Read, operation),
             Stage::WriteBack(operation, epoch) => {
                 if !self.may_write_back(operation, *epoch) {
-                    // What the range holds by now may be something else.
+                    // The contents of the range may have changed.
                     return self.rest(transfer);
                 }
                 (operation.action, operation)
@@ -283,23 +285,25 @@ impl Worker {
         self.queue.submit(transfer, action, sector, sectors);
     }
 
+    /// Returns whether the guard allows to write the data back that was read in `epoch`.
     fn may_write_back(&self, operation: &Operation, epoch: Epoch) -> bool {
         let guard = self.run.guard.as_ref();
         guard.is_some_and(|guard| guard.begin(epoch, operation.sectors))
     }
 
+    /// Returns a transfer to the idle ones.
     fn rest(&mut self, mut transfer: Transfer<Stage>) {
         *transfer.value_mut() = Stage::Idle;
         // There is capacity for every transfer, so this allocates nothing.
         drop(self.idle.push_within_capacity(transfer));
     }
 
-    /// Takes back what has completed, and starts second halves.
+    /// Takes completed transfers back, and submits second halves. May sleep.
     fn take_back(&mut self, current: &Current) {
         let tally = self.tally.clone();
         let mut tally = tally.lock();
         let moved = tally.bytes;
-        // At most once around, so that a device which completes at once cannot keep us here.
+        // Bounded, so that a device that completes at once cannot keep the loop going.
         for _ in 0..self.queue.in_flight() {
             let Some((transfer, completion)) = self.queue.completed() else {
                 break;
@@ -315,7 +319,7 @@ impl Worker {
         }
     }
 
-    /// Counts what has completed, and puts it where it is needed next.
+    /// Counts a completed transfer, and puts it into the list for its next stage.
     fn account(
         &mut self,
         tally: &mut Tally,
@@ -358,8 +362,8 @@ impl Worker {
         self.rest(transfer);
     }
 
-    /// What is to be done instead of what has failed: a device may find out late that it does not
-    /// take zeros back.
+    /// Returns the stage that replaces a failed one, if any. A failed write-zeroes becomes a write: a device
+    /// may discover late that it does not support write-zeroes.
     fn instead_of(&mut self, stage: &Stage) -> Option<Stage> {
         match stage {
             Stage::WriteBack(operation, epoch) if operation.action == Action::Zero => {
@@ -374,8 +378,8 @@ impl Worker {
         }
     }
 
-    /// What is to follow on what `operation` has read. Only what is zero anyway is given back to
-    /// the device.
+    /// Returns the second half of `operation`, whose first half has completed. Write-zeroes is used only for
+    /// a range that is zero already; it becomes a write for any other.
     fn second_half(&self, transfer: &Transfer<Stage>, operation: Operation) -> Operation {
         if operation.action != Action::Zero || self.zeroes && transfer.is_zero(operation.bytes()) {
             return operation;
@@ -386,6 +390,7 @@ impl Worker {
         }
     }
 
+    /// Counts a failed operation. Ends the test after too many in a row.
     fn failed(&mut self, tally: &mut Tally) {
         tally.errors = tally.errors.saturating_add(1);
         self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
@@ -395,7 +400,7 @@ impl Worker {
         }
     }
 
-    /// Waits for everything in flight, second halves included.
+    /// Waits until no operation is in flight, second halves included. Sleeps.
     fn drain(&mut self, current: &Current) {
         while self.queue.in_flight() > 0 {
             self.queue.wait(None);
@@ -404,7 +409,7 @@ impl Worker {
         }
     }
 
-    /// Reads the sample again.
+    /// Reads the ranges of the sample again, and compares their checksums. Sleeps.
     fn verify(&mut self, current: &Current) {
         loop {
             while let Some(mut transfer) = self.idle.pop() {
@@ -430,6 +435,7 @@ impl Worker {
         self.tally.lock().cpu_ns = current.cpu_time();
     }
 
+    /// Compares a range that was read again with the sample, and counts the result.
     fn compare(&mut self, transfer: Transfer<Stage>, completion: Completion) {
         if let Stage::Verify { sectors, checksum } = *transfer.value() {
             let mut tally = self.tally.lock();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The arguments of a table line: `<main_dev> <spare_dev> <spare_start> <spare_len>`, then
-//! optional ones behind their number.
+//! Arguments of a table line: `<main_dev> <spare_dev> <spare_start> <spare_len>`, then the number of optional
+//! arguments, and these.
 
 use core::{
     ffi::CStr,
@@ -17,20 +17,20 @@ use crate::{
     }, //
 };
 
-/// What a failing write does.
+/// Error policy: the reaction to a write that fails on main.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ErrorPolicy {
     /// The block moves to the spare and the write is completed there.
     #[default]
     Relocate,
-    /// The block is remembered as pending and the error goes to the caller.
+    /// The block becomes pending and the error goes to the submitter.
     Record,
-    /// The error goes to the caller.
+    /// The error goes to the submitter.
     Off,
 }
 
 impl ErrorPolicy {
-    /// The word that stands for the policy in tables and messages.
+    /// Returns the word for the policy in table lines and messages.
     pub const fn word(self) -> &'static str {
         match self {
             ErrorPolicy::Relocate => "relocate",
@@ -39,7 +39,7 @@ impl ErrorPolicy {
         }
     }
 
-    /// The policy that `word` stands for.
+    /// Returns the policy that `word` stands for.
     pub fn from_word(word: &[u8]) -> Option<Self> {
         Self::ALL
             .iter()
@@ -57,28 +57,28 @@ impl Numbered for ErrorPolicy {
     }
 }
 
-/// The arguments of one table line, checked for form but not against devices.
+/// Arguments of a table line, parsed but not checked against devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arguments<'a> {
     /// Path or `major:minor` of the device with bad blocks.
     pub main_dev: &'a [u8],
-    /// Path or `major:minor` of the device that takes their place.
+    /// Path or `major:minor` of the spare device.
     pub spare_dev: &'a [u8],
-    /// The spare area on the spare device.
+    /// Spare area on the spare device.
     pub spare: SectorRange,
-    /// Sector of the main device that the target starts at.
+    /// First sector of the target on the main device.
     pub main_start: u64,
-    /// Block size, where one is given.
+    /// Block size, if one is given.
     pub block_size: Option<BlockSize>,
-    /// Whether remaps live only as long as the table.
+    /// Remaps live only as long as the table: there is no metadata.
     pub volatile: bool,
-    /// Whether metadata is written anew whatever the area holds.
+    /// Fresh metadata is written, whatever the area holds.
     pub format: bool,
-    /// What a failing write does.
+    /// Error policy.
     pub error_policy: ErrorPolicy,
 }
 
-/// Why a table line is refused: which argument, and what is wrong with it.
+/// Reason why a table line is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// Fewer than the four arguments that every table has.
@@ -87,7 +87,7 @@ pub enum Error {
     Number(&'static str, decimal::Error),
     /// The end of the spare area is beyond 2^64 sectors.
     SpareRange,
-    /// The number of optional arguments does not agree with what follows it.
+    /// The number of optional arguments does not agree with the arguments that follow it.
     OptionCount,
     /// No option has that name.
     UnknownOption,
@@ -102,7 +102,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Text for `ti->error`.
+    /// Returns the text for `ti->error`.
     pub const fn text(&self) -> &'static CStr {
         match self {
             Error::Missing => {
@@ -128,12 +128,12 @@ impl Error {
     }
 }
 
-/// A refusal, with the argument that caused it (empty where one is missing).
+/// Refusal of a table line, with the argument that caused it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArgumentRefusal<'a> {
-    /// The argument as the user wrote it.
+    /// Argument as the user wrote it; empty if one is missing.
     pub argument: &'a [u8],
-    /// What is wrong.
+    /// Reason of the refusal.
     pub error: Error,
 }
 
@@ -177,6 +177,7 @@ impl<'a> Arguments<'a> {
         Ok(parsed)
     }
 
+    /// Parses the optional arguments.
     fn options(&mut self, options: &[&'a [u8]]) -> Result<(), ArgumentRefusal<'a>> {
         let mut main_start = None;
         let mut policy = None;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a target counts.
+//! Counters of a target.
 
-/// The counters of one target.
+/// Counters of one target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Bios that read. A bio that had to be split counts once for each part.
+    /// Reads. A bio that had to be split counts once for each part.
     pub reads: u64,
     /// Bios that change the medium: writes, discards, write-zeroes.
     pub writes: u64,
@@ -25,7 +25,7 @@ pub struct Counters {
     pub unremaps: u64,
     /// I/O that failed on the spare.
     pub spare_errors: u64,
-    /// Bios for which the filter was not enough: the exact lookup was asked.
+    /// Bios for which the filter was not enough, so that the exact lookup was needed.
     pub slow_path: u64,
 }
 
@@ -33,7 +33,7 @@ impl Counters {
     /// Number of counters that `dmsetup status` shows.
     pub const STATUS: usize = 10;
 
-    /// Names and values in the order of `dmsetup status`, then those that only `stats` shows.
+    /// Returns names and values, in the order of `dmsetup status`, then those that only `stats` shows.
     pub fn named(&self) -> [(&'static str, u64); 11] {
         [
             ("reads", self.reads),
@@ -50,17 +50,17 @@ impl Counters {
         ]
     }
 
-    /// All bios.
+    /// Returns the number of all bios.
     pub fn total_ios(&self) -> u64 {
         self.reads.wrapping_add(self.writes)
     }
 
-    /// Bios that went to main without a look beyond the filter.
+    /// Returns the number of bios that went to main by the filter alone.
     pub fn fast_path(&self) -> u64 {
         self.total_ios().saturating_sub(self.slow_path)
     }
 
-    /// Combines the counters of `self` and `other` pairwise.
+    /// Combines the counters of `self` and `other` pairwise with `with`.
     pub fn zip(&self, other: &Self, with: impl Fn(u64, u64) -> u64) -> Self {
         Self {
             reads: with(self.reads, other.reads),
@@ -77,12 +77,12 @@ impl Counters {
         }
     }
 
-    /// What was counted since `earlier`. A bio that was about to wait then may be missing.
+    /// Returns the counts since `earlier`. A bio that was about to be held at that time may be missing.
     pub fn since(&self, earlier: &Self) -> Self {
         self.zip(earlier, u64::saturating_sub)
     }
 
-    /// Both together.
+    /// Returns the sums of both.
     pub fn plus(&self, other: &Self) -> Self {
         self.zip(other, u64::wrapping_add)
     }

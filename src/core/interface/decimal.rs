@@ -2,19 +2,19 @@
 
 //! Unsigned decimal numbers, as users type them.
 
-/// Why a text is not a number that dm-remap takes.
+/// Reason why a text is not a valid number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The text is empty.
     Empty,
-    /// A character is not a decimal digit. Signs, blanks and prefixes are not taken.
+    /// A character is not a decimal digit. Signs, blanks and prefixes are not allowed.
     NotDecimal,
-    /// The number does not fit 64 bits.
+    /// The number does not fit into 64 bits.
     TooLarge,
 }
 
 impl Error {
-    /// The reason, in words for a log line.
+    /// Returns the reason in words, for a log line.
     pub const fn reason(self) -> &'static str {
         match self {
             Error::Empty => "number missing",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The number of a block device, `major:minor`.
+//! Numbers of block devices, `major:minor`.
 
 use core::fmt;
 
@@ -18,18 +18,17 @@ use crate::interface::decimal;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeviceNumber {
-    /// Which driver.
+    /// Number of the driver.
     pub major: u32,
-    /// Which of its devices.
+    /// Number of the device among those of the driver.
     pub minor: u32,
 }
 
 impl DeviceNumber {
-    /// The largest number that the kernel gives to a driver (`MINORBITS` in
-    /// `include/linux/kdev_t.h` leaves twelve bits).
+    /// Largest number of a driver (`MINORBITS` in `include/linux/kdev_t.h` leaves twelve bits).
     pub const MAX_MAJOR: u32 = (1 << 12) - 1;
 
-    /// The largest number that a driver gives to a device.
+    /// Largest number of a device of a driver.
     pub const MAX_MINOR: u32 = (1 << 20) - 1;
 
     /// Parses `major:minor`; `None` for anything else.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `dmsetup message <dev> 0 ...` takes.
+//! Messages to a target: the words of `dmsetup message <dev> 0 ...`.
 
 use crate::{
     interface::{
@@ -10,7 +10,7 @@ use crate::{
     table::geometry::SectorRange, //
 };
 
-/// A message, checked for form and against the size of the target.
+/// Message, parsed and checked against the size of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message {
     /// Answers `pong`.
@@ -19,38 +19,38 @@ pub enum Message {
     Remap(SectorRange),
     /// Gives up the contents of the blocks that the range touches, and remaps them.
     Bad(SectorRange),
-    /// Moves them back.
+    /// Moves the remapped blocks that the range touches back to main.
     Unremap(SectorRange),
-    /// Tells where a sector's block is.
+    /// Prints the place of a sector's block.
     Verify(u64),
-    /// Lists remaps from a sector on, at most so many.
+    /// Lists remaps from a sector on.
     List {
         /// First sector of interest.
         from: u64,
-        /// Most entries to list.
+        /// Largest number of entries to list.
         max: u64,
     },
-    /// Lists pending blocks in the same manner.
+    /// Lists pending blocks from a sector on.
     Pending {
         /// First sector of interest.
         from: u64,
-        /// Most entries to list.
+        /// Largest number of entries to list.
         max: u64,
     },
-    /// Gives pending blocks another try.
+    /// Tries to read pending blocks again.
     Retry,
-    /// Changes what a failing write does.
+    /// Sets the error policy.
     Policy(ErrorPolicy),
-    /// Starts to read the whole device, at so many megabytes a second.
+    /// Starts a scrub, which reads the whole device.
     StartScrub {
-        /// Where it is to be slow.
+        /// Limit of its speed in MB/s; `None` for the default.
         megabytes: Option<u64>,
     },
-    /// Stops that.
+    /// Stops the scrub.
     StopScrub,
-    /// Tells how far it is.
+    /// Prints the progress of the scrub.
     ScrubStatus,
-    /// Moves every block back.
+    /// Moves every remapped block back to main.
     Clear,
     /// Makes the metadata durable.
     Save,
@@ -60,25 +60,25 @@ pub enum Message {
     ResetStats,
 }
 
-/// Why a message is refused.
+/// Reason why a message is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// No command has that name.
     UnknownCommand,
-    /// More arguments than the command takes, or fewer.
+    /// The command takes more arguments, or fewer.
     ArgumentCount,
     /// Not a number.
     Number(decimal::Error),
-    /// The sectors are not all on the target, or there are none.
+    /// Some of the sectors are outside of the target, or there are none.
     OutsideTarget,
     /// No such error policy.
     ErrorPolicy,
-    /// A pace of nothing.
+    /// The limit of the speed is zero.
     Pace,
 }
 
 impl Error {
-    /// The reason, in words for a log line.
+    /// Returns the reason in words, for a log line.
     pub const fn reason(self) -> &'static str {
         match self {
             Error::UnknownCommand => "unknown command",
@@ -91,18 +91,18 @@ impl Error {
     }
 }
 
-/// A refusal, with the argument that caused it.
+/// Refusal of a message, with the argument that caused it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageRefusal<'a> {
-    /// The argument as the user wrote it.
+    /// Argument as the user wrote it.
     pub argument: &'a [u8],
-    /// What is wrong.
+    /// Reason of the refusal.
     pub error: Error,
 }
 
 impl Message {
-    /// Parses the words of a message to a target that has these sectors of its mapped device. Users
-    /// count from the start of the device, the message that is returned from that of the target.
+    /// Parses the words of a message to a target that has the sectors `target` of its mapped device. Sectors in
+    /// `words` are counted on the mapped device, those in the result in the target.
     pub fn parse<'a>(words: &[&'a [u8]], target: SectorRange) -> Result<Self, MessageRefusal<'a>> {
         let command = words.first().copied().unwrap_or(b"");
         match words {
@@ -152,6 +152,7 @@ fn number(text: &[u8]) -> Result<u64, MessageRefusal<'_>> {
     })
 }
 
+/// Parses a sector on the mapped device, and returns the sector in the target.
 fn on_target(text: &[u8], target: SectorRange) -> Result<u64, MessageRefusal<'_>> {
     match number(text)?.checked_sub(target.start()) {
         Some(sector) if sector < target.len() => Ok(sector),
@@ -162,7 +163,7 @@ fn on_target(text: &[u8], target: SectorRange) -> Result<u64, MessageRefusal<'_>
     }
 }
 
-/// Where a list begins, and how many lines it has at most.
+/// Parses `[<sector> [<max>]]`: the first sector of a list, and its largest number of lines.
 fn select_page<'a>(
     words: &[&'a [u8]],
     target: SectorRange,
@@ -174,6 +175,7 @@ fn select_page<'a>(
     Ok((from, max))
 }
 
+/// Parses the words behind `scrub`.
 fn scrub<'a>(command: &'a [u8], words: &[&'a [u8]]) -> Result<Message, MessageRefusal<'a>> {
     match *words {
         [b"start"] => Ok(Message::StartScrub { megabytes: None }),
@@ -199,6 +201,7 @@ fn scrub<'a>(command: &'a [u8], words: &[&'a [u8]]) -> Result<Message, MessageRe
     }
 }
 
+/// Parses `<sector> [<count>]`: a range of sectors.
 fn select<'a>(
     command: &'a [u8],
     words: &[&'a [u8]],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which of a page's four places to believe.
+//! Choice among the four places of a page.
 
 use super::{
     layout::{
@@ -13,19 +13,19 @@ use super::{
     },
 };
 
-/// What was found in a place.
+/// Contents of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// A page that belongs there, of this generation.
+    /// Valid page of this generation, which belongs there.
     Valid(u64),
-    /// Something else.
+    /// Invalid page, or one that does not belong there.
     Bad(Defect),
-    /// The device could not read it.
+    /// The device could not read the place.
     Unreadable,
 }
 
 impl Seen {
-    /// What a page, found in `place` of page `index` of `area`, is worth there.
+    /// Judges a page that was found in `place` of page `index` of `area`.
     pub fn judge(found: Result<Identity, Defect>, area: u64, index: u32, place: Place) -> Self {
         match found {
             Err(defect) => Seen::Bad(defect),
@@ -37,7 +37,7 @@ impl Seen {
         }
     }
 
-    /// The generation of a valid page.
+    /// Returns the generation of a valid page.
     pub const fn generation(self) -> Option<u64> {
         match self {
             Seen::Valid(generation) => Some(generation),
@@ -46,51 +46,50 @@ impl Seen {
     }
 }
 
-/// What was found in all places of a page, in the order of [`Place::ALL`].
+/// Contents of all places of a page, in the order of [`Place::ALL`].
 pub type All = [Seen; 4];
 
-/// What a page is, and what is to be done so that it is so in all places.
+/// Generation of a page that counts, and the places that have to be repaired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// The newest generation.
+    /// Newest generation.
     pub generation: u64,
-    /// Where it is to be read.
+    /// Place to read that generation from.
     pub from: Place,
-    /// Where it is missing.
+    /// Half in which that generation is missing.
     pub missing: Option<Half>,
-    /// Whether the generation before is missing somewhere, so that the next one has to be written
-    /// in its place before a single bad place may be taken lightly again.
+    /// The generation before is missing in a half. Until the next generation has been written to its places,
+    /// another bad place could make the page doubtful.
     pub thin: bool,
 }
 
 impl Choice {
-    /// Whether every place is as it should be.
+    /// Returns whether no place has to be repaired.
     pub const fn is_whole(&self) -> bool {
         self.missing.is_none() && !self.thin
     }
 }
 
-/// Why a page cannot be believed.
+/// Reason why no generation of a page can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
     /// No place has a valid page.
     Nothing,
-    /// There is a valid page, but both places of the next generation are bad: it may have been
-    /// there.
+    /// There is a valid page, but both places of the next generation are bad: it may have been there.
     Superseded {
-        /// The generation that was found.
+        /// Generation that was found.
         found: u64,
     },
 }
 
-/// Decides what a page is.
+/// Chooses the generation of a page that counts.
 ///
-/// Only the last write can have been cut short, and nobody relied on it. So a valid page is the
-/// newest one if either place of the next generation holds something older that is valid: the next
-/// generation would have overwritten it in the head before it went to the tail.
+/// Only the last write can have been cut short, and no code relied on it. So a valid page is the newest one if
+/// either place of the next generation has an older valid page: the next generation would have overwritten
+/// that page in the head before it went to the tail.
 pub fn choose(seen: &All) -> Result<Choice, Doubt> {
     let both = || Place::ALL.into_iter().zip(seen.iter().copied());
-    // Of two in the same generation the one in the head, as it is read when the page is changed.
+    // If both halves have the generation, the head counts: it is read when the page is changed.
     let newest = both()
         .rev()
         .filter_map(|(place, seen)| Some((seen.generation()?, place)))
@@ -144,11 +143,11 @@ mod tests {
 
     #[test]
     fn a_write_that_was_cut_short_is_completed_or_forgotten() {
-        // The head has it, the tail not yet.
+        // The head has the next generation, the tail not yet.
         let choice = choose(&valid(4, 5, 4, 3)).unwrap();
         assert_eq!(choice.generation, 5);
         assert_eq!(choice.missing, Some(Half::Tail));
-        // Torn in the head.
+        // The write to the head was torn.
         let choice = choose(&[Seen::Valid(4), BAD, Seen::Valid(4), Seen::Valid(3)]).unwrap();
         assert_eq!(choice.generation, 4);
         assert!(choice.thin && choice.missing.is_none());
@@ -159,7 +158,7 @@ mod tests {
         let both_odd = [Seen::Valid(4), BAD, Seen::Valid(4), Seen::Unreadable];
         assert_eq!(choose(&both_odd), Err(Doubt::Superseded { found: 4 }));
         assert_eq!(choose(&[BAD; 4]), Err(Doubt::Nothing));
-        // A whole half may go.
+        // A whole half may be bad.
         let no_tail = [Seen::Valid(4), Seen::Valid(5), BAD, Seen::Unreadable];
         let choice = choose(&no_tail).unwrap();
         assert_eq!((choice.generation, choice.missing), (5, Some(Half::Tail)));
@@ -190,14 +189,14 @@ mod tests {
         }
     }
 
-    /// A disk with the four places of a page.
+    /// Disk with the four places of a page.
     #[derive(Clone, Debug)]
     struct Disk {
         places: All,
     }
 
     impl Disk {
-        /// As formatting leaves it.
+        /// Returns the disk after formatting.
         fn new() -> Self {
             Self {
                 places: valid(2, 1, 2, 1),
@@ -211,7 +210,7 @@ mod tests {
         }
     }
 
-    /// How far a write comes.
+    /// Point at which a write is cut short.
     #[derive(Clone, Copy, Debug, PartialEq)]
     enum Cut {
         Before,
@@ -250,7 +249,7 @@ mod tests {
         *disk.place(Half::Tail, generation) = Seen::Valid(generation);
     }
 
-    /// What loading does: completes what is missing, and replaces the generation before.
+    /// Repairs the places as loading does: completes a missing half, and replaces the generation before.
     fn load(disk: &mut Disk) -> Result<u64, Doubt> {
         let choice = choose(&disk.places)?;
         if let Some(half) = choice.missing {
@@ -264,8 +263,8 @@ mod tests {
     }
 
     proptest! {
-        /// After any number of writes, each of which may be cut short and be followed by a load,
-        /// the page is what was last relied on, or what was being written.
+        /// After any number of writes, each of which may be cut short and followed by a load, the page is the
+        /// last one that was complete, or the one that was being written.
         #[test]
         fn no_crash_loses_what_was_relied_on(cuts in prop::collection::vec(cut(), 1..40)) {
             let mut disk = Disk::new();
@@ -283,7 +282,7 @@ mod tests {
             }
         }
 
-        /// One bad place costs nothing, and several lead to a refusal but to nothing older.
+        /// One bad place does no harm. Several may lead to a refusal, but never to an older page.
         #[test]
         fn bad_places_never_bring_back_what_was(
             cuts in prop::collection::vec(cut(), 0..10),
@@ -304,7 +303,7 @@ mod tests {
             }
         }
 
-        /// A crash in the middle of a write and a bad place, together, do not either.
+        /// A crash in the middle of a write, together with a bad place, does not lead to an older page.
         #[test]
         fn nor_does_a_bad_place_after_a_crash(cut in cut(), at in 0..4_usize) {
             let mut disk = Disk::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Entries of the table: what a slot holds.
+//! Entries of the table from slot to block.
 
 use crate::table::{
     geometry::{
@@ -16,69 +16,69 @@ use super::{
     turn::Turn, //
 };
 
-/// Bytes of the part of an entry that names the block.
+/// Number of bytes of an entry's name, which says what the slot holds.
 const NAME_BYTES: usize = 8;
 
-/// Units in which the lost sectors of the largest block can be recorded.
+/// Largest number of units in which the lost sectors of a block are recorded.
 const MOST_UNITS: usize = MAX_BLOCK_SECTORS as usize;
 
-/// Bytes of the largest entry.
+/// Number of bytes of the largest entry.
 pub const MOST_BYTES: usize = NAME_BYTES + MOST_UNITS / 8;
 
-/// The shape of the entries of an area.
+/// Shape of the entries of an area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Units of a block in which lost sectors are recorded.
+    /// Number of units of a block in which lost sectors are recorded.
     units: u32,
 }
 
 impl Shape {
-    /// For blocks of that size with lost sectors recorded in units of `lost_unit` sectors. `None`
-    /// where a block is no whole number of units.
+    /// Returns the shape for blocks of size `block` with lost sectors recorded in units of `lost_unit`
+    /// sectors. `None` if a block is not a whole number of units.
     pub fn new(block: BlockSize, lost_unit: u32) -> Option<Self> {
         let units = block.sectors().checked_div(lost_unit)?;
         (units > 0 && block.sectors() % lost_unit == 0).then_some(Self { units })
     }
 
-    /// Units of a block.
+    /// Returns the number of units of a block.
     pub const fn units(&self) -> u32 {
         self.units
     }
 
-    /// Bytes of an entry.
+    /// Returns the size of an entry in bytes.
     pub const fn bytes(&self) -> usize {
         NAME_BYTES + (self.units as usize).div_ceil(8)
     }
 
-    /// Entries of a page.
+    /// Returns the number of entries in a page.
     pub const fn per_page(&self) -> u32 {
         (PAYLOAD_BYTES / self.bytes()) as u32
     }
 }
 
-/// Which units of a block are lost.
+/// Set of lost units of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LostUnits {
     bits: [u8; MOST_UNITS / 8],
 }
 
-/// Units that are looked at together.
+/// Number of units that are checked together.
 const GROUP: u32 = 64;
 
 impl LostUnits {
-    /// None.
+    /// Empty set.
     pub const NONE: Self = Self {
         bits: [0; MOST_UNITS / 8],
     };
 
-    /// The units of `unit` sectors that have lost sectors. Wholly lost they may not be.
+    /// Returns the units of `unit` sectors that have any lost sector.
     pub fn of(lost: &LostSectors, unit: u32) -> Self {
         let mut units = Self::NONE;
         let is_lost = |number: u32, count: u32| {
             let first = number.saturating_mul(unit);
             first < MAX_BLOCK_SECTORS && lost.any_in(first, count.saturating_mul(unit))
         };
-        // Most blocks have lost little.
+        // Most blocks have few lost sectors.
         for group in (0..MOST_UNITS as u32).step_by(GROUP as usize) {
             if is_lost(group, GROUP) {
                 let numbers = group..group.saturating_add(GROUP);
@@ -97,75 +97,76 @@ impl LostUnits {
         }
     }
 
-    /// Marks a unit as lost; one that no block has is left out.
+    /// Marks a unit as lost. Does nothing for a unit that no block has.
     pub fn mark(&mut self, unit: u32) {
         if let Some(byte) = self.bits.get_mut(unit as usize / 8) {
             *byte |= 1 << (unit % 8);
         }
     }
 
-    /// Whether a unit is lost.
+    /// Returns whether a unit is lost.
     pub fn contains(&self, unit: u32) -> bool {
         let byte = self.bits.get(unit as usize / 8);
         byte.is_some_and(|byte| byte >> (unit % 8) & 1 == 1)
     }
 
-    /// Whether none is.
+    /// Returns whether no unit is lost.
     pub fn is_empty(&self) -> bool {
-        // Asked for every remap that is loaded: a comparison of words, not of bytes.
+        // Called for every remap that is loaded: a comparison of words, not of bytes.
         *self == Self::NONE
     }
 }
 
-/// What a slot holds.
-// Made and looked at one at a time.
+/// Entry of a slot.
+// Entries are made and read one at a time.
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// Nothing.
+    /// The slot is free.
     Free,
-    /// Nothing, and it never will: it has failed.
+    /// The slot has failed and is never used again.
     Bad,
-    /// A block.
+    /// The slot has a block.
     Block {
-        /// Its number on main, counted from the start of the target.
+        /// Number of the block, counted from the start of the target.
         block: u64,
-        /// Which of two slots with that block counts.
+        /// Turn, which decides between two slots with the same block.
         turn: Turn,
-        /// What of it is lost.
+        /// Lost units of the block.
         lost: LostUnits,
     },
 }
 
-/// Why some bytes are no entry.
+/// Reason why some bytes are not a valid entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// A block that no target has.
+    /// The number of the block is too large.
     Block,
-    /// A turn of a slot without a block.
+    /// A slot without a block has a turn.
     Turn,
-    /// Units that no block has, or units of a slot without a block.
+    /// Units are lost that the block does not have, or units of a slot without a block.
     Units,
-    /// There are no such bytes.
+    /// The page has no such entry.
     Range,
 }
 
-/// The name of no block.
+/// Name of a free slot.
 const FREE: u64 = 0;
-/// The name of what has failed.
+/// Name of a slot that has failed.
 const BAD: u64 = u64::MAX;
-/// Where the turn starts in the name of a block.
+/// Position of the turn in the name of a block.
 const TURN_SHIFT: u32 = 62;
 const _: () = assert!(MAX_BLOCKS < 1 << TURN_SHIFT);
 
-/// The name of a block, which is one more than its number.
+/// Returns the name of a block: its number plus one, and its turn. `None` if the number is too large.
 fn name_of(block: u64, turn: Turn) -> Option<u64> {
     let name = block.checked_add(1).filter(|name| *name <= MAX_BLOCKS)?;
     Some(u64::from(turn.number()) << TURN_SHIFT | name)
 }
 
 impl Entry {
-    /// Writes the entry as number `number` of a page.
+    /// Writes the entry to a page, at the index `number`. `None` if the page has no such entry, or the number of
+    /// the block is too large.
     pub fn write(
         &self,
         shape: &Shape,
@@ -184,7 +185,7 @@ impl Entry {
         Some(())
     }
 
-    /// Reads entry number `number` of a page, on a target of `blocks` blocks.
+    /// Reads the entry at the index `number` of a page. The target has `blocks` blocks.
     pub fn read(
         shape: &Shape,
         payload: &[u8; PAYLOAD_BYTES],
@@ -207,7 +208,7 @@ impl Entry {
         let value = u64::from_le_bytes(*name);
         let turn = Turn::new((value >> TURN_SHIFT) as u8).ok_or(Error::Turn)?;
         let name = value & ((1 << TURN_SHIFT) - 1);
-        // What has failed has all the bits of a turn, too.
+        // The name of a failed slot has all bits set, those of the turn included.
         match value {
             FREE | BAD if !lost.is_empty() => Err(Error::Units),
             FREE => Ok(Entry::Free),
@@ -222,6 +223,7 @@ impl Entry {
     }
 }
 
+/// Returns the bytes of the entry at the index `number`.
 fn slice_mut<'a>(
     payload: &'a mut [u8; PAYLOAD_BYTES],
     shape: &Shape,
@@ -272,7 +274,7 @@ mod tests {
             Entry::read(&shape, &payload, usize::MAX, 10),
             Err(Error::Range)
         );
-        // Four units of two sectors: the other bits are nobody's.
+        // Four units of two sectors: the other bits of the byte are unused.
         let coarse = super::tests::shape(8, 2);
         payload[0] = 1;
         payload[8] = 0x10;
@@ -290,7 +292,7 @@ mod tests {
             assert_eq!(entry(0x1ff).write(&shape, &mut payload, 0), Some(()));
             assert_eq!(payload[..9], [0, 2, 0, 0, 0, 0, 0, high, 0]);
             assert_eq!(Entry::read(&shape, &payload, 0, 0x200), Ok(entry(0x1ff)));
-            // A block that would reach into it.
+            // A block number that would reach into the turn.
             for block in [MAX_BLOCKS, u64::MAX - 1, u64::MAX] {
                 assert_eq!(entry(block).write(&shape, &mut payload, 0), None);
             }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where everything is in the spare area.
+//! Layout of the spare area.
 
 use crate::table::{
     geometry::BlockSize,
@@ -12,26 +12,26 @@ use super::{
     PAGE_SECTORS, //
 };
 
-/// A half of the metadata.
+/// Half of the metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Half {
-    /// At the start of the area.
+    /// Half at the start of the area.
     Head,
-    /// At its end.
+    /// Half at the end of the area.
     Tail,
 }
 
 impl Half {
-    /// Both, in the order in which they are written.
+    /// Both halves, in the order in which they are written.
     pub const BOTH: [Half; 2] = [Half::Head, Half::Tail];
 }
 
-/// A place of a page.
+/// Place of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Which half.
+    /// Half that the place is in.
     pub half: Half,
-    /// Whether it is for odd generations.
+    /// The place is for odd generations.
     pub odd: bool,
 }
 
@@ -56,7 +56,7 @@ impl Place {
         },
     ];
 
-    /// The place of a generation in a half.
+    /// Returns the place of a generation in a half.
     pub const fn of(half: Half, generation: u64) -> Self {
         Self {
             half,
@@ -65,16 +65,16 @@ impl Place {
     }
 }
 
-/// Sectors that a page takes in a half: its two places.
+/// Number of sectors that a page takes in a half: two places.
 const PAIR_SECTORS: u64 = 2 * PAGE_SECTORS;
 
-/// What of an area can be used.
+/// Returns the number of sectors of an area, rounded down to whole pages.
 const fn whole_pages(sectors: u64) -> u64 {
     sectors - sectors % PAGE_SECTORS
 }
 
-/// Where the places of page `index` start in a half of an area. Those of the first page are at the
-/// ends of the area, whatever it is divided into.
+/// Returns the first sector of the places of page `index` in a half. The places of page 0 are at the ends of
+/// the area, whatever its layout.
 fn pair_start(sectors: u64, index: u32, half: Half) -> Option<u64> {
     match half {
         Half::Head => Some(u64::from(index) * PAIR_SECTORS),
@@ -82,7 +82,7 @@ fn pair_start(sectors: u64, index: u32, half: Half) -> Option<u64> {
     }
 }
 
-/// Where the superblock of an area of `sectors` sectors may be: the head first.
+/// Returns the first sectors of the places of the superblock in an area of `sectors` sectors, the head first.
 pub fn superblocks(sectors: u64) -> impl Iterator<Item = u64> {
     Half::BOTH
         .into_iter()
@@ -91,27 +91,27 @@ pub fn superblocks(sectors: u64) -> impl Iterator<Item = u64> {
         .filter(move |start| *start < whole_pages(sectors))
 }
 
-/// The division of a spare area. All positions are sectors from the start of the area.
+/// Layout of a spare area. All positions are sectors from the start of the area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     sectors: u64,
     block: BlockSize,
     shape: Shape,
     slots: u32,
-    /// Pages of the table, the superblock included.
+    /// Number of pages, the superblock included.
     pages: u32,
 }
 
 impl Layout {
-    /// Divides an area of `sectors` sectors for blocks of that size, with lost sectors recorded in
-    /// units of `lost_unit` sectors. `None` where it has no room for a single slot.
+    /// Returns the layout of an area of `sectors` sectors for blocks of size `block`, with lost sectors
+    /// recorded in units of `lost_unit` sectors. `None` if there is no room for a single slot.
     ///
-    /// Slots start at a multiple of the block size from the start of the area, so that they are
-    /// aligned where the area is.
+    /// Slots start at a multiple of the block size from the start of the area, so that they are aligned if the
+    /// area is.
     pub fn new(sectors: u64, block: BlockSize, lost_unit: u32) -> Option<Self> {
         let shape = Shape::new(block, lost_unit)?;
         let block_sectors = u64::from(block.sectors());
-        // More slots never need fewer pages, so the most that fit are found by bisection.
+        // More slots never need fewer pages, so bisection finds the largest number that fits.
         let fits = |slots: u32| {
             let pages = pages_for(slots, shape);
             first_slot(pages, block)
@@ -138,7 +138,7 @@ impl Layout {
         })
     }
 
-    /// The sectors that an area needs for so many slots.
+    /// Returns the number of sectors that an area with `slots` slots needs.
     pub fn sectors_for(slots: u32, block: BlockSize, lost_unit: u32) -> Option<u64> {
         let shape = Shape::new(block, lost_unit)?;
         let pages = pages_for(slots, shape);
@@ -148,27 +148,27 @@ impl Layout {
             .checked_next_multiple_of(PAGE_SECTORS)
     }
 
-    /// Number of slots.
+    /// Returns the number of slots.
     pub const fn slots(&self) -> u32 {
         self.slots
     }
 
-    /// Number of pages, the superblock, which is page 0, included.
+    /// Returns the number of pages. Page 0 is the superblock.
     pub const fn pages(&self) -> u32 {
         self.pages
     }
 
-    /// The shape of the table's entries.
+    /// Returns the shape of the table's entries.
     pub const fn shape(&self) -> &Shape {
         &self.shape
     }
 
-    /// Where the first slot starts.
+    /// Returns the first sector of the first slot.
     pub const fn first_slot(&self) -> u64 {
         first_slot(self.pages, self.block)
     }
 
-    /// Where that place of page `index` starts; `None` where there is no such page.
+    /// Returns the first sector of a place of page `index`; `None` if there is no such page.
     pub fn sector_of(&self, index: u32, place: Place) -> Option<u64> {
         if index >= self.pages {
             return None;
@@ -177,8 +177,8 @@ impl Layout {
             .map(|start| start + if place.odd { PAGE_SECTORS } else { 0 })
     }
 
-    /// Where the places of `count` pages from `first` on start in a half: they lie together, in
-    /// this order in the head and in the reverse order in the tail.
+    /// Returns the first sector of the places of `count` pages from `first` on in a half. They are contiguous:
+    /// in ascending order in the head, in descending order in the tail.
     pub fn start_of(&self, half: Half, first: u32, count: u32) -> Option<u64> {
         let index = match half {
             Half::Head => first,
@@ -187,7 +187,8 @@ impl Layout {
         pair_start(self.sectors, index, half)
     }
 
-    /// Number of page `number` of `count` that lie together, as they lie.
+    /// Returns the position, among the places of `count` contiguous pages in a half, of the page with the index
+    /// `number` among them.
     pub const fn nth_of(half: Half, number: u32, count: u32) -> u32 {
         match half {
             Half::Head => number,
@@ -195,13 +196,13 @@ impl Layout {
         }
     }
 
-    /// The page and the number in it of the entry for `slot`.
+    /// Returns the page of the entry for `slot`, and its index in the page.
     pub fn entry_of(&self, slot: u32) -> (u32, usize) {
         let each = self.shape.per_page();
         (1 + slot / each, (slot % each) as usize)
     }
 
-    /// The slots that page `index` has entries for.
+    /// Returns the slots that page `index` has entries for.
     pub fn slots_of(&self, index: u32) -> core::ops::Range<u32> {
         let each = self.shape.per_page();
         let start = index.saturating_sub(1).saturating_mul(each);
@@ -214,25 +215,25 @@ impl Layout {
     }
 }
 
-/// Pages of the table with entries for so many slots, the superblock included.
+/// Returns the number of pages for `slots` slots, the superblock included.
 const fn pages_for(slots: u32, shape: Shape) -> u32 {
     1 + slots.div_ceil(shape.per_page())
 }
 
-/// Sectors of a half.
+/// Returns the number of sectors of a half.
 const fn half_sectors(pages: u32) -> u64 {
     pages as u64 * PAIR_SECTORS
 }
 
-/// Where the first slot starts.
+/// Returns the first sector of the first slot.
 const fn first_slot(pages: u32, block: BlockSize) -> u64 {
     half_sectors(pages).next_multiple_of(block.sectors() as u64)
 }
 
-/// Calls `with` for every page that any of `items` is in, once and in the order of the pages, together
-/// with what tells the items of that page.
+/// Calls `with` once for each page that any of `items` is in, in the order of the pages. `with` gets all items,
+/// and a function that returns whether an item is in the page.
 ///
-/// `page_of` may say that an item is in no page. It is asked again after each call.
+/// `page_of` returns `None` for an item in no page. It is called again for all items after each call of `with`.
 pub fn page_by_page<T>(
     items: &mut [T],
     page_of: impl Fn(&T) -> Option<u32>,
@@ -334,7 +335,7 @@ mod tests {
             prop_assert_eq!(layout.sector_of(layout.pages(), Place::ALL[0]), None);
             let known = superblocks(sectors).collect::<std::vec::Vec<_>>();
             prop_assert_eq!(known, Place::ALL.map(|place| layout.sector_of(0, place).unwrap()));
-            // Pages that are read or written together.
+            // Contiguous pages.
             let (first, count) = (layout.pages() / 3, layout.pages() - layout.pages() / 3);
             for half in Half::BOTH {
                 let start = layout.start_of(half, first, count).unwrap();
@@ -344,7 +345,7 @@ mod tests {
                     prop_assert_eq!(layout.sector_of(first + number, place), Some(start + at));
                 }
             }
-            // One more would not fit.
+            // One more slot would not fit.
             let more = Layout::sectors_for(layout.slots() + 1, size, 1 << unit.min(shift));
             prop_assert!(more.unwrap() > sectors);
         }

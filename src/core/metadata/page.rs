@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages: what is the same in all of them.
+//! Pages: their header and their checksum.
 
 use zerocopy::little_endian::{
     U32,
@@ -19,29 +19,29 @@ use super::{
     PAGE_BYTES, //
 };
 
-/// Bytes of a page behind its header.
+/// Number of bytes of a page behind its header.
 pub const PAYLOAD_BYTES: usize = PAGE_BYTES - size_of::<Header>();
 
-/// What every page begins with.
+/// First bytes of every page.
 const MAGIC: [u8; 8] = *b"dm-remap";
 
-/// The start of a page.
+/// Header of a page.
 #[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
 #[repr(C)]
 struct Header {
     magic: [u8; 8],
-    /// Of the whole page, with zeros in this place.
+    /// Checksum of the whole page, computed with zeros in this field.
     checksum: U32,
-    /// Number of the page in the table; 0 is the superblock.
+    /// Number of the page; 0 is the superblock.
     index: U32,
-    /// The area that it belongs to; drawn at random when that is formatted, so that pages of an
-    /// earlier life are nobody's.
+    /// Number of the area. It is drawn at random when the area is formatted, so that older pages do not belong
+    /// to it.
     area: U64,
-    /// How often the page was written.
+    /// Number of times that the page was written.
     generation: U64,
 }
 
-/// A page as it is on the disk.
+/// Page as it is on the disk.
 #[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct Page {
@@ -51,34 +51,34 @@ pub struct Page {
 
 const _: () = assert!(size_of::<Page>() == PAGE_BYTES);
 
-/// What a page is.
+/// Identity of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The area that it belongs to.
+    /// Number of the area.
     pub area: u64,
-    /// Its number in the table; 0 is the superblock.
+    /// Number of the page; 0 is the superblock.
     pub index: u32,
-    /// How often it was written.
+    /// Number of times that the page was written.
     pub generation: u64,
 }
 
-/// Why some bytes are no valid page.
+/// Reason why some bytes are not a valid page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Defect {
-    /// All zeros.
+    /// All bytes are zero.
     Blank,
-    /// Something else altogether.
+    /// The magic bytes are missing.
     Foreign,
-    /// A page whose checksum is wrong.
+    /// The checksum is wrong.
     Checksum,
-    /// A page of another area.
+    /// The page is of another area.
     Area,
-    /// A page that belongs somewhere else.
+    /// The page belongs to another place.
     Misplaced,
 }
 
 impl Defect {
-    /// The defect in words.
+    /// Returns the defect in words.
     pub const fn reason(self) -> &'static str {
         match self {
             Defect::Blank => "blank",
@@ -91,27 +91,27 @@ impl Defect {
 }
 
 impl Page {
-    /// The bytes of some pages.
+    /// Returns the bytes of `pages`.
     pub fn bytes(pages: &[Page]) -> &[u8] {
         zerocopy::IntoBytes::as_bytes(pages)
     }
 
-    /// The bytes of some pages, to be read into.
+    /// Returns the bytes of `pages`, for reading into them.
     pub fn bytes_mut(pages: &mut [Page]) -> &mut [u8] {
         zerocopy::IntoBytes::as_mut_bytes(pages)
     }
 
-    /// What follows the header.
+    /// Returns the bytes behind the header.
     pub const fn payload(&self) -> &[u8; PAYLOAD_BYTES] {
         &self.payload
     }
 
-    /// What follows the header, to fill in before [`Page::seal`].
+    /// Returns the bytes behind the header, for filling them in before [`Page::seal`].
     pub fn payload_mut(&mut self) -> &mut [u8; PAYLOAD_BYTES] {
         &mut self.payload
     }
 
-    /// Makes the page what `identity` says, fit to be written.
+    /// Fills in the header of a page with that identity, checksum included.
     pub fn seal(&mut self, identity: &Identity, checksum: Checksum) {
         self.header = Header {
             magic: MAGIC,
@@ -124,7 +124,7 @@ impl Page {
         self.header.checksum = U32::new(sum);
     }
 
-    /// What the page says that it is. Only [`Page::check`] knows whether that is true.
+    /// Returns the identity in the header, without a check.
     pub fn claims(&self) -> Identity {
         Identity {
             area: self.header.area.get(),
@@ -133,10 +133,9 @@ impl Page {
         }
     }
 
-    /// What the page is, if it is one.
+    /// Returns the identity of a valid page.
     ///
-    /// Clears and restores the place of the checksum, hence `&mut`: there may be no memory for a
-    /// second page.
+    /// Clears and restores the checksum in the header, hence `&mut`: there may be no memory for a second page.
     pub fn check(&mut self, checksum: Checksum) -> Result<Identity, Defect> {
         if self.header.magic != MAGIC {
             let bytes: &[u8] = zerocopy::IntoBytes::as_bytes(self);
@@ -162,7 +161,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
     use zerocopy::FromZeros;
 
-    /// Bit by bit, as the standard defines it.
+    /// CRC32C bit by bit, as the standard defines it.
     pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
         let mut crc = u32::MAX;
         for &byte in bytes {
@@ -216,7 +215,7 @@ pub(crate) mod tests {
             bytes[at] ^= by;
             let mut page: Page = zerocopy::transmute!(bytes);
             prop_assert!(page.check(crc32c).is_err());
-            // And the bytes stay as they were.
+            // The bytes are unchanged.
             let after: [u8; PAGE_BYTES] = zerocopy::transmute!(page);
             prop_assert!(after == bytes);
         }

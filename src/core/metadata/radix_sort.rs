@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sorting many numbers by their upper bits, in a time that does not depend on their order, and
-//! without recursion: a kernel's stack is small, and `slice::sort_unstable` may use much of it.
+//! Radix sort of many numbers by their upper bits. Its time does not depend on the order of the numbers.
+//! It does not recurse: a kernel's stack is small, and `slice::sort_unstable` may use much of it.
 
-/// Bits of a digit: its counts fit on the stack.
+/// Number of bits of a digit. The counts of its values fit on the stack.
 const DIGIT_BITS: u32 = 8;
 const DIGITS: usize = 1 << DIGIT_BITS;
 
+/// Returns the digit of `number` from the bit `shift` on.
 fn digit(number: u64, shift: u32) -> usize {
     (number >> shift) as usize % DIGITS
 }
 
-/// Sorts `numbers` by their bits from `low` on; those that agree in them stay in their order. `spare`
-/// is as much memory. `false`, with nothing changed, where it is not, `low` is no bit, or there are
-/// more than 2^32 numbers.
+/// Sorts `numbers` by their bits from `low` on, stably, with `spare` as memory of the same size. Returns
+/// `false`, with nothing changed, if the sizes differ, `low` is 64 or more, or there are 2^32 numbers or
+/// more.
 ///
-/// Digit by digit from the lowest (Knuth, vol. 3, 5.2.5).
+/// Digits are sorted one by one from the lowest (Knuth, vol. 3, 5.2.5).
 pub(super) fn sort_by_upper_bits(numbers: &mut [u64], low: u32, spare: &mut [u64]) -> bool {
     let countable = u32::try_from(numbers.len()).is_ok();
     if !countable || numbers.len() != spare.len() || low >= u64::BITS {
@@ -39,7 +40,7 @@ pub(super) fn sort_by_upper_bits(numbers: &mut [u64], low: u32, spare: &mut [u64
     true
 }
 
-/// Puts the numbers of `from` in the order of one of their digits in `to`.
+/// Copies the numbers of `from` to `to`, sorted stably by the digit at `shift`.
 fn deal_out(from: &[u64], to: &mut [u64], shift: u32) {
     let mut counts = [0_u32; DIGITS];
     for number in from {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Page 0: what area this is, of which main device, and how it is divided.
+//! Page 0: identity of the area and of its main device, and the layout of the area.
 
 use core::fmt;
 
@@ -29,20 +29,20 @@ use super::{
     VERSION, //
 };
 
-/// What of a main device can be told again.
+/// Properties of a main device by which it is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Main {
-    /// What tells it from others ([`Main::identity`]); zeros where nothing does.
+    /// Identity from [`Main::identity`]; zeros if the device has none.
     pub identity: [u8; 16],
-    /// Its size in sectors.
+    /// Size in sectors.
     pub sectors: u64,
-    /// Where the target starts on it.
+    /// First sector of the target on the device.
     pub start: u64,
 }
 
 impl Main {
-    /// What of a device's name for itself is kept: a UUID as its 16 bytes; of other names the bytes
-    /// themselves where they are not more, else the last twelve and the checksum of all.
+    /// Returns 16 bytes for a device's own identifier: a UUID as its 16 bytes; another identifier of up to 16
+    /// bytes as it is, with zeros behind it; of a longer one the last twelve bytes and the checksum of all.
     pub fn identity(name: &[u8], checksum: Checksum) -> [u8; 16] {
         let mut identity = [0; 16];
         if let Some(uuid) = uuid(name) {
@@ -64,7 +64,7 @@ impl Main {
     }
 }
 
-/// The bytes of a UUID as people write it.
+/// Returns the bytes of a UUID in its usual text form.
 fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
     let mut digits = text.iter().enumerate().filter_map(|(at, &byte)| {
@@ -81,24 +81,24 @@ fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     digits.next().is_none().then_some(bytes)
 }
 
-/// A superblock.
+/// Superblock of an area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Superblock {
-    /// Drawn when the area was formatted.
+    /// UUID of the area, drawn when it was formatted.
     pub uuid: [u8; 16],
-    /// Its main device.
+    /// Main device.
     pub main: Main,
-    /// Sectors of the target when the area was formatted or last taken over.
+    /// Size of the target in sectors when the area was formatted or last taken over.
     pub length: u64,
     /// Block size.
     pub block: BlockSize,
-    /// Sectors of the unit in which lost sectors are recorded.
+    /// Unit in which lost sectors are recorded, in sectors.
     pub lost_unit: u32,
-    /// Sectors of the area.
+    /// Size of the area in sectors.
     pub sectors: u64,
 }
 
-/// As it is on the disk. What follows is zero.
+/// Superblock as it is on the disk, at the start of the payload. The rest of the payload is zero.
 #[derive(Clone, Copy, FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
 #[repr(C)]
 struct Body {
@@ -114,12 +114,12 @@ struct Body {
     length: U64,
 }
 
-/// Why a valid page is no superblock that can be used.
+/// Reason why a valid page is not a usable superblock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// Of a version that is not known.
+    /// The version is unknown.
     Version(u32),
-    /// Figures that do not agree with each other.
+    /// The figures contradict each other.
     Figures,
 }
 
@@ -135,24 +135,24 @@ impl fmt::Display for Error {
     }
 }
 
-/// What of a superblock does not fit the table that is to use it.
+/// Mismatch of a superblock and the table that is to use its area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mismatch {
     /// Main is another device.
     Main,
-    /// Main is smaller than it was.
+    /// Main is smaller than in the superblock.
     MainSize {
-        /// What it was, in sectors.
+        /// Size in the superblock, in sectors.
         was: u64,
     },
-    /// The target starts somewhere else on main.
+    /// The target starts at another sector of main.
     MainStart {
-        /// Where it started, in sectors.
+        /// First sector in the superblock.
         was: u64,
     },
-    /// Another block size was asked for.
+    /// The table asks for another block size.
     BlockSize {
-        /// What it is, in sectors.
+        /// Block size in the superblock, in sectors.
         is: u32,
     },
 }
@@ -171,18 +171,18 @@ impl fmt::Display for Mismatch {
 }
 
 impl Superblock {
-    /// The division of the area.
+    /// Returns the layout of the area; `None` for an area without a single slot.
     pub fn layout(&self) -> Option<Layout> {
         Layout::new(self.sectors, self.block, self.lost_unit)
     }
 
-    /// The number that all pages of the area have.
+    /// Returns the number of the area, which all its pages have.
     pub fn area(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.uuid;
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 
-    /// Writes it as the payload of page 0. `None` for an area without a single slot.
+    /// Writes the superblock as the payload of page 0. `None` for an area without a single slot.
     pub fn write(&self, payload: &mut [u8; PAYLOAD_BYTES]) -> Option<()> {
         let body = Body {
             version: U32::new(VERSION),
@@ -203,7 +203,7 @@ impl Superblock {
         Some(())
     }
 
-    /// Reads the payload of page 0.
+    /// Reads a superblock from the payload of page 0.
     pub fn read(payload: &[u8; PAYLOAD_BYTES]) -> Result<Self, Error> {
         let (body, _) = Body::read_from_prefix(payload).map_err(|_| Error::Figures)?;
         let version = body.version.get();
@@ -229,8 +229,8 @@ impl Superblock {
         }
     }
 
-    /// Whether it is of this main device, and has the block size that is asked for, if one is. Main
-    /// may have grown.
+    /// Checks that the superblock is that of the main device `main`, and has the block size `block`, if that is
+    /// given. Main may have grown.
     pub fn check(&self, main: &Main, block: Option<BlockSize>) -> Result<(), Mismatch> {
         let known = |identity: &[u8; 16]| identity.iter().any(|byte| *byte != 0);
         if known(&self.main.identity)
@@ -299,7 +299,7 @@ mod tests {
         let lvm = identity("LVM-AAAAAAAAAAAAAAAABBBBBBBBBBBBBBBB");
         assert_eq!(&lvm[..12], b"BBBBBBBBBBBB");
         assert_ne!(identity("LVM-AAAAAAAAAAAAAAACBBBBBBBBBBBBBBBB"), lvm);
-        // Not quite UUIDs.
+        // Texts that are nearly UUIDs.
         assert_ne!(
             identity("0fc63daf-8483-4772-8e79-3d69d8477dg4")[..4],
             uuid[..4]

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which of two slots with the same block counts.
+//! Turns, which decide between two slots with the same block.
 
-/// How often, modulo four, a block has gone from a slot that failed to another.
+/// Number of times, modulo four, that a block has moved from a slot that failed to another.
 ///
-/// The slot that failed and the one that takes over may be in different pages, so a crash can leave
-/// the block in both. The turn of the second is the next one, which proves the order; with two values
-/// each would follow the other.
+/// The entries of both slots may be in different pages, so a crash can leave the block in both. The second
+/// slot has the next turn, which proves the order. With two values only, each turn would follow the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn(u8);
 
-/// How many there are.
+/// Number of turns.
 const TURNS: u8 = 4;
 
 impl Turn {
-    /// Of a block that came from main.
+    /// Turn of a block that came from main.
     pub const FIRST: Self = Self(0);
 
-    /// The turn with a number; `None` where it is more than 3.
+    /// Returns the turn with that number; `None` if the number is more than 3.
     pub const fn new(number: u8) -> Option<Self> {
         if number < TURNS {
             Some(Self(number))
@@ -26,17 +25,17 @@ impl Turn {
         }
     }
 
-    /// Its number, up to 3.
+    /// Returns the number of the turn, 0 to 3.
     pub const fn number(self) -> u8 {
         self.0
     }
 
-    /// Of the slot that takes over.
+    /// Returns the turn of the slot that takes the block over.
     pub const fn next(self) -> Self {
         Self(self.0.wrapping_add(1) % TURNS)
     }
 
-    /// Whether a slot of this turn has taken over from one of turn `other`.
+    /// Returns whether a slot of this turn has taken the block over from a slot of turn `other`.
     pub fn follows(self, other: Self) -> bool {
         self == other.next()
     }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Turns a workload into operations on a device.
+//! Generator of a workload's operations on a device.
 //!
-//! Fitted to a device, a [`Workload`] is a [`Plan`], and each worker draws its operations from a
-//! [`Generator`] over that plan. The same plan gives the same operations, whatever the machine does
-//! meanwhile.
+//! A [`Plan`] is a [`Workload`] fitted to a device. Each worker draws its operations from a [`Generator`]
+//! over the plan. The operations depend on the plan only.
 
 use core::num::NonZeroU64;
 
@@ -22,20 +21,20 @@ use crate::{
     table::geometry::SectorRange, //
 };
 
-/// Bytes in a sector.
+/// Number of bytes in a sector.
 const SECTOR_BYTES: u32 = 512;
 
-/// Why a workload cannot run on a device.
+/// Reason why a workload cannot run on a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// Not one logical block on the device.
+    /// The device is smaller than its logical block.
     DeviceTooSmall,
-    /// The device's logical block is larger than any operation may be.
+    /// The device's logical block is larger than the largest operation.
     LogicalBlock,
 }
 
 impl Error {
-    /// The reason, in words for a log line.
+    /// Returns the reason in words, for a log line.
     pub const fn reason(self) -> &'static str {
         match self {
             Error::DeviceTooSmall => "the device has no room for a single block",
@@ -44,20 +43,20 @@ impl Error {
     }
 }
 
-/// A workload fitted to a device.
+/// Workload fitted to a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     workload: Workload,
-    /// The device's whole logical blocks.
+    /// Sectors of the device, in whole logical blocks.
     region: SectorRange,
-    /// Sectors of a logical block.
+    /// Number of sectors of a logical block.
     grain: u32,
 }
 
 impl Plan {
     /// Fits `workload` to a device of `sectors` sectors with logical blocks of `logical_block`
-    /// bytes (a power of two from 512 on). Block sizes are rounded up to logical blocks and
-    /// clipped to the device; a rest of the device below one logical block is left alone.
+    /// bytes (a power of two from 512 on). Block sizes are rounded up to logical blocks, and are not larger
+    /// than the device. A last part of the device that is smaller than a logical block is not used.
     pub fn new(workload: &Workload, sectors: u64, logical_block: u32) -> Result<Self, Error> {
         if logical_block > MAX_BLOCK {
             return Err(Error::LogicalBlock);
@@ -74,18 +73,18 @@ impl Plan {
         }
     }
 
-    /// The workload that was fitted.
+    /// Returns the workload of the plan.
     pub const fn workload(&self) -> &Workload {
         &self.workload
     }
 
-    /// Size of the largest operation of `stream`, in bytes.
+    /// Returns the size of the largest operation of `stream`, in bytes.
     pub fn largest_operation(&self, stream: &Stream) -> usize {
         let sectors = self.sectors(stream.sizes.largest());
         sectors as usize * SECTOR_BYTES as usize
     }
 
-    /// The sectors of an operation of `bytes` bytes.
+    /// Returns the number of sectors of an operation of `bytes` bytes.
     fn sectors(&self, bytes: u32) -> u32 {
         let most = u32::try_from(self.region.len()).unwrap_or(u32::MAX);
         bytes
@@ -95,8 +94,8 @@ impl Plan {
             .min(most)
     }
 
-    /// `part` of the device, as far as there is room in it for an operation of `least` sectors;
-    /// otherwise all of the device.
+    /// Returns the sectors of `part` of the device; those of the whole device if the part has no room for an
+    /// operation of `least` sectors.
     fn region_of(&self, part: Part, least: u32) -> SectorRange {
         let at = |percent: u8| self.whole(hundredth(self.region.len(), percent.min(100)));
         let start = at(part.from);
@@ -105,8 +104,8 @@ impl Plan {
             .unwrap_or(self.region)
     }
 
-    /// The piece of `region` that the worker goes through sequentially. Where it is too small to
-    /// be shared out, everybody has all of it.
+    /// Returns the share of `region` for the sequential operations of a worker; the whole region if it is too
+    /// small for shares of `least` sectors.
     fn share_of(&self, seat: &Seat<'_>, region: SectorRange, least: u32) -> SectorRange {
         let workers = u64::from(seat.stream.workers.max(1));
         let each = self.whole(region.len() / workers);
@@ -120,69 +119,70 @@ impl Plan {
             .unwrap_or(region)
     }
 
-    /// The whole logical blocks of `sectors` sectors, in sectors.
+    /// Returns `sectors`, rounded down to whole logical blocks.
     fn whole(&self, sectors: u64) -> u64 {
         sectors - sectors % u64::from(self.grain)
     }
 }
 
-/// `percent` hundredths of `all`.
+/// Returns `percent` hundredths of `all`.
 fn hundredth(all: u64, percent: u8) -> u64 {
     let percent = u64::from(percent);
     (all / 100).saturating_mul(percent) + all % 100 * percent / 100
 }
 
-/// What is to be done.
+/// Action of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// From the device.
+    /// Read.
     Read,
-    /// To the device.
+    /// Write.
     Write,
-    /// To the device, durable when it completes.
+    /// Write that is durable when it completes (FUA).
     DurableWrite,
-    /// Giving back to the device what holds zeros only; what does not is written.
+    /// Write-zeroes, for a range of zeros; a write for any other range.
     Zero,
-    /// Making durable what was written before; of no range.
+    /// Flush, which has no range.
     Flush,
 }
 
 /// One operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// What is to be done.
+    /// Action.
     pub action: Action,
     /// First sector on the device.
     pub sector: u64,
-    /// Number of sectors, at least one but for a flush.
+    /// Number of sectors; 0 for a flush only.
     pub sectors: u32,
 }
 
 impl Operation {
-    /// Number of bytes.
+    /// Returns the number of bytes.
     pub const fn bytes(&self) -> usize {
         self.sectors as usize * SECTOR_BYTES as usize
     }
 }
 
-/// Draws one worker's operations.
+/// Generator of one worker's operations.
 #[derive(Clone, Debug)]
 pub struct Generator {
     random: Random,
     stream: Stream,
     unflushed: u32,
-    /// Sizes in sectors, and the sum of the weights up to each.
+    /// Sizes in sectors, each with the sum of the weights up to it.
     sizes: [(u32, u32); BlockSizes::MOST],
     count: usize,
     region: SectorRange,
     share: SectorRange,
-    /// Where the next sequential operation starts, and where the run has to end.
+    /// First sector of the next sequential operation.
     cursor: u64,
+    /// End of the sequential run.
     run_end: u64,
 }
 
 impl Generator {
-    /// The operations of worker number `worker`, who has that seat.
+    /// Makes the generator of worker number `worker`, which has the seat `seat`.
     pub fn new(plan: &Plan, seat: &Seat<'_>, worker: u32) -> Self {
         let stream = seat.stream;
         let largest = plan.sectors(stream.sizes.largest());
@@ -208,9 +208,10 @@ impl Generator {
         }
     }
 
-    /// The next operation; `write_percent` goes before what the stream says. It lies within the
-    /// device and is aligned to logical blocks; a random one is aligned to its own size within its
-    /// region.
+    /// Returns the next operation. `write_percent` overrides the percentage of the stream.
+    ///
+    /// The operation lies within the device and is aligned to logical blocks. A random one is aligned to its own
+    /// size within its region.
     pub fn next_operation(&mut self, write_percent: Option<u8>) -> Operation {
         if self.stream.flush_every > 0 && self.unflushed >= self.stream.flush_every {
             self.unflushed = 0;
@@ -238,6 +239,7 @@ impl Generator {
         }
     }
 
+    /// Draws an action, which reads in `reads` of 100 cases.
     fn draw_action(&mut self, reads: u8) -> Action {
         if self.random.chance(reads) {
             return Action::Read;
@@ -252,6 +254,7 @@ impl Generator {
         }
     }
 
+    /// Draws a size, in sectors.
     fn draw_size(&mut self) -> u32 {
         let sizes = self.sizes.get(..self.count).unwrap_or(&self.sizes);
         let (Some(&(first, _)), Some(&(_, sum))) = (sizes.first(), sizes.last()) else {
@@ -267,6 +270,7 @@ impl Generator {
         }
     }
 
+    /// Draws the first sector of a random operation.
     fn draw_place(&mut self, sectors: u32) -> u64 {
         let size = u64::from(sectors.max(1));
         let places = self.region.len() / size;
@@ -284,6 +288,7 @@ impl Generator {
         start
     }
 
+    /// Returns the first sector of a sequential operation.
     fn follow(&mut self, sectors: u32) -> u64 {
         let fits = SectorRange::new(self.cursor, u64::from(sectors))
             .is_some_and(|range| range.fits(self.run_end));
@@ -324,7 +329,7 @@ mod tests {
         (0..count).map(|_| generator.next_operation(None)).collect()
     }
 
-    /// In percent, of 100,000 operations.
+    /// Returns percentages over 100,000 operations.
     fn share_of(plan: &Plan, of: impl Fn(&Operation) -> bool) -> usize {
         let all = operations(plan, 0, 100_000);
         all.iter().filter(|op| of(op)).count().div_ceil(1000)
@@ -419,7 +424,7 @@ mod tests {
             },
             1_000_000,
         );
-        // A tenth of the others goes there as well.
+        // A tenth of the other operations goes to the hot set as well.
         let hot = share_of(&plan, |op| op.sector < 100_000);
         assert!((81..=83).contains(&hot), "{hot}");
     }
@@ -438,7 +443,7 @@ mod tests {
                 assert!(op.sector >= 250_000 && op.sector + u64::from(op.sectors) <= 500_000);
             }
         }
-        // No room: all of the device.
+        // The part has no room: operations go to the whole device.
         let tiny = plan_of(stream, 16);
         assert!(operations(&tiny, 0, 1000).iter().any(|op| op.sector == 8));
     }

@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A log-linear histogram of times in nanoseconds.
+//! Log-linear histogram of times in nanoseconds.
 //!
-//! Times below 64 ns have a bucket each; above, every octave is cut into 64 buckets of equal
-//! width, so a bucket is never wider than 1/64 (1.6 %) of the times in it. That gives every
-//! percentile without keeping samples, and two histograms merge by adding their buckets.
+//! Times below 64 ns have a bucket each. Above, every octave is divided into 64 buckets of equal
+//! width, so a bucket is never wider than 1/64 (1.6 %) of the times in it. The histogram gives every
+//! percentile without the single times, and two histograms are merged by adding their buckets.
 
 /// Base-two logarithm of the number of buckets in an octave.
 const OCTAVE_SHIFT: u32 = 6;
 
-/// Buckets in an octave.
+/// Number of buckets in an octave.
 const PER_OCTAVE: u64 = 1 << OCTAVE_SHIFT;
 
-/// Times of this many bits have a bucket of their own: up to 2^40 ns, 18 minutes. Longer ones
+/// Largest number of bits of a time that has its regular bucket: times up to 2^40 ns, 18 minutes. Longer ones
 /// are counted in the last bucket; the maximum stays exact.
 const MAX_BITS: u32 = 40;
 
-/// The longest time with a bucket of its own, in nanoseconds.
+/// Longest time that has its regular bucket, in nanoseconds.
 const MAX_TIME: u64 = (1 << MAX_BITS) - 1;
 
 /// Number of buckets.
 pub const BUCKETS: usize = bucket_of(MAX_TIME) + 1;
 
-/// The bucket that a time of at most [`MAX_TIME`] is counted in.
+/// Returns the bucket of a time of at most [`MAX_TIME`] nanoseconds.
 ///
-/// Without a branch: `shift` is zero for the times that have a bucket each.
+/// There is no branch: `shift` is zero for times that have a bucket each.
 #[inline]
 const fn bucket_of(ns: u64) -> usize {
     let shift = (u64::BITS - 1 - OCTAVE_SHIFT) - (ns | PER_OCTAVE).leading_zeros();
     ((shift as u64) << OCTAVE_SHIFT) as usize + (ns >> shift) as usize
 }
 
-/// The longest time that is counted in `bucket`, in nanoseconds.
+/// Returns the longest time that is counted in `bucket`, in nanoseconds.
 const fn longest_in(bucket: usize) -> u64 {
     let bucket = bucket as u64;
     if bucket < 2 * PER_OCTAVE {
@@ -42,10 +42,10 @@ const fn longest_in(bucket: usize) -> u64 {
     ((first + 1) << shift) - 1
 }
 
-/// Counts of times in nanoseconds: 18 KiB, so never a local variable in the kernel.
+/// Histogram of times in nanoseconds. Its size is 18 KiB, so it is never a local variable in the kernel.
 ///
-/// All bytes zero is the empty histogram. Counters wrap at 2^64, which a million times a second
-/// would reach in half a million years.
+/// All bytes zero is the empty histogram. Counters wrap at 2^64: a million times a second would take half a
+/// million years.
 ///
 /// # Examples
 ///
@@ -67,7 +67,7 @@ pub struct Histogram {
     count: u64,
     sum: u64,
     max: u64,
-    /// The complement of the least time, so that zero stands for "none yet".
+    /// Complement of the shortest time; zero if there is none yet.
     min_complement: u64,
     buckets: [u64; BUCKETS],
 }
@@ -79,7 +79,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// The empty histogram.
+    /// Makes an empty histogram.
     pub const fn new() -> Self {
         Self {
             count: 0,
@@ -90,8 +90,8 @@ impl Histogram {
         }
     }
 
-    /// Counts a time of `ns` nanoseconds. Fit for a hot path: no division and no lock; the
-    /// caller sees to it that nobody else writes meanwhile.
+    /// Counts a time of `ns` nanoseconds. For hot paths: takes no lock and does not divide. The caller
+    /// serialises writers.
     #[inline]
     pub fn record(&mut self, ns: u64) {
         self.count = self.count.wrapping_add(1);
@@ -103,7 +103,7 @@ impl Histogram {
         }
     }
 
-    /// Adds what `other` has counted.
+    /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &Histogram) {
         self.count = self.count.wrapping_add(other.count);
         self.sum = self.sum.wrapping_add(other.sum);
@@ -114,13 +114,13 @@ impl Histogram {
         }
     }
 
-    /// Becomes what `other` is.
+    /// Makes this a copy of `other`.
     pub fn copy_from(&mut self, other: &Histogram) {
         self.clear();
         self.merge(other);
     }
 
-    /// Forgets everything.
+    /// Makes the histogram empty.
     pub fn clear(&mut self) {
         self.count = 0;
         self.sum = 0;
@@ -129,19 +129,19 @@ impl Histogram {
         self.buckets.fill(0);
     }
 
-    /// How many times were counted.
+    /// Returns the number of times counted.
     #[inline]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
-    /// All times together, in nanoseconds.
+    /// Returns the sum of all times, in nanoseconds.
     #[inline]
     pub const fn sum(&self) -> u64 {
         self.sum
     }
 
-    /// The least time in nanoseconds, exactly; 0 when none was counted.
+    /// Returns the exact shortest time in nanoseconds; 0 if none was counted.
     pub const fn min(&self) -> u64 {
         if self.count == 0 {
             0
@@ -150,12 +150,12 @@ impl Histogram {
         }
     }
 
-    /// The longest time in nanoseconds, exactly; 0 when none was counted.
+    /// Returns the exact longest time in nanoseconds; 0 if none was counted.
     pub const fn max(&self) -> u64 {
         self.max
     }
 
-    /// The average in nanoseconds, rounded down; 0 when none was counted.
+    /// Returns the average in nanoseconds, rounded down; 0 if no time was counted.
     pub const fn average(&self) -> u64 {
         match self.sum.checked_div(self.count) {
             Some(average) => average,
@@ -163,11 +163,9 @@ impl Histogram {
         }
     }
 
-    /// The time in nanoseconds that `per_mille` of 1000 operations did not exceed; 0 when none
-    /// was counted.
+    /// Returns the time in nanoseconds that `per_mille` of 1000 times do not exceed; 0 if no time was counted.
     ///
-    /// It is the upper end of a bucket, hence never below the exact percentile and at most
-    /// 1.6 % above it.
+    /// The result is the upper end of a bucket: never below the exact percentile, and at most 1.6 % above it.
     pub fn percentile(&self, per_mille: u32) -> u64 {
         let per_mille = u64::from(per_mille.min(1000));
         // ceil(count * per_mille / 1000), in parts that do not overflow.
@@ -189,8 +187,7 @@ impl Histogram {
         self.max
     }
 
-    /// The buckets in which something was counted, in order: the longest time of each in
-    /// nanoseconds, and how many there were.
+    /// Returns the buckets that are not empty, in order: the longest time of each in nanoseconds, and its count.
     pub fn counted(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let all = self.buckets.iter().enumerate();
         all.filter(|(_, &count)| count > 0)
@@ -200,7 +197,7 @@ impl Histogram {
             })
     }
 
-    /// The figures that a report prints.
+    /// Returns the figures that a report prints.
     pub fn summary(&self) -> Summary {
         Summary {
             count: self.count,
@@ -215,24 +212,24 @@ impl Histogram {
     }
 }
 
-/// What a report says of a histogram. Times in nanoseconds.
+/// Figures of a histogram for a report. Times are in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// How many times were counted; with none, all the others are 0 and mean nothing.
+    /// Number of times counted. If it is 0, the other figures are 0 and mean nothing.
     pub count: u64,
-    /// The least.
+    /// Shortest time.
     pub min: u64,
-    /// The average.
+    /// Average.
     pub average: u64,
-    /// The median.
+    /// Median.
     pub p50: u64,
-    /// What 90 % did not exceed.
+    /// Time that 90 % do not exceed.
     pub p90: u64,
-    /// What 99 % did not exceed.
+    /// Time that 99 % do not exceed.
     pub p99: u64,
-    /// What 99.9 % did not exceed.
+    /// Time that 99.9 % do not exceed.
     pub p99_9: u64,
-    /// The longest.
+    /// Longest time.
     pub max: u64,
 }
 

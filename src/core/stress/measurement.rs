@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is known of a stress test, running or ended: the plain figures that verdict and reports
-//! are made of.
+//! Results of a stress test, running or ended: the plain figures that verdict and reports use.
 
 use crate::{
     interface::device_number::DeviceNumber,
@@ -22,21 +21,21 @@ use crate::{
     }, //
 };
 
-/// How far a test has come.
+/// Progress of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// It runs, or its workers are just ending.
+    /// The test runs, or its workers are ending.
     Running,
-    /// It ran for as long as was asked.
+    /// The test has reached its limit.
     Completed,
-    /// Somebody stopped it.
+    /// The test was stopped before.
     StoppedEarly,
-    /// It gave up.
+    /// The test gave up.
     GaveUp,
 }
 
 impl Progress {
-    /// The word in the reports.
+    /// Returns the word in the reports.
     pub const fn word(self) -> &'static str {
         match self {
             Progress::Running => "RUNNING",
@@ -47,25 +46,25 @@ impl Progress {
     }
 }
 
-/// Reason why a test that writes had to end: to go on could have harmed the data of others.
+/// Reason why a test that writes had to end: it could have damaged data if it had gone on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Hazard {
     /// Another user has opened the device and keeps it open.
     Shared = 1,
-    /// Another user has written to it.
+    /// Another user has written to the device.
     Written = 2,
-    /// The device is not to be written to any more.
+    /// The device has become read-only.
     ReadOnly = 3,
     /// Another table has taken the place of the one that the test began with.
     Replaced = 4,
 }
 
 impl Hazard {
-    /// All of them.
+    /// All hazards.
     pub const ALL: [Self; 4] = [Self::Shared, Self::Written, Self::ReadOnly, Self::Replaced];
 
-    /// Reason in the words of the reports.
+    /// Returns the reason in words, for log and reports.
     pub const fn reason(self) -> &'static str {
         match self {
             Hazard::Shared => "somebody else opened the device",
@@ -76,49 +75,48 @@ impl Hazard {
     }
 }
 
-/// Whether what was read again at the end is what was there before.
+/// Results of the reads at the end, which compare the contents of ranges with those before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Integrity {
-    /// How many ranges were read again.
+    /// Number of ranges that were read again.
     pub verified: u64,
-    /// How many of them had other contents.
+    /// Number of ranges with other contents.
     pub mismatches: u64,
-    /// How many could not be read again.
+    /// Number of ranges that could not be read again.
     pub unreadable: u64,
-    /// Whether somebody else may have written to the device meanwhile, so that a mismatch proves
-    /// nothing.
+    /// Another user may have written to the device meanwhile, so that a mismatch proves nothing.
     pub shared: bool,
 }
 
-/// What the target did during the test.
+/// Counters of the target for the test.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Engine {
-    /// Remapped blocks at present.
+    /// Number of remapped blocks at present.
     pub entries: u64,
-    /// Spare blocks in all.
+    /// Number of spare blocks, free or not.
     pub spare_blocks: u64,
-    /// Bios that were sent to main without a look into the remap table.
+    /// Number of bios that went to main by the filter alone.
     pub fast: u64,
-    /// Bios that needed the look.
+    /// Number of bios that needed the exact lookup.
     pub slow: u64,
-    /// Reads, over all CPUs.
+    /// Number of reads, over all CPUs.
     pub reads: u64,
-    /// Writes, over all CPUs.
+    /// Number of writes, over all CPUs.
     pub writes: u64,
-    /// Reads that went to a spare block.
+    /// Number of reads that went to a spare block.
     pub remapped_reads: u64,
-    /// Writes that went to a spare block.
+    /// Number of writes that went to a spare block.
     pub remapped_writes: u64,
 }
 
-/// What the module used, in bytes of its own allocations and nanoseconds of CPU time.
+/// Resources that the stress manager used: bytes of its own allocations, and nanoseconds of CPU time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resources {
-    /// Allocated before the test.
+    /// Memory allocated before the test.
     pub memory_before: u64,
-    /// Most that was allocated during it.
+    /// Most memory allocated during the test.
     pub memory_peak: u64,
-    /// Allocated after it; while it runs, at present.
+    /// Memory allocated after the test, or at present while it runs.
     pub memory_after: u64,
     /// CPU time of all workers.
     pub cpu_ns: u64,
@@ -126,111 +124,109 @@ pub struct Resources {
     pub pressure_bytes: u64,
 }
 
-/// What is kept of a test's course: histograms and trend, 76 KiB, so never a local variable in the
-/// kernel. All bytes zero is a test of which nothing is known.
+/// Histograms and trend of a test. Their size is 76 KiB, so they are never a local variable in the kernel. All
+/// bytes zero is a test without results.
 #[derive(Clone, Debug, Default)]
 #[repr(C)]
 pub struct Charts {
-    /// What dm-remap added to a bio.
+    /// Latency that dm-remap added to bios.
     pub added: Histogram,
-    /// Submission to completion of the reads.
+    /// Latency of reads, from submission to completion.
     pub read: Histogram,
-    /// Submission to completion of the writes, and of what else changes the device.
+    /// Latency of writes, write-zeroes and flushes, from submission to completion.
     pub write: Histogram,
-    /// How the figures moved.
+    /// Course of the figures.
     pub trend: Trend,
 }
 
-/// Everything that is known of one test.
+/// Results of one test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measurement {
     /// Name of the device.
     pub name: Name,
-    /// Its number.
+    /// Number of the device.
     pub device: DeviceNumber,
     /// Number of the test.
     pub test: u8,
-    /// Its name.
+    /// Name of the test.
     pub test_name: &'static str,
-    /// When the test was to end.
+    /// Limit of the test.
     pub limit: Limit,
     /// Number of worker threads.
     pub workers: u32,
-    /// Bios that all workers keep in flight together.
+    /// Number of operations that all workers together keep in flight.
     pub queue_depth: u32,
-    /// Where the random numbers started.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// How far the test has come.
+    /// Progress of the test.
     pub progress: Progress,
-    /// For how long operations were started, in nanoseconds.
+    /// Time of the test in nanoseconds, without the reads at the end.
     pub elapsed_ns: u64,
-    /// Operations that ended well.
+    /// Number of operations that succeeded.
     pub ops: u64,
-    /// Bytes that they moved.
+    /// Number of bytes that these operations moved.
     pub bytes: u64,
-    /// Flushes among the operations.
+    /// Number of flushes among these operations.
     pub flushes: u64,
-    /// Operations that gave a range of zeros back to the device.
+    /// Number of write-zeroes among these operations.
     pub zeroed: u64,
-    /// Operations that failed.
+    /// Number of operations that failed.
     pub errors: u64,
-    /// Bios in flight at present.
+    /// Number of bios in flight at present.
     pub in_flight: u64,
-    /// Most bios that were in flight at once.
+    /// Largest number of bios that were in flight at once.
     pub peak_in_flight: u64,
-    /// Whether the device completes most bios before it returns from their submission, so that
-    /// none are left in flight.
+    /// The device completes most bios before their submission returns, so that few are in flight.
     pub synchronous: bool,
-    /// What dm-remap added to a bio; `None` where the target did not measure it.
+    /// Latency that dm-remap added to bios; `None` if the target did not measure it.
     pub added: Option<Summary>,
-    /// Submission to completion of the reads.
+    /// Latency of reads, from submission to completion.
     pub read: Summary,
-    /// Submission to completion of the writes.
+    /// Latency of writes, write-zeroes and flushes, from submission to completion.
     pub write: Summary,
     /// First and last quarter of the run.
     pub quarters: Option<Quarters>,
-    /// How much the added latency varied over the run.
+    /// Variation of the added latency over the run.
     pub variation: Option<BasisPoints>,
-    /// The highest throughput of a sample, in bytes a second.
+    /// Highest throughput of a sample, in bytes a second.
     pub peak_bytes_per_second: Option<u64>,
-    /// By how much the throughput rose or fell over the later half of the run.
+    /// Change of the throughput over the later half of the run.
     pub slope: Option<BasisPoints>,
-    /// The run in comparison with the baseline.
+    /// Comparison of the run with the baseline.
     pub regression: Regression,
-    /// What reading again has shown; `None` while the test runs.
+    /// Results of the reads at the end; `None` while the test runs.
     pub integrity: Option<Integrity>,
-    /// What the target did; `None` when its table is gone.
+    /// Counters of the target; `None` if its table is gone.
     pub engine: Option<Engine>,
-    /// What the test used.
+    /// Resources that the test used.
     pub resources: Resources,
-    /// Workers that gave up because too many operations failed in a row.
+    /// Number of workers that gave up after too many consecutive failures.
     pub failed_workers: u32,
-    /// Blocks that the test remapped and could not move back.
+    /// Number of blocks that the test remapped and could not move back.
     pub left_remapped: u64,
     /// Reason why a test that writes had to end.
     pub hazard: Option<Hazard>,
-    /// Remaps and unremaps that failed otherwise than by a lack of spare blocks.
+    /// Number of remaps and unremaps that failed, except for a lack of spare blocks.
     pub remap_errors: u64,
 }
 
 impl Measurement {
-    /// For how long operations were started, in milliseconds.
+    /// Returns the time of the test in milliseconds, without the reads at the end.
     pub const fn elapsed_ms(&self) -> u64 {
         self.elapsed_ns / 1_000_000
     }
 
-    /// Operations a second.
+    /// Returns the number of operations a second.
     pub fn iops(&self) -> u64 {
         per_second(self.ops, self.elapsed_ns)
     }
 
-    /// Throughput in MB/s, where a MB is 10^6 bytes.
+    /// Returns the throughput in MB/s. A MB is 10^6 bytes.
     pub fn megabytes_per_second(&self) -> u64 {
         per_second(self.bytes, self.elapsed_ns) / 1_000_000
     }
 
-    /// How long the test was to run, in milliseconds; for one that ends by volume how long it
-    /// has run so far.
+    /// Returns the time limit of the test in milliseconds; for a test that a volume limits, its time so far.
     pub const fn duration_ms(&self) -> u64 {
         match self.limit {
             Limit::Time(ms) => ms,
@@ -238,7 +234,7 @@ impl Measurement {
         }
     }
 
-    /// How much of the test is done, in percent.
+    /// Returns how much of the test is done, in percent.
     pub const fn percent_done(&self) -> u64 {
         let (done, of) = match self.limit {
             Limit::Time(ms) => (self.elapsed_ms(), ms),
@@ -251,7 +247,7 @@ impl Measurement {
         }
     }
 
-    /// Failed operations in ten thousandths of a percent of all; `None` where there were none.
+    /// Returns the failed operations in ten thousandths of a percent of all; `None` if there were no operations.
     pub fn error_rate(&self) -> Option<u64> {
         let all = self.ops.saturating_add(self.errors);
         match (all, self.errors.checked_mul(1_000_000)) {
@@ -262,7 +258,7 @@ impl Measurement {
         }
     }
 
-    /// A made-up test in which every target is met, to start from in tests.
+    /// Returns results that meet every target, for use in tests.
     #[cfg(test)]
     pub(crate) fn example() -> Self {
         use crate::stress::trend::Sample;

@@ -9,7 +9,7 @@ use core::fmt::{
 
 use crate::stress::request::MAX_NAME;
 
-/// The name of a device, kept by value.
+/// Name of a device, by value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name {
     bytes: [u8; MAX_NAME],
@@ -17,7 +17,7 @@ pub struct Name {
 }
 
 impl Name {
-    /// A copy of `name`, cut to the longest that a device may have.
+    /// Makes a copy of `name`, truncated to [`MAX_NAME`] bytes.
     pub fn new(name: &[u8]) -> Self {
         let mut bytes = [0; MAX_NAME];
         let len = name.len().min(MAX_NAME);
@@ -27,13 +27,13 @@ impl Name {
         Self { bytes, len }
     }
 
-    /// The name.
+    /// Returns the bytes of the name.
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&self.bytes)
     }
 }
 
-/// A name with everything that could break a line or a field written as `\xNN`, as udev does.
+/// Printable form of a name. Bytes that could break a line or a field are written as `\xNN`, as udev does.
 pub struct Printable<'a>(pub &'a Name);
 
 impl fmt::Display for Printable<'_> {

@@ -1,47 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! When a worker may start its next operation: limits of rate, and bursts.
+//! Pace of a worker: limits of rate, and bursts.
 
 use core::num::NonZeroU64;
 
 use crate::stress::workload::Burst;
 
-/// What a worker that could not keep up may make good, in nanoseconds. Also what a clock of
-/// coarse ticks needs to keep the rate.
+/// Longest delay that a worker may catch up on, in nanoseconds. Also allows a coarse clock to keep the rate.
 const ARREARS_NS: u64 = 100_000_000;
 
-/// One worker's pace.
+/// Pace of one worker.
 #[derive(Clone, Debug)]
 pub struct Pace {
     on_ns: u64,
     period_ns: Option<NonZeroU64>,
-    /// When the next operation may start.
+    /// Time at which the next operation is due, in nanoseconds since the test's start.
     next_ns: u64,
 }
 
 impl Pace {
-    /// A worker that works in bursts, or all the time.
+    /// Makes the pace of a worker that works in bursts, or all the time.
     pub fn new(burst: Option<Burst>) -> Self {
         let ns = |ms: u32| u64::from(ms) * 1_000_000;
         let (on, off) = burst.map_or((0, 0), |burst| (ns(burst.on_ms), ns(burst.off_ms)));
         Self {
             on_ns: on,
-            // A burst without rest is no burst, and one without work would never end.
+            // Without a rest there are no bursts, and without activity no operation would ever start.
             period_ns: NonZeroU64::new(on + off).filter(|_| on > 0 && off > 0),
             next_ns: 0,
         }
     }
 
-    /// Nanoseconds from one operation of a worker to the next, where `workers` of them make
-    /// `rate_iops` operations a second together; 0 for no limit.
+    /// Returns the nanoseconds from one operation of a worker to the next if `workers` workers together start
+    /// `rate_iops` operations a second; 0 for no limit.
     pub fn interval_ns(rate_iops: u32, workers: u32) -> u64 {
         let workers = u64::from(workers.max(1));
         let interval = workers.saturating_mul(1_000_000_000);
         interval.checked_div(u64::from(rate_iops)).unwrap_or(0)
     }
 
-    /// Asks to start an operation at `now_ns`, counted from the test's start: granted, or so many
-    /// nanoseconds have to pass before it is worth while to ask again.
+    /// Admits an operation at `now_ns`, in nanoseconds since the test's start. On error returns the nanoseconds
+    /// after which the caller may try again.
     pub fn start(&mut self, now_ns: u64, interval_ns: u64) -> Result<(), u64> {
         if let Some(period) = self.period_ns {
             let passed = now_ns % period;
@@ -53,7 +52,7 @@ impl Pace {
             return Ok(());
         }
         match self.next_ns.checked_sub(now_ns) {
-            // A rate that was changed must not leave anybody waiting for the old one.
+            // After a change of the rate, the worker must not wait for the old interval.
             Some(left) if left > 0 && left <= interval_ns => return Err(left),
             _ => {}
         }
@@ -72,12 +71,12 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    /// Operations from `from` to `to` by a worker that looks at the clock every `tick`.
+    /// Returns the number of operations from `from` to `to` by a worker that reads the clock every `tick`.
     fn started(pace: &mut Pace, (from, to): (u64, u64), tick: u64, interval: u64) -> u64 {
         let mut count = 0;
         let mut now = from;
         while now < to {
-            // The depth of its queue.
+            // The loop ends at the queue depth.
             for _ in 0..64 {
                 if interval == 0 && count > 1_000_000 || pace.start(now, interval).is_err() {
                     break;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Workloads of production: what databases, file servers and hosts of virtual machines do to a
-//! disk.
+//! Production workloads: the I/O of databases, file servers and hosts of virtual machines.
 //!
 //! `docs/workloads.md` has the parameters and the studies that they come from.
 
@@ -15,7 +14,7 @@ use crate::stress::workload::{
 
 const KIB: u32 = 1024;
 
-/// Sizes that are known to be valid.
+/// Returns block sizes with weights, which must be valid.
 const fn sizes(sizes: &[(u32, u8)]) -> BlockSizes {
     match BlockSizes::several(sizes) {
         Some(sizes) => sizes,
@@ -23,7 +22,7 @@ const fn sizes(sizes: &[(u32, u8)]) -> BlockSizes {
     }
 }
 
-/// The tables and indices of a database.
+/// Tables and indices of a database.
 const PAGES: Stream = Stream {
     workers: 3,
     in_flight: 48,
@@ -34,7 +33,7 @@ const PAGES: Stream = Stream {
     ..Stream::PLAIN
 };
 
-/// Its log: one writer, a commit at a time.
+/// Log of a database: one writer, a commit at a time.
 const LOG: Stream = Stream {
     workers: 1,
     in_flight: 1,
@@ -46,7 +45,7 @@ const LOG: Stream = Stream {
     ..Stream::PLAIN
 };
 
-/// The contents of a file server's files.
+/// Contents of a file server's files.
 const FILES: Stream = Stream {
     workers: 2,
     in_flight: 16,
@@ -67,7 +66,7 @@ const FILES: Stream = Stream {
     ..Stream::PLAIN
 };
 
-/// Its directories, inodes and journal.
+/// Directories, inodes and journal of a file server.
 const METADATA: Stream = Stream {
     workers: 1,
     in_flight: 4,
@@ -78,7 +77,7 @@ const METADATA: Stream = Stream {
     ..Stream::PLAIN
 };
 
-/// A virtual machine that serves pages of the web.
+/// Virtual machine with a web server.
 const WEB_GUEST: Stream = Stream {
     in_flight: 8,
     read_percent: 90,
@@ -88,7 +87,7 @@ const WEB_GUEST: Stream = Stream {
     ..Stream::PLAIN
 };
 
-/// One with a database.
+/// Virtual machine with a database.
 const DATABASE_GUEST: Stream = Stream {
     in_flight: 8,
     read_percent: 70,
@@ -99,7 +98,7 @@ const DATABASE_GUEST: Stream = Stream {
     ..Stream::PLAIN
 };
 
-/// One with a file server.
+/// Virtual machine with a file server.
 const FILE_GUEST: Stream = Stream {
     in_flight: 8,
     read_percent: 60,
@@ -109,7 +108,7 @@ const FILE_GUEST: Stream = Stream {
     ..Stream::PLAIN
 };
 
-/// One with somebody's desktop, who works in bursts.
+/// Virtual machine with a desktop, which is used in bursts.
 const DESKTOP_GUEST: Stream = Stream {
     in_flight: 8,
     read_percent: 35,
@@ -123,13 +122,13 @@ const DESKTOP_GUEST: Stream = Stream {
     ..Stream::PLAIN
 };
 
-/// What grows with the intensity.
+/// Quantity of a stream that grows with the intensity.
 enum Growth {
-    /// Nothing.
+    /// None.
     Nothing,
-    /// The number of workers; each keeps as much in flight as before.
+    /// Number of workers, with an unchanged queue depth of each.
     Workers,
-    /// What each worker keeps in flight.
+    /// Queue depth of each worker.
     Depth,
 }
 
@@ -145,7 +144,7 @@ static STREAMS: [(Production, Growth, Stream); 8] = [
     (Production::Virtualization, Growth::Depth, DESKTOP_GUEST),
 ];
 
-/// The kinds of production.
+/// Kind of production.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Production {
@@ -155,7 +154,7 @@ pub enum Production {
     FileServer = 1,
     /// Four virtual machines, each with a quarter of the device.
     Virtualization = 2,
-    /// All of them at once.
+    /// All kinds at once.
     All = 3,
 }
 
@@ -168,16 +167,16 @@ impl Production {
         Production::All,
     ];
 
-    /// The highest intensity.
+    /// Highest intensity.
     pub const MAX_INTENSITY: u32 = 4;
 
-    /// The kind of that number.
+    /// Returns the kind with that number.
     pub fn from_number(number: u64) -> Option<Self> {
         let index = usize::try_from(number).ok()?;
         Self::KINDS.get(index).copied()
     }
 
-    /// The name in reports.
+    /// Returns the name in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Production::Database => "Database",
@@ -187,7 +186,7 @@ impl Production {
         }
     }
 
-    /// The workload, from an intensity of 1 to [`Production::MAX_INTENSITY`].
+    /// Returns the workload with an intensity of 1 to [`Production::MAX_INTENSITY`].
     pub fn workload(self, intensity: u32, seed: u64) -> Workload {
         let intensity = intensity.clamp(1, Self::MAX_INTENSITY);
         let mut workload = Workload::without_streams(seed);

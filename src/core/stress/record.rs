@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The machine-readable record of a test: JSON (RFC 8259).
+//! Machine-readable record of a test: JSON (RFC 8259).
 //!
-//! Times are in nanoseconds, memory and data in bytes; what was not measured is `null`. New keys may
-//! come, none goes.
+//! Times are in nanoseconds, memory and data in bytes. A figure that was not measured is `null`. Keys may be
+//! added, but none is removed.
 
 use core::fmt::{
     self,
@@ -36,7 +36,7 @@ use crate::stress::{
     }, //
 };
 
-/// Writes the members of one JSON object or array, with the commas between.
+/// Writer of the members of one JSON object or array, with the commas between them.
 struct Members<'a> {
     out: &'a mut dyn Write,
     first: bool,
@@ -104,7 +104,7 @@ impl<'a> Members<'a> {
         enclosed(self.out, ('[', ']'), members)
     }
 
-    /// An object of an array.
+    /// Writes an object of an array.
     fn item(&mut self, members: impl FnOnce(&mut Members<'_>) -> fmt::Result) -> fmt::Result {
         self.separate()?;
         enclosed(self.out, ('{', '}'), members)
@@ -121,7 +121,7 @@ fn enclosed(
     out.write_char(close)
 }
 
-/// Escapes what may not stand in a JSON string as it is.
+/// Writer that escapes characters as JSON strings need it.
 struct Escaped<'a>(&'a mut dyn Write);
 
 impl Write for Escaped<'_> {
@@ -142,7 +142,7 @@ fn document(
     out.write_char('\n')
 }
 
-/// `results.json`: everything that the reports say. An empty object before the first test.
+/// Writes `results.json`: everything that is in the reports. An empty object before the first test.
 pub fn results(run: Option<&Measurement>, out: &mut dyn Write) -> fmt::Result {
     document(out, |json| {
         let Some(run) = run else {
@@ -162,7 +162,7 @@ fn configuration(run: &Measurement, json: &mut Members<'_>) -> fmt::Result {
     let running = run.progress == Progress::Running;
     json.text("status", if running { "RUNNING" } else { "STOPPED" })?;
     json.text("progress", run.progress.word())?;
-    // Bytes of a name that are no characters are shown as the reports show them.
+    // A name that is not UTF-8 is written as in the reports.
     match core::str::from_utf8(run.name.as_bytes()) {
         Ok(name) => json.text("device", name)?,
         Err(_) => json.text("device", crate::stress::name::Printable(&run.name))?,
@@ -309,7 +309,7 @@ fn verdict(run: &Measurement, json: &mut Members<'_>) -> fmt::Result {
     })
 }
 
-/// `histograms.json`: pairs of the longest time of a bucket and how many times were counted in it.
+/// Writes `histograms.json`: for each bucket its longest time and its count.
 pub fn histograms(charts: &Charts, out: &mut dyn Write) -> fmt::Result {
     document(out, |json| {
         let mut pairs = |key, histogram: &Histogram| {
@@ -326,7 +326,8 @@ pub fn histograms(charts: &Charts, out: &mut dyn Write) -> fmt::Result {
     })
 }
 
-/// `trend.json`: the samples of the run, oldest first; a second each unless there were too many.
+/// Writes `trend.json`: the samples of the run, oldest first. A sample is a second long, or longer in a long
+/// run.
 pub fn trend(charts: &Charts, out: &mut dyn Write) -> fmt::Result {
     document(out, |json| {
         json.array("samples", |json| {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Baselines, and how a run compares with them.
+//! Baselines, and the comparison of a run with them.
 //!
-//! The first run of a kind sets the baseline of its kind; later ones are held against it. Only
-//! what was measured while the throughput was steady counts.
+//! The first run of a kind sets the baseline of its kind. Later runs are compared with it. Only figures from
+//! the time while the throughput was steady count.
 
 use core::fmt;
 
@@ -25,10 +25,10 @@ use crate::stress::{
     }, //
 };
 
-/// Most baselines that are kept; then the oldest one goes. With the longest names they fit a page.
+/// Largest number of baselines. A further one replaces the oldest. With the longest names they fit a page.
 pub const MOST_BASELINES: usize = 6;
 
-/// What two runs must have in common to be compared.
+/// Kind of a run. Runs of the same kind are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
     /// Name of the device.
@@ -37,20 +37,20 @@ pub struct Kind {
     pub test: u8,
     /// Number of worker threads.
     pub workers: u32,
-    /// Bios that all of them keep in flight.
+    /// Number of operations that all workers together keep in flight.
     pub queue_depth: u32,
 }
 
-/// What runs of a kind are held against.
+/// Baseline of a kind of run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Baseline {
-    /// The kind.
+    /// Kind of run.
     pub kind: Kind,
-    /// What was typical of the run that set it.
+    /// Typical figures of the run that set the baseline.
     pub typical: Typical,
 }
 
-/// The baselines, the oldest first.
+/// List of baselines, the oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Baselines {
     slots: [Option<Baseline>; MOST_BASELINES],
@@ -71,23 +71,23 @@ const KEYS: [&str; 6] = [
     "bytes_per_second",
 ];
 
-/// What stands for no baseline at all.
+/// Text of an empty list.
 const NONE: &[u8] = b"none";
 
 impl Baselines {
-    /// No baseline.
+    /// Makes an empty list.
     pub const fn new() -> Self {
         Self {
             slots: [None; MOST_BASELINES],
         }
     }
 
-    /// The baseline of that kind.
+    /// Returns the baseline of a kind.
     pub fn of(&self, kind: &Kind) -> Option<&Baseline> {
         self.iter().find(|baseline| baseline.kind == *kind)
     }
 
-    /// Adds a baseline, in place of one of its kind, or else of the oldest where there is no room.
+    /// Adds a baseline. It replaces the one of its kind, or the oldest one if the list is full.
     pub fn set(&mut self, baseline: Baseline) {
         let same = |slot: &Option<Baseline>| slot.is_some_and(|known| known.kind == baseline.kind);
         let place = self
@@ -108,11 +108,11 @@ impl Baselines {
         self.slots.iter().flatten()
     }
 
-    /// Becomes what `text` says, which is what [`Baselines`] prints: baselines separated by ` ; `, or
-    /// `none`. Stays as it was where that is refused.
+    /// Replaces the list by the one in `text`, which has the form that [`Baselines`] prints: baselines separated
+    /// by ` ; `, or `none`. Changes nothing if the text is refused.
     pub fn read(&mut self, text: &[u8]) -> Result<(), Refusal> {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
-        // Looked through first, because there is no stack for a second set.
+        // Checked first, because the stack has no room for a second list.
         each_baseline(text, |_| {})?;
         self.slots = [None; MOST_BASELINES];
         each_baseline(text, |baseline| self.set(baseline))
@@ -157,7 +157,8 @@ impl fmt::Display for Baselines {
 }
 
 impl Baseline {
-    // Not merged with its callers, whose frames it would make large.
+    /// Parses one baseline.
+    // Not inlined: it would make the stack frames of its callers large.
     #[inline(never)]
     fn parse(text: &[u8]) -> Result<Self, Refusal> {
         let pairs = Pairs::parse(text, KEYS)?;
@@ -205,7 +206,7 @@ impl fmt::Display for Baseline {
     }
 }
 
-/// The name that [`Printable`] printed; `None` where it is none.
+/// Returns the name that [`Printable`] has printed as `text`; `None` if the text is not valid.
 fn unescaped(text: &[u8]) -> Option<Name> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16).map(|digit| digit as u8);
     let mut name = [0; MAX_NAME];
@@ -229,23 +230,23 @@ fn unescaped(text: &[u8]) -> Option<Name> {
     (len > 0).then_some(Name::new(name.get(..len)?))
 }
 
-/// How much a run may be worse than the baseline, in percent.
+/// Thresholds in percent by which a run may be worse than the baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
-    /// Of the added latency.
+    /// Threshold of the added latency.
     pub latency: u32,
-    /// Of the throughput.
+    /// Threshold of the throughput.
     pub throughput: u32,
 }
 
 impl Thresholds {
-    /// What holds unless a user says otherwise.
+    /// Thresholds before a user sets others.
     pub const DEFAULT: Thresholds = Thresholds {
         latency: 10,
         throughput: 10,
     };
 
-    /// Parses `latency=<%> throughput=<%>`, in any order; what is left out stays as it was.
+    /// Parses `latency=<%> throughput=<%>`, in any order. A threshold that is left out is taken from `before`.
     pub fn parse(text: &[u8], before: Self) -> Result<Self, Refusal> {
         let pairs = Pairs::parse(text, ["latency", "throughput"])?;
         if pairs.text("latency").or(pairs.text("throughput")).is_none() {
@@ -271,35 +272,35 @@ impl fmt::Display for Thresholds {
     }
 }
 
-/// A run beside its baseline.
+/// Comparison of a run with its baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Comparison {
-    /// What was typical of the run that set the baseline.
+    /// Typical figures of the run that set the baseline.
     pub baseline: Typical,
-    /// What was typical of this run.
+    /// Typical figures of this run.
     pub run: Typical,
-    /// How much worse it may be.
+    /// Thresholds that apply.
     pub thresholds: Thresholds,
 }
 
 impl Comparison {
-    /// Change of the added latency; `None` where the baseline has none.
+    /// Returns the change of the added latency; `None` if that of the baseline is zero.
     pub fn latency_change(&self) -> Option<BasisPoints> {
         change(self.baseline.added_ns, self.run.added_ns)
     }
 
-    /// Change of the throughput.
+    /// Returns the change of the throughput; `None` if that of the baseline is zero.
     pub fn throughput_change(&self) -> Option<BasisPoints> {
         change(self.baseline.bytes_per_second, self.run.bytes_per_second)
     }
 
-    /// Whether the added latency has grown by more than may be.
+    /// Returns whether the added latency has grown by more than the threshold.
     pub fn latency_regressed(&self) -> bool {
         let limit = i64::from(self.thresholds.latency) * 100;
         self.latency_change().is_some_and(|change| change > limit)
     }
 
-    /// Whether the throughput has fallen by more than may be.
+    /// Returns whether the throughput has fallen by more than the threshold.
     pub fn throughput_regressed(&self) -> bool {
         let limit = i64::from(self.thresholds.throughput) * -100;
         self.throughput_change()
@@ -307,23 +308,23 @@ impl Comparison {
     }
 }
 
-/// What is known of a run in comparison with the baseline.
+/// Result of the comparison of a run with its baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Regression {
-    /// It is not to be compared.
+    /// The test is not one that is compared.
     NotAsked,
-    /// It still runs.
+    /// The test is still running.
     Pending,
-    /// It should be compared but says too little, for this reason.
+    /// The run cannot be compared, for this reason.
     NotJudged(&'static str),
-    /// It has set the baseline.
+    /// The run has set the baseline.
     First(Typical),
-    /// It was compared.
+    /// The run was compared.
     Compared(Comparison),
 }
 
 impl Regression {
-    /// Holds a run that has ended against the baseline of its kind, or makes it that.
+    /// Compares a run that has ended with the baseline of its kind, or makes it the baseline.
     pub fn judge(
         run: Result<Typical, &'static str>,
         kind: &Kind,
@@ -397,7 +398,7 @@ mod tests {
         assert_eq!(comparison.latency_change(), Some(1000));
         assert_eq!(comparison.throughput_change(), Some(-1000));
         assert!(!comparison.latency_regressed() && !comparison.throughput_regressed());
-        // Another kind has a baseline of its own.
+        // Each kind has a baseline of its own.
         let other = Regression::judge(
             Ok(typical(7, 7)),
             &kind(b"a", 8),
@@ -423,7 +424,7 @@ mod tests {
             regressed(&mut baselines, typical(1000, 8_999)),
             (false, true)
         );
-        // Better is no regression.
+        // An improvement is not a regression.
         assert_eq!(
             regressed(&mut baselines, typical(1, 1_000_000)),
             (false, false)

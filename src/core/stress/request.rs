@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What users write into the stress manager's attributes.
+//! Texts that users write to the stress manager's files.
 //!
-//! Exactly the stated fields, separated by blanks; one newline at the end is allowed, as `echo`
+//! A text has exactly the stated fields, separated by blanks. One newline at the end is allowed, as `echo`
 //! writes it.
 
 use core::fmt;
@@ -15,35 +15,36 @@ use crate::{
     stress::workload::MAX_WORKERS, //
 };
 
-/// Most operations that one worker keeps in flight.
+/// Largest number of operations that one worker keeps in flight.
 pub const MAX_QUEUE_DEPTH: u32 = 4096;
 
 /// Highest limit of operations a second.
 pub const MAX_RATE_IOPS: u32 = 100_000_000;
 
-/// Longest name of a device (`DM_NAME_LEN` in `include/uapi/linux/dm-ioctl.h`, less its NUL).
+/// Largest length of a device's name in bytes (`DM_NAME_LEN` in `include/uapi/linux/dm-ioctl.h`, less its
+/// NUL).
 pub const MAX_NAME: usize = 127;
 
-/// What is wrong with a field.
+/// Reason why a field is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The field is not there.
+    /// The field is missing.
     Missing,
-    /// Something stands behind the last field.
+    /// There is more text behind the last field.
     Surplus,
-    /// Not a number.
+    /// The field is not a number.
     Number(decimal::Error),
-    /// A number outside of these limits.
+    /// The number is outside of these limits.
     Range(u64, u64),
-    /// Longer than any name of a device.
+    /// The name is longer than [`MAX_NAME`].
     TooLong,
-    /// Not a pair of a key and a value.
+    /// The field is not a pair of a key and a value.
     NoPair,
-    /// A key that the attribute does not know.
+    /// The file has no such key.
     UnknownKey,
-    /// A key that was there before.
+    /// The key appears twice.
     Twice,
-    /// More of them than there may be.
+    /// There are more values than the field can have.
     TooMany,
 }
 
@@ -64,12 +65,12 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Why a request is refused: which field, and what is wrong with it.
+/// Refusal of a request, with the field that caused it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The field's name, as the documentation has it.
+    /// Name of the field in the documentation.
     pub field: &'static str,
-    /// What is wrong.
+    /// Reason of the refusal.
     pub reason: Reason,
 }
 
@@ -79,7 +80,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Parses the decimal number `text`, the value of `field`, within these limits.
+/// Parses the decimal number `text`, the value of `field`, from `least` to `most`.
 pub(crate) fn number(
     field: &'static str,
     text: &[u8],
@@ -94,7 +95,7 @@ pub(crate) fn number(
     Ok(value)
 }
 
-/// The fields of a request, one after the other.
+/// Reader of the fields of a request, one after the other.
 pub(crate) struct Fields<'a> {
     rest: &'a [u8],
 }
@@ -116,7 +117,7 @@ impl<'a> Fields<'a> {
         Some(field)
     }
 
-    /// The next field, a number within these limits.
+    /// Returns the next field, a number from `least` to `most`.
     pub(crate) fn number(
         &mut self,
         field: &'static str,
@@ -129,7 +130,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The same, where there is one.
+    /// Returns the next field, a number from `least` to `most`; `None` if there is no field.
     pub(crate) fn optional_number(
         &mut self,
         field: &'static str,
@@ -141,7 +142,7 @@ impl<'a> Fields<'a> {
             .transpose()
     }
 
-    /// Nothing may be left.
+    /// Refuses further fields, naming `last`.
     pub(crate) fn end(mut self, last: &'static str) -> Result<(), Refusal> {
         match self.next() {
             None => Ok(()),
@@ -160,14 +161,14 @@ pub fn parse_trigger(text: &[u8]) -> Result<(), Refusal> {
     fields.end("end of line")
 }
 
-/// The pairs `<key>=<value>` of a request, each key at most once.
+/// Pairs `<key>=<value>` of a request, each key at most once.
 pub(crate) struct Pairs<'a, const N: usize> {
     keys: [&'static str; N],
     values: [Option<&'a [u8]>; N],
 }
 
 impl<'a, const N: usize> Pairs<'a, N> {
-    /// Sorts the pairs of `text` by `keys`.
+    /// Parses the pairs of `text`, whose keys are among `keys`.
     pub(crate) fn parse(text: &'a [u8], keys: [&'static str; N]) -> Result<Self, Refusal> {
         let mut values = [None; N];
         let mut fields = Fields::new(text);
@@ -188,7 +189,7 @@ impl<'a, const N: usize> Pairs<'a, N> {
                     reason: Reason::UnknownKey,
                 });
             };
-            // The value stands behind the `=`.
+            // The value is behind the `=`.
             if slot.replace(value.get(1..).unwrap_or(&[])).is_some() {
                 return Err(Refusal {
                     field: key,
@@ -199,13 +200,13 @@ impl<'a, const N: usize> Pairs<'a, N> {
         Ok(Self { keys, values })
     }
 
-    /// The value of `key` as it was written.
+    /// Returns the text of the value of `key`.
     pub(crate) fn text(&self, key: &'static str) -> Option<&'a [u8]> {
         let place = self.keys.iter().position(|known| *known == key)?;
         self.values.get(place).copied().flatten()
     }
 
-    /// The value of `key` as a number within these limits.
+    /// Returns the value of `key`, a number from `least` to `most`; `None` if there is no such pair.
     pub(crate) fn number(
         &self,
         key: &'static str,
@@ -216,7 +217,7 @@ impl<'a, const N: usize> Pairs<'a, N> {
         text.map(|text| number(key, text, least, most)).transpose()
     }
 
-    /// As [`Pairs::number`], where the pair must be there.
+    /// Returns the value of `key`, a number from `least` to `most`. Refuses a request without that pair.
     pub(crate) fn required(
         &self,
         key: &'static str,
@@ -230,16 +231,16 @@ impl<'a, const N: usize> Pairs<'a, N> {
     }
 }
 
-/// What is to be changed of a test.
+/// Changes of a test's settings; `None` leaves a setting as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Adjustment {
     /// Number of workers.
     pub workers: Option<u32>,
-    /// Operations that each of them keeps in flight.
+    /// Number of operations that each worker keeps in flight.
     pub queue_depth: Option<u32>,
-    /// Most operations a second, over all workers; 0 for no limit.
+    /// Limit of operations a second, over all workers; 0 for no limit.
     pub rate_iops: Option<u32>,
-    /// How many of 100 operations write.
+    /// Number of operations in 100 that write.
     pub write_percent: Option<u8>,
 }
 
@@ -270,7 +271,7 @@ impl Adjustment {
         Ok(adjustment)
     }
 
-    /// This and then `next`, which goes before it.
+    /// Returns the changes of `self` followed by those of `next`, which override them.
     pub fn then(self, next: Self) -> Self {
         Self {
             workers: next.workers.or(self.workers),
@@ -281,9 +282,9 @@ impl Adjustment {
     }
 }
 
-/// How a user names a device.
+/// Text by which a user names a device.
 ///
-/// A name may hold anything, so it is everything up to the newline.
+/// A name may contain blanks, so the text is everything up to the newline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceName<'a> {
     text: &'a [u8],
@@ -302,13 +303,13 @@ impl<'a> DeviceName<'a> {
         Ok((!text.is_empty()).then_some(Self { text }))
     }
 
-    /// Whether it is the dm name `name`. A name goes before a number that looks like it.
+    /// Returns whether the text is the dm name `name`. A dm name takes precedence over a number of the same
+    /// spelling.
     pub fn is_name(&self, name: &[u8]) -> bool {
         self.text == name
     }
 
-    /// Whether it stands for the device-mapper device of this number, as `dm-<minor>` or
-    /// `<major>:<minor>`.
+    /// Returns whether the text is the number of a device-mapper device, as `dm-<minor>` or `<major>:<minor>`.
     pub fn is_number(&self, number: DeviceNumber) -> bool {
         match self.text.strip_prefix(b"dm-") {
             Some(minor) => decimal::parse(minor) == Ok(u64::from(number.minor)),

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tests that the stress manager's attributes start.
+//! Tests that the stress manager's files start.
 //!
-//! Each function takes what a user wrote and the seed of the random numbers, and gives the whole
-//! test: what it does, and when it ends.
+//! For each file a function makes the test, with workload and limit, from the user's text and the seed of the
+//! random numbers.
 
 use crate::stress::{
     production::Production,
@@ -27,45 +27,46 @@ use crate::stress::{
     }, //
 };
 
-/// Longest test, in milliseconds: a day.
+/// Longest time of a test, in milliseconds: a day.
 pub const MAX_DURATION_MS: u64 = 86_400_000;
 
-/// Most memory that a test may hold, in MiB: what fits 64 bits as bytes.
+/// Largest amount of memory that a test may hold, in MiB. In bytes it fits into 64 bits.
 const MAX_PRESSURE_MB: u64 = 1 << 30;
 
-/// Workers of the tests that go over much data or for long.
+/// Number of workers of the tests with much data or a long time.
 const ENDURING_WORKERS: u32 = 8;
 
-/// The number of custom_workload in reports, after the test types; those of production follow.
+/// Number of custom_workload in reports, behind the test types. The numbers of production follow.
 const CUSTOM: u8 = TestType::ALL.len() as u8;
 
-/// When a test ends by itself.
+/// Limit at which a test ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// After so many milliseconds.
+    /// Time in milliseconds.
     Time(u64),
-    /// When so many bytes have been moved.
+    /// Number of bytes moved.
     Volume(u64),
 }
 
-/// A test.
+/// Test that a user has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StressTest {
-    /// The number in reports: the test type, or one beyond those.
+    /// Number in reports: the test type, or a number beyond those.
     pub number: u8,
-    /// The name in reports.
+    /// Name in reports.
     pub name: &'static str,
-    /// When it ends.
+    /// Limit of the test.
     pub limit: Limit,
-    /// What it does.
+    /// Workload of the test.
     pub workload: Workload,
-    /// Whether it is compared with a baseline.
+    /// The test is compared with a baseline.
     pub compared: bool,
-    /// Memory to hold meanwhile, in bytes.
+    /// Memory to hold during the test, in bytes.
     pub pressure_bytes: u64,
 }
 
 impl StressTest {
+    /// Makes a test of a test type.
     const fn of(test: TestType, limit: Limit, workload: Workload) -> Self {
         Self {
             number: test.number(),
@@ -77,7 +78,7 @@ impl StressTest {
         }
     }
 
-    /// `stress_test_start`: `<test_type> <num_workers> <duration_ms>`.
+    /// Makes the test of `stress_test_start`: `<test_type> <num_workers> <duration_ms>`.
     pub fn start(text: &[u8], seed: u64) -> Result<Self, Refusal> {
         let mut fields = Fields::new(text);
         let test = test_type(&mut fields)?;
@@ -87,13 +88,13 @@ impl StressTest {
         Ok(Self::of(test, duration, test.workload(workers, seed)))
     }
 
-    /// `quick_validation`: `1 [<duration_ms>]`, mixed, 4 workers, 30 s.
+    /// Makes the test of `quick_validation`: `1 [<duration_ms>]`. Mixed workload, 4 workers, 30 s.
     pub fn quick_validation(text: &[u8], seed: u64) -> Result<Self, Refusal> {
         Self::mixed(text, 4, 30_000, seed)
     }
 
-    /// `regression_test`: `1 [<duration_ms>]`, mixed, 16 workers, 60 s, then compared with the
-    /// baseline.
+    /// Makes the test of `regression_test`: `1 [<duration_ms>]`. Mixed workload, 16 workers, 60 s, then a
+    /// comparison with the baseline.
     pub fn regression_test(text: &[u8], seed: u64) -> Result<Self, Refusal> {
         Ok(Self {
             compared: true,
@@ -101,6 +102,7 @@ impl StressTest {
         })
     }
 
+    /// Makes a test of the mixed workload: `1 [<duration_ms>]`.
     fn mixed(text: &[u8], workers: u32, default_ms: u64, seed: u64) -> Result<Self, Refusal> {
         let mut fields = Fields::new(text);
         fields.number("value", 1, 1)?;
@@ -111,8 +113,8 @@ impl StressTest {
         Ok(Self::of(test, limit, test.workload(workers, seed)))
     }
 
-    /// `memory_pressure_test`: `<pressure_mb> <duration_ms>`, mixed, 8 workers, while that many
-    /// MiB are held.
+    /// Makes the test of `memory_pressure_test`: `<pressure_mb> <duration_ms>`. Mixed workload, 8 workers,
+    /// while `pressure_mb` MiB are held.
     pub fn memory_pressure_test(text: &[u8], seed: u64) -> Result<Self, Refusal> {
         let mut fields = Fields::new(text);
         let pressure = fields.number("pressure_mb", 1, MAX_PRESSURE_MB)?;
@@ -125,7 +127,7 @@ impl StressTest {
         })
     }
 
-    /// `high_concurrency_stress`: `<in_flight> <duration_sec>`, mixed, by 32 workers.
+    /// Makes the test of `high_concurrency_stress`: `<in_flight> <duration_sec>`. Mixed workload, 32 workers.
     pub fn high_concurrency_stress(text: &[u8], seed: u64) -> Result<Self, Refusal> {
         let mut fields = Fields::new(text);
         let in_flight = small(fields.number("in_flight", 100, u64::from(MAX_IN_FLIGHT))?);
@@ -144,8 +146,8 @@ impl StressTest {
         ))
     }
 
-    /// `tb_scale_validation`: `<dataset_gb> <test_type>`; ends when that many GB (10^9 bytes)
-    /// have been moved. Sequential types use the largest blocks that there are.
+    /// Makes the test of `tb_scale_validation`: `<dataset_gb> <test_type>`. Ends when `dataset_gb` GB (10^9
+    /// bytes) have been moved. Sequential types use blocks of [`MAX_BLOCK`].
     pub fn tb_scale_validation(text: &[u8], seed: u64) -> Result<Self, Refusal> {
         let mut fields = Fields::new(text);
         let gigabytes = fields.number("dataset_gb", 1, 10_000)?;
@@ -158,7 +160,7 @@ impl StressTest {
         ))
     }
 
-    /// `endurance_test`: `<hours> <test_type>`.
+    /// Makes the test of `endurance_test`: `<hours> <test_type>`.
     pub fn endurance_test(text: &[u8], seed: u64) -> Result<Self, Refusal> {
         let mut fields = Fields::new(text);
         let hours = fields.number("hours", 1, 24)?;
@@ -171,7 +173,7 @@ impl StressTest {
         ))
     }
 
-    /// `production_workload`: `<type> <intensity> <minutes>`.
+    /// Makes the test of `production_workload`: `<type> <intensity> <minutes>`.
     pub fn production_workload(text: &[u8], seed: u64) -> Result<Self, Refusal> {
         let most = Production::KINDS.len() as u64 - 1;
         let mut fields = Fields::new(text);
@@ -193,9 +195,9 @@ impl StressTest {
         })
     }
 
-    /// `custom_workload`: `read=<%> random=<%> bs=<bytes>[,<bytes>...] queue_depth=<n>
+    /// Makes the test of `custom_workload`: `read=<%> random=<%> bs=<bytes>[,<bytes>...] queue_depth=<n>
     /// workers=<n> duration_ms=<n> [hot=<%>] [fsync=<n>] [rate_iops=<n>] [seed=<n>]`, in any
-    /// order. The queue depth is each worker's.
+    /// order. The queue depth is that of each worker.
     pub fn custom_workload(text: &[u8], seed: u64) -> Result<Self, Refusal> {
         let pairs = Pairs::parse(
             text,
@@ -246,16 +248,17 @@ impl StressTest {
     }
 }
 
-/// A number that was found to be within 32 bits.
+/// Converts a number that was checked to be within 32 bits.
 fn small(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-/// A number that was found to be no more than 100.
+/// Converts a number that was checked to be 100 at most.
 fn percent(value: u64) -> u8 {
     value.min(100) as u8
 }
 
+/// Parses the number of a test type.
 fn test_type(fields: &mut Fields<'_>) -> Result<TestType, Refusal> {
     let most = TestType::ALL.len() as u64 - 1;
     let number = fields.number("test_type", 0, most)?;

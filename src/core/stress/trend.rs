@@ -1,40 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a test's figures move over its run.
+//! Course of a test's figures over its run.
 //!
-//! A fixed number of samples, however long the run: when they are all used, neighbours are
-//! merged in pairs, and from then on a sample stands for twice the time.
+//! The number of samples is fixed, however long the run is. When all are used, neighbours are merged in
+//! pairs, and from then on a sample covers twice the time.
 
 /// Number of samples that are kept.
 pub const SAMPLES: usize = 512;
 
-/// A change in hundredths of a percent.
+/// Change in hundredths of a percent.
 pub type BasisPoints = i64;
 
-/// The most by which the throughput of a steady run rises or falls over its window, beyond what its
-/// scatter may have made of it.
+/// Largest change of the throughput of a steady run over its window, in addition to the change that its
+/// scatter may cause.
 const STEADY: BasisPoints = 500;
 
-/// The largest standard error of the throughput that still says something.
+/// Largest standard error of the throughput with which a run is compared.
 const PRECISE: BasisPoints = 250;
 
-/// Fewest samples that can be cut into quarters.
+/// Smallest number of samples for quarters.
 const FEWEST: usize = 4;
 
-/// What happened in one span of time.
+/// Figures of one span of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
     /// Length of the span in nanoseconds.
     pub ns: u64,
-    /// Operations that ended in it.
+    /// Number of operations that completed in the span.
     pub ops: u64,
-    /// Bytes that they moved.
+    /// Number of bytes that these operations moved.
     pub bytes: u64,
-    /// How many times the added latency was taken.
+    /// Number of bios whose added latency was measured.
     pub added_count: u64,
-    /// The sum of those, in nanoseconds.
+    /// Sum of their added latencies, in nanoseconds.
     pub added_ns: u64,
-    /// Most bytes of memory that the stress manager had at the end of a part of it.
+    /// Memory of the stress manager at the end of the span, in bytes. Of spans that were merged, the largest.
     pub memory: u64,
 }
 
@@ -48,6 +48,7 @@ impl Sample {
         memory: 0,
     };
 
+    /// Returns the figures of both spans together.
     fn plus(self, other: Sample) -> Sample {
         Sample {
             ns: self.ns.saturating_add(other.ns),
@@ -59,23 +60,23 @@ impl Sample {
         }
     }
 
-    /// Operations a second.
+    /// Returns the number of operations a second.
     pub fn iops(&self) -> u64 {
         per_second(self.ops, self.ns)
     }
 
-    /// Bytes a second.
+    /// Returns the number of bytes a second.
     pub fn bytes_per_second(&self) -> u64 {
         per_second(self.bytes, self.ns)
     }
 
-    /// Average added latency in nanoseconds; `None` where none was taken.
+    /// Returns the average added latency in nanoseconds; `None` if none was measured.
     pub const fn added(&self) -> Option<u64> {
         self.added_ns.checked_div(self.added_count)
     }
 }
 
-/// `amount` per second, when it took `ns` nanoseconds; 0 for no time at all.
+/// Returns the rate per second of `amount` in `ns` nanoseconds; 0 for a time below a microsecond.
 pub fn per_second(amount: u64, ns: u64) -> u64 {
     let microseconds = ns / 1000;
     if microseconds == 0 {
@@ -87,15 +88,15 @@ pub fn per_second(amount: u64, ns: u64) -> u64 {
     }
 }
 
-/// The samples of a run: 24 KiB, so never a local variable in the kernel. All bytes zero is the
-/// empty trend.
+/// Samples of a run. Their size is 24 KiB, so they are never a local variable in the kernel. All bytes zero is
+/// the empty trend.
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub struct Trend {
     len: usize,
-    /// Base-two logarithm of how many of the caller's spans make one sample.
+    /// Base-two logarithm of the number of the caller's spans in a sample.
     merge_shift: u32,
-    /// Spans in `gathering`.
+    /// Number of spans in `gathering`.
     gathered: u32,
     gathering: Sample,
     samples: [Sample; SAMPLES],
@@ -107,20 +108,20 @@ impl Default for Trend {
     }
 }
 
-/// What is typical of a steady run: medians over the samples of its window, which a single
-/// disturbed second does not move.
+/// Typical figures of a steady run: medians over the samples of its window, which a single disturbed second
+/// does not change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Typical {
     /// Average added latency of a sample, in nanoseconds.
     pub added_ns: u64,
-    /// Bytes a second.
+    /// Number of bytes a second.
     pub bytes_per_second: u64,
 }
 
-/// How the throughput moved over a window, in hundredths of a percent of its mean.
+/// Course of the throughput over a window, in hundredths of a percent of its mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Course {
-    /// By how much it rose or fell, along a straight line.
+    /// Change over the window along the fitted line.
     pub slope: BasisPoints,
     /// Standard deviation of the samples from that line.
     pub scatter: BasisPoints,
@@ -129,47 +130,48 @@ pub struct Course {
 }
 
 impl Course {
-    /// Whether nothing says that it rose or fell: the slope is small, or no larger than scatter
-    /// alone makes it in one of twenty windows.
+    /// Returns whether the throughput was steady: the slope is small, or within twice the standard error that
+    /// the scatter gives it.
     pub fn is_steady(&self) -> bool {
         // The change along a fitted line has a standard error of scatter * sqrt(12 / samples).
         let error = self.scatter * (12 * 10_000 / self.samples.max(1)).isqrt() / 100;
         self.slope.abs() <= STEADY + 2 * error
     }
 
-    /// Whether there are samples enough for their scatter.
+    /// Returns whether there are enough samples for their scatter.
     pub fn is_precise(&self) -> bool {
         self.scatter * 100 / (self.samples * 10_000).isqrt().max(1) <= PRECISE
     }
 }
 
-/// First and last quarter of a run, and how far it drifted between.
+/// First and last quarter of a run, to compare them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quarters {
-    /// The first quarter.
+    /// First quarter.
     pub first: Sample,
-    /// The last one.
+    /// Last quarter.
     pub last: Sample,
 }
 
 impl Quarters {
-    /// Change of the operations a second; `None` where the first quarter had none.
+    /// Returns the change of the operations a second; `None` if the first quarter had none.
     pub fn iops_drift(&self) -> Option<BasisPoints> {
         change(self.first.iops(), self.last.iops())
     }
 
-    /// Change of the throughput.
+    /// Returns the change of the throughput; `None` if that of the first quarter is zero.
     pub fn throughput_drift(&self) -> Option<BasisPoints> {
         change(self.first.bytes_per_second(), self.last.bytes_per_second())
     }
 
-    /// Change of the average added latency.
+    /// Returns the change of the average added latency; `None` if a quarter has none, or that of the first is
+    /// zero.
     pub fn added_drift(&self) -> Option<BasisPoints> {
         change(self.first.added()?, self.last.added()?)
     }
 }
 
-/// The change from `from` to `to`, in hundredths of a percent of `from`.
+/// Returns the change from `from` to `to`, in hundredths of a percent of `from`; `None` if `from` is zero.
 pub fn change(from: u64, to: u64) -> Option<BasisPoints> {
     if from == 0 {
         return None;
@@ -178,7 +180,7 @@ pub fn change(from: u64, to: u64) -> Option<BasisPoints> {
     Some(if to < from { -size } else { size })
 }
 
-/// `part` of `whole` in hundredths of a percent, at most 10,000,000 (a thousandfold).
+/// Returns `part` of `whole` in hundredths of a percent, at most 10,000,000 (a thousandfold).
 fn relative(part: u64, whole: u64) -> BasisPoints {
     const MOST: u64 = 10_000_000;
     let scaled = match part.checked_mul(10_000) {
@@ -188,7 +190,7 @@ fn relative(part: u64, whole: u64) -> BasisPoints {
     scaled.min(MOST) as BasisPoints
 }
 
-/// The median of some hundred values; the lower one of two. Without memory for sorting them.
+/// Returns the median of some hundred values, the lower one of two. Needs no memory to sort them.
 fn median<I: Iterator<Item = u64>>(values: impl Fn() -> I) -> Option<u64> {
     let count = values().count();
     values().find(|one| {
@@ -200,7 +202,7 @@ fn median<I: Iterator<Item = u64>>(values: impl Fn() -> I) -> Option<u64> {
 }
 
 impl Trend {
-    /// The empty trend.
+    /// Makes an empty trend.
     pub const fn new() -> Self {
         Self {
             len: 0,
@@ -211,7 +213,7 @@ impl Trend {
         }
     }
 
-    /// Becomes what `other` is.
+    /// Makes this a copy of `other`.
     pub fn copy_from(&mut self, other: &Trend) {
         self.len = other.len;
         self.merge_shift = other.merge_shift;
@@ -220,7 +222,7 @@ impl Trend {
         self.samples.copy_from_slice(&other.samples);
     }
 
-    /// Adds the next span of time.
+    /// Adds the figures of the next span of time.
     pub fn push(&mut self, span: Sample) {
         if self.len >= SAMPLES {
             self.halve();
@@ -238,7 +240,7 @@ impl Trend {
         self.gathered = 0;
     }
 
-    /// Merges neighbours, so that half of the samples are free again.
+    /// Merges neighbours, which frees half of the samples.
     fn halve(&mut self) {
         for index in 0..SAMPLES / 2 {
             let pair = (self.samples.get(2 * index), self.samples.get(2 * index + 1));
@@ -252,17 +254,17 @@ impl Trend {
         self.merge_shift = self.merge_shift.saturating_add(1);
     }
 
-    /// The samples, oldest first. All stand for the same number of spans.
+    /// Returns the samples, oldest first. All cover the same number of spans.
     pub fn samples(&self) -> &[Sample] {
         self.samples.get(..self.len).unwrap_or(&self.samples)
     }
 
-    /// The highest throughput of a sample, in bytes a second; `None` before there is one.
+    /// Returns the highest throughput of a sample, in bytes a second; `None` if there are no samples.
     pub fn peak(&self) -> Option<u64> {
         self.samples().iter().map(Sample::bytes_per_second).max()
     }
 
-    /// First and last quarter; `None` before there are four samples.
+    /// Returns the first and last quarter; `None` if there are fewer than four samples.
     pub fn quarters(&self) -> Option<Quarters> {
         let samples = self.samples();
         let quarter = samples.len() / FEWEST;
@@ -276,17 +278,17 @@ impl Trend {
         })
     }
 
-    /// The window that has to be steady: the later half of the samples; `None` before it has four.
+    /// Returns the window that has to be steady: the later half of the samples; `None` if it has fewer than four.
     fn window(&self) -> Option<&[Sample]> {
         let samples = self.samples();
         let window = samples.get(samples.len() / 2..)?;
         (window.len() >= FEWEST).then_some(window)
     }
 
-    /// How the throughput moved over the window; `None` before there are samples enough, or where
-    /// nothing moved.
+    /// Returns the course of the throughput over the window; `None` if there are too few samples, or the
+    /// throughput is zero.
     ///
-    /// The slope is that of the line of least squares, as in fio's `steadystate=bw_slope`.
+    /// The line is fitted by least squares, as in fio's `steadystate=bw_slope`.
     pub fn course(&self) -> Option<Course> {
         let window = self.window()?;
         let count = window.len() as i64;
@@ -295,8 +297,8 @@ impl Trend {
         if mean == 0 {
             return None;
         }
-        // Twice the distance from the middle, so that it is whole. No sum overflows: there are 2^8
-        // samples, and no rate is more than 2^24 basis points off the mean.
+        // `x` is twice the distance from the middle, so that it is an integer. No sum overflows: there are
+        // 2^8 samples, and no rate is more than 2^24 basis points off the mean.
         let (mut products, mut squares, mut deviations) = (0_i64, 0_i64, 0_i64);
         for (index, sample) in window.iter().enumerate() {
             let x = 2 * index as i64 - (count - 1);
@@ -305,8 +307,8 @@ impl Trend {
             squares += x * x;
             deviations += y * y;
         }
-        // What the line does not explain. Then products / squares is the slope for half a sample,
-        // and the window is count - 1 samples long.
+        // The rest is the variance that the line does not explain. products / squares is the slope for half
+        // a sample, and the window is count - 1 samples long.
         let explained = products.checked_mul(products.checked_div(squares)?)?;
         let rest = deviations.checked_sub(explained)?.max(0) / count;
         let length = 2 * (count - 1);
@@ -317,7 +319,7 @@ impl Trend {
         })
     }
 
-    /// What is typical of the run, or why that cannot be said.
+    /// Returns the typical figures of the run, or the reason why it has none.
     pub fn typical(&self) -> Result<Typical, &'static str> {
         let window = self.window().ok_or("the run is too short")?;
         let course = self.course().ok_or("nothing was moved")?;
@@ -335,16 +337,15 @@ impl Trend {
         })
     }
 
-    /// How much the average added latency varies from sample to sample: the standard deviation
-    /// of the samples' averages in hundredths of a percent of their mean. `None` before there
-    /// are four samples with a latency.
+    /// Returns the variation of the added latency: the standard deviation of the samples' averages, in
+    /// hundredths of a percent of their mean. `None` if fewer than four samples have a latency.
     pub fn latency_variation(&self) -> Option<BasisPoints> {
         let averages = || self.samples().iter().filter_map(Sample::added);
         let count = averages().count() as u64;
         if count < FEWEST as u64 {
             return None;
         }
-        // Neither sum overflows: the averages are cut to 2^40 ns, there are 2^9 of them, and a
+        // Neither sum overflows: the averages are 2^40 ns at most, there are 2^9 of them, and a
         // relative deviation squared is below 2^47.
         let mean = averages().map(|ns| ns.min(1 << 40)).sum::<u64>() / count;
         let squares = averages()
@@ -429,9 +430,9 @@ mod tests {
 
     #[test]
     fn the_slope_is_that_of_the_later_half() {
-        // A start that is not steady, then 1000, 1010, ..., 1090.
+        // The start is not steady, then follow 1000, 1010, ..., 1090.
         let rising = trend((0..20).map(|i| second(if i < 10 { 1 } else { 900 + 10 * i }, 1)));
-        // 90 of 1045.
+        // The change is 90, the mean 1045.
         let slope = rising.course().unwrap().slope;
         assert!((855..=866).contains(&slope), "{slope}");
         assert_eq!(rising.typical(), Err("the throughput was not steady"));
@@ -456,7 +457,7 @@ mod tests {
 
     #[test]
     fn scatter_is_no_slope() {
-        // A device that works in batches: 4, 5 or 6 of them in a sample.
+        // A device that completes in batches: 4, 5 or 6 of them in a sample.
         let batches = [5, 4, 5, 6, 5, 5, 4, 6, 5, 5, 4, 5, 6, 5, 4, 6, 5, 5, 5, 4];
         let run = trend((0..40).map(|i| second(1000 * batches[i % 20], 1)));
         let course = run.course().unwrap();

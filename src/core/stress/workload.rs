@@ -1,40 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a stress test does to a device, whatever the device: workloads, and the streams that they
-//! are made of.
+//! Workloads of stress tests, for any device, and the streams that they consist of.
 //!
-//! Every workload, whether a test type, one of production or made to measure, is a value of
-//! [`Workload`]: up to [`MOST_STREAMS`] streams, each with workers, a mix and a region of its own.
+//! Every workload is a value of [`Workload`], for test types, production and custom workloads alike. It has up
+//! to [`MOST_STREAMS`] streams, each with workers, a mix of operations and a region of its own.
 //! [`crate::stress::generator`] turns it into operations.
 
-/// Block size of random I/O in the test types: what databases and file systems mostly do.
+/// Block size of random I/O in the test types, in bytes: the usual size of databases and file systems.
 pub const RANDOM_BLOCK: u32 = 4096;
 
-/// Block size of sequential I/O in the test types: large enough to stream, small enough that a
-/// thousand in flight need 64 MiB only.
+/// Block size of sequential I/O in the test types, in bytes: large enough to stream, small enough that a
+/// thousand operations in flight need 64 MiB only.
 pub const SEQUENTIAL_BLOCK: u32 = 65536;
 
 /// Largest block size of any workload, in bytes.
 pub const MAX_BLOCK: u32 = 1 << 20;
 
-/// Most worker threads of a test.
+/// Largest number of worker threads of a test.
 pub const MAX_WORKERS: u32 = 32;
 
-/// Most bios that a test keeps in flight.
+/// Largest number of operations that a test keeps in flight.
 pub const MAX_IN_FLIGHT: u32 = 50_000;
 
-/// Operations that a worker keeps in flight unless told otherwise, so that 32 workers make 1024.
+/// Number of operations that a worker keeps in flight by default, so that 32 workers make 1024.
 pub const DEFAULT_QUEUE_DEPTH: u32 = 32;
 
-/// Most streams of a workload.
+/// Largest number of streams of a workload.
 pub const MOST_STREAMS: usize = 8;
 
-/// Of 100 random operations of a stream with a hot set, how many go there: the page-level skew
+/// Number of random operations in 100 that go to the hot set of a stream, if it has one: the page-level skew
 /// of TPC-C (Leutenegger, Dias: "A modeling study of the TPC-C benchmark", SIGMOD 1993) and the
 /// usual rule of thumb.
 pub const HOT_PERCENT: u8 = 80;
 
-/// The test types of `stress_test_start`.
+/// Test type of `stress_test_start`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum TestType {
@@ -63,18 +62,18 @@ impl TestType {
         TestType::RemapHeavy,
     ];
 
-    /// The type of that number.
+    /// Returns the type with that number.
     pub fn from_number(number: u64) -> Option<Self> {
         let index = usize::try_from(number).ok()?;
         Self::ALL.get(index).copied()
     }
 
-    /// The number that users type.
+    /// Returns the number that users type.
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The name in reports.
+    /// Returns the name in reports.
     pub const fn name(self) -> &'static str {
         match self {
             TestType::SequentialRead => "Sequential Read",
@@ -86,12 +85,12 @@ impl TestType {
         }
     }
 
-    /// The workload of this type.
+    /// Returns the workload of this type.
     pub const fn workload(self, workers: u32, seed: u64) -> Workload {
         self.workload_of(workers, SEQUENTIAL_BLOCK, seed)
     }
 
-    /// The workload of this type with sequential operations of `sequential_block` bytes.
+    /// Returns the workload of this type with sequential operations of `sequential_block` bytes.
     pub const fn workload_of(self, workers: u32, sequential_block: u32, seed: u64) -> Workload {
         let (read_percent, random_percent, block) = match self {
             TestType::SequentialRead => (100, 0, sequential_block),
@@ -114,7 +113,7 @@ impl TestType {
     }
 }
 
-/// Up to eight block sizes in bytes, each with a weight that says how often it is taken.
+/// Set of up to eight block sizes in bytes, each with a weight, which is its relative frequency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockSizes {
     sizes: [u32; Self::MOST],
@@ -123,10 +122,10 @@ pub struct BlockSizes {
 }
 
 impl BlockSizes {
-    /// Most sizes of a stream.
+    /// Largest number of sizes of a stream.
     pub const MOST: usize = 8;
 
-    /// A single size.
+    /// Makes a set of a single size.
     pub const fn one(bytes: u32) -> Self {
         Self {
             sizes: [bytes; Self::MOST],
@@ -135,8 +134,8 @@ impl BlockSizes {
         }
     }
 
-    /// Several sizes with their weights; `None` for none or too many of them, or one of zero or
-    /// above [`MAX_BLOCK`].
+    /// Makes a set of several sizes with their weights. `None` if there are no sizes or too many, or one has the
+    /// weight zero, is zero or exceeds [`MAX_BLOCK`].
     pub const fn several(sizes: &[(u32, u8)]) -> Option<Self> {
         if sizes.is_empty() || sizes.len() > Self::MOST {
             return None;
@@ -159,72 +158,72 @@ impl BlockSizes {
         Some(all)
     }
 
-    /// The sizes and their weights.
+    /// Returns the sizes and their weights.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u8)> + '_ {
         let both = self.sizes.iter().zip(&self.weights);
         both.take(self.count).map(|(&size, &weight)| (size, weight))
     }
 
-    /// The largest size.
+    /// Returns the largest size.
     pub fn largest(&self) -> u32 {
         self.iter().map(|(size, _)| size).max().unwrap_or(0)
     }
 }
 
-/// Times of activity and of rest that follow each other.
+/// Alternation of activity and rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Burst {
-    /// How long operations are started, in milliseconds.
+    /// Time in which operations are started, in milliseconds.
     pub on_ms: u32,
-    /// How long none are.
+    /// Time in which no operations are started, in milliseconds.
     pub off_ms: u32,
 }
 
-/// A part of a device, in hundredths.
+/// Part of a device, in hundredths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Where it starts.
+    /// Start.
     pub from: u8,
-    /// Where it ends.
+    /// End.
     pub to: u8,
 }
 
 impl Part {
-    /// All of the device.
+    /// Whole device.
     pub const WHOLE: Part = Part { from: 0, to: 100 };
 }
 
-/// What one set of workers does.
+/// Workers of a workload with the same mix of operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
     /// Number of worker threads.
     pub workers: u32,
-    /// Operations that all of them together keep in flight.
+    /// Number of operations that these workers together keep in flight.
     pub in_flight: u32,
-    /// How many of 100 operations are reads.
+    /// Number of operations in 100 that read.
     pub read_percent: u8,
-    /// How many of 100 operations go to a random place; the others follow the one before, so
-    /// that a sequential run has `100 / random_percent` operations on average.
+    /// Number of operations in 100 that go to a random place. The others follow the one before, so that a
+    /// sequential run has `100 / random_percent` operations on average.
     pub random_percent: u8,
     /// Sizes of the operations.
     pub sizes: BlockSizes,
-    /// The part of the device that it has.
+    /// Part of the device that the operations go to.
     pub part: Part,
-    /// The hot set in hundredths of that part: [`HOT_PERCENT`] of the random operations go
-    /// there. 0 for none.
+    /// Size of the hot set in hundredths of that part; 0 for none. [`HOT_PERCENT`] of the random operations go
+    /// there.
     pub hot_percent: u8,
-    /// Whether every write has to be durable when it completes (FUA).
+    /// Every write is durable when it completes (FUA).
     pub durable: bool,
-    /// How many of 100 writes give their range back to the device where it holds zeros only.
+    /// Number of writes in 100 that become write-zeroes if their range is zero.
     pub zero_percent: u8,
-    /// A flush follows so many writes of a worker; 0 for none.
+    /// Number of writes of a worker after which a flush follows; 0 for none.
     pub flush_every: u32,
-    /// Activity in bursts.
+    /// Bursts; `None` for continuous activity.
     pub burst: Option<Burst>,
 }
 
 impl Stream {
-    /// Nothing out of the ordinary: 4 KiB reads all over the device by one worker.
+    /// Plain stream: 4 KiB reads from the whole device by one worker.
     pub const PLAIN: Stream = Stream {
         workers: 1,
         in_flight: DEFAULT_QUEUE_DEPTH,
@@ -239,7 +238,7 @@ impl Stream {
         burst: None,
     };
 
-    /// Operations that worker `index` of the stream keeps in flight.
+    /// Returns the number of operations that worker `index` of the stream keeps in flight.
     const fn depth_of(&self, index: u32) -> u32 {
         let each = match self.in_flight.checked_div(self.workers) {
             Some(each) => each,
@@ -255,32 +254,32 @@ impl Stream {
     }
 }
 
-/// The place of a worker in a workload.
+/// Place of a worker in a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seat<'a> {
-    /// Its stream.
+    /// Stream of the worker.
     pub stream: &'a Stream,
-    /// Its number within the stream.
+    /// Number of the worker within the stream.
     pub index: u32,
-    /// Operations that it keeps in flight.
+    /// Number of operations that the worker keeps in flight.
     pub queue_depth: u32,
 }
 
-/// What a test does, whatever the device.
+/// Workload of a test, for any device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workload {
     streams: [Stream; MOST_STREAMS],
     count: usize,
-    /// Most operations that are started in a second, over all workers; 0 for no limit.
+    /// Limit of operations started a second, over all workers; 0 for no limit.
     pub rate_iops: u32,
-    /// Whether blocks are remapped and unremapped meanwhile.
+    /// Blocks are remapped and unremapped meanwhile.
     pub remaps: bool,
-    /// Where the random numbers start.
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 
 impl Workload {
-    /// A workload of one stream.
+    /// Makes a workload of one stream.
     pub const fn one(stream: Stream, seed: u64) -> Self {
         Self {
             streams: [stream; MOST_STREAMS],
@@ -291,7 +290,7 @@ impl Workload {
         }
     }
 
-    /// A workload that does nothing yet.
+    /// Makes a workload without streams.
     pub const fn without_streams(seed: u64) -> Self {
         Self {
             count: 0,
@@ -299,7 +298,7 @@ impl Workload {
         }
     }
 
-    /// Adds a stream; one beyond [`MOST_STREAMS`] is left out.
+    /// Adds a stream. Does nothing if there are [`MOST_STREAMS`] already.
     pub fn push(&mut self, stream: Stream) {
         if let Some(slot) = self.streams.get_mut(self.count) {
             *slot = stream;
@@ -307,20 +306,20 @@ impl Workload {
         }
     }
 
-    /// The streams.
+    /// Returns the streams.
     pub fn streams(&self) -> &[Stream] {
         self.streams.get(..self.count).unwrap_or(&self.streams)
     }
 
-    /// Number of worker threads.
+    /// Returns the number of worker threads.
     pub fn workers(&self) -> u32 {
         self.streams()
             .iter()
             .fold(0, |sum, stream| sum.saturating_add(stream.workers))
     }
 
-    /// The place of worker number `worker`. There is one for every number: where a test is given
-    /// more workers than it has places, they start again at the first one.
+    /// Returns the place of worker number `worker`. If a test gets more workers than it has places, further
+    /// workers share them from the first one on. `None` for a workload without workers.
     pub fn seat(&self, worker: u32) -> Option<Seat<'_>> {
         let mut index = worker.checked_rem(self.workers())?;
         for stream in self.streams() {
@@ -336,14 +335,14 @@ impl Workload {
         None
     }
 
-    /// Whether any operation writes.
+    /// Returns whether any operation writes.
     pub fn writes(&self) -> bool {
         self.streams()
             .iter()
             .any(|stream| stream.read_percent < 100)
     }
 
-    /// The largest operation, in bytes.
+    /// Returns the size of the largest operation, in bytes.
     pub fn largest_block(&self) -> u32 {
         let largest = self.streams().iter().map(|stream| stream.sizes.largest());
         largest.max().unwrap_or(0)

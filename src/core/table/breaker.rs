@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! When a device fails wholesale, and no longer block by block.
+//! Detection of a device that fails as a whole, and not block by block.
 //!
-//! A cable or a controller that dies makes every write fail. To move block after block to the spare
-//! would use it up for nothing, so a breaker stops that: it trips when blocks fail faster than any
-//! medium wears out, and not one write to the device goes well in between.
+//! A broken cable or controller makes every write fail. Moving block after block to the spare would use the
+//! spare up for nothing. A breaker prevents this: it trips when blocks fail faster than any medium wears
+//! out, and no write to the device succeeds in between.
 
-/// Most blocks in [`WINDOW_MS`] that may be relocated while no write goes well.
+/// Largest number of blocks that may be relocated within [`WINDOW_MS`] while no write succeeds.
 pub const LIMIT: usize = 64;
 
-/// The time in which they count, in milliseconds.
+/// Time within which relocated blocks count, in milliseconds.
 pub const WINDOW_MS: u64 = 10_000;
 
-/// The breaker of one device.
+/// Breaker of one device.
 #[derive(Clone, Debug)]
 pub struct Breaker {
-    /// When the last blocks were relocated, in milliseconds; a ring.
+    /// Ring of the times of the last relocations, in milliseconds.
     times: [u64; LIMIT],
-    /// How many there were since a write went well.
+    /// Number of relocations since a write has succeeded.
     count: usize,
     tripped: bool,
 }
@@ -29,7 +29,7 @@ impl Default for Breaker {
 }
 
 impl Breaker {
-    /// A breaker that is armed.
+    /// Makes a breaker that is armed.
     pub const fn new() -> Self {
         Self {
             times: [0; LIMIT],
@@ -38,28 +38,28 @@ impl Breaker {
         }
     }
 
-    /// Whether nothing is relocated any more.
+    /// Returns whether the breaker has tripped: no block is relocated any more.
     pub const fn is_tripped(&self) -> bool {
         self.tripped
     }
 
-    /// Stops all relocations.
+    /// Trips the breaker.
     pub fn trip(&mut self) {
         self.tripped = true;
     }
 
-    /// Arms it again.
+    /// Arms the breaker again.
     pub fn arm(&mut self) {
         *self = Self::new();
     }
 
-    /// A write to the device went well.
+    /// Counts from zero again, since a write to the device has succeeded.
     pub fn wrote(&mut self) {
         self.count = 0;
     }
 
-    /// Whether another block may be relocated at `now`, in milliseconds since any moment. It trips
-    /// where that would be one too many.
+    /// Admits the relocation of another block at the time `now` in milliseconds. Trips if that would be one
+    /// too many; `None` if tripped.
     pub fn admit(&mut self, now: u64) -> Option<Admission> {
         let place = self.count % LIMIT;
         let oldest = self.times.get_mut(place).filter(|_| !self.tripped)?;
@@ -72,7 +72,7 @@ impl Breaker {
         Some(Admission { place, before })
     }
 
-    /// A block that was admitted could not be relocated after all. The last one first.
+    /// Takes an admission back whose block could not be relocated. The last admission is taken back first.
     pub fn take_back(&mut self, admission: Admission) {
         if let Some(time) = self.times.get_mut(admission.place) {
             *time = admission.before;
@@ -81,7 +81,7 @@ impl Breaker {
     }
 }
 
-/// What it takes to take an admission back.
+/// Admission of a relocation, which can be taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admission {
     place: usize,

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sectors, blocks and where things lie on a device.
+//! Sectors, blocks, and ranges of them.
 //!
 //! A *sector* is 512 bytes. A *block* is the unit of remapping, a power of two of sectors. Blocks
-//! are counted from the start of the target; block `n` covers the target's sectors
-//! `n * block_size ..`, and a last block that the target's end cuts short is a block like any
-//! other.
+//! are counted from the start of the target: block `n` covers the target's sectors from
+//! `n * block_size` on. A last block that the target's end cuts short is a block like any other.
 
 use core::fmt;
 
-/// Most sectors that a block may have (1 MiB).
+/// Largest number of sectors of a block (1 MiB).
 pub const MAX_BLOCK_SECTORS: u32 = 2048;
 
 /// Size of a block: a power of two of sectors, 1 to [`MAX_BLOCK_SECTORS`].
@@ -19,7 +18,7 @@ pub struct BlockSize {
 }
 
 impl BlockSize {
-    /// The block size of `sectors` sectors, or `None` where that is no power of two from 1 to
+    /// Returns the block size of `sectors` sectors; `None` if `sectors` is not a power of two from 1 to
     /// [`MAX_BLOCK_SECTORS`].
     pub const fn from_sectors(sectors: u64) -> Option<Self> {
         if sectors.is_power_of_two() && sectors <= MAX_BLOCK_SECTORS as u64 {
@@ -31,38 +30,38 @@ impl BlockSize {
         }
     }
 
-    /// Base-two logarithm of the number of sectors.
+    /// Returns the base-two logarithm of the number of sectors.
     #[inline]
     pub const fn shift(self) -> u32 {
         self.shift
     }
 
-    /// Number of sectors in a block.
+    /// Returns the number of sectors in a block.
     #[inline]
     pub const fn sectors(self) -> u32 {
         1 << self.shift
     }
 
-    /// Number of bytes in a block.
+    /// Returns the number of bytes in a block.
     #[inline]
     pub const fn bytes(self) -> usize {
         512 << self.shift
     }
 
-    /// The block that `sector` of the target lies in.
+    /// Returns the block that contains `sector` of the target.
     #[inline]
     pub const fn block_of(self, sector: u64) -> u64 {
-        // As `>>`, without a check of what the type rules out: the shift is 11 at most.
+        // As `>>`, but without an overflow check: the shift is 11 at most.
         sector.wrapping_shr(self.shift)
     }
 
-    /// First sector of `block`, saturating where no sector has that number.
+    /// Returns the first sector of `block`, saturating at 2^64 - 1.
     #[inline]
     pub const fn first_sector(self, block: u64) -> u64 {
         block.saturating_mul(1 << self.shift)
     }
 
-    /// Number of blocks in `sectors` sectors, a last one that they cut short included.
+    /// Returns the number of blocks in `sectors` sectors, including a last one that is cut short.
     pub const fn blocks_in(self, sectors: u64) -> u64 {
         let whole = self.block_of(sectors);
         if self.offset_of(sectors) == 0 {
@@ -72,7 +71,7 @@ impl BlockSize {
         }
     }
 
-    /// Returns the last block of `sectors` sectors where they cut it short.
+    /// Returns the last block of `sectors` sectors if it is cut short.
     pub const fn cut_block(self, sectors: u64) -> Option<u64> {
         match self.offset_of(sectors) {
             0 => None,
@@ -80,14 +79,14 @@ impl BlockSize {
         }
     }
 
-    /// Number of sectors in `blocks` blocks.
+    /// Returns the number of sectors in `blocks` blocks.
     #[inline]
     pub const fn sectors_of(self, blocks: u32) -> u64 {
-        // As `<<`: a 32-bit number and a shift of 11 at most.
+        // As `<<`, but without an overflow check: the number has 32 bits, and the shift is 11 at most.
         (blocks as u64).wrapping_shl(self.shift)
     }
 
-    /// Position of `sector` within its block, in sectors.
+    /// Returns the offset of `sector` within its block, in sectors.
     #[inline]
     pub const fn offset_of(self, sector: u64) -> u32 {
         (sector & !u64::MAX.wrapping_shl(self.shift)) as u32
@@ -100,7 +99,7 @@ impl fmt::Display for BlockSize {
     }
 }
 
-/// A run of sectors on some device.
+/// Range of sectors on a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SectorRange {
     start: u64,
@@ -108,7 +107,7 @@ pub struct SectorRange {
 }
 
 impl SectorRange {
-    /// The `len` sectors from `start` on, or `None` where their end has no 64-bit number.
+    /// Returns the range of `len` sectors from `start` on; `None` if its end exceeds 64 bits.
     pub const fn new(start: u64, len: u64) -> Option<Self> {
         match start.checked_add(len) {
             Some(_) => Some(Self { start, len }),
@@ -116,38 +115,37 @@ impl SectorRange {
         }
     }
 
-    /// First sector.
+    /// Returns the first sector.
     pub const fn start(&self) -> u64 {
         self.start
     }
 
-    /// Number of sectors.
+    /// Returns the number of sectors.
     pub const fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether there is no sector in the range.
+    /// Returns whether the range has no sectors.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The sector behind the last one.
+    /// Returns the sector behind the last one.
     pub const fn end(&self) -> u64 {
         self.start.saturating_add(self.len)
     }
 
-    /// Whether the range lies within a device of `sectors` sectors.
+    /// Returns whether the range lies within a device of `sectors` sectors.
     pub const fn fits(&self, sectors: u64) -> bool {
         self.end() <= sectors
     }
 
-    /// Whether both ranges have a sector in common.
+    /// Returns whether both ranges have a sector in common.
     pub const fn overlaps(&self, other: &SectorRange) -> bool {
         self.len > 0 && other.len > 0 && self.start < other.end() && other.start < self.end()
     }
 
-    /// The range moved up by `offset` sectors, as when a partition's sectors are counted on its
-    /// disk.
+    /// Returns the range moved up by `offset` sectors; `None` if its end exceeds 64 bits.
     pub const fn shifted(&self, offset: u64) -> Option<Self> {
         match self.start.checked_add(offset) {
             Some(start) => Self::new(start, self.len),
@@ -155,8 +153,8 @@ impl SectorRange {
         }
     }
 
-    /// The blocks that the range touches: the first one, and the one behind the last. An empty
-    /// range touches none.
+    /// Returns the blocks that the range touches: the first one, and the one behind the last. An empty range
+    /// touches none.
     pub const fn blocks(&self, size: BlockSize) -> (u64, u64) {
         if self.len == 0 {
             let block = size.block_of(self.start);

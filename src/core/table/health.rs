@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a table is, in one word.
+//! Health of a table and of its metadata, each as one word.
 
 use crate::numbered::Numbered;
 
-/// The health of a table. Of several that apply, the last one in this order is shown.
+/// Health of a table. If several apply, the last one in this order is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
-    /// Nothing to worry about.
+    /// No problem.
     Ok,
     /// Some sectors are lost, or blocks pending.
     Degraded,
@@ -15,31 +15,31 @@ pub enum Health {
     SpareLow,
     /// No spare block is free.
     SpareFull,
-    /// The main device fails wholesale.
+    /// The main device fails as a whole.
     Failing,
     /// The table is loaded read-only.
     ReadOnly,
 }
 
-/// What the health of a table depends on.
+/// Conditions that the health of a table depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Signs {
     /// The table is loaded read-only.
     pub read_only: bool,
-    /// Main fails wholesale.
+    /// Main fails as a whole.
     pub failing: bool,
-    /// Spare blocks.
+    /// Number of spare blocks.
     pub slots: u64,
-    /// Those that are free.
+    /// Number of free spare blocks.
     pub free: u64,
-    /// Lost sectors.
+    /// Number of lost sectors.
     pub lost: u64,
-    /// Pending blocks.
+    /// Number of pending blocks.
     pub pending: u64,
 }
 
 impl Health {
-    /// The word that `dmsetup status` shows.
+    /// Returns the word that `dmsetup status` shows.
     pub const fn word(self) -> &'static str {
         match self {
             Health::Ok => "ok",
@@ -51,7 +51,7 @@ impl Health {
         }
     }
 
-    /// The health of a table with these signs.
+    /// Returns the health of a table with these signs.
     pub const fn judge(signs: &Signs) -> Self {
         if signs.read_only {
             Health::ReadOnly
@@ -85,21 +85,21 @@ impl Numbered for Health {
     }
 }
 
-/// How the metadata of a table is.
+/// State of a table's metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetadataState {
-    /// The table keeps none.
+    /// The table has no metadata.
     None,
-    /// Every copy is as it should be.
+    /// Every copy is good.
     Ok,
-    /// A copy was bad, and has been rewritten or could not be.
+    /// A copy was bad. It has been rewritten, or could not be.
     Degraded,
-    /// It cannot be written: nothing is remapped or moved back before it can.
+    /// The metadata cannot be written. No block is remapped or moved back until it can.
     Failed,
 }
 
 impl MetadataState {
-    /// The word that `dmsetup status` shows.
+    /// Returns the word that `dmsetup status` shows.
     pub const fn word(self) -> &'static str {
         match self {
             MetadataState::None => "none",

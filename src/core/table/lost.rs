@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lost sectors: those of a remapped block whose contents could not be read from main or were
-//! given up. A read of one is an error until it has been written.
+//! Lost sectors of remapped blocks, whose contents could not be read from main or were given up. A read of a
+//! lost sector fails until the sector has been written.
 //!
-//! A write to a lost sector takes two steps: the data goes to the slot, then the metadata says that
-//! the sector has contents. In between the sector is *filled*: still lost to readers and in the
+//! A write to a lost sector takes two steps: the data is written to the slot, then the metadata records that
+//! the sector has contents. In between the sector is *filled*: still lost for readers and in the
 //! metadata, but its contents are in the slot, and a move of the block has to take them along.
 
 use crate::table::geometry::MAX_BLOCK_SECTORS;
 
 const WORDS: usize = MAX_BLOCK_SECTORS as usize / 64;
 
-/// The lost sectors of one block.
+/// Set of lost sectors of one block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LostSectors {
     bits: [u64; WORDS],
@@ -24,10 +24,10 @@ impl Default for LostSectors {
 }
 
 impl LostSectors {
-    /// No sector is lost.
+    /// Empty set.
     pub const NONE: Self = Self { bits: [0; WORDS] };
 
-    /// The part of word `n` that lies in the `len` sectors from `first` on.
+    /// Returns the bits of word `n` for the `len` sectors from `first` on.
     fn mask(n: usize, first: u32, len: u32) -> u64 {
         let base = (n as u32) * 64;
         let from = first.max(base).saturating_sub(base);
@@ -48,14 +48,14 @@ impl LostSectors {
         }
     }
 
-    /// The same sectors have been written: they are lost no more.
+    /// Unmarks the `len` sectors from `first` on, which have been written.
     pub fn written(&mut self, first: u32, len: u32) {
         for (n, word) in self.bits.iter_mut().enumerate() {
             *word &= !Self::mask(n, first, len);
         }
     }
 
-    /// Whether one of the `len` sectors from `first` on is lost.
+    /// Returns whether any of the `len` sectors from `first` on is lost.
     pub fn any_in(&self, first: u32, len: u32) -> bool {
         self.bits
             .iter()
@@ -63,7 +63,7 @@ impl LostSectors {
             .any(|(n, word)| word & Self::mask(n, first, len) != 0)
     }
 
-    /// Whether all of the `len` sectors from `first` on are lost.
+    /// Returns whether all of the `len` sectors from `first` on are lost.
     pub fn all_in(&self, first: u32, len: u32) -> bool {
         self.bits.iter().enumerate().all(|(n, word)| {
             let mask = Self::mask(n, first, len);
@@ -71,13 +71,13 @@ impl LostSectors {
         })
     }
 
-    /// Number of lost sectors.
+    /// Returns the number of lost sectors.
     pub fn count(&self) -> u32 {
         self.bits.iter().map(|word| word.count_ones()).sum()
     }
 }
 
-/// The lost sectors of one block, and which of them are filled.
+/// Lost and filled sectors of one block.
 ///
 /// # Invariants
 ///
@@ -89,7 +89,7 @@ pub struct LostBlock {
 }
 
 impl LostBlock {
-    /// A block of which `lost` is lost, and nothing filled.
+    /// Makes the state of a block whose sectors `lost` are lost and not filled.
     pub const fn new(lost: LostSectors) -> Self {
         Self {
             lost,
@@ -102,12 +102,12 @@ impl LostBlock {
         &self.lost
     }
 
-    /// Marks the `len` sectors from `first` on as lost. Those that are lost already stay as they are.
+    /// Marks the `len` sectors from `first` on as lost. Sectors that are lost already stay filled or not.
     pub fn mark(&mut self, first: u32, len: u32) {
         self.lost.mark(first, len);
     }
 
-    /// Marks those of the `len` sectors from `first` on as filled that are lost.
+    /// Marks the lost ones of the `len` sectors from `first` on as filled.
     pub fn fill(&mut self, first: u32, len: u32) {
         let words = self.filled.bits.iter_mut().zip(&self.lost.bits);
         for (n, (filled, lost)) in words.enumerate() {
@@ -115,8 +115,7 @@ impl LostBlock {
         }
     }
 
-    /// Makes the `len` sectors from `first` on ordinary ones: the metadata says that they have
-    /// contents.
+    /// Unmarks the `len` sectors from `first` on: the metadata records that they have contents.
     pub fn written(&mut self, first: u32, len: u32) {
         self.lost.written(first, len);
         self.filled.written(first, len);
@@ -136,9 +135,9 @@ impl LostBlock {
         self.lost.all_in(first, len) && !self.filled.any_in(first, len)
     }
 
-    /// Takes over what `old`, the same block before a move, has lost of the `len` sectors from
-    /// `first` on. Sectors that are lost here already could not be read: if they were filled, that
-    /// is gone.
+    /// Takes over the state of the `len` sectors from `first` on from `old`, the state of the block before a
+    /// move. Sectors that are lost here already could not be read during the move. If they were filled in
+    /// `old`, those contents are gone.
     pub fn inherit(&mut self, old: &Self, first: u32, len: u32) {
         for n in 0..WORDS {
             let mask = LostSectors::mask(n, first, len);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the sectors and blocks of a target are.
+//! Places of the sectors and blocks of a target.
 //!
 //! Sectors are counted in four ways:
 //!
 //! | counted | from |
 //! |---|---|
-//! | on the mapped device | its start, as bios and users have it |
+//! | on the mapped device | its start, as in bios and for users |
 //! | in the target | the target's start, as blocks are counted |
 //! | on main | the start of the main device |
 //! | on the spare | the start of the spare device |
@@ -18,7 +18,7 @@ use crate::table::geometry::{
 
 /// Places of a target's blocks on its two devices.
 ///
-/// Table lines are checked before one is made, so that no sector of the target or of a slot overflows.
+/// The table line is checked before, so that no sector of the target or of a slot overflows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Places {
     /// First sector of the target on the mapped device.
@@ -36,7 +36,7 @@ pub struct Places {
 }
 
 impl Places {
-    /// Returns the number of blocks, a last one that is cut short included.
+    /// Returns the number of blocks, including a last one that is cut short.
     pub const fn blocks(&self) -> u64 {
         self.block.blocks_in(self.sectors)
     }
@@ -52,7 +52,7 @@ impl Places {
         self.begin.wrapping_add(sector)
     }
 
-    /// Returns the first sector of `block` on the mapped device, as users have it.
+    /// Returns the first sector of `block` on the mapped device, which users see.
     pub const fn shown_sector(&self, block: u64) -> u64 {
         self.on_mapped_device(self.block.first_sector(block))
     }
@@ -69,8 +69,8 @@ impl Places {
         self.slots_start.wrapping_add(self.block.sectors_of(slot))
     }
 
-    /// Returns the part of main that belongs to `count` blocks from `first` on, as far as the target
-    /// reaches. `None` where no sector has such a number.
+    /// Returns the range on main of `count` blocks from `first` on, cut short at the end of the target.
+    /// `None` if the end of the range exceeds 64 bits.
     pub fn main_range(&self, first: u64, count: u64) -> Option<SectorRange> {
         let start = self.block.first_sector(first);
         let len = self
@@ -80,8 +80,8 @@ impl Places {
         SectorRange::new(self.main_start.saturating_add(start), len)
     }
 
-    /// Returns `len` sectors of the spare from sector `first` of `slot` on, which may reach into the
-    /// slots behind it. `None` where no sector has such a number.
+    /// Returns the range of `len` sectors on the spare from sector `first` of `slot` on, which may reach into
+    /// the slots behind it. `None` if the end of the range exceeds 64 bits.
     pub const fn slot_range(&self, slot: u32, first: u32, len: u64) -> Option<SectorRange> {
         let start = self.slot_sector(slot).saturating_add(first as u64);
         SectorRange::new(start, len)
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A target of 21 sectors in blocks of 8.
+    /// Target of 21 sectors in blocks of 8.
     fn example() -> Places {
         Places {
             begin: 1000,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The remap table as its writer sees it: which block has which slot, which slots are free, and
-//! what the readers' index says meanwhile.
+//! Remap table for its writer: the slots of blocks, the free slots, the pending blocks, and the updates of the
+//! readers' index.
 //!
-//! A block changes its place in two steps with the copy between them: `begin_*` makes the index
-//! say [`Route::Held`], `finish_*` or `cancel_*` makes it say where the block then is. Between
-//! the two a block belongs to whoever began; the owner serialises that.
+//! A block changes its place in two steps, with the copy between them: `begin_*` sets its route in the index
+//! to [`Route::Held`], `finish_*` or `cancel_*` sets it to the place where the block then is. The owner of
+//! the table serialises the moves.
 
 use core::sync::atomic::AtomicU64;
 
@@ -18,49 +18,48 @@ use crate::table::{
     spare::SpareMap, //
 };
 
-/// The ordered truth: blocks in ascending order, each with its slot.
+/// Ordered tree of blocks, each with its slot.
 pub trait Tree {
-    /// Memory for one entry, obtained before it is needed so that an insertion cannot fail.
+    /// Memory for one entry. The caller allocates it in advance, so that an insertion cannot fail.
     type Node;
 
-    /// The slot of `block`.
+    /// Returns the slot of `block`.
     fn get(&self, block: u64) -> Option<u32>;
 
     /// Adds `block`, which has no entry.
     fn insert(&mut self, block: u64, slot: u32, node: Self::Node);
 
-    /// Takes `block` out and returns its slot.
+    /// Removes the entry of `block` and returns its slot.
     fn remove(&mut self, block: u64) -> Option<u32>;
 
-    /// Gives `block`, which has an entry, another slot and returns the one that it had. Allocates
-    /// nothing: the entry stays where its memory is.
+    /// Gives `block`, which has an entry, another slot and returns the slot before. Allocates nothing.
     fn replace(&mut self, block: u64, slot: u32) -> Option<u32>;
 
-    /// The first entry at or behind `block`.
+    /// Returns the first entry at or behind `block`.
     fn at_or_after(&self, block: u64) -> Option<(u64, u32)>;
 
-    /// Calls `visit` with every entry from `block` on in order, while it wants more.
+    /// Calls `visit` with the entries from `block` on, in order, until it returns `false`.
     fn each(&mut self, block: u64, visit: impl FnMut(u64, u32) -> bool);
 }
 
-/// Why a block cannot begin to move.
+/// Reason why a block cannot begin to move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MoveRefusal {
-    /// It is on the spare already.
+    /// The block is on the spare already.
     Remapped,
-    /// It is not on the spare.
+    /// The block is not on the spare.
     NotRemapped,
     /// No slot is free.
     NoSpare,
-    /// The index has no room: replace it and try again.
+    /// The index has no room. The caller replaces it and tries again.
     NoRoom,
 }
 
-/// The writer's side of a remap table.
+/// Remap table for its writer.
 pub struct RemapTable<T, S> {
     tree: T,
     entries: u32,
-    /// Blocks on main that have failed, each with slot 0.
+    /// Pending blocks, each with slot 0.
     pending: T,
     pending_blocks: u32,
     spares: SpareMap<S>,
@@ -68,7 +67,7 @@ pub struct RemapTable<T, S> {
 }
 
 impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
-    /// An empty table over empty trees, for an empty index.
+    /// Makes an empty table over empty trees, for an empty index.
     pub fn new(tree: T, pending: T, spares: SpareMap<S>) -> Self {
         Self {
             tree,
@@ -80,8 +79,8 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         }
     }
 
-    /// Adds an entry that was there before, without an index that knows it: [`Self::fill`] has to
-    /// follow. `block` has none. `false`, with nothing changed, where the slot is taken.
+    /// Adds an entry from the metadata for `block`, which has none. Leaves the index as it is: the caller
+    /// calls [`Self::fill`] afterwards. Returns `false`, with nothing changed, if the slot is taken.
     pub fn restore(&mut self, block: u64, slot: u32, node: T::Node) -> bool {
         if !self.spares.take(slot) {
             return false;
@@ -91,13 +90,13 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         true
     }
 
-    /// Never gives `slot` to a block. `false` where a block has it.
+    /// Sets `slot` aside: no block gets it any more. Returns `false` if it is taken.
     pub fn set_aside(&mut self, slot: u32) -> bool {
         self.spares.take(slot)
     }
 
-    /// Tells an empty index of all entries; `lost` says which blocks have lost sectors. `false` where
-    /// it is too small.
+    /// Adds all entries to an empty index. `lost` returns whether a block has lost sectors. Returns `false`
+    /// if the index is too small.
     pub fn fill<W>(&mut self, index: &Index<W>, lost: impl Fn(u64) -> bool) -> bool
     where
         W: AsRef<[AtomicU64]>,
@@ -113,52 +112,52 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         fits
     }
 
-    /// Number of remapped blocks.
+    /// Returns the number of remapped blocks.
     pub fn entries(&self) -> u32 {
         self.entries
     }
 
-    /// Number of free slots.
+    /// Returns the number of free slots.
     pub fn free_slots(&self) -> u32 {
         self.spares.free()
     }
 
-    /// The slot of `block`.
+    /// Returns the slot of `block`.
     pub fn get(&self, block: u64) -> Option<u32> {
         self.tree.get(block)
     }
 
-    /// The first remap at or behind `block`.
+    /// Returns the first remapped block at or behind `block`, and its slot.
     pub fn at_or_after(&self, block: u64) -> Option<(u64, u32)> {
         self.tree.at_or_after(block)
     }
 
-    /// Calls `visit` with every remap from `block` on in order, while it wants more.
+    /// Calls `visit` with the remapped blocks from `block` on, in order, until it returns `false`.
     pub fn each(&mut self, block: u64, visit: impl FnMut(u64, u32) -> bool) {
         self.tree.each(block, visit);
     }
 
-    /// Number of pending blocks.
+    /// Returns the number of pending blocks.
     pub fn pending_blocks(&self) -> u32 {
         self.pending_blocks
     }
 
-    /// The first pending block at or behind `block`.
+    /// Returns the first pending block at or behind `block`.
     pub fn pending_at_or_after(&self, block: u64) -> Option<u64> {
         self.pending.at_or_after(block).map(|(block, _)| block)
     }
 
-    /// Calls `visit` with every pending block from `block` on in order, while it wants more.
+    /// Calls `visit` with the pending blocks from `block` on, in order, until it returns `false`.
     pub fn each_pending(&mut self, block: u64, mut visit: impl FnMut(u64) -> bool) {
         self.pending.each(block, |block, _| visit(block));
     }
 
-    /// Whether `block` is pending.
+    /// Returns whether `block` is pending.
     pub fn is_pending(&self, block: u64) -> bool {
         self.pending.get(block).is_some()
     }
 
-    /// Where a block is that has no slot.
+    /// Returns the route of a block without a slot.
     fn home_route(&self, block: u64) -> Route {
         match self.pending.get(block) {
             Some(_) => Route::Pending,
@@ -166,8 +165,8 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         }
     }
 
-    /// `block`, which does not move, has failed on main. Nothing changes where it was pending before;
-    /// refused where it is on the spare, or the index has no room.
+    /// Makes `block`, which has failed on main and is not held, pending, unless it is pending already. Refused
+    /// if the block is on the spare, or the index has no room.
     pub fn set_pending<W>(
         &mut self,
         index: &Index<W>,
@@ -193,7 +192,7 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         Ok(())
     }
 
-    /// `block`, which does not move, is pending no more, if it was.
+    /// Makes `block`, which is not held, not pending any more.
     pub fn clear_pending<W>(&mut self, index: &Index<W>, block: u64)
     where
         W: AsRef<[AtomicU64]>,
@@ -203,29 +202,30 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         }
     }
 
+    /// Removes `block` from the pending blocks, but not from the index. Returns whether it was pending.
     fn forget_pending(&mut self, block: u64) -> bool {
         let was = self.pending.remove(block).is_some();
         self.pending_blocks = self.pending_blocks.saturating_sub(u32::from(was));
         was
     }
 
-    /// Whether `index` takes `more` entries.
+    /// Returns whether `index` has room for `more` entries.
     pub fn has_room<W: AsRef<[AtomicU64]>>(&self, index: &Index<W>, more: usize) -> bool {
         index.has_room(&self.occupancy, more)
     }
 
-    /// Whether `index` is worth replacing by a cleaner one.
+    /// Returns whether `index` should be replaced by a cleaner one.
     pub fn is_worn<W: AsRef<[AtomicU64]>>(&self, index: &Index<W>) -> bool {
         index.is_worn(&self.occupancy)
     }
 
-    /// Entries that a replacement of the index has to take.
+    /// Returns the number of entries that a replacement of the index needs room for.
     pub fn indexed(&self) -> usize {
         self.occupancy.entries
     }
 
-    /// Fills `new` with what `old` says; from then on the table works with `new`. `false`, with
-    /// the table unchanged, where `new` is too small.
+    /// Copies the contents of `old` to `new`; the table works with `new` from then on. Returns `false`, with
+    /// the table unchanged, if `new` is too small.
     pub fn move_index<V, W>(&mut self, old: &Index<V>, new: &Index<W>) -> bool
     where
         V: AsRef<[AtomicU64]>,
@@ -240,7 +240,7 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         }
     }
 
-    /// Holds `block` and takes a slot for it.
+    /// Holds `block` and takes a free slot for it, which is returned.
     pub fn begin_remap<W>(&mut self, index: &Index<W>, block: u64) -> Result<u32, MoveRefusal>
     where
         W: AsRef<[AtomicU64]>,
@@ -260,7 +260,7 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         }
     }
 
-    /// `block` is in `slot` from now on.
+    /// Records that `block` is in `slot`, which was taken for it.
     pub fn finish_remap<W>(
         &mut self,
         index: &Index<W>,
@@ -277,7 +277,7 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         index.set(block, Route::Spare { slot, lost }, &mut self.occupancy);
     }
 
-    /// `block` stays on main, as it was, and its slot is free again.
+    /// Gives up a remap: `block` stays on main, pending or not, and `slot` is free again.
     pub fn cancel_remap<W>(&mut self, index: &Index<W>, block: u64, slot: u32)
     where
         W: AsRef<[AtomicU64]>,
@@ -286,12 +286,12 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         self.spares.release(slot);
     }
 
-    /// A slot that was taken for a block, and that the block has not come to, is free again.
+    /// Frees a slot that was taken for a block, but is not its slot.
     pub fn give_back(&mut self, slot: u32) {
         self.spares.release(slot);
     }
 
-    /// Holds `block`, which has a slot, and tells which.
+    /// Holds `block`, which has a slot, and returns the slot.
     pub fn begin_unremap<W>(&mut self, index: &Index<W>, block: u64) -> Result<u32, MoveRefusal>
     where
         W: AsRef<[AtomicU64]>,
@@ -301,10 +301,9 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         Ok(slot)
     }
 
-    /// `block` is on main from now on and its slot is free.
+    /// Records that `block` is on main, and frees its slot.
     ///
-    /// Nobody uses the slot any more: the bios that went there completed after the block was
-    /// held.
+    /// No bio uses the slot any more: bios to it have completed since the block was held.
     pub fn finish_unremap<W>(&mut self, index: &Index<W>, block: u64)
     where
         W: AsRef<[AtomicU64]>,
@@ -316,8 +315,7 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         }
     }
 
-    /// Holds `block`, whose slot has failed, and takes another one for it. Returns both: the one that
-    /// it has and the new one.
+    /// Holds `block`, whose slot has failed, and takes another one for it. Returns its slot and the new one.
     pub fn begin_replace<W>(
         &mut self,
         index: &Index<W>,
@@ -332,13 +330,13 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         Ok((old, new))
     }
 
-    /// Takes another free slot for a block on its way, where the one that was taken has failed, too:
-    /// that one stays taken and is nobody's. `None` where no slot is free.
+    /// Takes another free slot for a block that is held, when the slot that was taken for it has failed, too.
+    /// The failed slot stays set aside. `None` if no slot is free.
     pub fn another_slot(&mut self) -> Option<u32> {
         self.spares.allocate()
     }
 
-    /// `block` is in `new` from now on. Its old slot is set aside: it stays taken for good.
+    /// Records that `block` is in `new`. Its old slot is set aside.
     pub fn finish_replace<W>(&mut self, index: &Index<W>, block: u64, new: u32, lost: bool)
     where
         W: AsRef<[AtomicU64]>,
@@ -347,7 +345,8 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         index.set(block, Route::Spare { slot: new, lost }, &mut self.occupancy);
     }
 
-    /// `block` stays in its old slot, and `new` is free again.
+    /// Gives up a replacement: `block` stays in its old slot, and `new` is free again. `lost` says whether the
+    /// block has lost sectors.
     pub fn cancel_replace<W>(&mut self, index: &Index<W>, block: u64, new: u32, lost: bool)
     where
         W: AsRef<[AtomicU64]>,
@@ -356,7 +355,7 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         self.spares.release(new);
     }
 
-    /// `block` stays in its slot, where readers have to look out for lost sectors or not.
+    /// Gives up an unremap: `block` stays in its slot. `lost` says whether it has lost sectors.
     pub fn cancel_unremap<W>(&mut self, index: &Index<W>, block: u64, lost: bool)
     where
         W: AsRef<[AtomicU64]>,
@@ -435,7 +434,7 @@ mod tests {
             block: u64,
             finish: bool,
         },
-        /// So many of the slots that are taken fail, too.
+        /// Number of slots taken for the block that fail, too.
         Replace {
             block: u64,
             failing: u32,
@@ -480,7 +479,7 @@ mod tests {
             lost: true,
         };
         assert_eq!(readers.route(5), route);
-        // Slots 0 and 1 are nobody's any more.
+        // Slots 0 and 1 are set aside.
         let slots: Vec<_> = (10..15)
             .map(|block| table.begin_remap(&readers, block))
             .collect();
@@ -489,8 +488,8 @@ mod tests {
     }
 
     proptest! {
-        /// Contents are modelled, too: a slot holds what was copied there, so that a slot given
-        /// to two blocks or a mapping that shifts shows as foreign contents.
+        /// Contents are modelled, too: a slot holds the contents that were copied there. So a slot of two
+        /// blocks, or a mapping that shifts, shows as wrong contents.
         #[test]
         fn agrees_with_a_map(
             slots in 1..200_u32,
@@ -556,7 +555,7 @@ mod tests {
                         };
                         if model.len() + aside.len() == slots as usize {
                             prop_assert_eq!(begun, Err(MoveRefusal::NoSpare));
-                            // Nothing is held.
+                            // No block is held.
                             let route = Route::Spare { slot: old, lost: false };
                             prop_assert_eq!(readers.route(block), route);
                             continue;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which spare blocks (*slots*) are free.
+//! Free and taken spare blocks (*slots*).
 
-/// Storage of a [`SpareMap`]: one bit per slot in 64-bit words.
+/// Returns the number of 64-bit words that a [`SpareMap`] of `slots` slots needs.
 pub const fn words_for(slots: u32) -> usize {
     (slots as usize).div_ceil(64)
 }
 
-/// The slots of a spare area, free or taken.
+/// Bitmap of the slots of a spare area, free or taken.
 ///
-/// Slots are given out in ascending order from where the last one was, so that blocks that move
-/// together lie together.
+/// Slots are allocated in ascending order behind the last one, so that blocks that move together lie
+/// together.
 pub struct SpareMap<S> {
     taken: S,
     slots: u32,
@@ -19,8 +19,8 @@ pub struct SpareMap<S> {
 }
 
 impl<S: AsRef<[u64]> + AsMut<[u64]>> SpareMap<S> {
-    /// `slots` free slots over zeroed storage of [`words_for`] them, or `None` where the storage
-    /// has another size.
+    /// Makes a map of `slots` free slots over zeroed storage of [`words_for`] them; `None` if the storage has
+    /// another size.
     pub fn new(taken: S, slots: u32) -> Option<Self> {
         (taken.as_ref().len() == words_for(slots)).then_some(Self {
             taken,
@@ -30,17 +30,17 @@ impl<S: AsRef<[u64]> + AsMut<[u64]>> SpareMap<S> {
         })
     }
 
-    /// Number of slots, free or not.
+    /// Returns the number of slots, free or not.
     pub fn slots(&self) -> u32 {
         self.slots
     }
 
-    /// Number of free slots.
+    /// Returns the number of free slots.
     pub fn free(&self) -> u32 {
         self.free
     }
 
-    /// Takes a free slot.
+    /// Takes a free slot; `None` if there is none.
     pub fn allocate(&mut self) -> Option<u32> {
         let slot = self
             .first_free(self.next, self.slots)
@@ -51,7 +51,7 @@ impl<S: AsRef<[u64]> + AsMut<[u64]>> SpareMap<S> {
         Some(slot)
     }
 
-    /// Takes a certain slot. `false`, with nothing changed, where it is taken already.
+    /// Takes `slot`. Returns `false`, with nothing changed, if it is taken already or does not exist.
     pub fn take(&mut self, slot: u32) -> bool {
         if slot >= self.slots {
             return false;
@@ -67,7 +67,7 @@ impl<S: AsRef<[u64]> + AsMut<[u64]>> SpareMap<S> {
         true
     }
 
-    /// Gives a slot back. `false`, with nothing changed, where it is not taken.
+    /// Frees `slot`. Returns `false`, with nothing changed, if it is not taken.
     pub fn release(&mut self, slot: u32) -> bool {
         if slot >= self.slots {
             return false;
@@ -83,6 +83,7 @@ impl<S: AsRef<[u64]> + AsMut<[u64]>> SpareMap<S> {
         true
     }
 
+    /// Returns the first free slot in `from..to`.
     fn first_free(&self, from: u32, to: u32) -> Option<u32> {
         let words = self.taken.as_ref();
         let mut slot = from;

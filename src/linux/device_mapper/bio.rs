@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The clones that device-mapper makes of a bio for its targets, and who owns them when.
+//! Clones that device-mapper makes of a bio for its targets, and their ownership.
 
 use core::{
     marker::PhantomData,
@@ -36,14 +36,14 @@ use crate::linux::{
     }, //
 };
 
-/// Party that is to blame for a failed bio.
+/// Cause of the failure of a bio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
-    /// The medium, at that place.
+    /// The medium, at the sectors of the bio.
     Medium,
-    /// Unknown: another try may tell.
+    /// Unknown. A retry may tell.
     Unknown,
-    /// The way to the medium, resources, or the submitter.
+    /// The transport, resources, or the submitter.
     Other,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct BlockStatus(u8);
 impl BlockStatus {
     /// Success.
     pub(crate) const OK: Self = Self(bindings::BLK_STS_OK);
-    /// An error of no special kind.
+    /// Unspecified error.
     pub(crate) const IO_ERROR: Self = Self(bindings::BLK_STS_IOERR);
 
     #[inline(always)]
@@ -62,15 +62,15 @@ impl BlockStatus {
         Self(status)
     }
 
-    /// Returns the errno of an error.
+    /// Returns the status as a result, with the errno of an error.
     pub(crate) fn to_result(self) -> Result {
-        // SAFETY: Any status may be asked for.
+        // SAFETY: Any status is valid.
         to_result(unsafe { bindings::blk_status_to_errno(self.0) })
     }
 
     /// Returns whether this is an error of a device: neither a request to try again, nor the refusal of
-    /// an operation that a device need not know. `moves_data` tells whether the bio read or wrote, which every
-    /// device can.
+    /// an optional operation. `moves_data` says that the bio was a read, a write or a flush, which are not
+    /// optional.
     pub(crate) fn is_device_error(self, moves_data: bool) -> bool {
         match self.0 {
             bindings::BLK_STS_OK | bindings::BLK_STS_AGAIN => false,
@@ -85,8 +85,7 @@ impl BlockStatus {
         self.0 == Self::OK.0
     }
 
-    /// Returns the party to blame for an error, as far as the block layer tells (`blk_errors` in
-    /// block/blk-core.c).
+    /// Returns the cause of an error, as far as the block layer tells (`blk_errors` in block/blk-core.c).
     pub(crate) fn blame(self) -> Blame {
         match self.0 {
             bindings::BLK_STS_MEDIUM | bindings::BLK_STS_PROTECTION => Blame::Medium,
@@ -96,27 +95,27 @@ impl BlockStatus {
     }
 }
 
-/// Context of a bio that was sent out, as it is known when the bio comes back.
+/// Context of a bio that was redirected, for the way back.
 pub(crate) struct BioContext<N> {
     /// Ticket of a gate, if the bio has entered one.
     pub(crate) ticket: Option<Ticket>,
     /// Mark that the bio was redirected with.
     pub(crate) mark: bool,
-    /// Beginning of the bio as it came.
+    /// Start of the bio when it was mapped.
     pub(crate) start: Start,
     /// Note that the bio was redirected with.
     pub(crate) note: Option<N>,
 }
 
-/// Contents of a bio's per-bio data, where a word is not enough.
+/// Per-bio data of a bio for whose context a word is not enough.
 pub(super) struct PerBioData<N> {
     pub(super) ticket: Option<Ticket>,
     pub(super) start: Start,
     pub(super) note: Option<N>,
 }
 
-/// Returns the exits for the bios of a target that ends at sector `end` of its mapped device. Where that
-/// sector has no room in a word, all bios have per-bio data.
+/// Returns the exits for the bios of a target that ends at sector `end` of its mapped device. If `end` does
+/// not fit into a word, there are none, and all bios have per-bio data.
 pub(super) fn exits(counters: &GateCounters, end: u64) -> Exits {
     if end <= word::MOST_SECTORS {
         counters.exits()
@@ -125,14 +124,14 @@ pub(super) fn exits(counters: &GateCounters, end: u64) -> Exits {
     }
 }
 
-/// Returns how many bytes of per-bio data a target needs whose notes are of type `N`.
+/// Returns the size of the per-bio data of a target whose notes are of type `N`, in bytes.
 pub(super) const fn per_bio_data_bytes<N>() -> usize {
-    // Per-bio data lie directly before structures of device-mapper's with pointers in them.
+    // Per-bio data lie directly before structures of device-mapper that contain pointers.
     assert!(align_of::<PerBioData<N>>() <= align_of::<usize>());
     size_of::<PerBioData<N>>()
 }
 
-/// A clone that device-mapper made for a target whose notes are of type `N`.
+/// Clone that device-mapper made for a target whose notes are of type `N`.
 #[repr(transparent)]
 pub(crate) struct TargetBio<N> {
     bio: Opaque<bindings::bio>,
@@ -147,11 +146,11 @@ impl<N> TargetBio<N> {
 
     #[inline(always)]
     fn raw(&self) -> &bindings::bio {
-        // SAFETY: The bio is valid and its owner lends it to us.
+        // SAFETY: The bio is valid, and borrowed from its owner.
         unsafe { &*self.bio.get() }
     }
 
-    /// Returns the first sector: on the mapped device, or on the device that the bio was redirected to.
+    /// Returns the first sector, counted on the mapped device, or on the other device after a redirection.
     #[inline(always)]
     pub(crate) fn sector(&self) -> u64 {
         self.raw().bi_iter.bi_sector
@@ -166,7 +165,7 @@ impl<N> TargetBio<N> {
     /// Returns whether the bio reads or changes the medium.
     #[inline(always)]
     pub(crate) fn direction(&self) -> Direction {
-        // As op_is_write() of include/linux/blk_types.h has it.
+        // As op_is_write() in include/linux/blk_types.h does.
         if self.raw().bi_opf & 1 == 0 {
             Direction::Read
         } else {
@@ -174,7 +173,7 @@ impl<N> TargetBio<N> {
         }
     }
 
-    /// Returns whether the bio gives its sectors contents: a write or write-zeroes, not a discard.
+    /// Returns whether the bio gives its sectors new contents: a write or write-zeroes, not a discard.
     #[inline]
     pub(crate) fn fills_sectors(&self) -> bool {
         let op = self.raw().bi_opf & bindings::REQ_OP_MASK;
@@ -187,9 +186,9 @@ impl<N> TargetBio<N> {
         self.raw().bi_opf & bindings::REQ_OP_MASK <= bindings::REQ_OP_WRITE
     }
 
-    /// Returns the number of this copy of an empty flush.
+    /// Returns the number of this clone of an empty flush.
     pub(crate) fn flush_number(&self) -> u32 {
-        // SAFETY: The bio is a clone of device-mapper's.
+        // SAFETY: The bio is a clone that device-mapper made.
         unsafe { bindings::dm_bio_get_target_bio_nr(self.as_ptr()) }
     }
 
@@ -211,11 +210,11 @@ impl<N> TargetBio<N> {
     }
 
     pub(super) fn per_bio_data(&self) -> *mut PerBioData<N> {
-        // SAFETY: The bio is a clone of device-mapper's, which has so much room.
+        // SAFETY: The bio is a clone that device-mapper made, with this size of per-bio data.
         unsafe { bindings::dm_per_bio_data(self.as_ptr(), per_bio_data_bytes::<N>()).cast() }
     }
 
-    /// Fills the per-bio data. The bio's iterator has to be at its beginning.
+    /// Fills the per-bio data. The bio's iterator has to be that of the bio as it was mapped.
     pub(super) fn pack(&self, ticket: Option<Ticket>, mark: bool, note: Option<N>) {
         let start = Start(*self.iter());
         let data = PerBioData {
@@ -234,21 +233,21 @@ impl<N> TargetBio<N> {
         unsafe {
             let bio = self.as_ptr();
             (*bio).bi_iter.bi_sector = sector;
-            // What bio_set_dev() does for a device that is another one, as ours always is: no table
-            // maps to itself. But dm_submit_bio_remap(), which all that is redirected goes through, will
-            // associate the bio with its original's control group, so that is not done here.
+            // As bio_set_dev() does for a change of the device; this is always one, since no table maps
+            // to itself. Only the association with a control group is left out: every redirected bio
+            // goes through dm_submit_bio_remap(), which takes that of the original bio.
             (*bio).bi_flags &= !(1 << bindings::BIO_REMAPPED | 1 << bindings::BIO_BPS_THROTTLED);
             (*bio).bi_bdev = device.as_ptr();
         }
     }
 }
 
-/// Bio that the target has taken over. Dropped, it ends with an I/O error.
+/// Bio that the target has taken over. If dropped, it ends with an I/O error.
 ///
 /// # Invariants
 ///
-/// The bio is valid, not in flight, and owned by this object. It begins where it did when it came, and
-/// has per-bio data without a ticket.
+/// The bio is valid, not in flight, and owned by this object. It has the iterator that it was mapped with,
+/// and per-bio data without a ticket.
 pub(crate) struct HeldBio<N> {
     bio: NonNull<TargetBio<N>>,
 }
@@ -270,8 +269,8 @@ impl<N> HeldBio<N> {
     ///
     /// # Safety
     ///
-    /// It is valid, not in flight, and the caller's to give away. It begins where it did when it came, and has
-    /// per-bio data without a ticket.
+    /// The bio is valid, not in flight, and the caller's to give away. It has the iterator that it was mapped
+    /// with, and per-bio data without a ticket.
     pub(super) unsafe fn new(bio: &TargetBio<N>) -> Self {
         // INVARIANT: By the safety requirement.
         Self {
@@ -281,7 +280,7 @@ impl<N> HeldBio<N> {
 
     /// Submits the bio, which was not submitted before, to `sector` of `device`.
     ///
-    /// Process context; must not be called where the bio's end would have to be waited for.
+    /// Process context. Must not be called in a context that the end of the bio depends on.
     pub(crate) fn submit(
         self,
         device: &BlockDevice,
@@ -297,10 +296,11 @@ impl<N> HeldBio<N> {
         unsafe { bindings::dm_submit_bio_remap(bio, core::ptr::null_mut()) };
     }
 
-    /// Writes `sectors` sectors of this bio from `first` on to `sector` of `device`. Returns how that ended.
+    /// Writes `sectors` sectors of this bio from `first` on to `sector` of `device`, and waits. Returns the
+    /// status of the write.
     ///
-    /// Sleeps until it has. Nothing is allocated but from `pool`. `Blame::Other` where the bio has no
-    /// such sectors.
+    /// Sleeps. Allocates from `pool` only. Returns a status of [`Blame::Other`] if the bio has no such
+    /// sectors.
     pub(crate) fn write_part(
         &self,
         pool: &BioPool,
@@ -315,8 +315,8 @@ impl<N> HeldBio<N> {
         if sectors == 0 || !fits || !self.fills_sectors() {
             return BlockStatus(bindings::BLK_STS_INVAL);
         }
-        // SAFETY: By the type invariant the bio is ours and begins as it did, and it has these sectors.
-        // It outlives its clone, which has ended when the call returns.
+        // SAFETY: By the type invariant the bio is ours and has its first iterator, and these sectors are in
+        // it. It outlives its clone, which has ended when the call returns.
         BlockStatus(unsafe {
             bindings::bio_write_part(
                 self.as_ptr(),
@@ -329,12 +329,12 @@ impl<N> HeldBio<N> {
         })
     }
 
-    /// Returns the status that the bio ended with when it was submitted; success where it was not.
+    /// Returns the status that the bio came back with; success if it was never submitted.
     pub(crate) fn status(&self) -> BlockStatus {
         BlockStatus(self.raw().bi_status)
     }
 
-    /// Returns the note that the bio came back with, if there was one.
+    /// Returns the note that the bio came back with.
     pub(crate) fn note(&self) -> Option<N>
     where
         N: Copy,
@@ -355,7 +355,7 @@ impl<N> HeldBio<N> {
 
     fn end_as(&mut self, status: BlockStatus) {
         self.pack(None, false, None);
-        // SAFETY: By the type invariant the bio is ours to end. Whoever calls this forgets it.
+        // SAFETY: By the type invariant the bio is ours to end. The caller forgets it.
         unsafe {
             (*self.as_ptr()).bi_status = status.0;
             bindings::bio_endio(self.as_ptr());
@@ -369,7 +369,7 @@ impl<N> Drop for HeldBio<N> {
     }
 }
 
-/// Held bios in the order in which they came, linked through `bi_next`.
+/// List of held bios, in the order of their arrival, linked through `bi_next`.
 pub(crate) struct HeldBios<N> {
     first: *mut TargetBio<N>,
     last: *mut TargetBio<N>,
@@ -390,7 +390,7 @@ impl<N> HeldBios<N> {
     /// Adds a bio at the end.
     pub(crate) fn push(&mut self, bio: HeldBio<N>) {
         let bio = ManuallyDrop::new(bio).bio.as_ptr();
-        // SAFETY: The list owns its bios, and now this one; their links are its own.
+        // SAFETY: The list owns its bios, now this one as well, and so their links.
         unsafe {
             (*(*bio).as_ptr()).bi_next = core::ptr::null_mut();
             if self.last.is_null() {

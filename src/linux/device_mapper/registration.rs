@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What C calls.
+//! Registration of a target with device-mapper, and its callbacks from C.
 
 use core::marker::PhantomData;
 
@@ -45,7 +45,7 @@ use crate::linux::{
     text::Text, //
 };
 
-/// A registered target type.
+/// Registered target type.
 ///
 /// # Invariants
 ///
@@ -57,7 +57,7 @@ pub(crate) struct Registration<T: Target> {
     _target: PhantomData<T>,
 }
 
-// SAFETY: There is nothing to do with a registration but to drop it.
+// SAFETY: A registration can only be dropped, which any thread may do.
 unsafe impl<T: Target> Send for Registration<T> {}
 // SAFETY: As above.
 unsafe impl<T: Target> Sync for Registration<T> {}
@@ -70,8 +70,8 @@ impl<T: Target> Registration<T> {
                 // SAFETY: The slot is valid for writes; all zero is "no callback" for each.
                 unsafe {
                     slot.write_bytes(0, 1);
-                    // Not DM_TARGET_PASSES_CRYPTO: what encrypts below counts on in a bio that is split
-                    // there, and a bio that is sent out twice would be encrypted as another place.
+                    // Not DM_TARGET_PASSES_CRYPTO: a driver below that splits a bio advances its data unit
+                    // numbers. A bio that is submitted twice would be encrypted as other sectors.
                     (*slot).features = u64::from(bindings::DM_TARGET_NOWAIT);
                     (*slot).name = T::NAME.as_char_ptr();
                     (*slot).module = module.as_ptr();
@@ -104,7 +104,7 @@ impl<T: Target> PinnedDrop for Registration<T> {
     }
 }
 
-/// The callbacks of C, which device-mapper calls with a `ti` that `ctr` has set up.
+/// Callbacks from C. Device-mapper calls them with a `ti` that `ctr` has set up.
 struct Callbacks<T: Target>(PhantomData<T>);
 
 /// Returns the words of an argument vector.
@@ -165,9 +165,9 @@ impl<T: Target> Callbacks<T> {
     ///
     /// # Safety
     ///
-    /// Called by device-mapper, once, when nothing else of the target is called any more.
+    /// Called by device-mapper, once, after all other calls for the target have returned.
     unsafe extern "C" fn dtr(ti: *mut bindings::dm_target) {
-        // SAFETY: `private` is what `ctr` put there, and nobody uses it any more.
+        // SAFETY: `ctr` has set `private`, which is not used any more.
         drop(unsafe { <KBox<Private<T>> as ForeignOwnable>::from_foreign((*ti).private) });
     }
 
@@ -175,11 +175,11 @@ impl<T: Target> Callbacks<T> {
     ///
     /// # Safety
     ///
-    /// Called by device-mapper with a clone of its own, which is ours until the call returns.
+    /// Called by device-mapper with a clone that it made and lends for the call.
     unsafe extern "C" fn map(ti: *mut bindings::dm_target, bio: *mut bindings::bio) -> ffi::c_int {
         // SAFETY: A table that maps is set up.
         let private = unsafe { Private::<T>::of(ti) };
-        // SAFETY: The bio is a clone that device-mapper lends us for the call.
+        // SAFETY: The bio is a clone that device-mapper lends for the call.
         let bio = unsafe { MapBio::from_raw(bio, private) };
         private.target.map(bio).into_raw()
     }
@@ -194,7 +194,7 @@ impl<T: Target> Callbacks<T> {
         bio: *mut bindings::bio,
         error: *mut bindings::blk_status_t,
     ) -> ffi::c_int {
-        // SAFETY: A target is set up as long as one of its bios is on its way; `error` is the bio's status.
+        // SAFETY: A target stays set up while one of its bios is in flight; `error` is the bio's status.
         unsafe {
             let target = TargetRef::from_raw(ti);
             T::end_io(
@@ -205,7 +205,7 @@ impl<T: Target> Callbacks<T> {
         }
     }
 
-    /// Suspends.
+    /// Prepares for a suspend.
     ///
     /// # Safety
     ///
@@ -246,7 +246,7 @@ impl<T: Target> Callbacks<T> {
         unsafe { Private::<T>::of(ti) }.target.resume();
     }
 
-    /// Prints.
+    /// Prints the status or the table line.
     ///
     /// # Safety
     ///
@@ -262,8 +262,8 @@ impl<T: Target> Callbacks<T> {
         let mut text = unsafe { Text::from_raw(result.cast(), maxlen as usize) };
         // SAFETY: The table is set up.
         let target = &unsafe { Private::<T>::of(ti) }.target;
-        // A text that does not fit is cut short; device-mapper sees the full buffer, gets a
-        // larger one from user space and asks again.
+        // A text that does not fit is truncated; device-mapper sees the full buffer, gets a
+        // larger one from user space and calls again.
         let _ = match kind {
             bindings::status_type_t_STATUSTYPE_INFO => target.status(&mut text),
             bindings::status_type_t_STATUSTYPE_TABLE => target.arguments(&mut text),
@@ -271,7 +271,7 @@ impl<T: Target> Callbacks<T> {
         };
     }
 
-    /// Takes a message.
+    /// Carries out a message.
     ///
     /// # Safety
     ///
@@ -297,7 +297,7 @@ impl<T: Target> Callbacks<T> {
         })
     }
 
-    /// Tells where ioctls go.
+    /// Returns the device that ioctls go to.
     ///
     /// # Safety
     ///
@@ -316,7 +316,7 @@ impl<T: Target> Callbacks<T> {
         ffi::c_int::from(!identical)
     }
 
-    /// Goes through the devices.
+    /// Visits the devices of the target.
     ///
     /// # Safety
     ///
@@ -331,7 +331,7 @@ impl<T: Target> Callbacks<T> {
         unsafe { Private::<T>::of(ti) }
             .target
             .data_ranges(&mut |device, range| {
-                // SAFETY: The device is open, and `data` is what the callout wants.
+                // SAFETY: The device is open, and device-mapper passed `data` for this callout.
                 unsafe { visit(ti, device.as_ptr(), range.start(), range.len(), data) }
             })
     }

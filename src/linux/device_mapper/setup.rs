@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a target is made of: its table, its devices, and who waits for its events.
+//! Parts that a target is made of: its table line, its devices and its events.
 
 use core::{
     marker::PhantomData,
@@ -44,6 +44,7 @@ struct Source(*mut bindings::dm_table);
 unsafe impl Send for Source {}
 
 impl Events {
+    /// Makes the events of a target in `table`. May sleep. `ENOMEM`.
     pub(super) fn new(table: *mut bindings::dm_table) -> Result<Arc<Self>> {
         // INVARIANT: `close` is called before the target goes.
         let source = new_mutex!(Source(table), "dm_remap::events");
@@ -53,22 +54,22 @@ impl Events {
         )?)
     }
 
-    /// Raises an event. It has no effect while the table is not in use. May sleep.
+    /// Raises an event. Has no effect while the table is not in use. May sleep.
     pub(crate) fn raise(&self) {
         let source = self.0.lock();
         if !source.0.is_null() {
-            // SAFETY: By the type invariant, and it stays so while we have the lock.
+            // SAFETY: By the type invariant, which the lock keeps true.
             unsafe { bindings::dm_table_event(source.0) };
         }
     }
 
-    /// Forgets the table, which is about to go. May sleep.
+    /// Forgets the table, which is about to be destroyed. May sleep.
     pub(super) fn close(&self) {
         self.0.lock().0 = core::ptr::null_mut();
     }
 }
 
-/// Table line under construction: what a target may ask and set.
+/// Target under construction: the properties of its table, and the settings that it may make.
 pub(crate) struct Setup<'a> {
     ti: *mut bindings::dm_target,
     events: &'a Arc<Events>,
@@ -81,7 +82,7 @@ impl<'a> Setup<'a> {
     ///
     /// # Safety
     ///
-    /// `ti` is being set up, and is ours and valid as long as the result.
+    /// `ti` is being set up, and is valid and the caller's as long as the result lives.
     pub(super) unsafe fn from_raw(
         ti: *mut bindings::dm_target,
         events: &'a Arc<Events>,
@@ -100,7 +101,7 @@ impl<'a> Setup<'a> {
         unsafe { &*self.ti }
     }
 
-    /// Returns the first sector of the target on the mapped device, as bios have it.
+    /// Returns the first sector of the target, counted on the mapped device as the sectors of bios are.
     pub(crate) fn begin(&self) -> u64 {
         self.target().begin
     }
@@ -131,8 +132,7 @@ impl<'a> Setup<'a> {
 
     /// Returns the number of the mapped device, which it has before user space sees it.
     pub(crate) fn mapped_device_number(&self) -> DeviceNumber {
-        // SAFETY: The mapped device of a table exists and has a disk, whose numbers stay as they
-        // are.
+        // SAFETY: The mapped device of a table exists and has a disk, whose numbers never change.
         let (major, minor) = unsafe {
             let disk = bindings::dm_disk(self.mapped_device().0);
             ((*disk).major, (*disk).first_minor)
@@ -148,13 +148,14 @@ impl<'a> Setup<'a> {
         self.events.clone()
     }
 
-    /// Returns the counters for the gate of the target's bios. With other counters, every bio costs more.
+    /// Returns the counters for the gate of the target. A gate with other counters makes every bio more
+    /// expensive.
     pub(crate) fn gate_counters(&self) -> GateCounters {
         self.counters.clone()
     }
 
-    /// Opens a device by path or `major:minor`, in the table's mode. It is closed when the result
-    /// is dropped, which must be with the target.
+    /// Opens a device by path or `major:minor`, in the table's mode. Dropping the result closes the device;
+    /// that must happen with the target, or before.
     pub(crate) fn device(&mut self, path: &CStr) -> Result<Device> {
         let mut dev = core::ptr::null_mut();
         // SAFETY: `ti` and its table are valid while `construct` runs, the path is terminated.
@@ -172,7 +173,7 @@ impl<'a> Setup<'a> {
         })
     }
 
-    /// Sets how many empty flush bios the target gets for each flush;
+    /// Sets the number of empty flush bios that the target gets for each flush;
     /// [`flush_number`](super::TargetBio::flush_number) tells them apart.
     pub(crate) fn set_flush_bios(&mut self, count: u32) {
         // SAFETY: `ti` is valid and ours while `construct` runs.
@@ -204,12 +205,12 @@ unsafe impl Send for Table {}
 // SAFETY: As above.
 unsafe impl Sync for Table {}
 
-/// A device that a table has open (`struct dm_dev`).
+/// Device that a table has open (`struct dm_dev`).
 ///
 /// # Invariants
 ///
-/// `dev` is open by `dm_get_device(ti)`, and `ti` outlives this object: it belongs to the
-/// target's own object, which device-mapper destroys first.
+/// `dm_get_device(ti)` has opened `dev`. `ti` outlives this object, which belongs to the target's own object:
+/// device-mapper destroys that first.
 pub(crate) struct Device {
     ti: *mut bindings::dm_target,
     dev: NonNull<bindings::dm_dev>,
@@ -221,7 +222,7 @@ unsafe impl Send for Device {}
 unsafe impl Sync for Device {}
 
 impl Device {
-    /// Returns the device of C.
+    /// Returns the device for C.
     pub(super) fn as_ptr(&self) -> *mut bindings::dm_dev {
         self.dev.as_ptr()
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A target, and its bios on their way there and back.
+//! Device-mapper targets, and their bios while they are mapped and when they come back.
 
 use core::{
     marker::PhantomData,
@@ -45,7 +45,7 @@ use crate::linux::{
     text::Text, //
 };
 
-/// A device-mapper target. All methods are called by device-mapper; the table says where.
+/// Device-mapper target. Device-mapper calls all methods, in these contexts:
 ///
 /// | method | context | may sleep |
 /// |---|---|---|
@@ -62,25 +62,25 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     /// Note that the target sends along with some bios.
     type Note: Copy + Send;
 
-    /// Makes the target of a table line. On an error nothing else is called.
+    /// Makes the target of a table line. On error no other method is called.
     fn construct(setup: &mut Setup<'_>, arguments: &[&CStr]) -> Result<Self>;
 
-    /// Decides where a bio goes.
+    /// Decides the destination of a bio.
     fn map(&self, bio: MapBio<'_, Self>) -> Mapping;
 
-    /// Takes a bio back that was redirected, or held and then ended, and that has `status` now.
+    /// Takes a bio back that was redirected, or held and then ended, with its `status`.
     fn end_io(bio: EndedBio<'_, Self>, status: BlockStatus) -> Ending;
 
-    /// Prepares for a suspend; held bios must end in bounded time from now on.
+    /// Prepares for a suspend. From now on, held bios must end in bounded time.
     fn presuspend(&self);
 
     /// Undoes `presuspend` when the suspend was cancelled.
     fn presuspend_undo(&self);
 
-    /// Prepares for a resume, which an error prevents.
+    /// Prepares for a resume. An error cancels the resume.
     fn preresume(&self) -> Result;
 
-    /// Resumes: the table is active, and bios may come.
+    /// Resumes. The table is active, and bios may be submitted.
     fn resume(&self);
 
     /// Prints what `dmsetup status` shows behind the target's name.
@@ -89,19 +89,20 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     /// Prints the arguments that recreate the table.
     fn arguments(&self, text: &mut Text<'_>) -> core::fmt::Result;
 
-    /// Carries out a message. `true` where `reply` has something for the user.
+    /// Carries out a message. Returns whether `reply` has text for the user.
     fn message(&self, words: &[&CStr], reply: &mut Text<'_>) -> Result<bool>;
 
     /// Calls `visit` with the devices and ranges that hold data, for limits and checks of device-mapper.
-    /// Stops when `visit` returns another value than 0, and returns that.
+    /// Stops when `visit` returns a value other than 0, and returns that value.
     fn data_ranges(&self, visit: &mut dyn FnMut(&Device, SectorRange) -> i32) -> i32;
 
-    /// Returns the device that ioctls other than the block layer's go to, and whether the target is all
-    /// of that device unchanged.
+    /// Returns the device for ioctls that the block layer does not handle itself, and whether the target is
+    /// identical to the whole device.
     fn ioctl_device(&self) -> (&BlockDevice, bool);
 }
 
-/// Reference to a target. To look at the target costs a few loads, which not every bio's end has to do.
+/// Reference to a target that is looked up on use: the lookup costs a few loads, and not every end of a bio
+/// needs the target.
 ///
 /// # Invariants
 ///
@@ -116,7 +117,7 @@ impl<'a, T: Target> TargetRef<'a, T> {
     ///
     /// # Safety
     ///
-    /// `ti` was set up by `construct`, and is there as long as the result.
+    /// `ti` was set up by `construct`, and outlives the result.
     #[inline(always)]
     pub(super) unsafe fn from_raw(ti: *mut bindings::dm_target) -> Self {
         // INVARIANT: By the safety requirement.
@@ -144,7 +145,7 @@ pub(super) struct Private<T> {
     pub(super) exits: Exits,
     pub(super) target: T,
     pub(super) events: Arc<Events>,
-    /// Has to be there as long as `exits`.
+    /// Keeps the counters of `exits` allocated.
     pub(super) _counters: GateCounters,
 }
 
@@ -156,7 +157,7 @@ impl<T: Target> Private<T> {
     /// `ti` was set up by `construct` and is not yet destroyed.
     #[inline(always)]
     pub(super) unsafe fn of<'a>(ti: *mut bindings::dm_target) -> &'a Self {
-        // SAFETY: `private` is what `construct` put there, and stays until the target is destroyed.
+        // SAFETY: `ctr` has set `private`, which stays valid until the target is destroyed.
         unsafe { <KBox<Self> as ForeignOwnable>::borrow((*ti).private) }
     }
 }
@@ -167,7 +168,7 @@ impl<T> Drop for Private<T> {
     }
 }
 
-/// Bio that comes back.
+/// Bio that comes back from its device.
 pub(crate) struct EndedBio<'a, T: Target> {
     bio: &'a TargetBio<T::Note>,
     target: TargetRef<'a, T>,
@@ -178,8 +179,8 @@ impl<'a, T: Target> EndedBio<'a, T> {
     ///
     /// # Safety
     ///
-    /// It is a clone for `target` that was mapped and has ended; this is called once for it, and it is
-    /// there as long as the result.
+    /// The bio is a clone for `target` that was mapped and has ended. The function is called once for it, and
+    /// it outlives the result.
     #[inline(always)]
     pub(super) unsafe fn from_raw(bio: *mut bindings::bio, target: TargetRef<'a, T>) -> Self {
         Self {
@@ -189,19 +190,19 @@ impl<'a, T: Target> EndedBio<'a, T> {
         }
     }
 
-    /// Returns whether the bio has nothing but its word with it.
+    /// Returns whether the bio has no per-bio data, only its word.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         self.bio.word() & word::PER_BIO_DATA == 0
     }
 
-    /// Lets the bio leave the gate, and end.
+    /// Makes the bio leave the gate, and lets it end.
     #[inline(always)]
     pub(crate) fn finish(self) -> Ending {
         if self.is_plain() {
             let epoch = word::epoch(self.bio.word());
-            // SAFETY: A plain bio stayed with these exits (see `MapBio::redirect`), whose counters the
-            // target keeps. It comes back once: `self` is consumed.
+            // SAFETY: `MapBio::redirect` has counted a plain bio with these exits, whose counters the
+            // target keeps. The bio leaves once: `self` is consumed.
             unsafe { self.target.exits().leave(epoch) };
         } else if let Some(ticket) = self.open().1.ticket {
             ticket.leave();
@@ -222,7 +223,7 @@ impl<'a, T: Target> EndedBio<'a, T> {
                 note: None,
             }
         } else {
-            // SAFETY: The bit says that the per-bio data were written, and they are taken once.
+            // SAFETY: By the bit the per-bio data were written, and they are taken once.
             let data = unsafe { self.bio.per_bio_data().read() };
             BioContext {
                 ticket: data.ticket,
@@ -256,7 +257,7 @@ impl<'a, T: Target> OpenBio<'a, T> {
         self.bio.direction()
     }
 
-    /// Returns whether the bio gave its sectors contents.
+    /// Returns whether the bio gave its sectors new contents.
     pub(crate) fn fills_sectors(&self) -> bool {
         self.bio.fills_sectors()
     }
@@ -266,13 +267,13 @@ impl<'a, T: Target> OpenBio<'a, T> {
         self.bio.moves_data()
     }
 
-    /// Keeps the bio, which ends for its submitter with [`HeldBio::end`] only. It is as it was when it came,
-    /// save its status.
+    /// Takes the bio over. For its submitter it ends when the [`HeldBio`] is ended or dropped. It is as it was
+    /// when it was mapped, save its status.
     pub(crate) fn hold(self, start: &Start, note: Option<T::Note>) -> (HeldBio<T::Note>, Ending) {
-        // SAFETY: DM_ENDIO_INCOMPLETE makes the bio ours, and its memory is there until it ends.
+        // SAFETY: DM_ENDIO_INCOMPLETE makes the bio ours, and its memory stays valid until it ends.
         unsafe { (*self.bio.as_ptr()).bi_iter = start.0 };
         self.bio.pack(None, false, note);
-        // SAFETY: It is ours, is as it came, and has per-bio data without a ticket.
+        // SAFETY: The bio is ours, has its first iterator again, and has per-bio data without a ticket.
         let held = unsafe { HeldBio::new(self.bio) };
         (held, Ending(bindings::DM_ENDIO_INCOMPLETE as i32))
     }
@@ -292,7 +293,7 @@ impl Ending {
     }
 }
 
-/// Answer to device-mapper about a bio that was mapped. Only a [`MapBio`] can be turned into one.
+/// Answer to device-mapper about a bio that was mapped. Only methods of [`MapBio`] make one.
 pub(crate) struct Mapping(i32);
 
 impl Mapping {
@@ -323,8 +324,8 @@ impl<'a, T: Target> MapBio<'a, T> {
     ///
     /// # Safety
     ///
-    /// It is a clone for the target of `private` that device-mapper wants to have mapped, and what
-    /// becomes of the result is told to device-mapper.
+    /// The bio is a clone for the target of `private` that device-mapper wants to have mapped. The caller
+    /// returns the [`Mapping`] to device-mapper.
     #[inline(always)]
     pub(super) unsafe fn from_raw(bio: *mut bindings::bio, private: &'a Private<T>) -> Self {
         Self {
@@ -345,14 +346,14 @@ impl<'a, T: Target> MapBio<'a, T> {
     #[inline(always)]
     pub(crate) fn accept(&mut self, sectors: u32) {
         if sectors > 0 && sectors < self.sectors() {
-            // SAFETY: We are in `map`, the bio has more sectors, it is no duplicate (only empty
-            // flushes have those), and a target without DM_TARGET_ATOMIC_WRITES gets no atomic
-            // writes, one without DM_TARGET_ZONED_HM no zoned devices.
+            // SAFETY: `map` is running, the bio has more sectors, and it is no duplicate (only empty
+            // flushes are). A target without DM_TARGET_ATOMIC_WRITES gets no atomic writes, and one
+            // without DM_TARGET_ZONED_HM no zoned devices.
             unsafe { bindings::dm_accept_partial_bio(self.as_ptr(), sectors) };
         }
     }
 
-    /// Sends the bio to `sector` of `device`. It stays inside the gate meanwhile, and comes back with `mark`.
+    /// Sends the bio to `sector` of `device`. The bio stays inside the gate until it comes back, with `mark`.
     #[inline(always)]
     pub(crate) fn redirect<G>(
         self,
@@ -409,12 +410,12 @@ impl<'a, T: Target> MapBio<'a, T> {
 
     /// Takes the bio over, to be submitted or ended later.
     pub(crate) fn hold(self) -> (HeldBio<T::Note>, Mapping) {
-        // SAFETY: The bio is valid; nobody polls for it while it is held.
+        // SAFETY: The bio is valid; its submitter must not poll for it while it is held.
         unsafe {
             (*self.as_ptr()).bi_opf &= !bindings::REQ_POLLED;
         }
         self.pack(None, false, None);
-        // SAFETY: DM_MAPIO_SUBMITTED makes the bio ours; it is as it came.
+        // SAFETY: DM_MAPIO_SUBMITTED makes the bio ours, and it was never submitted.
         let held = unsafe { HeldBio::new(self.bio) };
         (held, Mapping(bindings::DM_MAPIO_SUBMITTED as i32))
     }

@@ -2,8 +2,8 @@
 
 //! The word that goes along with every bio.
 //!
-//! It is kept in `bi_private`, which belongs to whoever set `bi_end_io`: device-mapper for its clones.
-//! Device-mapper leaves the word alone, and unlike per-bio data it costs no call. The context of most bios has
+//! The word is kept in `bi_private`, which belongs to the owner of `bi_end_io`: device-mapper for its clones.
+//! Device-mapper does not use it, and unlike per-bio data it costs no call. The context of most bios has
 //! room there: the epoch, the number of sectors, and the first sector on the mapped device. Such bios begin at
 //! the start of their memory.
 
@@ -12,7 +12,8 @@ use crate::linux::{
     gate::Exits, //
 };
 
-/// Iterator of a bio as it came: the block layer changes it while the bio is in flight.
+/// Iterator of a bio as it was when the bio was mapped: the block layer changes it while the bio is in
+/// flight.
 #[derive(Clone, Copy)]
 pub(crate) struct Start(pub(super) bindings::bvec_iter);
 
@@ -34,17 +35,17 @@ const SECTORS_SHIFT: u32 = 3;
 /// Position of the first sector.
 const SECTOR_SHIFT: u32 = 26;
 
-/// Sectors of the largest mapped device whose sectors have room.
+/// Largest number of sectors of a mapped device whose sectors fit into a word.
 pub(super) const MOST_SECTORS: u64 = 1 << (u64::BITS - SECTOR_SHIFT);
 
 const _: () = assert!(EPOCH & (PER_BIO_DATA | MARKED) == 0 && EPOCH >> SECTORS_SHIFT == 0);
-/// Bytes of a bio are 32 bits.
+// The size of a bio is 32 bits of bytes.
 const _: () = assert!(32 - 9 + SECTORS_SHIFT <= SECTOR_SHIFT);
 
-/// Returns whether a bio's beginning has room in a word, on a mapped device of [`MOST_SECTORS`] or less.
+/// Returns whether the start of a bio fits into a word, on a mapped device of [`MOST_SECTORS`] or less.
 #[inline(always)]
 pub(super) fn has_room(iter: &bindings::bvec_iter) -> bool {
-    // One comparison for both: they are neighbours.
+    // The fields are neighbours, so this is one comparison.
     [iter.bi_idx, iter.bi_offset] == [0; 2]
 }
 
@@ -55,11 +56,13 @@ pub(super) fn pack(iter: &bindings::bvec_iter, epoch: usize) -> usize {
     (iter.bi_sector as usize) << SECTOR_SHIFT | iter.bi_size as usize >> (9 - SECTORS_SHIFT) | epoch
 }
 
+/// Returns the epoch in a word.
 #[inline(always)]
 pub(super) fn epoch(word: usize) -> usize {
     word & EPOCH
 }
 
+/// Returns the start of the bio in a word without [`PER_BIO_DATA`].
 pub(super) fn start(word: usize) -> Start {
     let sectors = word >> SECTORS_SHIFT & ((1 << (SECTOR_SHIFT - SECTORS_SHIFT)) - 1);
     Start(bindings::bvec_iter {

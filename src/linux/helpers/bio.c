@@ -3,8 +3,8 @@
 #include <linux/bio.h>
 
 /*
- * Writes the sectors of a bio from `first` on, which are not on their way, to `sector` of
- * `bdev`, and waits for the end. What must not wait or be given up early is no longer said of it.
+ * Writes `sectors` sectors of a bio that is not in flight, from `first` on, to `sector` of `bdev`, and
+ * waits. The write is allowed to wait, and is not to be given up early.
  */
 blk_status_t remap_helper_bio_write_part(struct bio *bio, struct bio_set *set, u32 first,
 					 u32 sectors, struct block_device *bdev, sector_t sector)
@@ -15,10 +15,10 @@ blk_status_t remap_helper_bio_write_part(struct bio *bio, struct bio_set *set, u
 	if (!part)
 		return BLK_STS_RESOURCE;
 	bio_trim(part, first, sectors);
-	/* It may have been to a partition, and is about to begin anew there. */
+	/* The clone may go to a partition, whose start is not added to its sector yet. */
 	bio_clear_flag(part, BIO_REMAPPED);
 	part->bi_opf &= ~(REQ_NOWAIT | REQ_POLLED | REQ_RAHEAD | REQ_FAILFAST_MASK);
-	/* A device without a cache has taken it off, and this may be another one. */
+	/* The block layer clears FUA for a device without a cache, and this one may have a cache. */
 	if (bio_op(part) == REQ_OP_WRITE)
 		part->bi_opf |= REQ_FUA | REQ_SYNC;
 	part->bi_iter.bi_sector = sector;

@@ -38,7 +38,7 @@ const char *remap_helper_bdev_partition_uuid(struct block_device *bdev)
 	return bdev->bd_meta_info ? bdev->bd_meta_info->uuid : NULL;
 }
 
-/* The length of what the disk calls itself, or nothing. */
+/* Returns the length of the disk's unique identifier, or 0 if it has none. */
 u32 remap_helper_bdev_unique_id(struct block_device *bdev, u8 id[16])
 {
 	static const enum blk_unique_id types[] = { BLK_UID_NAA, BLK_UID_EUI64, BLK_UID_T10 };
@@ -70,7 +70,7 @@ u32 remap_helper_bdev_openers(struct block_device *bdev)
 	return disk_openers(bdev->bd_disk);
 }
 
-/* Sectors that all users together have written, and discarded. */
+/* Returns the number of sectors that all users together have written and discarded. */
 u64 remap_helper_bdev_changed_sectors(struct block_device *bdev)
 {
 	return part_stat_read(bdev, sectors[STAT_WRITE]) +

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * `module!` parameters are not shown in sysfs; this one is, and can be changed there.
+ * The parameter `debug_level`. Parameters of `module!` are not shown in sysfs; this one is, and can be
+ * changed there.
  */
 
 #include <linux/moduleparam.h>
@@ -27,7 +28,7 @@ MODULE_PARM_DESC(debug_level, "0 errors only, 1 state changes, 2 every relocatio
 
 static DEFINE_RATELIMIT_STATE(remap_log_limit, 5 * HZ, 100);
 
-/* Whether a line of this level is to be logged now. */
+/* Returns whether to log a line of `level` now. */
 bool remap_helper_debug_level_admits(u32 level)
 {
 	return level <= READ_ONCE(remap_debug_level) && __ratelimit(&remap_log_limit);

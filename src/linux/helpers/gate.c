@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The per-CPU operations of the in-flight gate (see gate.rs, which has the proof) and of counters.
- * They are on the path of every bio, and this_cpu_inc() is one instruction where Rust has no
- * per-CPU access.
+ * They are on the path of every bio. this_cpu_inc() is one instruction, and Rust has no per-CPU
+ * access.
  */
 
 #include <linux/atomic.h>
@@ -15,7 +15,7 @@
 
 /*
  * User-mode Linux has no per-CPU instructions. Its this_cpu_inc() turns interrupts off and on
- * again, which costs more than the rest of our way, and on several CPUs two system calls.
+ * again, which costs more than the rest of the path, and on several CPUs two system calls.
  */
 static __always_inline void count(u64 __percpu *counter)
 {
@@ -29,8 +29,8 @@ static __always_inline void count(u64 __percpu *counter)
 }
 
 /*
- * Counts an entry of its kind, 0 or 1, under the epoch that is current, and returns the state word
- * that said so: its bit 1 is the epoch. The section without preemption is an RCU reader.
+ * Counts an entry of `kind`, 0 or 1, under the current epoch. Returns the state word, whose bit 1 is
+ * the epoch. The section without preemption is an RCU reader.
  */
 notrace u32 remap_helper_gate_enter(const u32 *state, u64 __percpu *entered, u64 kind)
 {
@@ -47,7 +47,7 @@ notrace u32 remap_helper_gate_enter(const u32 *state, u64 __percpu *entered, u64
 /* For user-mode Linux; percpu.rs has the instruction for others. */
 notrace void remap_helper_this_cpu_inc(u64 __percpu *counter)
 {
-	/* What the caller read before has been read before. */
+	/* Orders the increment after all earlier reads of the caller. */
 	smp_mb__before_atomic();
 	count(counter);
 }

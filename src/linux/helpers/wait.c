@@ -2,7 +2,7 @@
 
 #include <linux/wait.h>
 
-/* Wakes all, at the price of a barrier where nobody sleeps. */
+/* Wakes all waiters. Costs only a barrier if there are none. */
 void remap_helper_wake_up_sleepers(struct wait_queue_head *head)
 {
 	if (wq_has_sleeper(head))
