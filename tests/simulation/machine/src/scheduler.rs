@@ -122,6 +122,8 @@ pub struct World {
     pub last_request: u64,
     /// Objects that were allocated by the sources under test and not freed.
     pub allocated: i64,
+    /// Lines of the log so far.
+    pub log: Vec<String>,
     /// What happened, where somebody wants to read it.
     trace: Option<Vec<String>>,
     /// One of so many answers of a signal's being pending is yes; 0 for never.
@@ -183,6 +185,7 @@ pub fn begin(seed: u64, policy: Policy, stalls: u64, trace: bool) {
         doomed_requests: 0..0,
         last_request: u64::MAX,
         allocated: 0,
+        log: Vec::new(),
         trace: trace.then(Vec::new),
         signals: 0,
     });
@@ -240,15 +243,12 @@ pub fn heard() -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// A line of the log, for whoever listens and for the trace.
+/// A line of the log, for the judges, for whoever listens and for the trace.
 pub fn log(line: std::fmt::Arguments<'_>) {
-    let listens = task().is_some_and(|task| task.heard.is_some());
-    if !listens && !tracing() {
-        return;
-    }
     let text = line.to_string();
     let text = text.trim_end();
     trace(format_args!("dm_remap: {text}"));
+    world().log.push(text.to_owned());
     if let Some(heard) = task().and_then(|task| task.heard.as_mut()) {
         heard.push(text.to_owned());
     }

@@ -33,11 +33,17 @@ pub(crate) struct Judge {
     pub(crate) failed_slots: RefCell<Vec<u64>>,
     health: Cell<Option<Health>>,
     events: Cell<u64>,
+    /// Lines of the log that were judged.
+    pub(crate) log: Cell<usize>,
+    /// The log has said that health is `failing`, and why.
+    pub(crate) fails: Cell<bool>,
+    /// As above.
+    pub(crate) says_why: Cell<bool>,
 }
 
 /// Health of a table, from bad to good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Health {
+pub(crate) enum Health {
     Failing,
     SpareFull,
     SpareLow,
@@ -47,13 +53,13 @@ enum Health {
 
 /// A status line.
 #[derive(Debug)]
-struct Status {
+pub(crate) struct Status {
     remapped: u64,
     slots: u64,
     lost: u64,
     pending: u64,
     block: u64,
-    health: Health,
+    pub(crate) health: Health,
     metadata: String,
     counters: Vec<(String, u64)>,
 }
@@ -111,9 +117,9 @@ impl Status {
 }
 
 /// A line of `list`.
-struct Remap {
-    sector: u64,
-    spare: u64,
+pub(crate) struct Remap {
+    pub(crate) sector: u64,
+    pub(crate) spare: u64,
     flags: String,
 }
 
@@ -130,7 +136,7 @@ impl Unit {
         }
     }
 
-    fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         let line = self.device().status(c::status_type_t_STATUSTYPE_INFO);
         trace!("status: {line}");
         match Status::parse(&line) {
@@ -164,6 +170,7 @@ impl Unit {
 
     /// A table is in use from now on, with so many remapped blocks.
     pub(crate) fn judge_next(&self, remapped: Option<u64>) {
+        self.check_log(false);
         self.judge.remapped.set(remapped);
         self.judge.events.set(self.device().events.get());
         self.judge.health.set(Some(self.status().health));
@@ -186,7 +193,7 @@ impl Unit {
     }
 
     /// All remaps, unless there is no memory to list them.
-    fn remaps(&'static self) -> Option<Vec<Remap>> {
+    pub(crate) fn remaps(&'static self) -> Option<Vec<Remap>> {
         let mut remaps = Vec::new();
         let mut next = self.settings.begin;
         loop {
@@ -231,6 +238,8 @@ impl Unit {
         let status = self.status();
         self.check_list(&status);
         self.check_counters(&status);
+        self.check_scrub();
+        self.check_log(true);
         let kind = self.settings.kind;
         if kind != Kind::Pages && (kind == Kind::Nth || world().random.one_in(4)) {
             self.check_healing();

@@ -10,12 +10,14 @@ mod history;
 mod judgement;
 #[allow(dead_code)]
 mod linux;
+mod log;
 mod mistakes;
 mod model;
 mod nth;
 mod options;
 #[allow(dead_code)]
 mod remap;
+mod scrub;
 mod senders;
 mod settings;
 mod unit;

@@ -5,11 +5,11 @@
 use machine::{
     c,
     fail,
-    scheduler::world,
+    scheduler::{self, world},
     trace, //
 };
 
-use crate::{model, settings::Kind, unit::Unit};
+use crate::{log::check_reason, model, settings::Kind, unit::Unit};
 
 /// Most suspensions of a life.
 const MOST_SUSPENDS: u64 = 8;
@@ -68,7 +68,13 @@ impl Unit {
 
     /// Sends a message; returns the reply, or the errno.
     pub(crate) fn send(&'static self, text: &str) -> Result<String, i32> {
-        self.send_bytes(text.as_bytes())
+        scheduler::listen();
+        let replied = self.send_bytes(text.as_bytes());
+        let lines = scheduler::heard();
+        if let Err(error) = replied {
+            check_reason(text, error, &lines);
+        }
+        replied
     }
 
     /// As [`Unit::send`], of a message that need not be text.

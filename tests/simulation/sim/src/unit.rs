@@ -25,7 +25,7 @@ use crate::{
 
 /// A mapped device.
 pub(crate) struct Unit {
-    number: u32,
+    pub(crate) number: u32,
     pub(crate) settings: Settings,
     pub(crate) common: &'static Common,
     model: UnsafeCell<Model>,
