@@ -15,8 +15,8 @@
 //! checksum ([`page`]).
 //!
 //! **Writing** a page means its next generation: first to the head, and when that is durable to the
-//! tail. Only then may anybody rely on it. A write that is cut short leaves the page before, whole,
-//! in the places of the other generation.
+//! tail, or the other way round where the place in the tail is bad. Only then may anybody rely on it.
+//! A write that is cut short leaves the page before, whole, in the places of the other generation.
 //!
 //! **Loading** looks at all four places of a page ([`copies`]). The newest valid generation is the
 //! page's, provided that there cannot have been a newer one: if both places where the next

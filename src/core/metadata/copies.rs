@@ -87,7 +87,7 @@ pub enum Doubt {
 ///
 /// Only the last write can have been cut short, and nobody relied on it. So a valid page is the
 /// newest one if either place of the next generation holds something older that is valid: the next
-/// generation would have overwritten it in the head before it went to the tail.
+/// generation would have overwritten it in one half before it went to the other.
 pub fn choose(seen: &All) -> Result<Choice, Doubt> {
     let both = || Place::ALL.into_iter().zip(seen.iter().copied());
     // Of two in the same generation the one in the head, as it is read when the page is changed.
