@@ -118,6 +118,8 @@ pub struct World {
     pub doomed_requests: Range<u64>,
     /// The request that the power is cut with.
     pub last_request: u64,
+    /// The request that the power is cut in the middle of: it has flushed before it writes.
+    pub torn_request: u64,
     /// Objects that were allocated by the sources under test and not freed.
     pub allocated: i64,
     /// What happened, where somebody wants to read it.
@@ -180,6 +182,7 @@ pub fn begin(seed: u64, policy: Policy, stalls: u64, trace: bool) {
         requests: 0,
         doomed_requests: 0..0,
         last_request: u64::MAX,
+        torn_request: u64::MAX,
         allocated: 0,
         trace: trace.then(Vec::new),
         signals: 0,
@@ -518,6 +521,14 @@ pub fn count_request() -> bool {
     world.doomed_requests.contains(&world.requests)
 }
 
+/// A request has flushed, and writes now.
+pub fn begin_to_write(request: u64) {
+    let world = world();
+    if request == world.torn_request {
+        world.cut_at = world.steps;
+    }
+}
+
 /// What takes until `ns` nanoseconds from now hangs.
 pub fn set_time_limit(ns: u64) {
     let world = world();
@@ -659,4 +670,5 @@ pub fn abandon() {
     world.current = NONE;
     world.cut_at = u64::MAX;
     world.last_request = u64::MAX;
+    world.torn_request = u64::MAX;
 }
