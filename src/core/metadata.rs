@@ -15,8 +15,8 @@
 //! checksum ([`page`]).
 //!
 //! **Writing** a page makes its next generation: it is written to the head, and when it is durable there,
-//! to the tail. Only then may other code rely on it. A write that is cut short leaves the generation
-//! before intact, in the places of the other parity.
+//! to the tail; the other way round where the place in the tail is bad. Only then may other code rely on
+//! it. A write that is cut short leaves the generation before intact, in the places of the other parity.
 //!
 //! **Loading** reads all four places of a page ([`copies`]). The newest valid generation is taken if
 //! there cannot have been a newer one. If both places of the next generation are bad, it may have been

@@ -161,20 +161,27 @@ FAULTS = [
         "core/metadata/store/pages.rs",
         "let next = self.generation(index).checked_add(1);",
         "let next = self.generation(index).checked_add(0);",
-        ["nth", "crash"],
+        ["copies"],
     ),
     (
         "page_written_in_place",
         "core/metadata/store/pages.rs",
         "let next = self.generation(index).checked_add(1);",
         "let next = self.generation(index).checked_add(2);",
-        ["nth", "damage"],
+        ["copies"],
+    ),
+    (
+        "torn_place_written_last",
+        "core/metadata/store/pages.rs",
+        "Some(Half::Tail) => [Half::Tail, Half::Head],",
+        "Some(Half::Tail) => Half::BOTH,",
+        ["copies"],
     ),
     (
         "page_in_one_half",
         "core/metadata/store/pages.rs",
-        "self.write_places(index, next, &Half::BOTH, page)",
-        "self.write_places(index, next, &Half::BOTH[..1], page)",
+        "self.write_places(index, next, &halves, page)",
+        "self.write_places(index, next, &halves[..1], page)",
         ["damage"],
     ),
     (
@@ -203,7 +210,7 @@ FAULTS = [
         "core/metadata/store/load.rs",
         "if !mend || self.put_right(index, &choice, page).is_err() {",
         "if !mend {",
-        ["damage", "crash"],
+        ["copies", "damage"],
     ),
     # What becomes of an error.
     (
@@ -218,7 +225,7 @@ FAULTS = [
         "remap/route.rs",
         "} else if known.is_unsaved(part.block) {",
         "} else if false {",
-        ["nth", "crash", "fill"],
+        ["copies"],
     ),
     (
         "change_not_taken_back",

@@ -86,7 +86,7 @@ pub enum Doubt {
 ///
 /// Only the last write can have been cut short, and no code relied on it. So a valid page is the newest one if
 /// either place of the next generation has an older valid page: the next generation would have overwritten
-/// that page in the head before it went to the tail.
+/// that page in one half before it went to the other.
 pub fn choose(seen: &All) -> Result<Choice, Doubt> {
     let both = || Place::ALL.into_iter().zip(seen.iter().copied());
     // If both halves have the generation, the head counts: it is read when the page is changed.

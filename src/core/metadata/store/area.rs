@@ -4,13 +4,17 @@
 
 use crate::{
     metadata::{
-        copies::Seen,
+        copies::{
+            All,
+            Seen, //
+        },
         entry::{
             Entry,
             LostUnits,
             Shape, //
         },
         layout::{
+            Half,
             Layout,
             Place, //
         },
@@ -116,6 +120,17 @@ pub struct Store<S, G> {
     pub(super) held: Option<u32>,
     /// The generation in which the page was there that has been looked at last.
     pub(super) seen: u64,
+    /// Places of a page that are bad, or may be: of the page of which one failed last.
+    pub(super) torn: Option<Torn>,
+}
+
+/// Places of a page that are bad or were written in vain, at most one for each parity of generations: as
+/// long as that cannot be written, the other one is not touched.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Torn {
+    pub(super) index: u32,
+    /// In which half, for even generations and for odd ones.
+    pub(super) halves: [Option<Half>; 2],
 }
 
 impl<S, G: Default> Store<S, G> {
@@ -139,7 +154,22 @@ impl<S, G: Default> Store<S, G> {
             leaving: None,
             held: None,
             seen: 0,
+            torn: None,
         }
+    }
+}
+
+impl Torn {
+    /// Returns the bad places of page `index`, of which there is a valid one of either parity.
+    pub(super) fn seen(index: u32, seen: &All) -> Self {
+        let mut halves = [None; 2];
+        for (place, seen) in Place::ALL.into_iter().zip(seen) {
+            let half = halves.get_mut(usize::from(place.odd));
+            if let Some(half) = half.filter(|_| seen.generation().is_none()) {
+                *half = Some(place.half);
+            }
+        }
+        Self { index, halves }
     }
 }
 

@@ -33,6 +33,7 @@ use super::{
         Scratch,
         Storage,
         Store,
+        Torn,
         Unwritable,
         MOST_PLACES, //
     },
@@ -199,6 +200,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
                 0 => findings.behind = findings.behind.saturating_add(1),
                 bad => findings.bad = findings.bad.saturating_add(bad as u32),
             }
+            self.torn = Some(Torn::seen(index, &seen));
             if !mend || self.put_right(index, &choice, page).is_err() {
                 findings.unmended = findings.unmended.saturating_add(1);
                 self.degraded = true;

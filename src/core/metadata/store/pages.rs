@@ -8,6 +8,7 @@ use super::area::{
     judge,
     Storage,
     Store,
+    Torn,
     Unwritable, //
 };
 use crate::metadata::{
@@ -42,7 +43,33 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         }
     }
 
-    /// Writes `page` as a generation of page `index` to its places in `halves`, to each that takes it.
+    /// Returns the half whose place for `generation` of page `index` is bad, or may be.
+    fn torn_half(&self, index: u32, generation: u64) -> Option<Half> {
+        let torn = self.torn.filter(|torn| torn.index == index)?;
+        let odd = usize::from(generation % 2 == 1);
+        torn.halves.get(odd).copied().flatten()
+    }
+
+    /// Records whether the place for `generation` of page `index` in `half` is bad, or may be.
+    fn set_torn(&mut self, index: u32, generation: u64, half: Half, is_torn: bool) {
+        let known = self.torn_half(index, generation);
+        if !is_torn && known != Some(half) {
+            return;
+        }
+        let halves = match self.torn {
+            Some(torn) if torn.index == index => torn.halves,
+            _ => [None; 2],
+        };
+        let mut torn = Torn { index, halves };
+        let odd = usize::from(generation % 2 == 1);
+        if let Some(known) = torn.halves.get_mut(odd) {
+            *known = Some(half).filter(|_| is_torn);
+        }
+        self.torn = Some(torn);
+    }
+
+    /// Writes `page` as a generation of page `index` to its places in `halves`, up to one that refuses it: as
+    /// long as that is bad, what the next one holds may be needed.
     pub(super) fn write_places(
         &mut self,
         index: u32,
@@ -52,24 +79,31 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     ) -> Result<(), Unwritable> {
         // Both halves get the same.
         page.seal(&self.identity(index, generation), self.checksum);
-        let mut ended = Ok(());
         for half in halves {
             let place = Place::of(*half, generation);
             let sector = self.layout.sector_of(index, place);
             let sector = sector.ok_or(Unwritable { index })?;
             let written = self.storage.write(sector, core::slice::from_ref(page));
-            ended = ended.and(written.map_err(|_| Unwritable { index }));
+            self.set_torn(index, generation, *half, written.is_err());
+            written.map_err(|_| Unwritable { index })?;
         }
-        ended
+        Ok(())
     }
 
     /// Writes `page` as the next generation of page `index`. Where a place cannot be written, as the
     /// one after that, whose places are others: what counts has to be in both halves.
+    ///
+    /// A place that is bad comes before its neighbour in the other half. So there is a valid place of either
+    /// parity at any time, whatever fails or is cut short, and the page can be loaded.
     pub(super) fn write_next(&mut self, index: u32, page: &mut Page) -> Result<(), Unwritable> {
         for _ in 0..2 {
             let next = self.generation(index).checked_add(1);
             let next = next.ok_or(Unwritable { index })?;
-            let written = self.write_places(index, next, &Half::BOTH, page);
+            let halves = match self.torn_half(index, next) {
+                Some(Half::Tail) => [Half::Tail, Half::Head],
+                Some(Half::Head) | None => Half::BOTH,
+            };
+            let written = self.write_places(index, next, &halves, page);
             // Some of it may have been written, so it is not written again.
             self.set_generation(index, next);
             if written.is_ok() {

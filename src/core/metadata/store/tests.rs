@@ -51,6 +51,8 @@ struct Inner {
     writes: u64,
     /// Writes that fail, and write nothing.
     failing: BTreeSet<u64>,
+    /// Writes that fail, and leave a page that is none.
+    tearing: BTreeSet<u64>,
     /// The power goes at this write, which is torn or not begun.
     cut: Option<(u64, bool)>,
 }
@@ -104,6 +106,12 @@ impl Disk {
             }
         }
         let number = inner.writes;
+        if inner.tearing.contains(&number) {
+            let mut torn = *page;
+            torn.payload_mut()[0] ^= 1;
+            inner.pages.insert(sector, torn);
+            return Err(());
+        }
         if inner.unwritable.contains(&sector) || inner.failing.contains(&number) {
             return Err(());
         }
@@ -669,6 +677,27 @@ fn what_was_written_in_vain_does_not_count() {
     assert_eq!(load(&disk).unwrap().2, wanted);
 }
 
+/// One place is bad when the area is loaded, and the power is cut while that is put right.
+#[test]
+fn putting_right_may_be_cut_short() {
+    for place in Place::ALL {
+        for cut in 0..6 {
+            let disk = Disk::default();
+            let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+            commit(&mut store, &[(1, block(1))]).unwrap();
+            disk.spoil(store.layout().sector_of(1, place).unwrap(), Spoil::Bytes(7));
+            disk.cut_after(cut, true);
+            let _ = load(&disk);
+            let (_, _, table) = load(&disk.after_power_cut()).unwrap();
+            assert_eq!(
+                table,
+                Table::from([(1, block(1))]),
+                "{place:?}, write {cut}"
+            );
+        }
+    }
+}
+
 /// What an area holds before it is formatted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Before {
@@ -783,6 +812,38 @@ proptest! {
                 prop_assert!(good, "{now:?} is neither {before:?} nor {after:?}");
             }
             table = loaded;
+        }
+    }
+
+    /// Writes that fail, torn or not, leave what was before or what was to be, and never nothing.
+    #[test]
+    fn no_write_that_fails_makes_the_area_unloadable(
+        torn in prop::collection::vec(prop::option::of(any::<bool>()), 0..24),
+        settles in 0..3,
+    ) {
+        let disk = Disk::default();
+        let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+        commit(&mut store, &[(1, block(1))]).unwrap();
+        let next = disk.0.borrow().writes + 1;
+        for (number, torn) in (next..).zip(torn) {
+            let mut inner = disk.0.borrow_mut();
+            match torn {
+                Some(true) => inner.tearing.insert(number),
+                Some(false) => inner.failing.insert(number),
+                None => continue,
+            };
+        }
+        let mut pages = [Page::new_zeroed(); 2];
+        let committed = store.commit([(2, block(2))], &mut pages);
+        for _ in 0..settles {
+            let _ = store.settle(Version::Old, &mut pages);
+        }
+        let (_, _, table) = load(&disk.after_power_cut()).unwrap();
+        let (old, new) = (Table::from([(1, block(1))]), Table::from([(1, block(1)), (2, block(2))]));
+        match committed {
+            Ok(()) => prop_assert_eq!(table, new),
+            Err(CommitError::Unchanged(_)) => prop_assert_eq!(table, old),
+            Err(CommitError::Uncertain(_)) => prop_assert!(table == old || table == new),
         }
     }
 

@@ -203,6 +203,7 @@ impl Disk {
         let id = self.requests;
         let doomed = scheduler::count_request() && self.can_be_doomed(&request);
         let doomed = doomed.then(|| world.random.of(&self.faults.statuses));
+        let number = world.requests;
         let (least, most) = self.latency;
         let mut takes = world.random.between(least, most);
         if world.random.permille(self.slow) {
@@ -241,9 +242,14 @@ impl Disk {
                 // SAFETY: Disks outlive tasks.
                 let this = || unsafe { &mut *disk };
                 let mut refused = None;
-                if first != 0 && doomed.is_none() {
+                if first != 0 {
                     scheduler::block(0, "a disk flushes", Some(first));
-                    refused = this().preflush(id, flushed);
+                    // Where the flush fails, nothing is written.
+                    let doomed = doomed.filter(|_| scheduler::world().random.one_in(2));
+                    refused = this().preflush(id, flushed, doomed);
+                    scheduler::begin_to_write(number);
+                    // The power may be cut here.
+                    scheduler::point();
                 }
                 scheduler::block(0, "a disk works", Some(effect));
                 let status = match refused {
@@ -272,12 +278,17 @@ impl Disk {
             .expect("a request under way")
     }
 
-    /// Flushes before a request does anything else; with a status where that fails, and the request
-    /// with it.
-    fn preflush(&mut self, id: u64, flushed: u64) -> Option<blk_status_t> {
+    /// Flushes before a request does anything else; with a status where that fails, as it is `doomed` to or
+    /// as everything does, and the request with it.
+    fn preflush(
+        &mut self,
+        id: u64,
+        flushed: u64,
+        doomed: Option<blk_status_t>,
+    ) -> Option<blk_status_t> {
         let (_, request, _) = self.entry(id);
         let request = Request { ..*request };
-        let refused = self.outage(&request);
+        let refused = doomed.or_else(|| self.outage(&request));
         if refused.is_some() {
             self.fault(request.operation, request.sector, request.sectors);
         } else {

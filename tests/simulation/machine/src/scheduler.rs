@@ -120,6 +120,8 @@ pub struct World {
     pub doomed_requests: Range<u64>,
     /// The request that the power is cut with.
     pub last_request: u64,
+    /// The request that the power is cut in the middle of: it has flushed before it writes.
+    pub torn_request: u64,
     /// Objects that were allocated by the sources under test and not freed.
     pub allocated: i64,
     /// Lines of the log so far.
@@ -184,6 +186,7 @@ pub fn begin(seed: u64, policy: Policy, stalls: u64, trace: bool) {
         requests: 0,
         doomed_requests: 0..0,
         last_request: u64::MAX,
+        torn_request: u64::MAX,
         allocated: 0,
         log: Vec::new(),
         trace: trace.then(Vec::new),
@@ -549,6 +552,14 @@ pub fn count_request() -> bool {
     world.doomed_requests.contains(&world.requests)
 }
 
+/// A request has flushed, and writes now.
+pub fn begin_to_write(request: u64) {
+    let world = world();
+    if request == world.torn_request {
+        world.cut_at = world.steps;
+    }
+}
+
 /// What takes until `ns` nanoseconds from now hangs.
 pub fn set_time_limit(ns: u64) {
     let world = world();
@@ -690,4 +701,5 @@ pub fn abandon() {
     world.current = NONE;
     world.cut_at = u64::MAX;
     world.last_request = u64::MAX;
+    world.torn_request = u64::MAX;
 }

@@ -23,8 +23,10 @@ const PATIENCE: u64 = 150_000_000_000;
 /// What is remembered of a table.
 #[derive(Default)]
 pub(crate) struct Judge {
-    /// The half of the metadata that was damaged, the head or not.
+    /// The half of the metadata that was damaged, the head or not, until a table has put it right.
     pub(crate) damaged: Cell<Option<bool>>,
+    /// The power was cut while every copy of the metadata was right.
+    pub(crate) sound: Cell<bool>,
     /// More of it was than can be put right.
     pub(crate) beyond_repair: Cell<bool>,
     /// Blocks that were remapped when the table began, where that is certain.
@@ -151,6 +153,11 @@ impl Unit {
     /// A counter of the status line.
     pub(crate) fn counter(&self, name: &str) -> u64 {
         self.status().counter(name)
+    }
+
+    /// The state of the metadata as the status line has it.
+    pub(crate) fn metadata_state(&self) -> String {
+        self.status().metadata
     }
 
     /// Blocks that are remapped, where that is certain. Nobody uses the device.

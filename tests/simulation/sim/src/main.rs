@@ -4,6 +4,7 @@
 //!
 //! The sources under `remap`, `linux` and in `remap_core` are those of the module, as they are.
 
+mod copies;
 mod faults;
 mod fill;
 mod history;

@@ -38,10 +38,12 @@ pub(crate) enum Kind {
     Shape,
     /// One allocation or request of a script fails, or the power is cut with it.
     Nth,
+    /// Copies of the metadata are torn, damaged or cannot be written, one at a time.
+    Copies,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Swarm,
         Self::Crash,
         Self::Move,
@@ -53,6 +55,7 @@ impl Kind {
         Self::Damage,
         Self::Shape,
         Self::Nth,
+        Self::Copies,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -68,6 +71,7 @@ impl Kind {
             Self::Damage => "damage",
             Self::Shape => "shape",
             Self::Nth => "nth",
+            Self::Copies => "copies",
         }
     }
 
@@ -79,6 +83,7 @@ impl Kind {
     /// A history costs as much as so many ordinary ones.
     pub(crate) fn cost(self) -> u64 {
         match self {
+            Self::Copies => 2,
             Self::Pages | Self::Pair => 4,
             _ => 1,
         }
@@ -96,7 +101,7 @@ impl Kind {
 
     /// Whether the power is cut when the history says so, and not at any moment.
     pub(crate) fn cuts_itself(self) -> bool {
-        matches!(self, Self::Nth | Self::Pages)
+        matches!(self, Self::Nth | Self::Pages | Self::Copies)
     }
 
     fn moves_only(self) -> bool {
@@ -309,6 +314,7 @@ impl Settings {
             Kind::Damage => settings.damages = true,
             Kind::Shape => settings.aim_at_shape(random),
             Kind::Nth => settings.aim_at_nth(seed, random),
+            Kind::Copies => settings.aim_at_copies(random),
         }
         settings
     }
@@ -522,6 +528,21 @@ impl Settings {
         self.nth = Some(nth);
     }
 
+    fn aim_at_copies(&mut self, random: &mut Random) {
+        self.cuts = random.between(2, 6);
+        (self.block, self.logical) = (random.of(&[1, 1, 2]), 1);
+        self.failing_allocations = 0;
+        self.signals = 0;
+        self.error_policy = "relocate";
+        self.latency = (1_000, 5_000);
+        self.slow = 0;
+        // Entries are in several sectors of their page, which a power cut tears therefore.
+        let blocks = random.between(60, 80);
+        self.sectors = blocks * self.block;
+        self.most_sectors = self.sectors;
+        self.set_slots(2 * blocks);
+    }
+
     /// The settings of device number `n` of the history.
     pub(crate) fn of_unit(&self, n: u64) -> Self {
         Self {
@@ -556,7 +577,8 @@ impl Settings {
         )
     }
 
-    fn layout(&self) -> Option<Layout> {
+    /// How the spare area is divided; nothing where it has no metadata.
+    pub(crate) fn layout(&self) -> Option<Layout> {
         let block = BlockSize::from_sectors(self.block)?;
         Layout::new(self.spare_len, block, LOST_UNIT).filter(|_| !self.volatile)
     }

@@ -156,7 +156,8 @@ impl Unit {
             Some(_) => self.settings.cuts,
             None => 1,
         };
-        if life > 0 && life >= first && self.settings.damages {
+        let damages = self.settings.damages || self.judge.sound.take();
+        if life > 0 && life >= first && damages {
             self.damage_metadata();
         }
         self.load_mistake_now_and_then(self.sectors.get());
@@ -188,7 +189,12 @@ impl Unit {
 
     fn first_resume(&'static self) {
         let device = self.device();
-        let Err(error) = device.resume() else { return };
+        let Err(error) = device.resume() else {
+            // Nothing fails so far: what was damaged is right again, and the other half may be next.
+            self.judge.damaged.set(None);
+            self.judge.beyond_repair.set(false);
+            return;
+        };
         let excused = self.common.faulty.get()
             || self.is_short_of_memory()
             || self.is_damaged()
@@ -254,6 +260,9 @@ impl Unit {
     pub(crate) fn live(&'static self, life: u64) {
         if life == self.settings.faulty_life {
             self.doom();
+        }
+        if self.settings.kind == Kind::Copies {
+            self.may_cut_loading(life);
         }
         self.set_up(life);
         let device = self.device();
@@ -321,6 +330,7 @@ impl Unit {
             Kind::Fill | Kind::Pages => return self.fill_rounds(life),
             Kind::Wholesale => return self.fail_wholesale(),
             Kind::Nth => return self.follow_script(life),
+            Kind::Copies => return self.try_copies(life),
             _ => {}
         }
         let mut tasks = Vec::new();
