@@ -100,6 +100,10 @@ pub(crate) fn places(text: &str) {
 }
 
 pub(crate) fn remap_list(text: &str) {
+    // One in front of a line feed belongs to the end of a line; the module prints none.
+    if text.contains('\r') {
+        return;
+    }
     let Some(page) = Page::parse(text) else {
         return;
     };
