@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Sourced by the scripts beside it: where things lie, who makes them, and how far they are.
+# Sourced by the scripts beside it: the places of artefacts, the locks for making them, and progress.
 #
 # An artefact is made under a lock, in a place of its own, and gets its final name or its
 # `complete` stamp last. So an interrupted run leaves nothing that looks finished, and of two
@@ -16,21 +16,21 @@ say() {
 	printf 'dm-remap: %s\n' "$*" >&2
 }
 
-# die TEXT...: the end, before anything of the user's has run, with exit_status if that is set.
+# die TEXT...: ends the script before the user's command has run, with exit_status if that is set.
 die() {
 	say "$@"
 	exit "${exit_status:-1}"
 }
 
-# usage_error TEXT...: a wrong call of the script.
+# usage_error TEXT...: ends the script after a wrong call.
 usage_error() {
 	say "$(basename "$0"): $*"
 	say "try: scripts/$(basename "$0") -h"
 	exit 2
 }
 
-# require_plain PATH: make(1), a kernel's command line, QEMU's options, shells and mount(8) each have
-# characters of their own that end or change a path; these have no meaning to any of them.
+# require_plain PATH: refuses a path with other characters than these. make(1), a kernel's command line, QEMU's
+# options, shells and mount(8) each have characters that end or change a path.
 require_plain() {
 	local LC_ALL=C
 	if [[ $1 == *[!A-Za-z0-9_./+@=-]* ]]; then
@@ -69,7 +69,7 @@ require_machine() {
 	esac
 }
 
-# require_space GIB WHAT: better said now than found out by a compiler in ten minutes.
+# require_space GIB WHAT: checks the space on the disk before a compiler runs out of it.
 require_space() {
 	local free
 	free=$(df --output=avail -k "$cache" | tail -n 1)
@@ -79,8 +79,8 @@ require_space() {
 	fi
 }
 
-# hold NAME: takes the lock of an artefact until `release NAME` or the end of this process and of
-# all that it started: a build that outlives its script keeps others out.
+# hold NAME: takes the lock of an artefact until `release NAME`, or until this process and all that it has
+# started have ended: a build that outlives its script keeps other runs out.
 declare -A held
 hold() {
 	local fd
@@ -103,14 +103,14 @@ elapsed() {
 	printf '%d:%02d' $(($1 / 60)) $(($1 % 60))
 }
 
-# step NAME LOG COUNT -- COMMAND...: runs a long command with its output in LOG, and tells how far
-# it is: COUNT is a command that prints that (or `true`). A terminal sees one line that changes,
-# anything else a line every 15 seconds.
+# step NAME LOG COUNT -- COMMAND...: runs a long command with its output in LOG, and reports progress, which
+# the command COUNT prints (or `true`). A terminal gets one line that changes, other outputs a line every 15
+# seconds.
 step() {
 	local name=$1 log=$2 count=$3 begin=$SECONDS said=$SECONDS pid status=0
 	shift 4
 	say "$name ..."
-	# A script that dies takes its step along; Ctrl-C would not reach a background job.
+	# A script that dies ends its step; Ctrl-C would not reach a background job.
 	setpriv --pdeathsig TERM "$@" >"$log" 2>&1 </dev/null &
 	pid=$!
 	while kill -0 "$pid" 2>/dev/null; do
@@ -136,7 +136,7 @@ step() {
 	return "$status"
 }
 
-# explain_failure LOG: the usual reasons, in plain words.
+# explain_failure LOG: prints the usual reasons of a failure.
 explain_failure() {
 	if grep -qiE 'No space left on device' "$1"; then
 		say "the disk is full: $(df -h --output=avail "$cache" | tail -n 1 | tr -d ' ') free in $cache, about 8 GB are needed in all"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Sourced by all that judge a kernel's log: which lines of it fail a run, an extended regular expression.
+# Sourced by scripts that judge a kernel's log: an extended regular expression for the lines that fail a run.
 # (Leaks are in a file of their own, because the kernel's own start has some.)
 
 # shellcheck disable=SC2034  # used by those who source this file

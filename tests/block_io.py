@@ -29,7 +29,7 @@ _NOISE = random.Random(0).randbytes(1 << 16)
 
 
 def pattern(seed, start, sectors):
-    """Contents for `sectors` sectors from `start` on: no two sectors or seeds are alike.
+    """Returns contents for `sectors` sectors from `start` on: no two sectors or seeds have the same.
 
     A sector begins with its number and the seed's checksum; the rest is from somewhere in a pool of
     noise.
@@ -44,7 +44,7 @@ def pattern(seed, start, sectors):
 
 
 class Disk:
-    """A block device, read and written past the page cache, one bio for each call."""
+    """Block device, read and written past the page cache, one bio for each call."""
 
     def __init__(self, path, flags=0):
         self.path = path
@@ -60,7 +60,7 @@ class Disk:
 
     def read(self, start, sectors, flags=0):
         with memoryview(self._buffer)[: sectors * SECTOR] as view:
-            # What was there before must not pass for what was read.
+            # Old contents of the buffer must not pass for the data of the read.
             view[:] = b"\xee" * len(view)
             got = os.preadv(self.fd, [view], start * SECTOR, flags)
             if got != len(view):
@@ -93,14 +93,14 @@ class Disk:
 
 
 def first_difference(found, wanted):
-    """The number of the first byte that differs, or None."""
+    """Returns the number of the first byte that differs, or None."""
     if found == wanted:
         return None
     return next(n for n, (a, b) in enumerate(zip(found, wanted)) if a != b)
 
 
 def expect(found, wanted, start, what):
-    """Fails where `found`, read from sector `start` on, is not `wanted`."""
+    """Fails unless `found`, read from sector `start` on, is `wanted`."""
     at = first_difference(found, wanted)
     if at is not None:
         sector = start + at // SECTOR
@@ -112,7 +112,7 @@ def expect(found, wanted, start, what):
 
 
 class Model:
-    """What a device should hold, byte by byte, beside the device."""
+    """Expected contents of a device, byte by byte, beside the device."""
 
     def __init__(self, disk, sectors):
         self.disk = disk
@@ -142,7 +142,7 @@ class Model:
 
 
 def outcome(call, *arguments):
-    """The name of the errno that a call ends with, or "ok"."""
+    """Returns the name of the errno that a call fails with, or "ok"."""
     try:
         call(*arguments)
     except OSError as error:
@@ -158,7 +158,7 @@ def _parts(start, sectors):
 
 
 def unreadable(disk, start, sectors):
-    """The sectors that read as EIO. Any other error is one here, too."""
+    """Returns the sectors whose reads fail with EIO. Raises any other error."""
     found = []
     for sector in range(start, start + sectors):
         try:

@@ -27,7 +27,7 @@ def node(name):
 
 
 def create(name, *lines):
-    """A mapped device with these table lines, and its node."""
+    """Makes a mapped device with these table lines, and its node."""
     control.create(name)
     try:
         control.load(name, "\n".join(lines))
@@ -43,7 +43,7 @@ def create(name, *lines):
 def remove(name):
     """Removes a mapped device, if there is one."""
     try:
-        # What is suspended would keep its I/O, and whoever waits for it, for ever.
+        # A suspended device would keep its I/O, and the threads that wait for it, for ever.
         control.resume(name)
     except OSError:
         pass
@@ -55,7 +55,7 @@ def remove(name):
                 break
             if left == 0:
                 raise
-            # Somebody who is about to close it.
+            # Another process is about to close the device.
             time.sleep(0.1)
         else:
             break
@@ -68,7 +68,7 @@ def log_mark():
 
 
 def log_lines():
-    """What the kernel has logged since log_mark."""
+    """Returns the lines that the kernel has logged since log_mark."""
     while True:
         try:
             record = os.read(log, 8192).decode(errors="replace")
@@ -87,7 +87,7 @@ def message(name, *words):
 
 
 def wait_event(name, event, seconds):
-    """The number of the last event, behind `event`."""
+    """Waits for an event behind `event`, and returns the number of the last one."""
     found = control.wait_event(name, int(event), float(seconds))
     if found == int(event):
         raise SystemExit(f"FAIL: no event of {name} within {seconds} s, the last one is {event}")
@@ -114,7 +114,7 @@ def carry_out(words):
         COMMANDS[words[0]](*words[1:])
     except SystemExit as end:
         print(end)
-    except Exception as error:  # whatever it is belongs to the scenario that asked
+    except Exception as error:  # any error goes to the scenario that asked
         print(f"{' '.join(words)}: {type(error).__name__}: {error}")
     else:
         return 0
@@ -122,7 +122,7 @@ def carry_out(words):
 
 
 def main():
-    # A scenario that takes too long still needs it to tidy up.
+    # A scenario that takes too long still needs the console to tidy up.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for line in sys.stdin:
         status = carry_out(line.rstrip("\n").split("\x1f"))

@@ -27,7 +27,7 @@ TABLE = f"0 {SECTORS} remap {{}} {{}} 0 {SPARE_SECTORS}"
 
 
 class Journal:
-    """Lines that are on the host's disk when write() returns."""
+    """Journal whose lines are on the host's disk when write() returns."""
 
     def __init__(self, path):
         self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -40,10 +40,10 @@ class Journal:
 
 
 class Past:
-    """What may be on the device."""
+    """Contents that the device may have."""
 
     def __init__(self, base, lines):
-        # Seeds of each sector, the oldest that may still be there first.
+        # Seeds that each sector may have, the oldest first.
         self.contents = [[seed] for seed in base["contents"]]
         remapped = set(base["remapped"])
         self.remapped = [{block in remapped} for block in range(BLOCKS)]
@@ -77,7 +77,7 @@ class Past:
                 raise SystemExit(f"FAIL: a line of the journal: {line}")
 
     def settle(self, seed, issued):
-        """What is older than `seed` is gone."""
+        """Removes the seeds older than `seed`."""
         start, count = issued[seed]
         for sector in range(start, start + count):
             seeds = self.contents[sector]
@@ -86,7 +86,7 @@ class Past:
 
 
 def find_out(disk, past):
-    """The seed of every sector, or the end of the test."""
+    """Returns the seed of every sector, or fails the test."""
     found = []
     for start in range(0, SECTORS, 256):
         data = disk.read(start, 256)
@@ -105,7 +105,7 @@ def find_out(disk, past):
 
 
 def check(directory, control, main, spare):
-    """Judges what is there, and makes it the new base."""
+    """Checks the contents of the device, and makes them the new base."""
     with open(f"{directory}/base") as file:
         base = json.load(file)
     path = f"{directory}/journal"
@@ -142,7 +142,7 @@ def check(directory, control, main, spare):
 
 
 def prepare(directory, main, spare):
-    """The first time: a device full of pattern 0, and nothing on the spare."""
+    """Prepares the first run: a device full of pattern 0, and an empty spare."""
     disk = Disk(main)
     for start in range(0, SECTORS, 256):
         disk.write(start, pattern(0, start, 256))

@@ -40,13 +40,13 @@ _libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 
 
 class Control:
-    """/dev/mapper/control. Everything raises OSError where the kernel refuses."""
+    """/dev/mapper/control. Methods raise OSError if the kernel refuses."""
 
     def __init__(self):
         self._fd = os.open("/dev/mapper/control", os.O_RDWR)
 
     def _call(self, request, name, flags=0, payload=b"", targets=0, room=32768):
-        """Flags, number of targets and data of the answer."""
+        """Carries out an ioctl. Returns flags, number of targets and data of the answer."""
         while True:
             buffer = bytearray(_HEADER.size + max(len(payload), room))
             _HEADER.pack_into(
@@ -71,7 +71,7 @@ class Control:
         self._call(_REMOVE, name)
 
     def load(self, name, table, read_only=False):
-        """`table`: lines "<start> <length> <target> <arguments>"."""
+        """Loads `table`: lines "<start> <length> <target> <arguments>"."""
         payload, lines = b"", table.split("\n")
         for line in lines:
             start, length, target, *arguments = line.split(" ", 3)
@@ -88,30 +88,30 @@ class Control:
         self._call(_SUSPENDED, name)
 
     def number(self, name):
-        """The device number of a mapped device."""
+        """Returns the device number of a mapped device."""
         number = self._header(_STATUS, name)[10]
         # The kernel's own encoding: minor 0-7, major, minor 8 and up.
         return os.makedev(number >> 8 & 0xFFF, number & 0xFF | number >> 12 & ~0xFF)
 
     def _header(self, request, name, event=0):
-        """The header of the answer to a request without data."""
+        """Returns the header of the answer to a request without data."""
         header = bytearray(_HEADER.size)
         _HEADER.pack_into(header, 0, 4, 0, 0, len(header), len(header), 0, 0, 0, event, 0, 0, name.encode(), b"")
         self._ioctl(request, header)
         return _HEADER.unpack_from(header)
 
     def event(self, name):
-        """The number of the last event of a mapped device: what a wait for the next one starts from."""
+        """Returns the number of the last event of a mapped device, from which a wait for the next one starts."""
         return self._header(_STATUS, name)[8]
 
     def wait(self, name, event):
-        """Waits for an event behind `event`, as `dmsetup wait` does, however long that takes."""
+        """Waits for an event behind `event`, as `dmsetup wait` does, without a time limit."""
         return self._header(_WAIT, name, event)[8]
 
     def wait_event(self, name, event, seconds):
-        """The same for so many seconds at most: the number of the last event, which may be `event`."""
+        """Waits for an event behind `event` with a time limit. Returns the number of the last event, which may be `event`."""
         end = time.monotonic() + seconds
-        # What has been polled for is a matter of the open file.
+        # The event that poll() compares with belongs to the open file.
         poller = Control()
         try:
             poll = select.poll()
@@ -131,11 +131,11 @@ class Control:
         self._call(_CLEAR, name)
 
     def status(self, name):
-        """The status of the first target, without the target's name."""
+        """Returns the status of the first target, without the target's name."""
         return self._first_status(name, 0)
 
     def table(self, name):
-        """The arguments of the first target."""
+        """Returns the arguments of the first target."""
         return self._first_status(name, _STATUS_TABLE)
 
     def _first_status(self, name, flags):
@@ -143,19 +143,19 @@ class Control:
         return data[_SPEC.size :].split(b"\0", 1)[0].decode()
 
     def message(self, name, text, sector=0):
-        """The reply, or None where there is none."""
+        """Sends a message. Returns the reply, or None if there is none."""
         flags, _, data = self._call(_MESSAGE, name, payload=struct.pack("=Q", sector) + text.encode() + b"\0")
         return data.split(b"\0", 1)[0].decode() if flags & _DATA_OUT else None
 
     def outcome(self, name, text):
-        """The reply, or the name of the errno."""
+        """Sends a message. Returns the reply, or the name of the errno."""
         try:
             return self.message(name, text)
         except OSError as error:
             return errno.errorcode[error.errno]
 
     def state(self, name):
-        """What the status line of a remap device says, by name."""
+        """Returns the values in the status line of a remap device, by name."""
         words = self.status(name).split(" ")
         used, slots = words[0].split("/")
         state = dict(zip(("lost", "pending", "block"), map(int, words[1:4])), remapped=int(used), slots=int(slots))
@@ -172,7 +172,7 @@ class Control:
         self.resume(name)
 
     def remaps(self, name, page=None):
-        """All remaps as (sector, spare sector, flags), in as many lists as that takes."""
+        """Returns all remaps as (sector, spare sector, flags), by as many `list` messages as needed."""
         found, at = [], 0
         while True:
             *lines, last = self.message(name, f"list {at}" + (f" {page}" if page else "")).split("\n")

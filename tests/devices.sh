@@ -1,14 +1,15 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# What scenarios use: devices below, remap devices on top, messages to them, and the ways to fail.
-# Everything that is made here is removed by tidy_up, the newest first.
+# Functions for scenarios: devices below, remap devices on top, messages to them, and ways to fail.
+# tidy_up removes everything that these functions make, the newest first.
 
 work=/tmp/scenario
 tests=${tests:?is the directory that this file is in}
 
 # --- the verdict --------------------------------------------------------------------------------
 
-# Ends the scenario. From a subshell or a background job, too: tidy_up looks for the file.
+# fail <text>...: fails and ends the scenario. Works in a subshell or a background job, too: tidy_up checks the
+# file.
 fail() {
 	local depth=1
 	while [[ ${BASH_SOURCE[$depth]:-} == */devices.sh ]]; do depth=$((depth + 1)); done
@@ -27,7 +28,7 @@ expect_match() {
 	[[ $1 =~ $2 ]] || fail "${3:-text} is '$1', expected to match '$2'"
 }
 
-# The words that stand for an errno in messages.
+# error_text <name>: prints the text of an errno in error messages.
 error_text() {
 	case $1 in
 	EINVAL) echo 'Invalid argument' ;;
@@ -48,12 +49,12 @@ error_text() {
 	esac
 }
 
-# expect_errno <name> <command>...: the command fails, and says so with that errno.
+# expect_errno <name> <command>...: expects that the command fails and prints the text of that errno.
 expect_errno() {
 	local text output
 	text=$(error_text "$1")
 	shift
-	# Not in a subshell: what is made nevertheless has to be removed.
+	# Not in a subshell: a device that is made against expectation has to be removed.
 	if "$@" >"$work/output" 2>&1; then
 		fail "succeeded, expected '$text': $*: $(<"$work/output")"
 	fi
@@ -62,7 +63,7 @@ expect_errno() {
 	[[ ${output,,} == *"${text,,}"* ]] || fail "expected '$text': $*: $output"
 }
 
-# wait_until <seconds> <command>...: until the command succeeds. Fails when it does not.
+# wait_until <seconds> <command>...: waits until the command succeeds. Fails if it does not.
 wait_until() {
 	local end=$((SECONDS + $1 + 1))
 	shift
@@ -76,12 +77,12 @@ wait_until() {
 
 undo=()
 
-# Whatever is deferred runs at the end, the newest first. It may find its work done.
+# defer <command>...: runs the command at the end, the newest first. Its work may be done by then.
 defer() {
 	undo+=("$(printf '%q ' "$@")")
 }
 
-# The end of every scenario. What fails here shows as something left behind.
+# tidy_up: ends every scenario. A failure here shows as something left behind.
 tidy_up() {
 	local status=$1 n
 	trap - ERR
@@ -102,15 +103,15 @@ tidy_up() {
 
 # --- the console --------------------------------------------------------------------------------
 
-# Starts a process that carries out what is asked of it: much faster than one for everything.
+# Starts the console, a process that carries out requests: much faster than a process for each.
 open_console() {
 	mkfifo "$work/asked" "$work/answered" "$work/turn"
 	python3 -S "$tests/console.py" <"$work/asked" >"$work/answered" &
 	console=$!
-	# Who waits for all his jobs does not mean this one.
+	# A `wait` for all jobs must not wait for the console.
 	disown "$console"
 	exec {console_asked}>"$work/asked" {console_answered}<"$work/answered"
-	# Background jobs ask, too: whoever has taken the byte has the console to himself.
+	# Background jobs ask, too: the one that has taken the byte may use the console alone.
 	exec {console_turn}<>"$work/turn"
 	printf . >&"$console_turn"
 }
@@ -121,7 +122,7 @@ close_console() {
 	rm "$work/asked" "$work/answered" "$work/turn"
 }
 
-# A job that was killed may have taken its turn with it.
+# A job that was killed may have kept the byte.
 free_console() {
 	local turn
 	if read -r -N 1 -t 2 turn <&"$console_turn"; then
@@ -132,7 +133,7 @@ free_console() {
 	fi
 }
 
-# ask <command of tests/console.py>...: prints the answer, on standard error where the command fails.
+# ask <command of tests/console.py>...: prints the answer, on standard error if the command fails.
 ask() {
 	local turn line answer='' IFS=$'\x1f'
 	read -r -N 1 turn <&"$console_turn"
@@ -150,7 +151,7 @@ ask() {
 	fi
 }
 
-# Commands of tests/block_io.py.
+# block_io <command of tests/block_io.py>...
 block_io() { ask block_io "$@"; }
 
 # --- the module ---------------------------------------------------------------------------------
@@ -167,7 +168,7 @@ unload_module() {
 
 # --- sizes --------------------------------------------------------------------------------------
 
-# scaled <n>: n on the fast machine, less where everything takes longer; at least 1.
+# scaled <n>: prints n on the fast machine, less on slower ones; at least 1.
 scaled() {
 	local divisor=1
 	case $DM_REMAP_MACHINE in
@@ -202,7 +203,7 @@ remove_null_blk() {
 	fi
 }
 
-# make_null_blk <variable> <MiB> [<attribute>=<value>...]: a disk in memory of a kind to choose.
+# make_null_blk <variable> <MiB> [<attribute>=<value>...]: a disk in memory with these attributes.
 make_null_blk() {
 	local name=nb_$1 directory=/sys/kernel/config/nullb/nb_$1 setting
 	[[ -d /sys/kernel/config/nullb ]] || modprobe null_blk nr_devices=0
@@ -216,7 +217,7 @@ make_null_blk() {
 	[[ -b /dev/$name ]] || printf -v "$1" %s "/dev/nullb$(<"$directory/index")"
 }
 
-# null_blk_set <device variable> <attribute>=<value>: changes one that may be changed in use.
+# null_blk_set <device variable> <attribute>=<value>: changes an attribute that may be changed in use.
 null_blk_set() {
 	echo "${2#*=}" >"/sys/kernel/config/nullb/nb_$1/${2%%=*}"
 }
@@ -234,10 +235,10 @@ sectors_of() {
 # --- devices that fail --------------------------------------------------------------------------
 
 # Bad sectors that fail for reads and writes until they are removed: null_blk_set, at most 512 ranges.
-# One failing request does not make them better. With badblocks_once=1 the first request does.
+# A failing request does not repair them. With badblocks_once=1 the first request does.
 
-# make_dust <name> <device> [<bytes of a block>]: /dev/mapper/<name>, whose bad blocks are removed by
-# a write, as a disk's are that has reallocated them. It splits I/O at its blocks.
+# make_dust <name> <device> [<bytes of a block>]: /dev/mapper/<name>. A write removes its bad blocks, as on
+# a disk that reallocates sectors. It splits I/O at its blocks.
 make_dust() {
 	make_mapped "$1" "0 $(sectors_of "$2") dust $2 0 ${3:-512}"
 	message "$1" quiet
@@ -245,7 +246,7 @@ make_dust() {
 }
 
 # dust_add <name> <first> [<last> [<n>]]: blocks that fail for reads, and for n writes (255 at most;
-# default 255), before a write makes them good.
+# default 255), before a write repairs them.
 dust_add() {
 	local block
 	for ((block = $2; block <= ${3:-$2}; block++)); do
@@ -261,8 +262,8 @@ dust_remove() {
 }
 
 # make_segments <name> <device> and set_segments <name> <device> <first>-<last>:<way>...: the device
-# with ranges, in order and none that meet, that fail: `error` for reads and writes, `writes`, `reads`,
-# `drop` (writes are forgotten), `corrupt` (byte 32 of what is read is another).
+# with ranges that fail, in order and without overlaps: `error` for reads and writes, `writes`, `reads`,
+# `drop` (writes are dropped), `corrupt` (byte 32 of the data of a read is changed).
 make_segments() {
 	make_mapped "$1" "0 $(sectors_of "$2") linear $2 0"
 }
@@ -302,7 +303,7 @@ remove_scsi_disk() {
 	[[ ! -e /sys/module/scsi_debug ]] || modprobe -r scsi_debug
 }
 
-# need_scsi_disk: whether there can be one, and why not.
+# need_scsi_disk: returns whether a SCSI disk can be made; prints why not.
 need_scsi_disk() {
 	if ! modprobe -q -n scsi_debug || ! modprobe -q -n sd_mod; then
 		echo "no scsi_debug"
@@ -329,7 +330,7 @@ make_scsi_disk() {
 	fail "scsi_debug has made no disk"
 }
 
-# scsi_unreadable <first sector> <sectors>: a medium error for whatever reads one of them. 0 0 ends it.
+# scsi_unreadable <first sector> <sectors>: reads of these sectors fail with a medium error. 0 0 ends it.
 scsi_unreadable() {
 	local parameters=/sys/module/scsi_debug/parameters
 	echo "$1" >"$parameters/medium_error_start"
@@ -337,7 +338,7 @@ scsi_unreadable() {
 	if (($2 > 0)); then echo 2; else echo 0; fi >/sys/bus/pseudo/drivers/scsi_debug/opts
 }
 
-# scsi_writes_fail <n> medium|transport|write_protected: so many of the next writes, all with -1.
+# scsi_writes_fail <n> medium|transport|write_protected: the next n writes fail; all with -1.
 scsi_writes_fail() {
 	local way
 	case $2 in
@@ -347,7 +348,7 @@ scsi_writes_fail() {
 	write_protected) way='0 0 2 7 27 0' ;;
 	*) fail "scsi_writes_fail does not know $2" ;;
 	esac
-	# A positive number would be all of them, whatever it is.
+	# Any positive number would mean all of them.
 	local count=$(($1 < 0 ? 1 : -$1))
 	# WRITE(10), as sd writes to so small a disk.
 	echo "2 $count 0x2a $way" >"$scsi_errors"
@@ -363,12 +364,12 @@ remove_raid1() {
 
 is_gone() { [[ ! -e $1 ]]; }
 
-# make_raid1 <variable> <device> <device>: a mirror without metadata of its own, whose halves are alike
-# when it is made. What can be read from the first is read there. Needs no mdadm.
+# make_raid1 <variable> <device> <device>: a mirror without metadata of its own, whose halves must be equal
+# when it is made. Reads go to the first device if it can read. Needs no mdadm.
 make_raid1() {
 	local name=md_$1 parameters=/sys/module/md_mod/parameters directory device member n=0 turn
 	modprobe -q raid1 || true
-	# Else one that is stopped would stay.
+	# Without this, a mirror that is stopped would stay.
 	[[ ! -e $parameters/legacy_async_del_gendisk ]] || echo 0 >"$parameters/legacy_async_del_gendisk"
 	echo "$name" >"$parameters/new_array"
 	defer remove_raid1 "$name"
@@ -386,7 +387,7 @@ make_raid1() {
 	echo $(($(sectors_of "$2") / 2)) >"$directory/component_size"
 	echo none >"$directory/resync_start"
 	echo active >"$directory/array_state"
-	# Kicked out is who fails, not who has been repaired often.
+	# md drops a device for failures, not for the number of repairs.
 	echo 1000000 >"$directory/max_read_errors"
 	for ((turn = 0; turn < 50; turn++)); do
 		[[ ! -b /dev/$name ]] || break
@@ -395,17 +396,17 @@ make_raid1() {
 	printf -v "$1" %s "/dev/$name"
 }
 
-# raid1_is_whole <variable>: fails where the mirror has given up a device.
+# raid1_is_whole <variable>: fails if the mirror has dropped a device.
 raid1_is_whole() {
 	expect_equal "$(cat /sys/block/md_"$1"/md/degraded)" 0 "devices that the mirror has given up"
 }
 
-# The directory of a block device in sysfs.
+# Prints the directory of a block device in sysfs.
 sysfs_of() {
 	echo "/sys/dev/block/$(stat -L -c '%Hr:%Lr' "$1")"
 }
 
-# disk_stat <device> <field>: a column of /sys/block/*/stat, from 1.
+# disk_stat <device> <field>: prints a column of /sys/block/*/stat, from 1.
 disk_stat() {
 	local fields
 	read -ra fields <"$(sysfs_of "$1")/stat"
@@ -445,7 +446,7 @@ expect_reply() {
 	expect_equal "$(message "${@:2}")" "$1" "reply to '${*:3}'"
 }
 
-# status_word <name> <n>: a word of the status line behind the target's name: 1 <remapped>/<spare
+# status_word <name> <n>: prints a word of the status line behind the target's name: 1 <remapped>/<spare
 # blocks>, 2 lost sectors, 3 pending blocks, 4 block size, 5 health, 6 metadata.
 status_word() {
 	local words
@@ -455,7 +456,7 @@ status_word() {
 
 health() { status_word "$1" 5; }
 
-# state <name>: "<remapped> <lost sectors> <pending blocks> <health>"
+# state <name>: prints "<remapped> <lost sectors> <pending blocks> <health>"
 state() {
 	local words
 	read -ra words <<<"$(ask status "$1")"
@@ -470,12 +471,12 @@ is_state() { [[ $(state "$1") == "$2" ]]; }
 is_pending() { [[ $(status_word "$1" 3) == "$2" ]]; }
 is_health() { [[ $(health "$1") == "$2" ]]; }
 
-# last_event <name>, next_event <name> <last> [<seconds>]: the number of the last event, and of one
-# behind it, which is waited for.
+# last_event <name>: prints the number of the last event.
+# next_event <name> <last> [<seconds>]: waits for an event behind it, and prints its number.
 last_event() { ask event "$1"; }
 next_event() { ask wait_event "$1" "$2" "${3:-10}"; }
 
-# counter <name> <key>: a value of the status line.
+# counter <name> <key>: prints a value of the status line.
 counter() {
 	local word
 	for word in $(ask status "$1"); do
@@ -491,7 +492,7 @@ counter() {
 
 log_mark() { ask log_mark; }
 
-# Lines of the module since the last log_mark.
+# Prints the module's lines since the last log_mark.
 log_lines() {
 	local line lines
 	lines=$(ask log_lines)
@@ -500,8 +501,8 @@ log_lines() {
 	done <<<"$lines"
 }
 
-# expect_log <text>...: the module has written one line since log_mark, with each of the texts. One that
-# tells of the health does not count.
+# expect_log <text>...: expects that the module has written one line since log_mark, with each of the texts.
+# Lines about health do not count.
 expect_log() {
 	local lines text
 	lines=$(log_lines | grep -v ': health is ' || true)
@@ -514,8 +515,8 @@ expect_log() {
 
 # --- load ---------------------------------------------------------------------------------------
 
-# verifying_fio <device> <loops> [<fio option>...]: writes at random and reads back, with what fio
-# says in $work/fio.
+# verifying_fio <device> <loops> [<fio option>...]: writes at random and reads back. The output of fio is in
+# $work/fio.
 verifying_fio() {
 	(cd "$work" && exec fio --name=verify --filename="$1" --loops="$2" --randseed="$SEED" --direct=1 \
 		--rw=randwrite --bsrange=512-64k --bs_unaligned=0 --blockalign=512 --ioengine=libaio --iodepth=16 \
@@ -559,8 +560,8 @@ files_survive() {
 }
 
 # files_on_failing_disk <name> <sectors> <disk> <device> <file system> <command that checks it> <n>: files
-# are written, read and removed while n places of /dev/mapper/<disk>, over <device>, begin to refuse
-# writes. The file system may not see any of it.
+# are written, read and removed while n places of /dev/mapper/<disk>, over <device>, begin to fail
+# writes. The file system must not see any error.
 files_on_failing_disk() {
 	local device=/dev/mapper/$1 spoiler
 	mkdir -p "$work/mounted"
@@ -573,7 +574,7 @@ files_on_failing_disk() {
 	python3 -S "$tests/file_tree.py" write "$work/mounted" "$work/tree" "$SEED" "$(scaled 300)"
 	wait "$spoiler" || fail "the disk did not fail"
 	rm "$work/spoiling"
-	# All of it, now that all is there that will be.
+	# The whole device, now that no further place fails.
 	python3 -S "$tests/file_tree.py" write "$work/mounted" "$work/tree" "$((SEED + 1))" "$(scaled 300)" empty
 	fill_up "$work/mounted"
 	umount "$work/mounted"
@@ -590,14 +591,14 @@ files_on_failing_disk() {
 	local moved
 	moved=$(counter "$1" auto_remaps)
 	echo "$moved blocks were relocated"
-	# What is full has been written nearly everywhere but in its journal.
+	# A full file system has been written nearly everywhere but in its journal.
 	((moved >= $7 / 2)) || fail "only $moved blocks were relocated"
 	expect_state "$1" "$moved 0 0 ok"
 }
 
-# fill_up <directory>: one file in all the room that there is, and its removal.
+# fill_up <directory>: fills the file system with one file, and removes it.
 fill_up() {
-	# It ends when the device is full.
+	# dd fails when the device is full.
 	dd if=/dev/zero of="$1/filler" bs=1M oflag=direct status=none 2>"$work/filler" || true
 	[[ $(<"$work/filler") == *'No space left'* ]] || fail "dd: $(<"$work/filler")"
 	sync "$1/filler"
@@ -611,7 +612,7 @@ leave_mount() {
 
 # --- the tools ----------------------------------------------------------------------------------
 
-# expect_status <status> <tool> <argument>...: one of `make tools`. What it prints is in $work/out and
+# expect_status <status> <tool> <argument>...: runs a tool of `make tools`. Its output is in $work/out and
 # $work/err then.
 expect_status() {
 	local status=0

@@ -27,7 +27,8 @@ class NullBlk:
         self.bad = set()
 
     def _tell(self, sign, sectors):
-        """Range by range. What is so already would be refused."""
+        """Sets (+) or clears (-) sectors, by ranges. Callers leave out sectors that are set, or clear, already:
+        null_blk would refuse them."""
         while sectors:
             first = last = min(sectors)
             while last + 1 in sectors:
@@ -52,7 +53,7 @@ class NullBlk:
 
 
 class Segments:
-    """A mapped device over another one, with ranges that fail for writes, or for reads as well."""
+    """Mapped device over another one, with ranges that fail for writes, or for reads as well."""
 
     def __init__(self, name, device, sectors):
         self.name, self.device, self.sectors = name, device, sectors
@@ -78,13 +79,13 @@ class Segments:
         return all(first + count < at or at + many < first for at, (many, _) in self.ways.items())
 
     def set(self, ways):
-        """{first sector: (sectors, "writes" or "error")}, of which no two meet."""
+        """Sets the ranges: {first sector: (sectors, "writes" or "error")}, without overlaps."""
         self.ways = dict(ways)
         self.control.replace(self.name, self.table())
 
 
 def run_all(calls):
-    """Each call in a thread of its own; the first exception is raised again, or SystemExit."""
+    """Runs each call in a thread of its own. Raises the first exception, SystemExit included."""
     failures = []
 
     def run(call):

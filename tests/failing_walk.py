@@ -34,15 +34,15 @@ class Walk:
         state = self.control.state(name)
         self.block, self.slots = state["block"], state["slots"]
         self.blocks = -(-self.sectors // self.block)
-        # Of each sector, what it may hold: bytes, or ANYTHING.
+        # Contents that each sector may have: bytes, or ANYTHING.
         self.held = [()] * self.sectors
         self.places, self.may_be_lost = {}, set()
-        # Slots that have ever been bad: they may have been given up.
+        # Slots that have ever been bad: the target may have set them aside.
         self.spoilt_slots = set()
         self.policy, self.done, self.ends = "relocate", {}, {}
         self.hot = [0, self.blocks - 1] + [self.random.randrange(self.blocks) for _ in range(8)]
 
-    # What the model says.
+    # Rules of the model.
 
     def fill(self, seed):
         for start in range(0, self.sectors, MOST):
@@ -62,7 +62,7 @@ class Walk:
         return range(block * self.block, min(self.sectors, (block + 1) * self.block))
 
     def bad_below(self, sector):
-        """Whether it is bad where it lies."""
+        """Returns whether the sector is bad in its present place."""
         place = self.places.get(sector // self.block)
         if place is None:
             return sector in self.main.bad
@@ -72,7 +72,7 @@ class Walk:
         return sector in self.may_be_lost or self.bad_below(sector)
 
     def look(self, written=range(0), ended=True):
-        """Follows the blocks to where they are now. `written`: sectors that were just given contents."""
+        """Updates the places of the blocks. `written`: sectors that were just written."""
         before, self.places = self.places, {}
         for sector, place, _ in self.control.remaps(self.name):
             self.places[sector // self.block] = place
@@ -82,7 +82,7 @@ class Walk:
                 continue
             for sector in self.sectors_of(block):
                 if new is None:
-                    # Nobody takes a block with lost sectors back to main.
+                    # A block with lost sectors never moves back to main.
                     self.may_be_lost.discard(sector)
                     continue
                 was_bad = sector in self.main.bad if old is None else old + sector % self.block in self.spare.bad
@@ -97,13 +97,13 @@ class Walk:
         return self.slots - len(used | self.spoilt_slots)
 
     def may_refuse(self, start, count):
-        """Whether a write may fail."""
+        """Returns whether a write may fail."""
         touched = self.blocks_of(start, count)
         if self.policy != "relocate" and any(map(self.bad_below, range(start, start + count))):
             return True
         return self.free_at_least() < len(touched)
 
-    # What can be done.
+    # Operations.
 
     def a_range(self, most):
         if self.random.random() < 0.5:
@@ -133,7 +133,7 @@ class Walk:
             return False
         for n in range(count):
             sector, found = start + n, data[n * SECTOR : (n + 1) * SECTOR]
-            # A sector that may be lost and is there after all has to be right as well.
+            # A sector that may be lost and can be read has to be right as well.
             wanted = self.held[sector]
             if ANYTHING not in wanted and found not in wanted:
                 raise SystemExit(
@@ -169,7 +169,7 @@ class Walk:
             assert not stuck, f"write of {count} at {start} succeeded with bad sectors {stuck}; {self.describe(stuck[0])}"
             return
         for n, sector in enumerate(sectors):
-            # Old or new, sector by sector.
+            # Each sector has the old or the new contents.
             self.held[sector] += (data[n * SECTOR : (n + 1) * SECTOR],)
 
     def write(self):
@@ -207,7 +207,7 @@ class Walk:
         if RANGE_REPLY.fullmatch(end):
             assert blocks <= self.places.keys(), f"remap {start} {count}: {end}, {self.places}"
         else:
-            # A spare that refuses may stop a message; its sender is there to try again.
+            # A failing spare may stop a message; the sender may try again.
             assert end == "EEXIST" or (end in ("ENOSPC", "EIO") and (free < len(blocks) or self.spare.bad)), f"remap {start} {count}: {end}"
 
     def bad(self):
@@ -260,12 +260,12 @@ class Walk:
             self.main.mend(self.random.choice(sorted(self.main.bad)))
 
     def spoil_spare(self):
-        # Slots only: what becomes of metadata is another test's business. And some are left in order.
+        # Slots only: other tests cover the metadata. Some slots stay good.
         if not self.places or len(self.spoilt_slots) > self.slots // 4:
             return self.mend_spare()
         slot = self.random.choice(sorted(self.places.values()))
         if self.random.random() < 0.5:
-            # One that is next, perhaps.
+            # Perhaps the next free slot.
             slot += self.block * self.random.randrange(3)
             if slot > max(self.places.values()):
                 slot = max(self.places.values())
@@ -278,7 +278,7 @@ class Walk:
             self.spare.mend(self.random.choice(sorted(self.spare.bad)))
 
     def reload(self):
-        """A table in the place of the table, or after it: the remaps and what is lost stay."""
+        """Replaces the table, with the device open or closed: remaps and lost sectors stay."""
         control, before = self.control, self.control.remaps(self.name)
         lost = control.state(self.name)["lost"]
         table = f"0 {self.sectors} remap {control.table(self.name)}"
@@ -294,7 +294,7 @@ class Walk:
         assert control.state(self.name)["lost"] == lost, "the lost sectors after a reload"
 
     def again(self):
-        """Removed, and made again: as at the next start of the machine."""
+        """Removes the device and makes it again, as at the next start of the machine."""
         control, before = self.control, self.control.remaps(self.name)
         state, table = control.state(self.name), f"0 {self.sectors} remap {control.table(self.name)}"
         self.disk.close()
@@ -303,7 +303,7 @@ class Walk:
                 control.remove(self.name)
                 break
             except OSError:
-                # A probe that is under way, or somebody who looks at what is new.
+                # A probe of the new device by udev or another process.
                 time.sleep(0.05)
         control.create(self.name)
         control.load(self.name, table)
@@ -316,7 +316,7 @@ class Walk:
         assert control.remaps(self.name) == before, "the remaps in the next table"
         assert control.state(self.name)["lost"] == state["lost"], "the lost sectors in the next table"
 
-    # The whole.
+    # All operations together.
 
     def check_all(self):
         unreadable = 0
@@ -358,7 +358,7 @@ class Walk:
                 self.check_state()
 
     def end(self, seed):
-        """All is in order again: everything can be written, nothing stays lost or pending."""
+        """Repairs all disks, and checks that everything can be written and nothing stays lost or pending."""
         unreadable = self.check_all()
         print(f"{len(self.places)} blocks remapped, {unreadable} sectors unreadable, {len(self.main.bad)} bad ones of main")
         self.main.mend_all()

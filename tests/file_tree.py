@@ -47,7 +47,7 @@ def check(directory, sums_path):
     with open(sums_path) as file:
         sums = json.load(file)
     found = {}
-    # Past the page cache: what is on the disk counts.
+    # Past the page cache: the contents of the disk count.
     with open("/proc/sys/vm/drop_caches", "w") as file:
         file.write("3")
     for parent, _, names in os.walk(directory):

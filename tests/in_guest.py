@@ -6,7 +6,7 @@ import sys
 
 
 def require_guest():
-    """Returns in a guest, whose first process makes the file; ends the program elsewhere, status 2."""
+    """Returns in a guest, whose first process makes the file; ends the program with status 2 elsewhere."""
     if not os.path.exists("/run/dm-remap-guest"):
         program = os.path.basename(sys.argv[0])
         print(f"{program}: belongs in a guest, which scripts/vm starts (scripts/README.md)", file=sys.stderr)

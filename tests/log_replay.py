@@ -28,35 +28,35 @@ BLOCK, BLOCKS, SPARE_SECTORS = 8, 512, 4800
 SECTORS = BLOCK * BLOCKS
 
 
-# What a sector holds that cannot be read: no seed.
+# Stands for the contents of an unreadable sector: no seed.
 LOST = None
 
 
 class Done:
-    """An operation, and what it changed."""
+    """Operation, and its changes."""
 
     def __init__(self, operation, before, after, lost):
         self.verb, *self.what = operation
-        # Block: whether it is remapped afterwards.
+        # By block: whether it is remapped afterwards.
         self.changed = {block: block in after for block in before ^ after}
         self.moved = after - before
-        # Sectors that were lost by it.
+        # Sectors that the operation has lost.
         self.lost = lost
 
     def writes(self):
-        """Sectors and their seed."""
+        """Returns the sectors that were written, with their seed."""
         if self.verb not in ("write", "durable"):
             return range(0), LOST
         start, count, seed = self.what
         return range(start, start + count), seed
 
     def must_be_logged(self):
-        """Whether it cannot be done without a flush or a forced write of the spare."""
+        """Returns whether the operation needs a flush or a FUA write of the spare."""
         return bool(self.changed) or self.verb == "flush"
 
 
 class Past:
-    """What a block may be and hold: all states since the last that is sure."""
+    """States that a block may have: all since the last one that is certain."""
 
     def __init__(self):
         self.remapped = [{False} for _ in range(BLOCKS)]
@@ -73,13 +73,13 @@ class Past:
             self.seeds[sector].append(LOST)
 
     def end(self, done):
-        # What moves is durable with what was written to it before, and what is lost stays so.
+        # A block that moves is durable with all earlier writes to it, and lost sectors stay lost.
         for block, remapped in done.changed.items():
             self.remapped[block] = {remapped}
         self.settle(done.lost)
         sectors, _ = done.writes()
         for sector in sectors:
-            # What is written of a lost sector, or relocates, is durable when it is acknowledged.
+            # A write to a lost sector, or one that is relocated, is durable when it is acknowledged.
             if done.verb == "durable" or sector // BLOCK in done.moved or LOST in self.seeds[sector]:
                 self.settle([sector])
             else:
@@ -94,7 +94,7 @@ class Past:
 
 
 class Image:
-    """The spare as it would be read after a power cut."""
+    """Contents of the spare after a power cut."""
 
     def __init__(self, disk):
         self.disk = disk
@@ -113,7 +113,7 @@ class Image:
 
 
 def entries(log):
-    """(flags, sector, data) of everything that was logged, in order."""
+    """Returns (flags, sector, data) of all logged requests, in order."""
     magic, _, count, size = struct.unpack_from("<QQQI", log.read(0, 1))
     assert (magic, size) == (0x6A736677736872, SECTOR), "no log"
     at = 1
@@ -164,11 +164,11 @@ class Test:
             return verb, first, min(BLOCKS, first + self.chance.choice((1, 1, 1, 3, 40)))
         start = self.chance.randrange(SECTORS)
         if self.disk and self.disk.bad and self.chance.random() < 0.5:
-            # What is bad has to be hit to matter.
+            # Bad sectors have to be hit to matter.
             start = max(0, self.chance.choice(sorted(self.disk.bad)) - self.chance.randrange(4))
         count = min(self.chance.choice((1, 3, 8, 20)), SECTORS - start)
         if verb == "durable" and not self.unflushed.isdisjoint(range(start, start + count)):
-            # dm-log-writes would log what was written before behind it.
+            # dm-log-writes would log earlier writes behind the mark.
             return ("flush",)
         return verb, start, count, seed
 
@@ -197,7 +197,7 @@ class Test:
         return {sector // BLOCK for sector, _, _ in self.control.remaps("r0")}
 
     def one(self, operation, plain, durable):
-        """Carries an operation out, and tells what it did."""
+        """Carries an operation out, and returns its changes."""
         verb, *what = operation
         before = self.places()
         end = self.carry_out(operation, plain, durable)
@@ -206,14 +206,14 @@ class Test:
         done = Done(operation, before, after, set())
         sectors, _ = done.writes()
         if verb in ("remap", "unremap"):
-            # What is bad stays on the spare, and so does what comes behind it in a range.
+            # A bad block stays on the spare, and so do the blocks behind it in the range.
             left = set(range(*what)) & after if verb == "unremap" else set(range(*what)) - after
             assert not left or (verb == "unremap" and bad), f"{operation}: {end}, {left}"
         elif verb == "read":
             readable = not any(self.unreadable(sector, after) for sector in range(what[0], what[0] + what[1]))
             assert end == ("ok" if readable else "EIO"), f"{operation}: {end}"
         else:
-            # Nobody who writes sees an error.
+            # No writer sees an error.
             assert end == "ok", f"{operation}: {end}"
         if verb != "remap":
             self.relocations += len(done.moved)
@@ -229,7 +229,7 @@ class Test:
         return sector in self.lost if sector // BLOCK in places else sector in self.disk.bad
 
     def work(self):
-        """The operations, each with a mark behind it in the log."""
+        """Carries the operations out, each with a mark behind it in the log."""
         control = self.control
         control.create("r0")
         control.load("r0", self.table(f"/dev/mapper/{self.logged}"))
@@ -262,7 +262,7 @@ class Test:
         return done
 
     def load(self, read_only):
-        """The remaps that the kernel finds."""
+        """Returns the remaps that the kernel loads."""
         self.control.create("replay")
         try:
             self.control.load("replay", self.table(self.replay), read_only)
@@ -295,7 +295,7 @@ class Test:
                     raise SystemExit(
                         f"FAIL: cut {cut}: sector {sector}, in {place + n}, may hold {past.seeds[sector]}, and holds {held}"
                     )
-        # And what is put right is the same.
+        # The repaired area has the same remaps.
         assert self.load(read_only=False) == remaps, f"cut {cut}: mending changes the remaps"
         self.image.restore(0, area.half)
         self.image.restore(SPARE_SECTORS - area.half, area.half)
@@ -321,7 +321,7 @@ class Test:
         assert n == len(done), f"{n} of {len(done)} operations in the log"
         print(f"{len(done)} operations, {cuts} cuts, {self.relocations} blocks relocated by errors")
         assert bool(self.disk) == (self.relocations > 0)
-        # A short run may have few of them.
+        # A short run may have few such states.
         assert cuts >= due > max(0, len(done) - 60) // 6, f"{due} operations are logged at least once"
 
 

@@ -50,7 +50,7 @@ class Refused(Exception):
 
 
 class Area:
-    """An area in `image`, which has read(offset, bytes) and write(offset, data)."""
+    """Area in `image`, which has read(offset, bytes) and write(offset, data)."""
 
     def __init__(self, image, start, sectors):
         self.image, self.start, self.sectors = image, start, sectors
@@ -73,7 +73,7 @@ class Area:
         self.image.write((self.start + sector) * SECTOR, page)
 
     def _find(self):
-        # The head is enough for areas that are whole.
+        # The head is enough for areas without bad copies.
         for sector in 0, PAGE_SECTORS:
             page = self.read(sector)
             if page and page[:8] == MAGIC and number(page, 8, 4) == checksum(page) and number(page, 12, 4) == 0:
@@ -81,14 +81,14 @@ class Area:
         raise Refused("no superblock in the head")
 
     def places(self, index):
-        """(generation's parity, sector) of the four places of a page."""
+        """Returns (parity of the generation, sector) of the four places of a page."""
         end = self.sectors - self.sectors % PAGE_SECTORS
         for base in index * 2 * PAGE_SECTORS, end - (index + 1) * 2 * PAGE_SECTORS:
             for odd in 0, 1:
                 yield odd, base + odd * PAGE_SECTORS
 
     def page(self, index):
-        """The page as it counts."""
+        """Returns the newest generation of a page, with its header."""
         valid, parities = [], set()
         for odd, sector in self.places(index):
             page = self.read(sector)
@@ -105,7 +105,7 @@ class Area:
         return max(valid)[1]
 
     def entries(self):
-        """(slot, name, bits of lost units) of every slot that is not free, in order."""
+        """Returns (slot, name, bits of lost units) of every slot that is not free, in order."""
         for slot in range(self.slots):
             if slot % self.per_page == 0:
                 page = self.page(1 + slot // self.per_page)
@@ -115,7 +115,7 @@ class Area:
                 yield slot, name, number(page, at + 8, self.entry_bytes - 8)
 
     def remaps(self):
-        """Block to (slot, bits of lost units)."""
+        """Returns a map from block to (slot, bits of lost units)."""
         found = {}
         for slot, name, lost in self.entries():
             if name == FAILED:
@@ -136,12 +136,12 @@ class Area:
             self.write(sector, bytes(page))
 
     def slot_sector(self, slot):
-        """Where a slot starts on the image."""
+        """Returns the first sector of a slot on the image."""
         return self.start + self.first_slot + slot * self.block_sectors
 
 
 def counting(block, slots):
-    """Of the (turn, slot, lost) of a block the one that counts, without its turn."""
+    """Returns the (turn, slot, lost) of a block that counts, without its turn."""
     if len(slots) == 2:
         slots = [new for old, new in (slots, slots[::-1]) if new[0] == (old[0] + 1) % 4]
     if len(slots) != 1:

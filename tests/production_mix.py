@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Holds the writes that a device saw against docs/workloads.md: reads the log of dm-log-writes
+"""Compares the writes to a device with docs/workloads.md: reads the log of dm-log-writes
 (Documentation/admin-guide/device-mapper/log-writes.rst)."""
 
 import collections
@@ -15,7 +15,7 @@ Write = collections.namedtuple("Write", "sector sectors flags")
 
 
 def read_log(path):
-    """All entries, oldest first."""
+    """Returns all entries, oldest first."""
     with open(path, "rb") as log:
         magic, _version, entries, sector_size = struct.unpack("<QQQI", log.read(28))
         assert magic == MAGIC, hex(magic)
@@ -32,7 +32,7 @@ def read_log(path):
 
 
 def near(share, wanted, what, margin=6):
-    """Percentages agree."""
+    """Checks that two percentages agree."""
     assert abs(share - wanted) <= margin, f"{what}: {share:.1f} %, not {wanted} %"
 
 
@@ -41,13 +41,13 @@ def percent(part, whole):
 
 
 def within(writes, size, start, end):
-    """Those in a part of the device, in percent."""
+    """Returns the writes in a part of the device, in percent."""
     return [w for w in writes if size * start // 100 <= w.sector < size * end // 100]
 
 
 def check_sizes(writes, shares, what):
     for kib, wanted in shares.items():
-        # Sizes are drawn: of few writes a share is that far off by chance.
+        # Sizes are random: with few writes a share may differ that much by chance.
         deviation = (wanted * (100 - wanted) / max(len(writes), 1)) ** 0.5
         share = percent([w for w in writes if w.sectors == 2 * kib], writes)
         near(share, wanted, f"{what}, {kib} KiB of {len(writes)} writes", margin=max(6, 4 * deviation))
@@ -63,7 +63,7 @@ def check_database(writes, size):
     check_sizes(log, {4: 60, 8: 30, 16: 10}, "log")
     follows = [1 for a, b in zip(log, log[1:]) if b.sector == a.sector + a.sectors]
     assert len(follows) > 0.9 * len(log) - 2, "the log is not sequential"
-    # Four of five in a fifth, and a fifth of the rest.
+    # Four of five writes go to a fifth of the part, and a fifth of the others as well.
     hot = [w for w in pages if w.sector < size * 95 // 100 // 5]
     near(percent(hot, pages), 84, "hot set")
 
@@ -86,8 +86,8 @@ def check_virtualization(writes, size):
     check_sizes(web, {4: 40, 16: 40, 64: 20}, "web guest")
 
 
-# Where every worker has the same rate: three of pages and the log; two of files and metadata; four
-# guests, the desktop of which rests more than it works; and all of those.
+# Streams if every worker has the same rate: three workers of pages and the log; two of files and metadata;
+# four guests, of which the desktop rests more than it works; and all of them.
 READS = [(3 * 70 + 0) / 4, (2 * 65 + 30) / 3, (90 + 70 + 60 + 0.4 * 35) / 3.4, 59]
 
 
@@ -105,7 +105,7 @@ def main():
     if kind in (1, 2):
         assert flushes, "no flush"
     if kind == 3:
-        # Everything at once: the smallest and the largest sizes, FUA and flushes.
+        # All streams at once: the smallest and the largest sizes, FUA and flushes.
         sizes = {w.sectors for w in writes}
         assert {8, 16, 128, 2048} <= sizes, sizes
         assert flushes and any(w.flags & FUA for w in writes)

@@ -24,7 +24,7 @@ class Walk:
         self.model = Model(disk, disk.sectors())
         self.blocks = -(-self.model.sectors // block)
         self.remapped = set()
-        # Places that attract: the ends, and block numbers that share a word of an index.
+        # Places that are chosen often: the ends, and block numbers that share a word of an index.
         self.hot = [0, self.blocks - 1] + [self.random.randrange(self.blocks) for _ in range(8)]
         self.done = {}
 
@@ -34,7 +34,7 @@ class Walk:
         return self.random.randrange(self.blocks)
 
     def a_range(self, most):
-        """Sectors, often around the edge of a block."""
+        """Returns a range of sectors, often around the edge of a block."""
         start = self.a_block() * self.block + self.random.choice((0, 0, 1, self.block - 1, self.random.randrange(self.block)))
         start = min(start, self.model.sectors - 1)
         kind = self.random.random()
@@ -107,7 +107,7 @@ class Walk:
         self.check_list()
 
     def check_below(self, main, main_start, spare):
-        """That every block lies where the list says."""
+        """Checks that every block is in the place that `list` prints."""
         places = {sector // self.block: place for sector, place, _ in self.check_list()}
         for block in range(self.blocks):
             start = block * self.block

@@ -25,7 +25,7 @@ wrong usage or a machine that cannot run this. Nothing is left behind, whatever 
 END
 }
 
-# --- what is printed ----------------------------------------------------------------------------
+# --- output -------------------------------------------------------------------------------------
 
 red='' green='' bold='' plain='' terminal=no
 colours() {
@@ -79,7 +79,7 @@ directory='' main='' spare='' loaded=no
 clean_up() {
 	local i
 	[[ ! -e $stress/stress_test_stop ]] || echo 1 >$stress/stress_test_stop
-	# udev may have a look at it.
+	# udev may have it open.
 	for ((i = 0; i < 50; i++)); do
 		dmsetup info "$name" >/dev/null 2>&1 || break
 		dmsetup remove "$name" >/dev/null 2>&1 && break
@@ -109,7 +109,7 @@ load_module() {
 make_device() {
 	local sectors
 	directory=$(mktemp -d "$base/dm-remap.XXXXXX") || die "no directory in $base"
-	# Noise, so that a block in the wrong place shows.
+	# Noise, so that a block in the wrong place is found.
 	if ! head -c 256M /dev/urandom >"$directory/main" || ! truncate -s 128M "$directory/spare"; then
 		die "no room in $base"
 	fi
@@ -142,8 +142,8 @@ show_progress() {
 	fi
 }
 
-# run <what> <file> <text>: starts a test, waits for its end, and takes its result for a check. Keeps
-# in mind which targets it could judge.
+# run <what> <file> <text>: starts a test, waits for its end, and reports its result as a check. Records
+# which targets it could judge.
 declare -A judged=()
 run() {
 	local target line
@@ -173,7 +173,7 @@ $(report_value stress_test_results Throughput), added latency $(report_value str
 	done <<<"$(sed -n '/^VALIDATION TARGETS:/,/^$/p' $stress/comprehensive_report | grep '^  ')"
 }
 
-# put <file> <text>: what a user does with echo.
+# put <file> <text>: writes to a file, as a user does with echo.
 put() {
 	echo "$2" >"$stress/$1"
 }
@@ -228,7 +228,7 @@ concurrent() {
 memory_pressure() {
 	local to_spare
 	section 'Memory pressure'
-	# What the machine has to spare sets the limit.
+	# The memory that the machine can spare is the limit.
 	to_spare=$(awk '/^MemTotal:/ { all = $2 } /^MemAvailable:/ { print int(($2 - all / 16) / 2048) }' /proc/meminfo)
 	if ((to_spare < pressure_mb)); then
 		note "this machine can spare $to_spare of $pressure_mb MiB"

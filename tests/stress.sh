@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# What scenarios of the stress manager use, on top of devices.sh.
+# Functions for scenarios of the stress manager, in addition to devices.sh.
 
 stress=/sys/kernel/dm_remap_stress_test
 # shellcheck disable=SC2034 # for the scenarios
@@ -15,7 +15,7 @@ stress_status() {
 	cat "$stress/stress_test_status"
 }
 
-# stress_value <key>: a value of the status line.
+# stress_value <key>: prints a value of the status line.
 stress_value() {
 	local word
 	for word in $(stress_status); do
@@ -27,7 +27,7 @@ stress_value() {
 	fail "no $1 in: $(stress_status)"
 }
 
-# report_value <file> <key>: the rest of the key's first line in a report.
+# report_value <file> <key>: prints the rest of the key's first line in a report.
 report_value() {
 	sed -n "s|^ *$2: *||p" "$stress/$1" | sed -n 1p
 }
@@ -36,7 +36,7 @@ stress_runs() {
 	[[ $(stress_status) == RUNNING* ]]
 }
 
-# Waits until no test runs, at most so many seconds.
+# Waits until no test runs, $1 seconds at most.
 wait_for_stress() {
 	local i
 	for ((i = 0; i < $1 * 10; i++)); do
@@ -50,14 +50,14 @@ stop_stress() {
 	[[ ! -e $stress ]] || stress_write stress_test_stop 1
 }
 
-# run_stress <type> <workers> <ms>: from start to end.
+# run_stress <type> <workers> <ms>: runs a test from start to end.
 run_stress() {
 	stress_write stress_test_start "$1 $2 $3"
 	wait_for_stress $(($3 / 1000 + 60))
 }
 
-# expect_refused <errno> <file> <text> [<word of the log>...]: the write fails, says why in one
-# line of the log that names the file, and changes nothing.
+# expect_refused <errno> <file> <text> [<word of the log>...]: expects that the write fails, with the reason in
+# one line of the log that names the file, and changes nothing.
 expect_refused() {
 	local before after
 	before=$(stress_status)
@@ -72,7 +72,7 @@ expect_refused() {
 	fi
 }
 
-# Speed says nothing in these guests, so a test may miss the targets of speed, and no other.
+# Speed in these guests means nothing, so a test may miss the targets of speed, and no other.
 expect_sound() {
 	local reason rest
 	rest=$(report_value stress_test_results 'Failure Reason')
@@ -105,8 +105,8 @@ checksum() {
 	sha256sum <"$1"
 }
 
-# expect_true_tap <status> <checks> <file>: what the validation script printed agrees with its status,
-# has at least so many checks, and complains of speed only, which says nothing here.
+# expect_true_tap <status> <checks> <file>: expects that the output of the validation script agrees with its
+# status, has at least that many checks, and reports failures of speed only, which mean nothing here.
 expect_true_tap() {
 	local ok not_ok reason reasons
 	expect_equal "$(head -n 1 "$3")" 'TAP version 13'

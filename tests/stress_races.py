@@ -17,7 +17,7 @@ RECORDS = "/sys/kernel/debug/dm_remap/stress"
 FINIT_MODULE, DELETE_MODULE = 313, 176
 libc = ctypes.CDLL(None, use_errno=True)
 
-# What a user may write: most of it starts something short.
+# Texts that a user may write: most of them start a short test.
 WRITES = [
     ("set_target", "stress"),
     ("set_target", "nothing"),
@@ -51,7 +51,7 @@ REPORTS = [
     (f"{RECORDS}/trend.json", ("{",)),
 ]
 
-# What such a write may meet: it comes at the wrong time, or the file has just gone.
+# Errors that such a write may meet: it comes at the wrong time, or the file has just been removed.
 EXPECTED = {
     errno.EBUSY, errno.EINVAL, errno.ENODEV, errno.ENOENT, errno.ENXIO, errno.ENOMEM, errno.ESRCH,
     errno.EIO, errno.EAGAIN, errno.EEXIST, errno.EACCES,
@@ -103,7 +103,7 @@ def rmmod():
 
 
 def come_and_go(draw, table):
-    """Loads the module, makes the device, and takes both away again when it can."""
+    """Loads the module, makes the device, and removes both again if possible."""
     insmod()
     control = Control()
     made = False
@@ -126,7 +126,7 @@ def come_and_go(draw, table):
             time.sleep(draw.random() * 0.01)
             tolerated(lambda: control.resume("stress"))
     while made:
-        # A test keeps the device.
+        # A test has the device open.
         if tolerated(lambda: control.remove("stress") or True):
             break
         write(draw)
@@ -159,7 +159,7 @@ def main():
                 work(kind, seed * 100 + number, deadline, table)
                 status = 0
             finally:
-                # No matter what happened: not the parent's end.
+                # Whatever happened, the parent must not end.
                 if status:
                     import traceback
 
@@ -167,7 +167,7 @@ def main():
                 os._exit(status)
         children.append(pid)
     failed = [pid for pid in children if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0]
-    # Whatever still runs ends with the device, and the device with the module.
+    # Tests that still run end with the device, and the device with the module.
     for _ in range(1000):
         if not os.path.exists(STRESS):
             break
