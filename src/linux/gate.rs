@@ -46,7 +46,10 @@ use kernel::{
             Full,
             Relaxed, //
         },
-        barrier::smp_mb,
+        barrier::{
+            smp_mb,
+            Read, //
+        },
         Arc, //
     },
     time::{
@@ -357,6 +360,9 @@ impl<T> Gate<T> {
         let counters = &self.counters.0;
         // Exits first: an exit that is missed only makes the result too large.
         let left = counters.sum(LEFT + epoch as usize);
+        // Pairs with the increment in Ticket::leave() and Exits::leave(). Another gate with these counters
+        // may be entered meanwhile: a bio that is seen to have left it has to be seen to have entered.
+        smp_mb(Read);
         let entered = ENTERED + epoch as usize;
         let entered = counters
             .sum(entered)
