@@ -12,7 +12,6 @@
 //! | `smp_load_acquire()`, Acquire, Release | C11's |
 //! | `Full` of a successful `cmpxchg()` | acquire and release of this word. The kernel's is a full barrier besides. One that fails is relaxed, as in the kernel |
 //! | `smp_mb()`, `smp_mb__before_atomic()` | a fence that acquires and releases. The kernel's also puts earlier stores before later loads. Loom has that only as a fence that synchronises with every other one, which is more than documented |
-//! | `smp_mb(Read)`, which is `smp_rmb()` | a fence that acquires |
 //! | `preempt_disable()`, `synchronize_rcu_expedited()` | the guarantee of a grace period, see `rcu` |
 //! | `fsleep()` | lets others run. What has been seen to be old is not seen again after it, since stores become visible in finite time |
 //! | `Arc` | loom's, whose count is as relaxed as refcount_t |

@@ -2,7 +2,7 @@
 
 //! References, locks and atomics.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 
 use crate::alloc::{AllocError, Flags};
 
@@ -38,27 +38,39 @@ impl<T> Deref for Arc<T> {
     }
 }
 
-pub mod barrier {
-    use loom::sync::atomic::{fence, Ordering};
+pub struct SpinLock<T>(loom::sync::Mutex<T>);
 
+pub struct SpinLockGuard<'a, T>(loom::sync::MutexGuard<'a, T>);
+
+impl<T> SpinLock<T> {
+    pub fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    pub fn lock(&self) -> SpinLockGuard<'_, T> {
+        SpinLockGuard(self.0.lock().expect("a model that fails ends at once"))
+    }
+}
+
+impl<T> Deref for SpinLockGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for SpinLockGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+pub mod barrier {
     use super::atomic::Full;
 
-    /// Puts loads in order.
-    pub struct Read;
-
-    pub trait Barrier {
-        const ORDER: Ordering;
-    }
-
-    impl Barrier for Full {
-        const ORDER: Ordering = Ordering::AcqRel;
-    }
-    impl Barrier for Read {
-        const ORDER: Ordering = Ordering::Acquire;
-    }
-
-    pub fn smp_mb<B: Barrier>(_: B) {
-        fence(B::ORDER);
+    pub fn smp_mb(_: Full) {
+        loom::sync::atomic::fence(loom::sync::atomic::Ordering::AcqRel);
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) static MODELS: &[Model] = &[
 ];
 
 /// Storage of an index.
-struct Words {
+pub(crate) struct Words {
     words: KVec<AtomicU64>,
     life: Life,
 }
@@ -92,12 +92,12 @@ const SIZE: Size = Size {
     cells: 8,
 };
 
-fn index() -> Index<Words> {
+pub(crate) fn index() -> Index<Words> {
     let Ok(index) = Index::new(SIZE, Words::zeroed);
     index.expect("the size is one")
 }
 
-fn in_slot(slot: u32) -> Route {
+pub(crate) fn in_slot(slot: u32) -> Route {
     Route::Spare { slot, lost: false }
 }
 
@@ -150,7 +150,7 @@ fn look_twice(
     }
 }
 
-const BLOCK: u64 = 2;
+pub(crate) const BLOCK: u64 = 2;
 
 /// The step of a block that comes to a slot by way of "held".
 fn step_of_route(route: Route, slot: u32) -> usize {

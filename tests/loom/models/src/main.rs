@@ -10,6 +10,7 @@ mod gate;
 mod index;
 mod linux;
 mod once_arc;
+mod remap;
 
 use std::{
     io::Write,
@@ -48,7 +49,8 @@ impl Check {
 }
 
 fn models() -> impl Iterator<Item = &'static Model> {
-    gate::MODELS.iter().chain(index::MODELS).chain(once_arc::MODELS)
+    let groups = [gate::MODELS, index::MODELS, remap::MODELS, once_arc::MODELS];
+    groups.into_iter().flatten()
 }
 
 /// Runs a model in this process, which ends with it where it fails: nothing is unwound, as loom's objects would

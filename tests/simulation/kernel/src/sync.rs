@@ -373,8 +373,6 @@ pub mod aref {
 }
 
 pub mod barrier {
-    pub struct Read;
-
     pub fn smp_mb<T>(_: T) {
         machine::point();
     }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The files of src/linux that are checked: links to them.
+//! The files of src/linux that are checked: links to them. What the way of a held bio needs besides is in
+//! `device_mapper`.
 
+pub(crate) mod device_mapper;
 pub(crate) mod gate;
 pub(crate) mod once_arc;
 mod percpu;
