@@ -9,14 +9,14 @@ use std::{alloc::Layout, cell::RefCell, rc::Rc};
 
 use crate::rcu::Reader;
 
-/// Most tasks of a model, besides the first.
-pub(crate) const TASKS: usize = 4;
+/// Most tasks of a model.
+pub(crate) const TASKS: usize = 5;
 
 #[derive(Default)]
 pub(crate) struct Execution {
     /// Nanoseconds that have been slept.
     pub(crate) now: i64,
-    /// Where each task is a reader; the first is none.
+    /// Where each task is a reader.
     pub(crate) readers: Vec<Rc<Reader>>,
     /// Objects that have not been freed.
     pub(crate) allocated: usize,
@@ -35,7 +35,13 @@ pub(crate) fn with<R>(look: impl FnOnce(&mut Execution) -> R) -> R {
 
 /// Runs a model once: `model` returns when its tasks have been joined and everything was freed.
 pub fn run(model: impl FnOnce()) {
-    with(|execution| *execution = Execution::default());
+    let first = Rc::new(Reader::new());
+    with(|execution| {
+        *execution = Execution {
+            readers: vec![first],
+            ..Execution::default()
+        };
+    });
     model();
     let (left, freed) = with(|execution| (execution.allocated, std::mem::take(&mut execution.freed)));
     for (memory, layout) in freed {

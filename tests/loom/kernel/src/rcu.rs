@@ -26,7 +26,7 @@ impl Reader {
 }
 
 fn reader() -> Rc<Reader> {
-    let number = task::number().expect("the first task is no reader");
+    let number = task::number();
     execution::with(|execution| execution.readers[number].clone())
 }
 

@@ -16,12 +16,12 @@ use crate::{
 };
 
 loom::thread_local! {
-    static NUMBER: Cell<Option<usize>> = Cell::new(None);
+    static NUMBER: Cell<usize> = Cell::new(0);
     static CPU: Cell<usize> = Cell::new(0);
 }
 
-/// Which task runs this; the first has no number.
-pub(crate) fn number() -> Option<usize> {
+/// Which task runs this; the first is 0.
+pub(crate) fn number() -> usize {
     NUMBER.with(Cell::get)
 }
 
@@ -62,7 +62,7 @@ pub fn spawn<R: 'static>(cpu: usize, run: impl FnOnce() -> R + 'static) -> Task<
     });
     let task = Task(progress.clone());
     loom::thread::spawn(move || {
-        NUMBER.with(|mine| mine.set(Some(number)));
+        NUMBER.with(|mine| mine.set(number));
         migrate(cpu);
         progress.result.set(Some(run()));
         // Loom keeps an RMW and a store in no order.
