@@ -265,9 +265,11 @@ FAULTS = [
     (
         "once_put_not_at_once",
         "linux/once_arc.rs",
-        ".compare_exchange(null, new, Ordering::Release, Ordering::Relaxed);",
-        """.load(Ordering::Relaxed);
-        let put = if put.is_null() { Ok(self.pointer.store(new, Ordering::Release)) } else { Err(()) };""",
+        """        let put = self
+            .pointer
+            .compare_exchange(null, new, Ordering::Release, Ordering::Relaxed);""",
+        """        let found = self.pointer.load(Ordering::Relaxed);
+        let put = if found == null { Ok(self.pointer.store(new, Ordering::Release)) } else { Err(()) };""",
         ["once_arc_two_setters"],
     ),
     (

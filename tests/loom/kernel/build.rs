@@ -20,7 +20,9 @@ fn main() {
     let text = fs::read_to_string(source).expect("the source is there");
     // What these headers have is in c/kernel.h.
     for line in text.lines() {
-        let name = line.strip_prefix("#include <").and_then(|rest| rest.strip_suffix('>'));
+        let name = line
+            .strip_prefix("#include <")
+            .and_then(|rest| rest.strip_suffix('>'));
         if let Some(name) = name {
             let header = out.join("include").join(name);
             fs::create_dir_all(header.parent().expect("it is below")).expect("it can be made");
@@ -29,12 +31,23 @@ fn main() {
     }
     let object = out.join("gate.o");
     run(Command::new("gcc")
-        .args(["-O2", "-Wall", "-Werror", "-c", "-include", "c/kernel.h", "-I"])
+        .args([
+            "-O2",
+            "-Wall",
+            "-Werror",
+            "-c",
+            "-include",
+            "c/kernel.h",
+            "-I",
+        ])
         .arg(out.join("include"))
         .arg(source)
         .arg("-o")
         .arg(&object));
-    run(Command::new("ar").arg("crs").arg(out.join("libgate.a")).arg(&object));
+    run(Command::new("ar")
+        .arg("crs")
+        .arg(out.join("libgate.a"))
+        .arg(&object));
     println!("cargo:rustc-link-search=native={}", out.display());
     println!("cargo:rustc-link-lib=static=gate");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What gate.c uses of the kernel, for src/bindings.rs and src/rcu.rs to carry out. The configuration is that
- * of a processor with weak order: not UML.
+ * What gate.c uses of the kernel, for src/bindings.rs and src/rcu.rs to carry out. The configuration is not that
+ * of UML.
  */
 
 typedef unsigned int u32;

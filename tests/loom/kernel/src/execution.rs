@@ -43,7 +43,8 @@ pub fn run(model: impl FnOnce()) {
         };
     });
     model();
-    let (left, freed) = with(|execution| (execution.allocated, std::mem::take(&mut execution.freed)));
+    let (left, freed) =
+        with(|execution| (execution.allocated, std::mem::take(&mut execution.freed)));
     for (memory, layout) in freed {
         // SAFETY: It was allocated with this layout, and no task is left that could use it.
         unsafe { std::alloc::dealloc(memory, layout) };

@@ -382,6 +382,7 @@ fn replaced() {
     assert_eq!(taken, Some(occupancy));
     gate.make_room(&mut drain).expect("there is memory");
     gate.replace(&mut drain, next);
-    gate.drain(&mut drain, Delta::from_millis(60_000)).expect("all have left");
+    gate.drain(&mut drain, Delta::from_millis(60_000))
+        .expect("all have left");
     bio.join();
 }

@@ -64,7 +64,10 @@ fn run_here(model: &'static Model) {
             .or(message.downcast_ref::<&str>().copied())
             .unwrap_or("a panic");
         let first = message.lines().next().unwrap_or_default();
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         println!("{first} ({place})");
         let _ = std::io::stdout().flush();
         exit(1);
@@ -74,14 +77,21 @@ fn run_here(model: &'static Model) {
         preemptions: model.preemptions,
     });
     let executions = EXECUTIONS.load(Ordering::Relaxed);
-    println!("{executions} executions in {:.1} s", began.elapsed().as_secs_f32());
+    println!(
+        "{executions} executions in {:.1} s",
+        began.elapsed().as_secs_f32()
+    );
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [first, name] = arguments.as_slice() {
         if first == "--here" {
-            run_here(models().find(|model| model.name == name).expect("there is such a model"));
+            run_here(
+                models()
+                    .find(|model| model.name == name)
+                    .expect("there is such a model"),
+            );
             return ExitCode::SUCCESS;
         }
     }
@@ -107,7 +117,11 @@ fn main() -> ExitCode {
             println!("ok       {}: {last}", model.name);
         } else {
             failed += 1;
-            let last = if last.is_empty() { "its process has died" } else { last };
+            let last = if last.is_empty() {
+                "its process has died"
+            } else {
+                last
+            };
             println!("FAILED   {}: {last}\n         {}", model.name, model.holds);
         }
     }

@@ -22,7 +22,8 @@ pub(crate) static MODELS: &[Model] = &[
     },
     Model {
         name: "once_arc_two_setters",
-        holds: "of two setters one wins, everybody sees that one, and both contents are dropped once",
+        holds:
+            "of two setters one wins, everybody sees that one, and both contents are dropped once",
         preemptions: None,
         run: |check| check.every_execution(two_setters),
     },

@@ -5,9 +5,7 @@
 use kernel::{memory::Plain, prelude::*, sync::SpinLock};
 use remap_core::{geometry::BlockSize, index::Route, places::Places};
 
-use super::state::{
-    lost::LostBlocks, note::Note, remaps::ReaderIndex, statistics::Statistics,
-};
+use super::state::{lost::LostBlocks, note::Note, remaps::ReaderIndex, statistics::Statistics};
 use crate::{
     index::{index, BLOCK},
     linux::{
