@@ -22,7 +22,11 @@
 //!   an RCU reader. After (2) every such section that read `e` has ended, so no entry under `e`
 //!   is added any more, and the sum of entries, taken after (2), is exact.
 //! * Exits only grow. A sum of exits taken CPU by CPU is at most the number of exits when it is
-//!   finished, so when it equals the entries, all that entered under `e` have left.
+//!   finished, so when it equals the entries, all that entered under `e` have left. A full barrier between
+//!   the two sums pairs with the release in leaving: what they did inside comes before what the caller does.
+//! * Where another gate has the same counters, entries under `e` may go on. They are summed after the exits,
+//!   behind that barrier, and so are at least those of the exits that were seen: a bio that comes and goes
+//!   there never stands in for one that is inside.
 //! * A bio that entered under the new epoch read it with acquire, and (1) is a release store after
 //!   the caller's change: that bio sees the change.
 //! * A drain begins only when the one before it has ended ([`Gate::drain`] wants the token
@@ -117,7 +121,7 @@ impl Exits {
     /// As for [`Exits::ticket`], in its place.
     #[inline(always)]
     pub(super) unsafe fn leave(self, epoch: usize) {
-        // It pairs with the barrier at the end of Gate::wait().
+        // It pairs with the barrier in Gate::in_flight().
         // SAFETY: By the safety requirement.
         unsafe { increment::<LEFT>(self.0, epoch) };
     }
@@ -163,7 +167,7 @@ impl Ticket {
     /// Leaves the gate, which is still there: it has to outlive its tickets. Any context but NMI.
     #[inline(always)]
     pub(crate) fn leave(self) {
-        // It pairs with the barrier at the end of Gate::wait().
+        // It pairs with the barrier in Gate::in_flight().
         // SAFETY: By the type invariant.
         unsafe { increment::<LEFT>(self.0, 0) };
     }
@@ -353,10 +357,16 @@ impl<T> Gate<T> {
         self.set_state(WATCHED, if watched { WATCHED } else { 0 });
     }
 
+    /// Returns how many bios have entered under an epoch and have not left, or more. After 0, what they did
+    /// inside comes before what the caller does.
     fn in_flight(&self, epoch: u32) -> u64 {
         let counters = &self.counters.0;
         // Exits first: an exit that is missed only makes the result too large.
         let left = counters.sum(LEFT + epoch as usize);
+        // Pairs with the increment in Ticket::leave() and Exits::leave(). What bios did inside that are seen to
+        // have left comes before what the caller does. And another gate with these counters may be entered
+        // meanwhile: a bio that is seen to have left it has to be seen to have entered.
+        smp_mb(Full);
         let entered = ENTERED + epoch as usize;
         let entered = counters
             .sum(entered)
@@ -404,9 +414,6 @@ impl<T> Gate<T> {
                 pause *= 2;
             }
         }
-        // Pairs with the increment in Ticket::leave() and Exits::leave(): what we do from here on
-        // comes after what they did inside.
-        smp_mb(Full);
         Ok(())
     }
 }

@@ -1,0 +1,1 @@
+../../../../../src/linux/once_arc.rs

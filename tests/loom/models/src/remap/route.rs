@@ -1,0 +1,1 @@
+../../../../../src/remap/route.rs

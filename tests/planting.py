@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Copies of the sources, in which faults are planted one at a time, for a check that has to find each.
+
+A fault is a name, a file below src, a text that is in it exactly once, what that becomes, and what finds it.
+"""
+
+import contextlib
+import shutil
+import subprocess
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def run(*command, seconds=None):
+    """Runs a command. A process that takes longer than `seconds` is killed, and has the status None."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, None, "", "")
+
+
+class SourceCopy:
+    """A copy of the files of the checkout that git knows, as they are now, with a build directory of its own."""
+
+    def __init__(self, tree):
+        self.tree = tree
+        # What was built before stays.
+        for part in [part for part in tree.glob("*") if part.name not in ("build", "target")]:
+            if part.is_dir():
+                shutil.rmtree(part)
+            else:
+                part.unlink()
+        for known in run("git", "-C", CHECKOUT, "ls-files", "-z").stdout.split("\0"):
+            source, copy = CHECKOUT / known, tree / known
+            if known and (source.is_file() or source.is_symlink()):
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, copy, follow_symlinks=False)
+
+    @contextlib.contextmanager
+    def changed(self, file, text):
+        """Gives a file another text for a while."""
+        source = self.tree / file
+        whole = source.read_text()
+        source.write_text(text)
+        try:
+            yield
+        finally:
+            source.write_text(whole)
+
+    def cargo(self, command, package, *arguments, environment=(), seconds=None):
+        """Runs a command of cargo for the package in a folder of the copy."""
+        return run(
+            CHECKOUT / "scripts/toolchain",
+            "env",
+            f"CARGO_TARGET_DIR={self.tree}/build",
+            *environment,
+            "cargo", command, "--quiet", "--locked",
+            "--manifest-path", f"{self.tree}/{package}/Cargo.toml",
+            *arguments,
+            seconds=seconds,
+        )  # fmt: skip
+
+
+def find_planted(fault, copy, build, look_for):
+    """Plants a fault, and looks for it with its finders.
+
+    `look_for` returns how far it has looked, and what it has found, None where that is nothing. Returns these two,
+    and what is wrong, None where the fault was found.
+    """
+    _, file, text, wrong, finders = fault
+    whole = (copy.tree / "src" / file).read_text()
+    times = whole.count(text)
+    if times != 1:
+        return None, None, f"its text is {times} times in src/{file}, and has to be there once"
+    if text == wrong:
+        return None, None, "it changes nothing"
+    with copy.changed(f"src/{file}", whole.replace(text, wrong)):
+        built = build()
+        if built.returncode != 0:
+            return None, None, f"it cannot be built:\n{built.stderr}"
+        looked, found = look_for(finders)
+    return looked, found, None if found else f"not found in {looked}"

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Simulators of changed sources, built from a copy of them."""
+
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from planting import CHECKOUT, SourceCopy, find_planted, run  # noqa: E402
+
+__all__ = ["CHECKOUT", "Simulator", "find_planted", "make_ready", "run"]
+
+# It is built more often than it is run.
+ENVIRONMENT = ["CARGO_PROFILE_RELEASE_OPT_LEVEL=1", "CARGO_INCREMENTAL=1"]
+
+# Seconds after which a process hangs that simulates or tests. Histories have limits of their own.
+PATIENCE = 900
+
+
+def make_ready():
+    """Finds the kernel's source, and ends the program where the simulator cannot be built as it is."""
+    ready = run(CHECKOUT / "scripts/simulate", "-k", "move", "-n", "100")
+    if ready.returncode != 0:
+        sys.exit(ready.stdout + ready.stderr)
+
+
+class Simulator(SourceCopy):
+    """A copy of the sources, and the simulator that is built of it."""
+
+    def __init__(self, name):
+        super().__init__(CHECKOUT / "target/simulation" / name)
+        linux = self.tree / "target/simulation/linux"
+        linux.parent.mkdir(parents=True, exist_ok=True)
+        linux.unlink(missing_ok=True)
+        linux.symlink_to((CHECKOUT / "target/simulation/linux").resolve())
+
+    def build(self):
+        return self.cargo("build", "tests/simulation", "--release", environment=ENVIRONMENT)
+
+    def test_core(self):
+        """Runs the tests of src/core."""
+        return self.cargo("test", "src/core", "--lib", environment=["CARGO_INCREMENTAL=1"], seconds=PATIENCE)
+
+    def simulate(self, kind, seed, count):
+        """Returns how many histories there were, and what was found, None where none failed."""
+        simulator = self.tree / "build/release/sim"
+        arguments = ["-k", kind, "-s", str(seed), "-n", str(count)]
+        ended = run(CHECKOUT / "scripts/toolchain", simulator, *arguments, seconds=PATIENCE)
+        found = re.search(r"^FAILED +\w+ seed \d+: (.*)", ended.stdout, re.M)
+        number = re.search(r"(\d+) histories from seed", ended.stdout)
+        # Where there is no such line, the process has died of it, or was killed.
+        done = int(number.group(1)) if number else 1
+        if found:
+            return done, found.group(1)
+        return done, None if number and ended.returncode == 0 else "the simulator has died, or hangs"
