@@ -529,7 +529,7 @@ verifying_fio() {
 random_moves() {
 	: >"$work/moving"
 	(while [[ -e $work/moving ]]; do sleep 0.1; done) &
-	# shellcheck disable=SC2154 # set by whoever sources this
+	# shellcheck disable=SC2154 # set by the script that sources this
 	python3 -S "$tests/random_moves.py" "$1" "$2" "$SEED" $! &
 	moves=$!
 }

@@ -95,7 +95,7 @@ pub enum Error {
     RepeatedOption,
     /// The option needs a value behind it.
     OptionValue,
-    /// Not a power of two from 1 to 2048.
+    /// The block size is not a power of two from 1 to 2048.
     BlockSize,
     /// No such error policy.
     ErrorPolicy,

@@ -67,7 +67,7 @@ pub enum Error {
     UnknownCommand,
     /// The command takes more arguments, or fewer.
     ArgumentCount,
-    /// Not a number.
+    /// The argument is not a number.
     Number(decimal::Error),
     /// Some of the sectors are outside of the target, or there are none.
     OutsideTarget,

@@ -154,8 +154,8 @@ impl<'a> Setup<'a> {
         self.counters.clone()
     }
 
-    /// Opens a device by path or `major:minor`, in the table's mode. Dropping the result closes the device;
-    /// that must happen with the target, or before.
+    /// Opens a device by path or `major:minor`, in the table's mode. Dropping the result closes the device. The
+    /// target must own the result, so that both are dropped together.
     pub(crate) fn device(&mut self, path: &CStr) -> Result<Device> {
         let mut dev = core::ptr::null_mut();
         // SAFETY: `ti` and its table are valid while `construct` runs, the path is terminated.
