@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! State machine of the stress manager: the running test, its start, and its end, which is the same for every
-//! test.
+//! State machine of the stress manager: the start, the run and the end of a test.
 
 use core::fmt::{
     Arguments,
@@ -183,9 +182,8 @@ impl Manager {
         core::mem::replace(&mut state.phase, phase)
     }
 
-    /// Sets the device of later tests, or unsets it. May sleep.
-    ///
-    /// `EBUSY` unless the manager is idle, `ENODEV` if there is no such device.
+    /// Sets the device of later tests, or unsets it. `EBUSY` unless the manager is idle, `ENODEV` if there is no
+    /// such device. May sleep.
     pub(super) fn set_target(&self, file: &str, device: Option<&DeviceName<'_>>) -> Result {
         let mut state = self.state.lock();
         if !matches!(state.phase, Phase::Idle) {
@@ -512,8 +510,7 @@ fn check_in_flight(file: &str, in_flight: u32) -> Result {
     Ok(())
 }
 
-/// Returns the table of the device that a user has named. A dm name takes precedence over a device number of
-/// the same spelling. May sleep.
+/// Returns the table of the device that a user has named: by dm name, or else by number. May sleep.
 fn find(device: &DeviceName<'_>) -> Result<Option<Arc<Table>>> {
     let all = table::all()?;
     let by_name = |table: &&Arc<Table>| table.with_name(|name| device.is_name(name)) == Some(true);
