@@ -128,42 +128,42 @@ FAULTS = [
     # The index.
     (
         "cell_stored_relaxed",
-        "core/index.rs",
+        "core/table/index.rs",
         ".store(new, Ordering::Release);",
         ".store(new, Ordering::Relaxed);",
         ["index_change"],
     ),
     (
         "cell_read_relaxed",
-        "core/index.rs",
+        "core/table/index.rs",
         "let value = cells.get(at & mask)?.load(Ordering::Acquire);",
         "let value = cells.get(at & mask)?.load(Ordering::Relaxed);",
         ["index_change"],
     ),
     (
         "bit_set_relaxed",
-        "core/index.rs",
+        "core/table/index.rs",
         "word.fetch_or(1 << (block & 63), Ordering::Release)",
         "word.fetch_or(1 << (block & 63), Ordering::Relaxed)",
         ["index_insertion"],
     ),
     (
         "bit_read_relaxed",
-        "core/index.rs",
+        "core/table/index.rs",
         "word.load(Ordering::Acquire) & 1 << (block & 63) == 0",
         "word.load(Ordering::Relaxed) & 1 << (block & 63) == 0",
         ["index_insertion"],
     ),
     (
         "bits_read_relaxed",
-        "core/index.rs",
+        "core/table/index.rs",
         "Some(word) if word.load(Ordering::Acquire) & mask == 0 => {}",
         "Some(word) if word.load(Ordering::Relaxed) & mask == 0 => {}",
         ["index_insertion"],
     ),
     (
         "bit_set_before_the_cell",
-        "core/index.rs",
+        "core/table/index.rs",
         """        ranks::store(self.ranks.as_ref(), group, Rank::NONE);
 """,
         """        ranks::store(self.ranks.as_ref(), group, Rank::NONE);
@@ -175,28 +175,28 @@ FAULTS = [
     ),
     (
         "rank_stored_relaxed",
-        "core/index/ranks.rs",
+        "core/table/index/ranks.rs",
         "pair.store(all, Ordering::Release);",
         "pair.store(all, Ordering::Relaxed);",
         ["index_change"],
     ),
     (
         "rank_read_relaxed",
-        "core/index/ranks.rs",
+        "core/table/index/ranks.rs",
         "Some(pair) => Rank((pair.load(Ordering::Acquire) >> shift(group)) as u32),",
         "Some(pair) => Rank((pair.load(Ordering::Relaxed) >> shift(group)) as u32),",
         ["index_change"],
     ),
     (
         "rank_kept",
-        "core/index.rs",
+        "core/table/index.rs",
         "        ranks::store(self.ranks.as_ref(), group, Rank::NONE);\n",
         "",
         ["index_change"],
     ),
     (
         "rank_taken_away_after_the_cell",
-        "core/index.rs",
+        "core/table/index.rs",
         """        ranks::store(self.ranks.as_ref(), group, Rank::NONE);
         reusable
             .filter(|_| value == EMPTY)
@@ -213,14 +213,14 @@ FAULTS = [
     ),
     (
         "rank_of_another_word",
-        "core/index/ranks.rs",
+        "core/table/index/ranks.rs",
         "(self.0 >> SLOT_BITS == word.count_ones() && word >> bit & 1 != 0)",
         "(*self != Self::NONE && word >> bit & 1 != 0)",
         ["index_insertion", "index_neighbours"],
     ),
     (
         "rank_given_before_the_cell",
-        "core/index.rs",
+        "core/table/index.rs",
         """        ranks::store(self.ranks.as_ref(), group, Rank::NONE);
 """,
         """        if let Route::Spare { slot, .. } = route {

@@ -14,7 +14,12 @@ use kernel::{
     task::spawn,
     time::Delta,
 };
-use remap_core::index::{Index, Occupancy, Route, Size};
+use remap_core::table::index::{
+    Index,
+    Occupancy,
+    Route,
+    Size, //
+};
 
 use crate::{
     linux::gate::{Direction, Gate, GateCounters},

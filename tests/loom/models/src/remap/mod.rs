@@ -9,7 +9,10 @@ mod table;
 use std::rc::Rc;
 
 use kernel::{task::spawn, time::Delta};
-use remap_core::index::{Occupancy, Route};
+use remap_core::table::index::{
+    Occupancy,
+    Route, //
+};
 
 use crate::{
     index::{in_slot, BLOCK},

@@ -40,7 +40,7 @@ pub(crate) mod note {
 }
 
 pub(crate) mod remaps {
-    pub(crate) type ReaderIndex = remap_core::index::Index<crate::index::Words>;
+    pub(crate) type ReaderIndex = remap_core::table::index::Index<crate::index::Words>;
 }
 
 pub(crate) mod statistics {

@@ -3,7 +3,11 @@
 //! A table as far as src/remap/route.rs needs it.
 
 use kernel::{memory::Plain, prelude::*, sync::SpinLock};
-use remap_core::{geometry::BlockSize, index::Route, places::Places};
+use remap_core::table::{
+    geometry::BlockSize,
+    index::Route,
+    places::Places, //
+};
 
 use super::state::{lost::LostBlocks, note::Note, remaps::ReaderIndex, statistics::Statistics};
 use crate::{
