@@ -215,8 +215,8 @@ FAULTS = [
         "rank_of_another_word",
         "core/table/index/ranks.rs",
         "(self.0 >> SLOT_BITS == word.count_ones() && word >> bit & 1 != 0)",
-        "(*self != Self::NONE && word >> bit & 1 != 0)",
-        ["index_insertion", "index_neighbours"],
+        "(self != Self::NONE && word >> bit & 1 != 0)",
+        ["index_neighbour_below"],
     ),
     (
         "rank_given_before_the_cell",

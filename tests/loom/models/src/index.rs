@@ -48,6 +48,12 @@ pub(crate) static MODELS: &[Model] = &[
         run: neighbours,
     },
     Model {
+        name: "index_neighbour_below",
+        holds: "so it is where the neighbour comes into the slot before, from which the slots of both are counted then",
+        preemptions: Some(3),
+        run: neighbour_below,
+    },
+    Model {
         name: "index_reused_cell",
         holds: "a block that has left is on main, and no other one's slot is taken for its own where the cell is \
                 used again",
@@ -304,6 +310,36 @@ fn neighbours(check: &Check) {
             assert!(common.index.set(BLOCK + 1, Route::Held, occupancy));
             common.contents[2].write(1);
             assert!(common.index.set(BLOCK + 1, in_slot(5), occupancy));
+        },
+    );
+}
+
+fn neighbour_below(check: &Check) {
+    const LOOKS: &[Look] = &[
+        |index| {
+            assert_eq!(index.slot_of(BLOCK), Some(4));
+            step_of_slot(index, BLOCK - 1, 3)
+        },
+        |index| {
+            assert_eq!(index.slots_of(BLOCK, BLOCK), Some(4));
+            match index.slots_of(BLOCK - 1, BLOCK) {
+                None => 0..=1,
+                slot => {
+                    assert_eq!(slot, Some(3));
+                    2..=2
+                }
+            }
+        },
+    ];
+    look_twice(
+        check,
+        (LOOKS, LOOKS),
+        |index, occupancy| assert!(index.set(BLOCK, in_slot(4), occupancy)),
+        |common, occupancy| {
+            common.contents[1].write(1);
+            assert!(common.index.set(BLOCK - 1, Route::Held, occupancy));
+            common.contents[2].write(1);
+            assert!(common.index.set(BLOCK - 1, in_slot(3), occupancy));
         },
     );
 }
