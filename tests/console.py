@@ -8,6 +8,7 @@ with an end-of-transmission character and has the exit status.
 
 import errno
 import os
+import re
 import signal
 import stat
 import sys
@@ -67,11 +68,16 @@ def log_mark():
     os.lseek(log, 0, os.SEEK_END)
 
 
+def unescape(record):
+    """Returns a record of /dev/kmsg without its escapes, which it has for backslashes and what is not printable."""
+    return re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes([int(match[1], 16)]), record)
+
+
 def log_lines():
     """Returns the lines that the kernel has logged since log_mark."""
     while True:
         try:
-            record = os.read(log, 8192).decode(errors="replace")
+            record = unescape(os.read(log, 8192)).decode(errors="replace")
         except BlockingIOError:
             return
         except BrokenPipeError:
