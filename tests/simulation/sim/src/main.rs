@@ -16,6 +16,7 @@ mod mistakes;
 mod model;
 mod nth;
 mod options;
+mod other_tables;
 #[allow(dead_code)]
 mod remap;
 mod scrub;

@@ -490,6 +490,15 @@ impl Settings {
         self.latency = (20_000, 200_000);
         self.slow = 0;
         self.set_slots(random.between(66, 110));
+        if random.one_in(8) {
+            // Writes of more blocks than a pass moves.
+            self.sectors = self.block * random.between(300, 600);
+            self.most_sectors = self.sectors;
+            self.longest = self.sectors;
+            self.hot = self.sectors;
+            self.submitters = random.between(1, 2);
+            self.set_slots(random.between(66, 600));
+        }
     }
 
     fn aim_at_shape(&mut self, random: &mut Random) {

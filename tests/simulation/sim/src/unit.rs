@@ -281,10 +281,14 @@ impl Unit {
         self.heal();
         self.read_everything();
         self.judge_all();
+        let remapped = self.remapped();
         device.suspend();
         self.check_quiet();
         if let Some(table) = device.take_table() {
             device.destroy(table);
+        }
+        if world().random.one_in(8) {
+            self.try_other_tables(remapped);
         }
     }
 
