@@ -181,6 +181,15 @@ mod tests {
         assert!(BlockSize::from_sectors(1 << 63).is_none());
     }
 
+    #[test]
+    fn a_block_has_512_bytes_a_sector() {
+        for shift in 0..12 {
+            let size = BlockSize::from_sectors(1 << shift).unwrap();
+            assert_eq!(size.bytes(), 512 * size.sectors() as usize);
+            assert_eq!(size.sectors_of(3), 3 << shift);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_sector_is_its_block_plus_its_offset(sector: u64, shift in 0..12_u32) {

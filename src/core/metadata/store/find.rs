@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What area this is, before anything else is known.
+//! The search for the superblock of an area, which comes before everything else.
 
 use super::{
     area::Storage,
@@ -25,16 +25,16 @@ use crate::metadata::{
 /// Bytes of a sector.
 const SECTOR_BYTES: usize = PAGE_BYTES / PAGE_SECTORS as usize;
 
-/// What of an area is known before it is loaded.
+/// Superblock of an area, and what follows from it.
 pub(super) struct Found {
     pub(super) superblock: Superblock,
     pub(super) layout: Layout,
-    /// Of the superblock.
+    /// Generation of the superblock.
     generation: u64,
 }
 
 impl Found {
-    /// Becomes what was found, unless that is newer.
+    /// Replaces `found`, unless that is newer. [`LoadError::Several`] where it is of another area.
     fn keep_newer(self, found: &mut Option<Found>) -> Result<(), LoadError> {
         match found {
             Some(known) if known.superblock.uuid != self.superblock.uuid => {
@@ -81,43 +81,60 @@ fn check_blank<S: Storage>(
     Ok(())
 }
 
-/// Looks for superblocks. `pages` is memory for some pages; the more, the fewer requests where there
-/// are none.
-pub(super) fn find<S: Storage>(
-    storage: &mut S,
+/// Search for superblocks in an area.
+struct Search {
+    /// Sectors of the area.
     sectors: u64,
-    pages: &mut [Page],
     checksum: Checksum,
-) -> Result<Found, LoadError> {
-    let mut found: Option<Found> = None;
-    let mut first = None;
-    let mut refused = None;
-    let mut unreadable = false;
-    let page = pages.get_mut(..1).ok_or(LoadError::Scratch)?;
-    let mut look = |storage: &mut S, sector: u64, odd: bool, found: &mut Option<Found>| {
+    found: Option<Found>,
+    /// Check of the first place.
+    first: Option<Result<(), Defect>>,
+    refused: Option<LoadError>,
+    unreadable: bool,
+}
+
+impl Search {
+    /// Looks at a place for superblocks of one parity. `page` is memory for one page.
+    fn look<S: Storage>(
+        &mut self,
+        storage: &mut S,
+        page: &mut [Page],
+        sector: u64,
+        odd: bool,
+    ) -> Result<(), LoadError> {
         if storage.read(sector, page).is_err() {
-            unreadable = true;
+            self.unreadable = true;
             return Ok(());
         }
         let Some(page) = page.first_mut() else {
             return Ok(());
         };
-        let checked = page.check(checksum);
+        let checked = page.check(self.checksum);
         if sector == 0 {
-            first = Some(checked);
-            // Nobody has relied on anything yet.
+            self.first = Some(checked.map(drop));
+            // Formatting was cut short: nobody has relied on anything.
             if checked.is_ok_and(|page| page.index == FORMATTING) {
                 return Err(LoadError::Blank);
             }
         }
-        let (area, generation) = match checked {
-            Ok(page) if page.index == 0 && (page.generation % 2 == 1) == odd => {
-                (page.area, page.generation)
+        match checked {
+            Ok(header) if header.index == 0 && (header.generation % 2 == 1) == odd => {
+                self.take(page, sector, header.area, header.generation)
             }
-            _ => return Ok(()),
-        };
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a page for a superblock, the newest one so far.
+    fn take(
+        &mut self,
+        page: &Page,
+        sector: u64,
+        area: u64,
+        generation: u64,
+    ) -> Result<(), LoadError> {
         // The places of the head are the same for every length.
-        let of_this_length = |is: u64| sector <= PAGE_SECTORS || is == sectors;
+        let of_this_length = |is: u64| sector <= PAGE_SECTORS || is == self.sectors;
         match Superblock::read(page.payload()) {
             Ok(superblock) if superblock.area() == area && of_this_length(superblock.sectors) => {
                 let layout = superblock.layout().ok_or(LoadError::Foreign)?;
@@ -126,25 +143,49 @@ pub(super) fn find<S: Storage>(
                     layout,
                     generation,
                 };
-                new.keep_newer(found)?;
+                new.keep_newer(&mut self.found)?;
             }
             Ok(_) => {}
-            Err(error) => refused = Some(LoadError::Superblock(error)),
+            Err(error) => self.refused = Some(LoadError::Superblock(error)),
         }
         Ok(())
+    }
+
+    /// Ends the search. `pages` is memory for some pages.
+    fn end<S: Storage>(self, storage: &mut S, pages: &mut [Page]) -> Result<Found, LoadError> {
+        match (self.found, self.refused, self.first) {
+            (Some(found), _, _) => Ok(found),
+            (None, Some(error), _) => Err(error),
+            // A place that cannot be read may have a superblock.
+            (None, None, _) if self.unreadable => Err(LoadError::Unreadable),
+            (None, None, Some(Err(Defect::Blank))) => {
+                check_blank(storage, self.sectors, pages)?;
+                Err(LoadError::Blank)
+            }
+            (None, None, _) => Err(LoadError::Foreign),
+        }
+    }
+}
+
+/// Returns the newest superblock of an area of `sectors` sectors. `pages` is memory for some pages; the more,
+/// the fewer requests where there is none.
+pub(super) fn find<S: Storage>(
+    storage: &mut S,
+    sectors: u64,
+    pages: &mut [Page],
+    checksum: Checksum,
+) -> Result<Found, LoadError> {
+    let mut search = Search {
+        sectors,
+        checksum,
+        found: None,
+        first: None,
+        refused: None,
+        unreadable: false,
     };
     for (number, sector) in superblocks(sectors).enumerate() {
-        look(storage, sector, number % 2 == 1, &mut found)?;
+        let page = pages.get_mut(..1).ok_or(LoadError::Scratch)?;
+        search.look(storage, page, sector, number % 2 == 1)?;
     }
-    match (found, refused, first) {
-        (Some(found), _, _) => Ok(found),
-        (None, Some(error), _) => Err(error),
-        // What cannot be read may be a superblock.
-        (None, None, _) if unreadable => Err(LoadError::Unreadable),
-        (None, None, Some(Err(Defect::Blank))) => {
-            check_blank(storage, sectors, pages)?;
-            Err(LoadError::Blank)
-        }
-        (None, None, _) => Err(LoadError::Foreign),
-    }
+    search.end(storage, pages)
 }

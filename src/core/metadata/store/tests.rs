@@ -428,6 +428,39 @@ fn what_is_no_area_says_so() {
 }
 
 #[test]
+fn a_superblock_is_one_in_its_own_places_only() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    commit(&mut store, &[(3, block(3))]).unwrap();
+    let layout = *store.layout();
+    let written = |index| {
+        let inner = disk.0.borrow();
+        let places = Place::ALL.map(|place| layout.sector_of(index, place).unwrap());
+        let pages = places.map(|sector| inner.pages.get(&sector).copied());
+        pages.into_iter().flatten().next().unwrap()
+    };
+    for page in [written(0), written(1)] {
+        for odd in [false, true] {
+            let moved = Disk::default();
+            for half in [Half::Head, Half::Tail] {
+                let sector = layout.sector_of(0, Place { half, odd }).unwrap();
+                moved.write_page(sector, &page).unwrap();
+            }
+            let header = { page }.check(crc32c).unwrap();
+            let is_in_place = header.index == 0 && (header.generation % 2 == 1) == odd;
+            let found = load(&moved).err() != Some(LoadError::Foreign);
+            let blank = odd && load(&moved).err() == Some(LoadError::NotBlank { sector: 8 });
+            assert_eq!(
+                found && !blank,
+                is_in_place,
+                "page {} odd {odd}",
+                header.index
+            );
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_not_taken_for_blank() {
     let disk = Disk::default();
     let layout = superblock(2048, 1).layout().unwrap();
