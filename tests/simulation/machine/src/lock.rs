@@ -125,33 +125,13 @@ impl Lock {
     }
 
     fn check_order(&self) {
-        let world = world();
-        let class = world.order.class(self.name);
         let Some(task) = scheduler::task() else {
             return;
         };
-        let address = std::ptr::from_ref(self) as usize;
-        let order = &mut world.order;
-        for (held, outer) in task.held.clone() {
-            if held == address {
-                fail!("{} is taken twice", self.name);
-            }
-            if outer == class {
-                fail!("two locks of the class {} are nested", self.name);
-            }
-            if order.classes[outer].inner >> class & 1 == 0 {
-                order.check_list(outer, class);
-                if order.reaches(class, outer, &mut 0) {
-                    fail!(
-                        "lock order: {} is taken within {}, and elsewhere the other way round",
-                        self.name,
-                        order.classes[outer].name
-                    );
-                }
-                order.classes[outer].inner |= 1 << class;
-            }
-        }
+        check_nesting(std::ptr::from_ref(self) as usize, self.name);
         if self.kind != Kind::Mutex {
+            let order = &mut world().order;
+            let class = order.class(self.name);
             let known = &mut order.classes[class];
             known.in_interrupts |= task.irq;
             known.with_interrupts |= task.irqs_off == 0 && self.kind == Kind::Spin;
@@ -211,6 +191,91 @@ impl Lock {
             }
         }
         scheduler::point();
+    }
+}
+
+/// Fails the run where the lock at `address` must not be taken within those that the task holds.
+fn check_nesting(address: usize, name: &'static str) {
+    let Some(task) = scheduler::task() else {
+        return;
+    };
+    let order = &mut world().order;
+    let class = order.class(name);
+    for (held, outer) in task.held.clone() {
+        if held == address {
+            fail!("{name} is taken twice");
+        }
+        if outer == class {
+            fail!("two locks of the class {name} are nested");
+        }
+        if order.classes[outer].inner >> class & 1 == 0 {
+            order.check_list(outer, class);
+            if order.reaches(class, outer, &mut 0) {
+                fail!(
+                    "lock order: {name} is taken within {}, and elsewhere the other way round",
+                    order.classes[outer].name
+                );
+            }
+            order.classes[outer].inner |= 1 << class;
+        }
+    }
+}
+
+/// Uses of an object, any number at a time, which whoever takes it away waits for. For the order of locks a
+/// use is a lock: not one that is waited for, but one in which others are.
+pub struct Uses {
+    count: Cell<u32>,
+    gone: Cell<bool>,
+    name: &'static str,
+}
+
+impl Uses {
+    /// An object that nobody uses.
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            count: Cell::new(0),
+            gone: Cell::new(false),
+            name,
+        }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    /// Begins a use. Returns `false` where the object is being taken away.
+    #[must_use]
+    pub fn begin(&self) -> bool {
+        scheduler::may_sleep(self.name);
+        scheduler::point();
+        if self.gone.get() {
+            return false;
+        }
+        self.count.set(self.count.get() + 1);
+        let class = world().order.class(self.name);
+        task_held().push((self.address(), class));
+        scheduler::point();
+        true
+    }
+
+    /// Ends a use.
+    pub fn end(&self) {
+        let address = self.address();
+        task_held().retain(|(held, _)| *held != address);
+        self.count.set(self.count.get() - 1);
+        scheduler::wake(address);
+        scheduler::point();
+    }
+
+    /// Lets nobody use the object any more, and waits for those that do.
+    pub fn take_away(&self) {
+        scheduler::may_sleep(self.name);
+        check_nesting(self.address(), self.name);
+        self.gone.set(true);
+        scheduler::point();
+        while self.count.get() > 0 {
+            scheduler::block(self.address(), self.name, None);
+        }
     }
 }
 

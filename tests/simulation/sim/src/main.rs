@@ -2,7 +2,7 @@
 
 //! Seeded histories of the target, judged against a model.
 //!
-//! The sources under `remap`, `linux` and in `remap_core` are those of the module, as they are.
+//! The sources under `remap`, `stress`, `linux` and in `remap_core` are those of the module, as they are.
 
 mod faults;
 mod fill;
@@ -17,6 +17,8 @@ mod options;
 mod remap;
 mod senders;
 mod settings;
+#[allow(dead_code)]
+mod stress;
 mod unit;
 mod users;
 
