@@ -26,7 +26,6 @@ use remap_core::{
     generator::Plan,
     measurement::{
         Charts,
-        Hazard,
         Integrity,
         Measurement,
         Progress,
@@ -521,7 +520,8 @@ impl Run {
             },
             GFP_KERNEL,
         )?;
-        let shared = watch.foreign_writes || measured.hazard == Some(Hazard::Written);
+        let guard = self.guard.as_ref();
+        let shared = watch.foreign_writes || guard.is_some_and(Guard::saw_foreign_writes);
         drop(watch);
         self.add_workers(&mut measured, charts, (ended, shared));
         Ok(measured)

@@ -365,6 +365,11 @@ pub unsafe fn flush_delayed_fput() {
     }
 }
 
+/// Files that are closed when their tasks return to user mode.
+pub fn files_to_close() -> u32 {
+    world().closing.by_task.len() as u32
+}
+
 /// A system call ends: what its task has put is closed.
 pub fn return_to_user() {
     let me = scheduler::current();

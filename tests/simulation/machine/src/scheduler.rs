@@ -161,7 +161,7 @@ fn stacks() -> &'static mut Vec<DefaultStack> {
 /// Begins a run: in an arena of its own, with a world that comes from `seed`.
 pub fn begin(seed: u64, policy: Policy, stalls: u64, trace: bool) {
     arena::enter();
-    crate::sysfs::load_module();
+    crate::sysfs::reset_module();
     let mut random = Random::new(seed);
     let changes = match policy {
         Policy::Random(_) => Vec::new(),
@@ -691,7 +691,7 @@ pub fn abandon() {
     world.timers.clear();
     world.waiters.clear();
     world.order.forget();
-    crate::sysfs::load_module();
+    crate::sysfs::reset_module();
     world.closing = Closing::default();
     world.sysfs = Tree::default();
     crate::c::forget_waiters();

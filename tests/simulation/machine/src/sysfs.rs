@@ -153,9 +153,14 @@ pub fn try_to_unload() -> bool {
 /// The module is loaded.
 pub fn load_module() {
     // SAFETY: As above.
-    let module = unsafe { &mut *this_module() };
-    module.goes = false;
-    module.references = 0;
+    unsafe { (*this_module()).goes = false };
+}
+
+/// The module is loaded, and nobody uses it.
+pub(crate) fn reset_module() {
+    load_module();
+    // SAFETY: As above.
+    unsafe { (*this_module()).references = 0 };
 }
 
 /// A file in a directory of sysfs.
@@ -298,7 +303,7 @@ struct OpenAttribute {
 }
 
 /// Opens an attribute: the directory's parent is the module, or `/sys/kernel`.
-fn open(of_module: bool, folder: &str, name: &str) -> Result<OpenAttribute, c_int> {
+fn open(of_module: bool, folder: &str, name: &str, mode: u16) -> Result<OpenAttribute, c_int> {
     scheduler::point();
     let parent = if of_module {
         // SAFETY: The module is there for ever.
@@ -319,6 +324,10 @@ fn open(of_module: bool, folder: &str, name: &str) -> Result<OpenAttribute, c_in
         node,
     };
     // As kernfs_fop_open does.
+    // SAFETY: As above.
+    if unsafe { (*open.node.attribute).mode } & mode == 0 {
+        return Err(EACCES);
+    }
     if !open.node.uses.begin() {
         return Err(ENODEV);
     }
@@ -345,7 +354,7 @@ impl OpenAttribute {
 ///
 /// An errno.
 pub fn read(of_module: bool, folder: &str, name: &str) -> Result<String, c_int> {
-    let file = open(of_module, folder, name)?;
+    let file = open(of_module, folder, name, 0o444)?;
     let mut page = vec![0_u8; PAGE_SIZE];
     let count = file.with(|operations| {
         let show = operations.show.ok_or(EACCES)?;
@@ -369,7 +378,7 @@ pub fn read(of_module: bool, folder: &str, name: &str) -> Result<String, c_int> 
 ///
 /// An errno.
 pub fn write(of_module: bool, folder: &str, name: &str, bytes: &[u8]) -> Result<(), c_int> {
-    let file = open(of_module, folder, name)?;
+    let file = open(of_module, folder, name, 0o222)?;
     let bytes = &bytes[..bytes.len().min(PAGE_SIZE)];
     // With a zero behind it, as kernfs has it.
     let mut buffer = bytes.to_vec();

@@ -214,6 +214,13 @@ impl Unit {
         }
     }
 
+    /// The blocks that are remapped, unless there is no memory to list them.
+    pub(crate) fn remapped_blocks(&'static self) -> Option<Vec<u64>> {
+        let block = self.settings.block;
+        let remaps = self.remaps()?;
+        Some(remaps.iter().map(|remap| remap.sector / block).collect())
+    }
+
     /// Fails where no block from `sector` on is remapped: a shorter table was refused for one.
     pub(crate) fn check_has_remaps(&'static self, sector: u64) {
         let sector = self.settings.begin + sector;
@@ -242,6 +249,8 @@ impl Unit {
     /// Fails where the health changes without an event, or is not what the figures say.
     fn check_health(&'static self) {
         let status = self.status();
+        // The event follows the change.
+        scheduler::sleep(10_000_000);
         let events = self.device().events.get();
         let before = self.judge.health.replace(Some(status.health));
         let known = self.judge.events.replace(events);

@@ -11,16 +11,21 @@ mod judgement;
 #[allow(dead_code)]
 mod linux;
 mod model;
+mod module;
 mod nth;
+mod openers;
 mod options;
 #[allow(dead_code)]
 mod remap;
+mod reports;
 mod senders;
 mod settings;
+mod shells;
 #[allow(dead_code)]
 mod stress;
 mod unit;
 mod users;
+mod wishes;
 
 use std::{
     mem::MaybeUninit,
@@ -36,7 +41,7 @@ use settings::{Kind, Nth};
 #[global_allocator]
 static ARENA: machine::arena::Arena = machine::arena::Arena;
 
-static MODULE: kernel::ThisModule = kernel::ThisModule;
+pub(crate) static MODULE: kernel::ThisModule = kernel::ThisModule;
 
 /// Returns the names in the list of locks that the sources have, in the order in which they nest.
 fn listed_locks() -> Vec<&'static str> {

@@ -35,7 +35,7 @@ impl Unit {
         }
     }
 
-    fn send_one(&'static self, message: &str) {
+    pub(crate) fn send_one(&'static self, message: &str) {
         let (first, len) = self.some_sectors();
         let begin = self.settings.begin;
         let random = &mut world().random;
@@ -128,7 +128,7 @@ impl Unit {
         }
     }
 
-    fn begin_suspend(&'static self) {
+    pub(crate) fn begin_suspend(&'static self) {
         trace!("suspend");
         self.device().suspend();
         trace!("suspended");
@@ -137,10 +137,11 @@ impl Unit {
     }
 
     /// Resumes the device, once more where that fails.
-    fn resume(&'static self) {
+    pub(crate) fn resume(&'static self) {
         if let Err(error) = self.try_to_resume() {
             fail!("a resume fails where no device does any more: {error}");
         }
+        self.disturb();
         trace!("resumed");
     }
 

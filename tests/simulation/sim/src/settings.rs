@@ -35,10 +35,12 @@ pub(crate) enum Kind {
     Shape,
     /// One allocation or request of a script fails, or the power is cut with it.
     Nth,
+    /// The stress manager, and whoever may disturb it.
+    Stress,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Swarm,
         Self::Crash,
         Self::Move,
@@ -50,6 +52,7 @@ impl Kind {
         Self::Damage,
         Self::Shape,
         Self::Nth,
+        Self::Stress,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -65,6 +68,7 @@ impl Kind {
             Self::Damage => "damage",
             Self::Shape => "shape",
             Self::Nth => "nth",
+            Self::Stress => "stress",
         }
     }
 
@@ -76,7 +80,7 @@ impl Kind {
     /// A history counts as so many ordinary ones: for what it costs, or since few devices change their size.
     pub(crate) fn cost(self) -> u64 {
         match self {
-            Self::Pages | Self::Pair => 4,
+            Self::Pages | Self::Pair | Self::Stress => 4,
             Self::Shape => 8,
             _ => 1,
         }
@@ -207,6 +211,16 @@ pub(crate) struct Settings {
     pub(crate) nth: Option<Nth>,
     /// The life in which calls are doomed.
     pub(crate) faulty_life: u64,
+    /// Those who write to the attributes of the stress manager and read them.
+    pub(crate) shells: u64,
+    /// Those who open the device, and do something with it.
+    pub(crate) openers: u64,
+    /// The module is unloaded while all that goes on.
+    pub(crate) unloads: bool,
+    /// Pages of memory.
+    pub(crate) ram: u64,
+    /// Whoever claims a device keeps writers out.
+    pub(crate) restricts_writers: bool,
 }
 
 /// A way to fail.
@@ -285,6 +299,9 @@ const STATUSES: [u8; 15] = [
     c::BLK_STS_INVAL,
 ];
 
+/// Pages of memory that are more than all tests together take.
+pub(crate) const PLENTY: u64 = 1 << 15;
+
 fn some<T: Copy>(random: &mut Random, of: &[T], permille: u64) -> Vec<T> {
     of.iter()
         .filter(|_| random.permille(permille))
@@ -307,6 +324,7 @@ impl Settings {
             Kind::Damage => settings.damages = true,
             Kind::Shape => settings.aim_at_shape(random),
             Kind::Nth => settings.aim_at_nth(seed, random),
+            Kind::Stress => settings.aim_at_stress(random),
         }
         settings
     }
@@ -321,6 +339,7 @@ impl Settings {
         let logical = if block >= 8 && random.one_in(6) { 8 } else { 1 };
         let volatile = match kind {
             Kind::Swarm | Kind::Move | Kind::Wholesale | Kind::Nth => random.one_in(3),
+            Kind::Stress => random.one_in(8),
             _ => false,
         };
         let blocks = random.between(2, 14);
@@ -395,6 +414,11 @@ impl Settings {
             damages: false,
             nth: None,
             faulty_life: 0,
+            shells: 0,
+            openers: 0,
+            unloads: false,
+            ram: PLENTY,
+            restricts_writers: false,
         };
         settings.set_slots(slots);
         for statuses in [&mut settings.statuses, &mut settings.bad_statuses] {
@@ -518,6 +542,35 @@ impl Settings {
         }
         self.set_slots(12);
         self.nth = Some(nth);
+    }
+
+    fn aim_at_stress(&mut self, random: &mut Random) {
+        // So small that all that is in flight at once has room in the memory.
+        self.sectors = self.block * random.between(2, 60 / self.block);
+        self.most_sectors = self.sectors;
+        self.hot = self.sectors;
+        self.begin = 0;
+        self.shells = random.between(1, 4);
+        self.openers = random.of(&[0, 0, 1, 2]);
+        self.submitters = 0;
+        self.messengers = random.of(&[0, 1]);
+        self.operations = random.between(10, 30);
+        self.pause = random.of(&[100_000, 2_000_000, 20_000_000, 50_000_000]);
+        self.latency = random.of(&[
+            (5_000_000, 20_000_000),
+            (20_000_000, 200_000_000),
+            (100_000_000, 400_000_000),
+        ]);
+        self.slow = random.of(&[0, 0, 5]);
+        self.removals = !self.volatile && random.one_in(2);
+        self.unloads = self.removals && random.one_in(2);
+        self.ram = random.of(&[PLENTY, PLENTY, 2_000, 8_000]);
+        self.restricts_writers = random.one_in(4);
+        self.discards = false;
+        self.cuts = u64::from(!self.volatile && random.one_in(12));
+        // More of them change nothing for the manager.
+        self.faults.truncate(4);
+        self.set_slots(random.between(2, 24));
     }
 
     /// The settings of device number `n` of the history.

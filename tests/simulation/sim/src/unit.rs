@@ -20,6 +20,7 @@ use crate::{
     history::Common,
     judgement::Judge,
     model::{Model, INITIAL},
+    module::Module,
     settings::{Kind, Settings},
 };
 
@@ -48,6 +49,8 @@ pub(crate) struct Unit {
     /// The area before it was damaged.
     undamaged: UnsafeCell<Vec<Sector>>,
     pub(crate) judge: Judge,
+    /// The stress manager's part of the module.
+    pub(crate) module: Module,
 }
 
 impl Unit {
@@ -84,6 +87,7 @@ impl Unit {
             formatted: Cell::new(false),
             undamaged: UnsafeCell::new(Vec::new()),
             judge: Judge::default(),
+            module: Module::new(settings.sectors.div_ceil(settings.block)),
             settings,
         }
     }
@@ -135,15 +139,22 @@ impl Unit {
         }
         self.common.faulty.set(false);
         self.common.healed.set(world().now);
+        self.disturb();
     }
 
-    /// Loads a table of the device's line, and uses it.
-    fn set_up(&'static self, life: u64) {
+    /// Makes a mapped device without a table.
+    pub(crate) fn make_device(&self) -> Rc<MappedDevice> {
         let disks = self.disks.clone();
         let minor = self.number as i32;
         let device = MappedDevice::new(minor, self.settings.begin, c::registered(), disks);
         // SAFETY: There is one thread.
         unsafe { *self.device.get() = Some(device.clone()) };
+        device
+    }
+
+    /// Loads a table of the device's line, and uses it.
+    fn set_up(&'static self, life: u64) {
+        let device = self.make_device();
         self.limit.set(self.sectors.get());
         self.forget_beyond();
         let line = self.line(!self.formatted.get());
@@ -252,7 +263,6 @@ impl Unit {
             self.doom();
         }
         self.set_up(life);
-        let device = self.device();
         self.formatted.set(true);
         self.begin_judging();
         if life > 0 {
@@ -266,10 +276,18 @@ impl Unit {
         self.use_it(life);
         self.common.meet(self.settings.units);
         self.heal();
+        if self.settings.kind == Kind::Stress {
+            self.end_stress();
+        }
         self.read_everything();
         self.judge_all();
-        device.suspend();
-        self.check_quiet();
+        let device = self.device();
+        if self.settings.kind == Kind::Stress {
+            self.unload_in_the_end();
+        } else {
+            device.suspend();
+            self.check_quiet();
+        }
         if let Some(table) = device.take_table() {
             device.destroy(table);
         }
@@ -317,6 +335,7 @@ impl Unit {
             Kind::Fill | Kind::Pages => return self.fill_rounds(life),
             Kind::Wholesale => return self.fail_wholesale(),
             Kind::Nth => return self.follow_script(life),
+            Kind::Stress => return self.stress(),
             _ => {}
         }
         let mut tasks = Vec::new();
