@@ -41,6 +41,9 @@ use super::{
 /// Most blocks that are remapped at once.
 const MOST: usize = 1024;
 
+/// Blocks that are tried in a step, of which any may be remapped already.
+const TRIES: u32 = 16;
+
 /// Of 100 steps, how many remap while there is room; the others unremap.
 const REMAP_PERCENT: u8 = 60;
 
@@ -127,23 +130,27 @@ impl Remapper {
         }
     }
 
-    /// Remaps a block chosen at random, unless it is remapped already, or main has trouble with it.
+    /// Remaps a block chosen at random that is not remapped. Where hardly any is left, moves one of ours
+    /// back.
     fn remap_one(&mut self) -> Result {
         let table = &self.table;
         let block = u64::from(table.block_sectors());
         let Some(blocks) = table.sectors().checked_div(block).and_then(NonZeroU64::new) else {
             return Err(ENOSPC);
         };
-        let sector = self.random.below(blocks).saturating_mul(block);
-        match table.lend(sector) {
-            Ok(()) => {
-                // There is capacity: step() has seen to it.
-                drop(self.ours.push_within_capacity(sector));
-                Ok(())
+        for _ in 0..TRIES {
+            let sector = self.random.below(blocks).saturating_mul(block);
+            match table.lend(sector) {
+                Err(error) if error == EEXIST => {}
+                lent => {
+                    lent?;
+                    // There is capacity: step() has seen to it.
+                    drop(self.ours.push_within_capacity(sector));
+                    return Ok(());
+                }
             }
-            Err(error) if error == EEXIST => Ok(()),
-            Err(error) => Err(error),
         }
+        self.unremap_one()
     }
 
     /// Moves back one of the blocks that we have remapped.

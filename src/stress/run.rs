@@ -190,6 +190,8 @@ pub(super) struct Run {
     #[pin]
     watch: Mutex<Watch>,
     memory_before: u64,
+    /// Sectors of the device that had been changed before.
+    changed_before: u64,
     pub(super) account: Arc<Account>,
     _memory: Charge,
 }
@@ -208,6 +210,7 @@ impl Run {
         let memory_before = account.now();
         account.start_peak();
         let controls = Controls::new(plan.workload(), adjustment);
+        let changed_before = device.device().changed_sectors();
         let watch = Watch::new(number, claimed)?;
         let device = Arc::new(device, GFP_KERNEL)?;
         let guard = claimed.then(|| Guard::new(&device, number)).transpose()?;
@@ -246,6 +249,7 @@ impl Run {
                 ending <- new_wait_queue!("Run::ending"),
                 watch <- new_mutex!(watch, "Run::watch"),
                 memory_before,
+                changed_before,
                 account: account.clone(),
                 _memory: memory,
             }),
@@ -404,8 +408,13 @@ impl Run {
 
     /// Looks at the target for the last time, and has it take no more times. May sleep.
     fn finish(&self) {
-        if let Some(guard) = &self.guard {
-            guard.look_for_writes();
+        match &self.guard {
+            Some(guard) => guard.look_for_writes(),
+            // The target does not count again what was in flight when the test began.
+            None => {
+                let changed = self.device.device().changed_sectors() != self.changed_before;
+                self.watch.lock().foreign_writes |= changed;
+            }
         }
         self.look_at_target();
         if let Some(table) = table::find(self.number) {

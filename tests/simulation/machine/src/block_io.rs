@@ -317,9 +317,9 @@ pub struct Closing {
 }
 
 unsafe fn close_later(file: *mut file) {
-    world().allocated -= 1;
     // SAFETY: The file is not used any more.
     close(unsafe { Box::from_raw(file) });
+    world().allocated -= 1;
 }
 
 fn close_delayed() {
@@ -373,16 +373,12 @@ pub fn files_to_close() -> u32 {
 /// A system call ends: what its task has put is closed.
 pub fn return_to_user() {
     let me = scheduler::current();
-    let mut mine = Vec::new();
-    world().closing.by_task.retain(|(task, file)| {
-        if *task == me {
-            mine.push(*file);
-        }
-        *task != me
-    });
-    for file in mine {
+    let find = |(task, _): &&(usize, *mut file)| *task == me;
+    while let Some((_, file)) = world().closing.by_task.iter().find(find).copied() {
         // SAFETY: Nobody else has it any more.
         unsafe { close_later(file) };
+        // Only now, so that whoever counts open files knows of it.
+        world().closing.by_task.retain(|(_, other)| *other != file);
     }
 }
 

@@ -705,8 +705,11 @@ pub unsafe fn synchronize_rcu_expedited() {
     scheduler::may_sleep("synchronize_rcu_expedited");
     scheduler::point();
     let sections = scheduler::sections();
+    let mut pause = 1_000;
     while !scheduler::sections_have_ended(&sections) {
-        scheduler::sleep(1_000);
+        scheduler::sleep(pause);
+        // So that a section that never ends is a hang.
+        pause = (2 * pause).min(1_000_000);
     }
 }
 

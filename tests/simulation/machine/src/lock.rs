@@ -110,6 +110,8 @@ pub enum Kind {
 pub struct Lock {
     /// In a cell, as everything that changes while a task waits: the compiler may not believe otherwise.
     holder: Cell<usize>,
+    /// The task that a mutex is handed to next, since others were faster once.
+    next: Cell<usize>,
     kind: Kind,
     name: &'static str,
 }
@@ -119,6 +121,7 @@ impl Lock {
     pub const fn new(kind: Kind, name: &'static str) -> Self {
         Self {
             holder: Cell::new(NONE),
+            next: Cell::new(NONE),
             kind,
             name,
         }
@@ -163,10 +166,17 @@ impl Lock {
             }
         }
         scheduler::point();
-        while self.holder.get() != NONE {
+        let me = scheduler::current();
+        let mut late = false;
+        while self.holder.get() != NONE && self.holder.get() != me {
+            // As in the kernel, whoever was woken and came too late is not passed over again.
+            if late && self.kind == Kind::Mutex && self.next.get() == NONE {
+                self.next.set(me);
+            }
             scheduler::block(std::ptr::from_ref(self) as usize, self.name, None);
+            late = true;
         }
-        self.holder.set(scheduler::current());
+        self.holder.set(me);
         let class = world().order.class(self.name);
         task_held().push((std::ptr::from_ref(self) as usize, class));
     }
@@ -176,7 +186,7 @@ impl Lock {
         if scheduler::task().is_none() {
             return;
         }
-        self.holder.set(NONE);
+        self.holder.set(self.next.replace(NONE));
         let address = std::ptr::from_ref(self) as usize;
         task_held().retain(|(held, _)| *held != address);
         scheduler::wake(address);

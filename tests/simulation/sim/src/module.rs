@@ -49,6 +49,10 @@ pub(crate) struct Module {
     /// Users who have the device open, and writes of theirs.
     pub(crate) users: Cell<u32>,
     pub(crate) user_writes: Cell<u64>,
+    /// Writes of users that have not ended; and that there was one when the last test ended, of which
+    /// nobody could know.
+    pub(crate) writing: Cell<u32>,
+    pub(crate) ended_beside_write: Cell<bool>,
     /// So often the device was opened by users, made read-only, and given another table.
     pub(crate) opened: Cell<u64>,
     pub(crate) set_read_only: Cell<u64>,
@@ -108,6 +112,8 @@ impl Module {
             disturbed: Cell::new(0),
             users: Cell::new(0),
             user_writes: Cell::new(0),
+            writing: Cell::new(0),
+            ended_beside_write: Cell::new(false),
             opened: Cell::new(0),
             set_read_only: Cell::new(0),
             replaced: Cell::new(0),
@@ -128,6 +134,7 @@ impl Module {
         self.loaded.set(false);
         self.starting.set(0);
         self.users.set(0);
+        self.writing.set(0);
         self.absent.set(false);
         // Tests have left blocks where they were.
         self.strays.set(true);
@@ -165,6 +172,7 @@ impl Module {
 
     fn ended(&self) {
         self.happens();
+        self.ended_beside_write.set(self.writing.get() > 0);
         if self.active.take().is_none() {
             fail!("a test ends that nobody has started");
         }

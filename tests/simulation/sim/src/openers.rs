@@ -76,11 +76,12 @@ impl Unit {
         module.user_writes.set(module.user_writes.get() + 1);
         trace!("a user writes {first}+{len}");
         if world().random.one_in(2) {
+            module.writing.set(module.writing.get() + 1);
             self.change(first, len, c::REQ_OP_WRITE);
+            module.writing.set(module.writing.get() - 1);
         } else {
             self.write_by_cache(first, len);
         }
-        module.user_writes.set(module.user_writes.get() + 1);
     }
 
     /// Writes to the page cache, which is written out when the device is closed, or before by a test.
@@ -96,9 +97,12 @@ impl Unit {
         bios.set(bios.get() + 1);
         let bio = UserBio::new(bios.get(), c::REQ_OP_WRITE, first, len as u32, data);
         self.device().openers.write_later(bio.clone());
+        let writing = &self.module.writing;
+        writing.set(writing.get() + 1);
         // It goes when the last one closes the device, or before.
         scheduler::spawn("write-back".to_owned(), false, move || {
             let ok = bio.wait() == c::BLK_STS_OK;
+            writing.set(writing.get() - 1);
             self.model().end_write(start, first, len, ok, false, false);
         });
     }

@@ -261,7 +261,7 @@ impl Unit {
                 "workers gave up",
                 disturbed,
             ),
-            ("Data mismatches", false),
+            ("Data mismatches", module.ended_beside_write.get()),
             ("Memory growth", false),
             (
                 "ranges could not be read again",

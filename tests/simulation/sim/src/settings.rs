@@ -561,7 +561,11 @@ impl Settings {
             (20_000_000, 200_000_000),
             (100_000_000, 400_000_000),
         ]);
-        self.slow = random.of(&[0, 0, 5]);
+        // What is slow is not to take as long as what hangs.
+        self.slow = match self.latency.1 {
+            20_000_000 => random.of(&[0, 5]),
+            _ => 0,
+        };
         self.removals = !self.volatile && random.one_in(2);
         self.unloads = self.removals && random.one_in(2);
         self.ram = random.of(&[PLENTY, PLENTY, 2_000, 8_000]);

@@ -248,7 +248,7 @@ impl Unit {
             EINVAL => then.busy || self.has_changed(then) || module.adjusts.get(),
             EINTR => self.settings.signals > 0,
             // What a user has left could not be written out.
-            EIO => module.user_writes.get() > 0 && (self.main().has_failed || module.absent.get()),
+            EIO => module.user_writes.get() > 0,
             _ => false,
         }
     }
