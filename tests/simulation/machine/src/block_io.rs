@@ -17,11 +17,12 @@ use std::{
 
 use crate::{
     c::{self, bio, block_device, c_int},
+    debugfs::seq_file,
     fail,
     lock::{Kind, Lock},
     mapper::{self, MappedDevice, UserBio},
     scheduler::{self, world},
-    sysfs::{seq_file, PAGE_SIZE},
+    sysfs::PAGE_SIZE,
     trace, //
 };
 

@@ -27,7 +27,7 @@ use crate::{
     scheduler::{self, world},
 };
 
-pub use crate::{block_io::*, sysfs::*};
+pub use crate::{block_io::*, debugfs::*, sysfs::*};
 
 pub type c_char = u8;
 pub type c_int = i32;

@@ -12,8 +12,9 @@ use machine::{
 };
 
 use crate::{
+    kind::Kind,
     model::{self, INITIAL},
-    settings::{Dooms, Kind, Settings},
+    settings::{Dooms, Settings},
     unit::Unit,
 };
 

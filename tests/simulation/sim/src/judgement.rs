@@ -12,13 +12,16 @@ use machine::{
 };
 
 use crate::{
-    settings::Kind,
+    kind::Kind,
     unit::Unit, //
 };
 
 /// The longest that a bio or a message takes where nothing fails any more, in nanoseconds: the last
 /// request that hung takes half a minute, and a pass waits a minute for bios in flight.
 const PATIENCE: u64 = 150_000_000_000;
+
+/// Requests that a test brings about in the end, one after the other, at most.
+const MOST_REQUESTS: u64 = 2_000;
 
 /// What is remembered of a table.
 #[derive(Default)]
@@ -118,11 +121,20 @@ struct Remap {
 }
 
 impl Unit {
+    /// The longest that anything takes where nothing fails any more, in nanoseconds. All that a test has in
+    /// flight may fail, and is written again one by one.
+    pub(crate) fn patience(&self) -> u64 {
+        match self.settings.kind {
+            Kind::Stress => PATIENCE + MOST_REQUESTS * self.settings.latency.1,
+            _ => PATIENCE,
+        }
+    }
+
     /// Fails where what began then and ends now took too long. What fails meanwhile excuses it.
     pub(crate) fn check_time(&self, what: &str, began: u64) {
         let since = began.max(self.common.healed.get());
         let took = world().now - since;
-        if took > PATIENCE && !self.common.faulty.get() {
+        if took > self.patience() && !self.common.faulty.get() {
             fail!(
                 "{what} ends {} s after everything worked",
                 took / 1_000_000_000

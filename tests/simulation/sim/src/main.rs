@@ -8,6 +8,7 @@ mod faults;
 mod fill;
 mod history;
 mod judgement;
+mod kind;
 #[allow(dead_code)]
 mod linux;
 mod model;
@@ -33,10 +34,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kind::Kind;
 use linux::device_mapper::Registration;
 use options::{Options, USAGE};
 use remap::RemapTarget;
-use settings::{Kind, Nth};
+use settings::Nth;
 
 #[global_allocator]
 static ARENA: machine::arena::Arena = machine::arena::Arena;

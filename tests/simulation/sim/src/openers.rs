@@ -20,7 +20,7 @@ use crate::{
 
 /// How long a user waits who has opened the device before it writes, in nanoseconds: what a test had begun
 /// to write before has been submitted by then.
-const MANNERS: u64 = 1_000_000_000;
+const MANNERS: u64 = 100_000_000;
 
 impl Unit {
     /// What an opener does.

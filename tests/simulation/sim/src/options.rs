@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::settings::Kind;
+use crate::kind::Kind;
 
 pub(crate) const USAGE: &str = "\
 usage: sim [-k KIND]... [-s SEED] [-n COUNT] [-t SECONDS] [-j JOBS] [-f FAILURES] [-c FILE | -d] [-v | -p]

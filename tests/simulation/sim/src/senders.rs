@@ -11,7 +11,7 @@ use machine::{
 
 use crate::{
     model::{self, ANYTHING},
-    settings::Kind,
+    kind::Kind,
     unit::Unit,
 };
 

@@ -3,6 +3,7 @@
 //! Shells: they write to the attributes of the stress manager and read them, and know what may come of it.
 
 use machine::{
+    debugfs,
     fail,
     scheduler::{self, world},
     sysfs,
@@ -27,10 +28,6 @@ const ENODEV: i32 = -19;
 const EINVAL: i32 = -22;
 const EROFS: i32 = -30;
 const ERESTARTSYS: i32 = -512;
-
-/// The longest that a stop takes once nothing disturbs the device any more, in nanoseconds: a request that
-/// hangs takes half a minute, and a pass waits a minute for bios in flight.
-const STOP_TIME: u64 = 150_000_000_000;
 
 /// Texts that no attribute takes.
 const NONSENSE: [&str; 8] = [
@@ -274,7 +271,7 @@ impl Unit {
     /// Fails where what waits for the end of a test, and began then, took too long.
     pub(crate) fn check_stop_time(&self, what: &str, began: u64) {
         let took = world().now.saturating_sub(self.undisturbed_since(began));
-        if took > STOP_TIME {
+        if took > self.patience() {
             fail!("{what} takes {} s", took / 1_000_000_000);
         }
     }
@@ -416,7 +413,7 @@ impl Unit {
         let then = self.circumstances();
         let operations = &self.common.operations;
         operations.set(operations.get() + 1);
-        let mut file = match sysfs::OpenDocument::open(&["dm_remap", "stress", name]) {
+        let mut file = match debugfs::OpenDocument::open(&["dm_remap", "stress", name]) {
             Ok(file) => file,
             Err(ENOENT | ENXIO) if self.was_unloaded(&then) || self.may_lack_memory() => return None,
             Err(ENOMEM) if self.may_lack_memory() => return None,

@@ -19,9 +19,10 @@ use machine::{
 use crate::{
     history::Common,
     judgement::Judge,
+    kind::Kind,
     model::{Model, INITIAL},
     module::Module,
-    settings::{Kind, Settings},
+    settings::Settings,
 };
 
 /// A mapped device.
