@@ -406,8 +406,14 @@ impl Run {
         }
     }
 
-    /// Looks at the target for the last time, and has it take no more times. May sleep.
+    /// Looks at target and device for the last time, and has the target take no more times. May sleep.
     fn finish(&self) {
+        self.look_at_target();
+        if let Some(table) = table::find(self.number) {
+            // Switching off needs no memory, so it does not fail.
+            let _ = table.set_timing(false);
+        }
+        // As late as can be: what is in flight shows when it has ended.
         match &self.guard {
             Some(guard) => guard.look_for_writes(),
             // The target does not count again what was in flight when the test began.
@@ -415,11 +421,6 @@ impl Run {
                 let changed = self.device.device().changed_sectors() != self.changed_before;
                 self.watch.lock().foreign_writes |= changed;
             }
-        }
-        self.look_at_target();
-        if let Some(table) = table::find(self.number) {
-            // Switching off needs no memory, so it does not fail.
-            let _ = table.set_timing(false);
         }
     }
 
