@@ -262,10 +262,7 @@ pub fn close(file: Box<file>) {
     openers.lock.lock();
     give_back_claim(&file);
     take(&openers.writers, file.mode & c::BLK_OPEN_WRITE);
-    take(
-        &openers.restricted,
-        file.mode & c::BLK_OPEN_RESTRICT_WRITES,
-    );
+    take(&openers.restricted, file.mode & c::BLK_OPEN_RESTRICT_WRITES);
     openers.count.set(openers.count.get() - 1);
     openers.lock.unlock();
     trace!("the device is closed; openers: {}", openers.count.get());
@@ -362,7 +359,11 @@ pub unsafe fn flush_delayed_fput() {
     scheduler::may_sleep("flush_delayed_fput");
     close_delayed();
     while world().closing.works > 0 {
-        scheduler::block(&raw const world().closing as usize, "the closing of files", None);
+        scheduler::block(
+            &raw const world().closing as usize,
+            "the closing of files",
+            None,
+        );
     }
 }
 
@@ -438,10 +439,7 @@ unsafe fn each_piece(bio: *const bio, mut with: impl FnMut(&mut [u8])) {
     unsafe {
         for n in 0..usize::from((*bio).bi_vcnt) {
             let vector = *(*bio).bi_io_vec.add(n);
-            let start = vector
-                .bv_page
-                .cast::<u8>()
-                .add(vector.bv_offset as usize);
+            let start = vector.bv_page.cast::<u8>().add(vector.bv_offset as usize);
             with(std::slice::from_raw_parts_mut(
                 start,
                 vector.bv_len as usize,
@@ -467,7 +465,11 @@ pub unsafe fn submit_bio(bio: *mut bio) {
             fail!("a bio is submitted to a device that is not open");
         }
         let sectors = iter.bi_size >> 9;
-        trace!("bio k{}: {opf:#x} {}+{sectors}", openers.submitted.get(), iter.bi_sector);
+        trace!(
+            "bio k{}: {opf:#x} {}+{sectors}",
+            openers.submitted.get(),
+            iter.bi_sector
+        );
         let number = u64::MAX - openers.submitted.get();
         let user = UserBio::of_kernel(number, opf, iter.bi_sector, sectors, data, bio);
         if iter.bi_sector + u64::from(sectors) > device.sectors() {

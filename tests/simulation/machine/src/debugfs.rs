@@ -62,12 +62,14 @@ pub struct seq_file {
     read: usize,
 }
 
-type Read = unsafe extern "C" fn(*mut block_io::file, *mut c_char, usize, *mut i64) -> isize;
+/// Reads, or writes.
+type Transfer = unsafe extern "C" fn(*mut block_io::file, *mut c_char, usize, *mut i64) -> isize;
 
 pub struct file_operations {
     pub owner: *mut module,
     pub open: Option<unsafe extern "C" fn(*mut inode, *mut block_io::file) -> c_int>,
-    pub read: Option<Read>,
+    pub read: Option<Transfer>,
+    pub write: Option<Transfer>,
     pub llseek: Option<unsafe extern "C" fn(*mut block_io::file, i64, c_int) -> i64>,
     pub release: Option<unsafe extern "C" fn(*mut inode, *mut block_io::file) -> c_int>,
 }
@@ -78,6 +80,7 @@ impl Default for file_operations {
             owner: null_mut(),
             open: None,
             read: None,
+            write: None,
             llseek: None,
             release: None,
         }
@@ -303,7 +306,11 @@ impl OpenDocument {
         };
         let result = if try_module_get() {
             // SAFETY: The operations are there as long as the file is in use.
-            match unsafe { (*operations).open.map(|call| call(&mut open.inode, &mut *open.file)) } {
+            match unsafe {
+                (*operations)
+                    .open
+                    .map(|call| call(&mut open.inode, &mut *open.file))
+            } {
                 None | Some(0) => 0,
                 Some(error) => {
                     module_put();

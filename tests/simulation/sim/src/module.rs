@@ -159,7 +159,10 @@ impl Module {
         let starter = scheduler::current();
         if let Some(other) = self.active.get() {
             if other.returned {
-                fail!("a test is prepared while that with seed {} runs", other.seed);
+                fail!(
+                    "a test is prepared while that with seed {} runs",
+                    other.seed
+                );
             }
             self.superseded.borrow_mut().push(other);
         }

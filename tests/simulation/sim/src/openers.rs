@@ -257,8 +257,10 @@ impl Unit {
             fail!("a device is busy, and the module is gone");
         }
         device.suspend();
-        self.common
-            .operations
-            .set(self.common.operations.get() + device.openers.submitted.get() + self.module.submitted.get());
+        self.common.operations.set(
+            self.common.operations.get()
+                + device.openers.submitted.get()
+                + self.module.submitted.get(),
+        );
     }
 }

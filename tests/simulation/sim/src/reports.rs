@@ -135,7 +135,10 @@ impl Unit {
         }
         let ran = active.filter(|test| test.returned() && before.active == active);
         if let Some(test) = ran.filter(|_| !running) {
-            fail!("no test is reported to run, and that with seed {} does", test.seed);
+            fail!(
+                "no test is reported to run, and that with seed {} does",
+                test.seed
+            );
         }
     }
 
@@ -156,7 +159,9 @@ impl Unit {
         }
         let mut words = line.split(' ');
         let state = words.next().unwrap_or("");
-        let mut keys: Vec<&str> = words.filter_map(|word| Some(word.split_once('=')?.0)).collect();
+        let mut keys: Vec<&str> = words
+            .filter_map(|word| Some(word.split_once('=')?.0))
+            .collect();
         let result = line.split_once(" result=").map(|(_, result)| result);
         if result.is_some() {
             keys.pop();
@@ -223,7 +228,10 @@ impl Unit {
             return;
         }
         let seed = line_of(&text, "Seed").unwrap_or("").to_owned();
-        let known = self.module.results.replace(Some((seed.clone(), text.clone())));
+        let known = self
+            .module
+            .results
+            .replace(Some((seed.clone(), text.clone())));
         match known {
             Some((of, known)) if of == seed && known != text => {
                 fail!("results change after the end, from {known} to {text}");
@@ -248,25 +256,16 @@ impl Unit {
                 "somebody else wrote to the device",
                 module.user_writes.get() > 0,
             ),
-            (
-                "somebody else opened the device",
-                module.opened.get() > 0,
-            ),
+            ("somebody else opened the device", module.opened.get() > 0),
             (
                 "the device became read-only",
                 module.set_read_only.get() > 0,
             ),
             ("the table was replaced", module.replaced.get() > 0),
-            (
-                "workers gave up",
-                disturbed,
-            ),
+            ("workers gave up", disturbed),
             ("Data mismatches", module.ended_beside_write.get()),
             ("Memory growth", false),
-            (
-                "ranges could not be read again",
-                disturbed,
-            ),
+            ("ranges could not be read again", disturbed),
         ];
         for (words, explained) in explained {
             if reason.contains(words) && !explained {
@@ -300,7 +299,10 @@ impl Unit {
             }
             let failed = row.outcome == "FAIL";
             if failed && (result == "PASSED" || !reason.contains(row.name)) {
-                fail!("{} has failed, and the result is {result}: {reason}", row.name);
+                fail!(
+                    "{} has failed, and the result is {result}: {reason}",
+                    row.name
+                );
             }
         }
         for (kind, trust) in [("Performance", false), ("Reliability", true)] {
@@ -320,7 +322,10 @@ impl Unit {
                 fail!("{kind} is {said}, and its targets say {expected}: {text}");
             }
         }
-        let operations = number_after(&format!("{}\n", line_of(&text, "Operations").unwrap_or("")), "");
+        let operations = number_after(
+            &format!("{}\n", line_of(&text, "Operations").unwrap_or("")),
+            "",
+        );
         if operations == Some(0) && result == "PASSED" {
             fail!("a test has passed that has done nothing: {text}");
         }
@@ -360,7 +365,9 @@ impl Unit {
             );
         }
         let passes = |name: &str| {
-            let (_, rest) = text.split_once(&format!("\"name\":\"{name}\"")).unwrap_or(("", ""));
+            let (_, rest) = text
+                .split_once(&format!("\"name\":\"{name}\""))
+                .unwrap_or(("", ""));
             let (row, _) = rest.split_once('}').unwrap_or(("", ""));
             row.contains("\"outcome\":\"PASS\"")
         };
@@ -368,7 +375,10 @@ impl Unit {
             ("Average added latency", count("added")),
             ("99.9 % added latency", count("added")),
             ("Error rate", ops + errors),
-            ("Data mismatches", number_after(&text, "\"verified\":").unwrap_or(0)),
+            (
+                "Data mismatches",
+                number_after(&text, "\"verified\":").unwrap_or(0),
+            ),
             ("Throughput", u64::from(number("elapsed_ms") >= 1000)),
         ];
         for (target, measured) in measured {

@@ -10,8 +10,8 @@ use machine::{
 };
 
 use crate::{
-    model::{self, ANYTHING},
     kind::Kind,
+    model::{self, ANYTHING},
     unit::Unit,
 };
 

@@ -104,12 +104,16 @@ impl Unit {
 
     /// Whether the module was away at some time since `then`.
     fn was_unloaded(&self, then: &Circumstances) -> bool {
-        then.unloaded || !self.module.loaded.get() || self.has_changed(then) && self.settings.unloads
+        then.unloaded
+            || !self.module.loaded.get()
+            || self.has_changed(then) && self.settings.unloads
     }
 
     /// Whether memory may be short.
     fn may_lack_memory(&self) -> bool {
-        self.is_short_of_memory() || self.settings.failing_allocations > 0 || self.settings.ram < PLENTY
+        self.is_short_of_memory()
+            || self.settings.failing_allocations > 0
+            || self.settings.ram < PLENTY
     }
 
     /// Writes to an attribute.
@@ -165,7 +169,10 @@ impl Unit {
         match random.below(24) {
             0..6 => {
                 let (kind, workers) = (random.below(6), random.of(&[1, 1, 2, 3, 4]));
-                ("stress_test_start", format!("{kind} {workers} {milliseconds}"))
+                (
+                    "stress_test_start",
+                    format!("{kind} {workers} {milliseconds}"),
+                )
             }
             6..10 => {
                 let workers = random.between(1, 3);
@@ -308,14 +315,9 @@ impl Unit {
     }
 
     fn set_target(&'static self) {
-        let text = world().random.of(&[
-            "dm-test\n",
-            "dm-0",
-            "253:0",
-            "\n",
-            "nobody",
-            "253:99",
-        ]);
+        let text = world()
+            .random
+            .of(&["dm-test\n", "dm-0", "253:0", "\n", "nobody", "253:99"]);
         let then = self.circumstances();
         let known = !matches!(text, "nobody" | "253:99");
         let written = self.write_attribute("set_target", text);
@@ -415,7 +417,9 @@ impl Unit {
         operations.set(operations.get() + 1);
         let mut file = match debugfs::OpenDocument::open(&["dm_remap", "stress", name]) {
             Ok(file) => file,
-            Err(ENOENT | ENXIO) if self.was_unloaded(&then) || self.may_lack_memory() => return None,
+            Err(ENOENT | ENXIO) if self.was_unloaded(&then) || self.may_lack_memory() => {
+                return None
+            }
             Err(ENOMEM) if self.may_lack_memory() => return None,
             Err(error) => {
                 fail!("{name} cannot be opened: {error}");
