@@ -530,4 +530,23 @@ FAULTS = [
 """,
         ["stress"],
     ),
+    (
+        "lent_block_moves_in_silence",
+        "remap/relocation/pass.rs",
+        """            pass.unremap(blocks, progress)
+        });
+        self.report_health();
+""",
+        """            pass.unremap(blocks, progress)
+        });
+""",
+        ["stress"],
+    ),
+    (
+        "writes_in_flight_at_the_start_unseen",
+        "stress/run.rs",
+        "self.watch.lock().foreign_writes |= changed;",
+        "let _ = changed;",
+        ["stress"],
+    ),
 ]

@@ -916,6 +916,8 @@ pub unsafe fn wake_up_process(task: *mut task_struct) -> c_int {
                 }
             });
             scheduler::make_kernel_task((*task).task);
+            // On another processor it runs at once.
+            scheduler::point();
         }
     }
     1
@@ -926,8 +928,8 @@ pub unsafe fn kthread_stop_put(task: *mut task_struct) -> c_int {
     world().allocated -= 1;
     // SAFETY: The task is valid, and not used any more.
     unsafe {
-        (*task).stops.set(true);
         scheduler::point();
+        (*task).stops.set(true);
         scheduler::join((*task).task);
         Box::from_raw(task).result.get()
     }

@@ -206,7 +206,7 @@ const STATUSES: [u8; 15] = [
 ];
 
 /// Pages of memory that are more than all tests together take.
-pub(crate) const PLENTY: u64 = 1 << 15;
+pub(crate) const PLENTY: u64 = 1 << 14;
 
 fn some<T: Copy>(random: &mut Random, of: &[T], permille: u64) -> Vec<T> {
     of.iter()
