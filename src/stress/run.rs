@@ -116,6 +116,16 @@ struct Crew {
     closed: bool,
 }
 
+impl Crew {
+    /// Has `start` start a thread. Its place is there before: a thread without one would be dropped, and so
+    /// waited for, while it waits for the test to begin. May sleep.
+    fn add(&mut self, start: impl FnOnce() -> Result<Kthread>) -> Result {
+        self.threads.reserve(1, GFP_KERNEL)?;
+        self.threads.push(start()?, GFP_KERNEL)?;
+        Ok(())
+    }
+}
+
 /// Ends the run when dropped, if nothing has yet, and waits for its threads.
 pub(super) struct EndOfRun(Arc<Run>);
 
@@ -281,18 +291,16 @@ impl Run {
             if crew.closed {
                 return Err(ESRCH);
             }
-            crew.threads.reserve(1, GFP_KERNEL)?;
-            let thread = start(crew.workers)?;
-            crew.threads.push(thread, GFP_KERNEL)?;
+            let number = crew.workers;
+            crew.add(|| start(number))?;
             crew.workers += 1;
         }
         Ok(())
     }
 
-    /// Adds a thread that is no worker. May sleep.
-    pub(super) fn join_crew(&self, thread: Kthread) -> Result {
-        self.crew.lock().threads.push(thread, GFP_KERNEL)?;
-        Ok(())
+    /// Has `start` start a thread that is no worker. May sleep.
+    pub(super) fn join_crew(&self, start: impl FnOnce() -> Result<Kthread>) -> Result {
+        self.crew.lock().add(start)
     }
 
     /// Ends the test for that reason, unless it is ending already. Any context.

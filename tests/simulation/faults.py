@@ -444,9 +444,9 @@ FAULTS = [
         ["stress"],
     ),
     (
-        "worker_without_a_place",
+        "thread_without_a_place",
         "stress/run.rs",
-        "            crew.threads.reserve(1, GFP_KERNEL)?;\n",
+        "        self.threads.reserve(1, GFP_KERNEL)?;\n",
         "",
         ["stress"],
     ),

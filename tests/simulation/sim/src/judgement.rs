@@ -21,7 +21,7 @@ use crate::{
 const PATIENCE: u64 = 150_000_000_000;
 
 /// Requests that a test brings about in the end, one after the other, at most.
-const MOST_REQUESTS: u64 = 2_000;
+const MOST_REQUESTS: u64 = 6_000;
 
 /// What is remembered of a table.
 #[derive(Default)]
