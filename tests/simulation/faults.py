@@ -506,13 +506,6 @@ FAULTS = [
         ["stress"],
     ),
     (
-        "completion_outlives_its_queue",
-        "linux/io_queue.rs",
-        "unsafe { bindings::synchronize_rcu() };",
-        "unsafe {};",
-        ["stress"],
-    ),
-    (
         "suspects_hold_the_news_back",
         "remap/errors.rs",
         """            self.report_health();

@@ -54,7 +54,7 @@ pub fn alloc_page() -> *mut page {
 ///
 /// # Safety
 ///
-/// It came from [`alloc_page`], and nobody uses it.
+/// The page came from [`alloc_page`], and nobody uses it.
 pub unsafe fn free_page(page: *mut page) {
     world().pages -= 1;
     // SAFETY: As the caller says.
@@ -134,7 +134,7 @@ pub struct Openers {
     /// Bios from within the kernel so far, and those that failed.
     pub submitted: Cell<u64>,
     pub failed: Cell<u64>,
-    /// What the page cache holds and the device does not.
+    /// Writes that the page cache holds and the device has not seen.
     dirty: RefCell<Vec<Rc<UserBio>>>,
     writing_out: Cell<u32>,
 }

@@ -44,7 +44,7 @@ pub struct dentry {
     /// Of a file.
     file: Option<(*mut c_void, *const file_operations)>,
     uses: Uses,
-    /// It is there no more, and somebody has it open.
+    /// Set when it is removed, though somebody may have it open.
     gone: Cell<bool>,
 }
 

@@ -53,7 +53,7 @@ pub struct Task {
     pub irqs_off: u32,
     /// It is an interrupt.
     pub irq: bool,
-    /// It is a thread of the kernel: no signal comes to it.
+    /// Threads of the kernel get no signals.
     pub is_kernel: bool,
     /// Its allocations do not wait for I/O.
     pub noio: bool,
@@ -131,7 +131,7 @@ pub struct World {
     /// Whoever claims a device keeps writers out that do not.
     pub restricts_writers: bool,
     pub(crate) closing: Closing,
-    /// What there is in sysfs.
+    /// Contents of sysfs and debugfs.
     pub sysfs: Tree,
     /// What happened, where somebody wants to read it.
     trace: Option<Vec<String>>,

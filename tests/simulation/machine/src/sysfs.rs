@@ -35,7 +35,7 @@ const ENODEV: c_int = -19;
 ///
 /// # Safety
 ///
-/// It is terminated, and stays as long as the result is used.
+/// The text is terminated, and stays as long as the result is used.
 pub(crate) unsafe fn text<'a>(text: *const c_char) -> &'a str {
     // SAFETY: As the caller says.
     unsafe { CStr::from_ptr(text.cast()) }
@@ -172,7 +172,7 @@ struct Folder {
     nodes: Vec<Rc<Node>>,
 }
 
-/// What there is in sysfs and debugfs.
+/// Contents of sysfs and debugfs.
 #[derive(Default)]
 pub struct Tree {
     folders: Vec<Folder>,
@@ -180,7 +180,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Whether there is nothing.
+    /// Returns whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.folders.is_empty() && self.dentries.is_empty()
     }

@@ -28,7 +28,7 @@ pub(crate) struct Active {
     returned: bool,
 }
 
-/// What is known of the stress manager.
+/// Knowledge of the stress manager.
 pub(crate) struct Module {
     stress: UnsafeCell<Option<Stress>>,
     /// The module is there, wholly.
@@ -90,7 +90,7 @@ fn watch_log(line: &str) {
 }
 
 impl Active {
-    /// Whether whoever has started it knows that it runs.
+    /// Returns whether the write that started it has returned.
     pub(crate) fn returned(&self) -> bool {
         self.returned
     }

@@ -23,7 +23,7 @@ use crate::{
 const MANNERS: u64 = 100_000_000;
 
 impl Unit {
-    /// What an opener does.
+    /// Opens the device now and then, as long as shells are at work.
     pub(crate) fn open_now_and_then(&'static self) {
         loop {
             self.rest(self.settings.pause.max(20_000_000) * 16);
@@ -127,7 +127,7 @@ impl Unit {
         module.happens();
     }
 
-    /// What an administrator does.
+    /// Administers the device, as long as shells are at work.
     pub(crate) fn administer(&'static self) {
         loop {
             self.rest(self.settings.pause.max(1_000_000) * 16);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the stress manager reports of its tests, against itself and what was done.
+//! Reports of the stress manager, against each other and against what was done.
 
 use machine::fail;
 
@@ -109,7 +109,7 @@ fn check_order(text: &str, all: &[&str]) {
     }
 }
 
-/// What was known when somebody began to read.
+/// State when somebody began to read.
 struct Before {
     active: Option<Active>,
     events: u64,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a history is like: drawn from its seed, so that histories differ.
+//! Settings of a history: drawn from its seed, so that histories differ.
 
 use std::ops::Range;
 

@@ -41,7 +41,7 @@ const NONSENSE: [&str; 8] = [
     "read=101 random=0 bs=512 queue_depth=1 workers=1 duration_ms=1",
 ];
 
-/// What may explain that a write fails, as it was when the write began.
+/// Circumstances that may explain why a write fails, as they were when the write began.
 struct Circumstances {
     events: u64,
     opened: u64,
@@ -54,7 +54,7 @@ struct Circumstances {
 }
 
 impl Unit {
-    /// What a shell does.
+    /// Uses the files of the stress manager.
     pub(crate) fn use_shell(&'static self) {
         for _ in 0..self.settings.operations {
             self.act();
@@ -97,19 +97,19 @@ impl Unit {
         }
     }
 
-    /// Whether something has happened to the module, a test or the device since `then`.
+    /// Returns whether something has happened to the module, a test or the device since `then`.
     fn has_changed(&self, then: &Circumstances) -> bool {
         self.module.events.get() != then.events
     }
 
-    /// Whether the module was away at some time since `then`.
+    /// Returns whether the module was away at some time since `then`.
     fn was_unloaded(&self, then: &Circumstances) -> bool {
         then.unloaded
             || !self.module.loaded.get()
             || self.has_changed(then) && self.settings.unloads
     }
 
-    /// Whether memory may be short.
+    /// Returns whether memory may be short.
     fn may_lack_memory(&self) -> bool {
         self.is_short_of_memory()
             || self.settings.failing_allocations > 0

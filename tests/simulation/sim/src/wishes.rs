@@ -13,7 +13,7 @@ const ENODATA: i32 = -61;
 const EEXIST: i32 = -17;
 
 impl Unit {
-    /// What a sender does.
+    /// Sends messages that want single blocks on the spare or at home.
     pub(crate) fn want_blocks(&'static self) {
         let blocks = self.sectors.get().div_ceil(self.settings.block);
         for _ in 0..self.settings.operations {
