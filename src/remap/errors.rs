@@ -108,12 +108,13 @@ impl Table {
                 }
             }
             self.rescue(&mut writes);
+            // Not only at the end: a device that struggles takes its time for each suspect.
+            self.report_health();
             // While no bio waits, there is time for suspects.
             if !any && !self.probe_suspect() {
                 break;
             }
         }
-        self.report_health();
     }
 
     /// Marks the block of a failed read as pending, and ends the read.

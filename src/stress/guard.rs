@@ -14,7 +14,8 @@ use kernel::{
         atomic::{
             Acquire,
             Atomic,
-            Full, //
+            Full,
+            Release, //
         },
         Arc, //
     },
@@ -56,6 +57,8 @@ pub(super) struct Guard {
     written: Atomic<u64>,
     /// Number of a [`Hazard`]; 0 if there is none.
     hazard: Atomic<u32>,
+    /// More was written than by the test, whether or not that was the first hazard.
+    foreign_writes: Atomic<bool>,
 }
 
 impl Guard {
@@ -71,6 +74,7 @@ impl Guard {
             before: device.device().changed_sectors(),
             written: Atomic::new(0),
             hazard: Atomic::new(0),
+            foreign_writes: Atomic::new(false),
         })
     }
 
@@ -150,8 +154,14 @@ impl Guard {
         let all = device.changed_sectors().wrapping_sub(self.before);
         let ours = self.written.load(Acquire);
         if all > ours && all < u64::MAX / 2 {
+            self.foreign_writes.store(true, Release);
             self.set(Hazard::Written);
         }
+    }
+
+    /// Returns whether another user was seen to write to the device.
+    pub(super) fn saw_foreign_writes(&self) -> bool {
+        self.foreign_writes.load(Acquire)
     }
 
     /// Sets and logs a hazard. The first one stays.

@@ -357,11 +357,12 @@ impl Manager {
     /// Starts the threads of a test.
     fn staff(run: &Arc<Run>, pressure: Option<Pressure>) -> Result {
         if let Some(pressure) = pressure {
-            run.join_crew(pressure.start(run)?)?;
+            run.join_crew(|| pressure.start(run))?;
         }
         worker::hire(run, run.controls.workers())?;
         if run.plan.workload().remaps {
-            run.join_crew(Remapper::new(run)?.start()?)?;
+            let remapper = Remapper::new(run)?;
+            run.join_crew(|| remapper.start())?;
         }
         Ok(())
     }

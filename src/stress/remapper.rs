@@ -42,6 +42,9 @@ use super::{
 /// Largest number of blocks that are remapped at once.
 const MOST: usize = 1024;
 
+/// Number of blocks that a step tries, of which any may be remapped already.
+const TRIES: u32 = 16;
+
 /// Number of steps in 100 that remap while there is room; the others unremap.
 const REMAP_PERCENT: u8 = 60;
 
@@ -128,24 +131,27 @@ impl Remapper {
         }
     }
 
-    /// Remaps a block chosen at random, unless it is remapped already. Fails with `ENODATA` if main cannot
-    /// read the block, or has failed on it before.
+    /// Remaps a block chosen at random that is not remapped. If hardly any is left, moves one of the test's
+    /// blocks back. Fails with `ENODATA` if main cannot read the block, or has failed on it before.
     fn remap_one(&mut self) -> Result {
         let table = &self.table;
         let block = u64::from(table.block_sectors());
         let Some(blocks) = table.sectors().checked_div(block).and_then(NonZeroU64::new) else {
             return Err(ENOSPC);
         };
-        let sector = self.random.below(blocks).saturating_mul(block);
-        match table.lend(sector) {
-            Ok(()) => {
-                // There is capacity: step() has checked it.
-                drop(self.ours.push_within_capacity(sector));
-                Ok(())
+        for _ in 0..TRIES {
+            let sector = self.random.below(blocks).saturating_mul(block);
+            match table.lend(sector) {
+                Err(error) if error == EEXIST => {}
+                lent => {
+                    lent?;
+                    // There is capacity: step() has seen to it.
+                    drop(self.ours.push_within_capacity(sector));
+                    return Ok(());
+                }
             }
-            Err(error) if error == EEXIST => Ok(()),
-            Err(error) => Err(error),
         }
+        self.unremap_one()
     }
 
     /// Moves one of the blocks back that this remapper has remapped.

@@ -27,7 +27,6 @@ use remap_core::{
         generator::Plan,
         measurement::{
             Charts,
-            Hazard,
             Integrity,
             Measurement,
             Progress,
@@ -119,6 +118,16 @@ struct Crew {
     closed: bool,
 }
 
+impl Crew {
+    /// Starts a thread by `start`. Its place is reserved before: a thread without one would be dropped, and so
+    /// waited for, while it waits for the test to begin. May sleep.
+    fn add(&mut self, start: impl FnOnce() -> Result<Kthread>) -> Result {
+        self.threads.reserve(1, GFP_KERNEL)?;
+        self.threads.push(start()?, GFP_KERNEL)?;
+        Ok(())
+    }
+}
+
 /// Guard that ends the run when dropped, unless it is ending already, and waits for its threads.
 pub(super) struct EndOfRun(Arc<Run>);
 
@@ -193,6 +202,8 @@ pub(super) struct Run {
     #[pin]
     watch: Mutex<Watch>,
     memory_before: u64,
+    /// Sectors of the device that had been changed before.
+    changed_before: u64,
     pub(super) account: Arc<Account>,
     _memory: Charge,
 }
@@ -211,6 +222,7 @@ impl Run {
         let memory_before = account.now();
         account.start_peak();
         let controls = Controls::new(plan.workload(), adjustment);
+        let changed_before = device.device().changed_sectors();
         let watch = Watch::new(number, claimed)?;
         let device = Arc::new(device, GFP_KERNEL)?;
         let guard = claimed.then(|| Guard::new(&device, number)).transpose()?;
@@ -249,6 +261,7 @@ impl Run {
                 ending <- new_wait_queue!("Run::ending"),
                 watch <- new_mutex!(watch, "Run::watch"),
                 memory_before,
+                changed_before,
                 account: account.clone(),
                 _memory: memory,
             }),
@@ -280,18 +293,16 @@ impl Run {
             if crew.closed {
                 return Err(ESRCH);
             }
-            crew.threads.reserve(1, GFP_KERNEL)?;
-            let thread = start(crew.workers)?;
-            crew.threads.push(thread, GFP_KERNEL)?;
+            let number = crew.workers;
+            crew.add(|| start(number))?;
             crew.workers += 1;
         }
         Ok(())
     }
 
-    /// Adds a thread that is not a worker. May sleep.
-    pub(super) fn join_crew(&self, thread: Kthread) -> Result {
-        self.crew.lock().threads.push(thread, GFP_KERNEL)?;
-        Ok(())
+    /// Starts a thread that is not a worker, by `start`. May sleep.
+    pub(super) fn join_crew(&self, start: impl FnOnce() -> Result<Kthread>) -> Result {
+        self.crew.lock().add(start)
     }
 
     /// Ends the test for the reason `why`, unless it is ending already. Any context.
@@ -407,15 +418,21 @@ impl Run {
         }
     }
 
-    /// Reads the target's counters for the last time, and switches its timing off. May sleep.
+    /// Reads the counters of target and device for the last time, and switches the target's timing off. May sleep.
     fn finish(&self) {
-        if let Some(guard) = &self.guard {
-            guard.look_for_writes();
-        }
         self.look_at_target();
         if let Some(table) = table::find(self.number) {
             // Switching off needs no memory, so it does not fail.
             let _ = table.set_timing(false);
+        }
+        // As late as can be: what is in flight shows when it has ended.
+        match &self.guard {
+            Some(guard) => guard.look_for_writes(),
+            // The target does not count again what was in flight when the test began.
+            None => {
+                let changed = self.device.device().changed_sectors() != self.changed_before;
+                self.watch.lock().foreign_writes |= changed;
+            }
         }
     }
 
@@ -535,7 +552,8 @@ impl Run {
             },
             GFP_KERNEL,
         )?;
-        let shared = watch.foreign_writes || measured.hazard == Some(Hazard::Written);
+        let guard = self.guard.as_ref();
+        let shared = watch.foreign_writes || guard.is_some_and(Guard::saw_foreign_writes);
         drop(watch);
         self.add_workers(&mut measured, charts, (ended, shared));
         Ok(measured)

@@ -473,4 +473,133 @@ FAULTS = [
         "        core::mem::forget(before);\n",
         ["fill", "swarm"],
     ),
+    # The stress manager.
+    (
+        "failed_start_not_told",
+        "stress/manager.rs",
+        "            this.enter(&mut this.state.lock(), Phase::Idle);\n",
+        "            this.state.lock().phase = Phase::Idle;\n",
+        ["stress"],
+    ),
+    (
+        "two_tests_at_once",
+        "stress/manager.rs",
+        """                return Err(busy(file));
+            }
+            let was_set""",
+        """                if matches!(state.phase, Phase::Running(_)) {
+                    return Err(busy(file));
+                }
+            }
+            let was_set""",
+        ["stress"],
+    ),
+    (
+        "device_kept_after_refusal",
+        "stress/manager.rs",
+        "            let others = device.device().openers().saturating_sub(1).max(1);\n",
+        """            let device = core::mem::ManuallyDrop::new(device);
+            let others = device.device().openers().saturating_sub(1).max(1);
+""",
+        ["stress"],
+    ),
+    (
+        "thread_without_a_place",
+        "stress/run.rs",
+        "        self.threads.reserve(1, GFP_KERNEL)?;\n",
+        "",
+        ["stress"],
+    ),
+    (
+        "end_of_thread_told_early",
+        "stress/run.rs",
+        """        self.0.present.fetch_sub(1, Full);
+        self.0.ending.notify_all();""",
+        """        self.0.ending.notify_all();
+        self.0.present.fetch_sub(1, Full);""",
+        ["stress"],
+    ),
+    (
+        "results_before_the_end",
+        "stress/monitor.rs",
+        """        drop(end);
+        ended(run);""",
+        """        ended(run);
+        drop(end);""",
+        ["stress"],
+    ),
+    (
+        "foreign_writes_forgotten",
+        "stress/guard.rs",
+        "            self.foreign_writes.store(true, Release);\n",
+        "            self.foreign_writes.store(self.hazard().is_none(), Release);\n",
+        ["stress"],
+    ),
+    (
+        "written_back_in_another_epoch",
+        "remap/rewriter.rs",
+        "if read.is_open() && self.epoch() == read {",
+        "if read.is_open() && self.epoch().is_open() {",
+        ["stress"],
+    ),
+    (
+        "written_back_beside_others",
+        "stress/guard.rs",
+        "        if !self.device.is_only_user() {\n            self.rewriter.close(Closed::Shared);\n        } else if",
+        "        if",
+        ["stress"],
+    ),
+    (
+        "lent_block_taken_from_the_user",
+        "remap/relocation/pass.rs",
+        """                // The sender wants it there: it is lent no more.
+                self.mover.lent.remove(block);""",
+        """                // The sender wants it there, and nobody hears of it.
+                let _ = self.mover.lent.get(block);""",
+        ["stress"],
+    ),
+    (
+        "lent_blocks_left",
+        "stress/remapper.rs",
+        "        self.restore();\n",
+        "        self.table.end_lending();\n        let _ = Self::restore;\n",
+        ["stress"],
+    ),
+    (
+        "suspects_hold_the_news_back",
+        "remap/errors.rs",
+        """            self.report_health();
+            // While no bio waits, there is time for suspects.
+            if !any && !self.probe_suspect() {
+                break;
+            }
+        }
+""",
+        """            if !any && !self.probe_suspect() {
+                break;
+            }
+        }
+        self.report_health();
+""",
+        ["stress"],
+    ),
+    (
+        "lent_block_moves_in_silence",
+        "remap/relocation/pass.rs",
+        """            pass.unremap(blocks, progress)
+        });
+        self.report_health();
+""",
+        """            pass.unremap(blocks, progress)
+        });
+""",
+        ["stress"],
+    ),
+    (
+        "writes_in_flight_at_the_start_unseen",
+        "stress/run.rs",
+        "self.watch.lock().foreign_writes |= changed;",
+        "let _ = changed;",
+        ["stress"],
+    ),
 ]

@@ -278,6 +278,9 @@ fn error_rate(run: &Measurement) -> (Figure, Outcome) {
 }
 
 fn memory(run: &Measurement) -> (Figure, Outcome) {
+    if run.progress == Progress::Running {
+        return (Figure::None, Outcome::NotJudged("running"));
+    }
     let before = i64::try_from(run.resources.memory_before).unwrap_or(i64::MAX);
     let after = i64::try_from(run.resources.memory_after).unwrap_or(i64::MAX);
     // Both are at least zero, so the difference does not overflow.

@@ -127,6 +127,7 @@ impl Table {
             }
             Ok(())
         });
+        self.report_health();
         ended?;
         if progress.moved == 0 {
             return Err(EEXIST);
@@ -146,6 +147,7 @@ impl Table {
             }
             pass.unremap(blocks, progress)
         });
+        self.report_health();
         ended?;
         if progress.moved == 0 {
             return Err(ENODATA);

@@ -123,6 +123,21 @@ fn every_missed_target_is_a_reason() {
 }
 
 #[test]
+fn memory_is_judged_when_it_was_given_back() {
+    let mut run = Measurement::example();
+    run.resources.memory_after = run.resources.memory_before + 4096;
+    for (progress, outcome) in [
+        (Progress::Running, Outcome::NotJudged("running")),
+        (Progress::Completed, Outcome::Fail),
+    ] {
+        run.progress = progress;
+        let mut rows = Verdict::new(&run).rows();
+        let row = rows.find(|row| row.name == "Memory growth").unwrap();
+        assert_eq!(row.outcome, outcome);
+    }
+}
+
+#[test]
 fn limits_are_exact() {
     let added = |average, p99_9| {
         move |run: &mut Measurement| {

@@ -68,6 +68,10 @@ impl<T> Box<T> {
         Ok(Self(std::boxed::Box::new(value)))
     }
 
+    pub fn pin(value: T, flags: Flags) -> Result<Pin<Self>, AllocError> {
+        Self::new(value, flags).map(Self::into_pin)
+    }
+
     pub fn new_uninit(flags: Flags) -> Result<Box<MaybeUninit<T>>, AllocError> {
         check(flags)?;
         count(1);

@@ -20,8 +20,9 @@ pub mod code {
         };
     }
     codes! {
-        EPERM = 1, EINTR = 4, EIO = 5, ENXIO = 6, EAGAIN = 11, ENOMEM = 12, EBUSY = 16, EEXIST = 17, ENODEV = 19,
+        EPERM = 1, ESRCH = 3, EINTR = 4, EIO = 5, ENXIO = 6, EAGAIN = 11, ENOMEM = 12, EBUSY = 16, EEXIST = 17, ENODEV = 19,
         EINVAL = 22, ENOSPC = 28, EROFS = 30, ENODATA = 61, EILSEQ = 84, EOVERFLOW = 75, ETIMEDOUT = 110,
+        ERESTARTSYS = 512,
     }
 }
 
@@ -39,6 +40,12 @@ impl From<AllocError> for Error {
 
 impl From<std::num::TryFromIntError> for Error {
     fn from(_: std::num::TryFromIntError) -> Self {
+        code::EINVAL
+    }
+}
+
+impl From<std::str::Utf8Error> for Error {
+    fn from(_: std::str::Utf8Error) -> Self {
         code::EINVAL
     }
 }

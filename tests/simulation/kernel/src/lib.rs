@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The `kernel` crate as far as the target uses it, on the simulated machine.
+//! The `kernel` crate as far as the module uses it, on the simulated machine.
 //!
 //! Names and meanings are those of `rust/kernel` in the kernel's source; only what differs is told.
 
@@ -14,6 +14,7 @@
 pub mod alloc;
 pub mod error;
 pub mod init;
+pub mod page;
 pub mod rbtree;
 pub mod str;
 pub mod sync;
@@ -64,10 +65,11 @@ pub mod task {
     pub struct Task;
 
     impl Task {
-        /// Now and then, where the run wants it so.
+        /// Now and then, where the run wants it so, and never to a thread of the kernel.
         pub fn signal_pending(&self) -> bool {
+            let of_user = machine::scheduler::task().is_some_and(|task| !task.is_kernel);
             let world = machine::scheduler::world();
-            world.signals > 0 && world.random.one_in(world.signals)
+            of_user && world.signals > 0 && world.random.one_in(world.signals)
         }
     }
 }
@@ -82,8 +84,8 @@ macro_rules! current {
 pub struct ThisModule;
 
 impl ThisModule {
-    pub fn as_ptr(&self) -> *mut std::ffi::c_void {
-        std::ptr::null_mut()
+    pub fn as_ptr(&self) -> *mut bindings::module {
+        bindings::this_module()
     }
 }
 
@@ -103,6 +105,11 @@ macro_rules! pr_warn {
 #[macro_export]
 macro_rules! pr_info {
     ($($arg:tt)*) => { $crate::print(format_args!($($arg)*)) };
+}
+
+#[macro_export]
+macro_rules! fmt {
+    ($($arg:tt)*) => { format_args!($($arg)*) };
 }
 
 #[macro_export]
@@ -128,6 +135,7 @@ pub mod prelude {
         current,
         error::{code::*, Error, Result},
         ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void, CStr},
+        fmt,
         init::InPlaceInit,
         pr_err, pr_info, pr_warn,
         str::CStrExt as _,

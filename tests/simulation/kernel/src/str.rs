@@ -4,7 +4,27 @@
 
 use std::fmt;
 
+use crate::{alloc::flags::GFP_KERNEL, error::Result};
+
 pub use std::ffi::CStr;
+
+pub struct CString(std::ffi::CString);
+
+impl CString {
+    pub fn try_from_fmt(args: fmt::Arguments<'_>) -> Result<Self> {
+        crate::alloc::check(GFP_KERNEL)?;
+        let text = std::ffi::CString::new(args.to_string());
+        text.map(Self).map_err(|_| crate::error::code::EINVAL)
+    }
+}
+
+impl std::ops::Deref for CString {
+    type Target = CStr;
+
+    fn deref(&self) -> &CStr {
+        &self.0
+    }
+}
 
 pub trait CStrExt {
     unsafe fn from_char_ptr<'a>(pointer: *const u8) -> &'a Self;

@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
 };
 
-pub use crate::{global_lock, new_mutex, new_spinlock, new_spinlock_irq};
+pub use crate::{global_lock, new_condvar, new_mutex, new_spinlock, new_spinlock_irq};
 
 pub struct LockClassKey;
 
@@ -169,6 +169,103 @@ macro_rules! new_spinlock_irq {
     };
 }
 
+/// A condition that is waited for without a lock that is held meanwhile.
+pub struct CondVar {
+    notified: Cell<u64>,
+    name: &'static CStr,
+}
+
+// SAFETY: There is one thread.
+unsafe impl Send for CondVar {}
+// SAFETY: As above.
+unsafe impl Sync for CondVar {}
+
+impl CondVar {
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new(name: &'static CStr, _: Pin<&'static LockClassKey>) -> impl PinInit<Self> {
+        // SAFETY: The slot is written.
+        unsafe {
+            pin_init::pin_init_from_closure::<_, std::convert::Infallible>(
+                move |slot: *mut Self| {
+                    slot.write(Self {
+                        notified: Cell::new(0),
+                        name,
+                    });
+                    Ok(())
+                },
+            )
+        }
+    }
+
+    fn channel(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    /// Returns whether it was notified before `deadline`.
+    fn wait_until<T, B: Backend>(
+        &self,
+        guard: &mut Guard<'_, T, B>,
+        deadline: Option<u64>,
+    ) -> bool {
+        let seen = self.notified.get();
+        // SAFETY: The lock is there as long as its guard.
+        let raw = unsafe { &*guard.lock.raw.get() };
+        raw.unlock();
+        machine::scheduler::may_sleep("a condition");
+        let mut notified = true;
+        if self.notified.get() == seen {
+            let reason = self.name.to_str().unwrap_or("a condition");
+            notified = machine::scheduler::block(self.channel(), reason, deadline);
+        }
+        raw.lock();
+        notified
+    }
+
+    pub fn wait<T, B: Backend>(&self, guard: &mut Guard<'_, T, B>) {
+        self.wait_until(guard, None);
+    }
+
+    /// A signal comes now and then, where the run wants it so.
+    pub fn wait_interruptible<T, B: Backend>(&self, guard: &mut Guard<'_, T, B>) -> bool {
+        let comes = crate::current!().signal_pending();
+        let world = machine::scheduler::world();
+        let deadline = comes.then(|| world.now + world.random.below(10_000_000));
+        !self.wait_until(guard, deadline)
+    }
+
+    pub fn notify_all(&self) {
+        machine::point();
+        self.notified.set(self.notified.get() + 1);
+        machine::scheduler::wake(self.channel());
+        machine::point();
+    }
+}
+
+#[macro_export]
+macro_rules! new_condvar {
+    ($name:literal) => {
+        $crate::sync::CondVar::new($crate::optional_name!($name), $crate::static_lock_class!())
+    };
+}
+
+/// Sections of readers, which grace periods wait for.
+pub mod rcu {
+    pub struct Guard(());
+
+    pub fn read_lock() -> Guard {
+        machine::scheduler::preempt_disable();
+        machine::point();
+        Guard(())
+    }
+
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            machine::scheduler::preempt_enable();
+            machine::point();
+        }
+    }
+}
+
 static mut GLOBALS: std::vec::Vec<fn()> = std::vec::Vec::new();
 
 /// Makes every lock that outlives runs what it was before the first one.
@@ -263,6 +360,10 @@ impl<T> Arc<T> {
         }
     }
 
+    pub fn as_arc_borrow(&self) -> ArcBorrow<'_, T> {
+        ArcBorrow(self)
+    }
+
     pub fn ptr_eq(this: &Self, other: &Self) -> bool {
         std::sync::Arc::ptr_eq(&this.0, &other.0)
     }
@@ -295,6 +396,30 @@ impl<T: ?Sized> Deref for Arc<T> {
 
     fn deref(&self) -> &T {
         &self.0.value
+    }
+}
+
+pub struct ArcBorrow<'a, T>(&'a Arc<T>);
+
+impl<T> Clone for ArcBorrow<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for ArcBorrow<'_, T> {}
+
+impl<T> Deref for ArcBorrow<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0
+    }
+}
+
+impl<T> From<ArcBorrow<'_, T>> for Arc<T> {
+    fn from(borrow: ArcBorrow<'_, T>) -> Self {
+        borrow.0.clone()
     }
 }
 

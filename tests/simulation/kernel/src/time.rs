@@ -66,6 +66,14 @@ impl<C> Instant<C> {
     }
 }
 
+impl<C> std::ops::Sub for Instant<C> {
+    type Output = Delta;
+
+    fn sub(self, earlier: Self) -> Delta {
+        Delta(self.ns as i64 - earlier.ns as i64)
+    }
+}
+
 pub mod delay {
     use super::Delta;
 

@@ -40,6 +40,20 @@ impl<T> Opaque<T> {
         }
     }
 
+    pub const fn new(value: T) -> Self {
+        Self {
+            value: UnsafeCell::new(MaybeUninit::new(value)),
+            _pin: PhantomPinned,
+        }
+    }
+
+    pub const fn zeroed() -> Self {
+        Self {
+            value: UnsafeCell::new(MaybeUninit::zeroed()),
+            _pin: PhantomPinned,
+        }
+    }
+
     pub const fn get(&self) -> *mut T {
         UnsafeCell::get(&self.value).cast()
     }

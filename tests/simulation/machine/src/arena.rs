@@ -14,7 +14,7 @@ use std::{
 /// The allocator of the process: the arena within a run, the system's otherwise.
 pub struct Arena;
 
-const SMALL_BYTES: usize = 256 << 20;
+const SMALL_BYTES: usize = 512 << 20;
 const LARGE_BYTES: usize = 4 << 30;
 /// From so many bytes on memory comes from the part that is always zero.
 const LARGE: usize = 32 << 10;

@@ -27,6 +27,8 @@ use crate::{
     scheduler::{self, world},
 };
 
+pub use crate::{block_io::*, debugfs::*, sysfs::*};
+
 pub type c_char = u8;
 pub type c_int = i32;
 pub type c_uint = u32;
@@ -89,6 +91,8 @@ pub unsafe fn blk_status_to_errno(status: blk_status_t) -> c_int {
 
 pub const REQ_OP_READ: u32 = 0;
 pub const REQ_OP_WRITE: u32 = 1;
+pub const req_op_REQ_OP_READ: u32 = REQ_OP_READ;
+pub const req_op_REQ_OP_WRITE: u32 = REQ_OP_WRITE;
 pub const REQ_OP_DISCARD: u32 = 3;
 pub const REQ_OP_WRITE_ZEROES: u32 = 9;
 pub const REQ_OP_MASK: u32 = 0xff;
@@ -100,6 +104,7 @@ pub const BIO_REMAPPED: u32 = 11;
 pub const BIO_BPS_THROTTLED: u32 = 8;
 pub const BLK_OPEN_READ: u32 = 1;
 pub const BLK_OPEN_WRITE: u32 = 2;
+pub const BLK_OPEN_RESTRICT_WRITES: u32 = 1 << 5;
 pub const IOPRIO_IDLE: u16 = 3 << 13;
 pub const GFP_KERNEL: u32 = 0xcc0;
 pub const NUMA_NO_NODE: c_int = -1;
@@ -135,6 +140,10 @@ pub struct bio {
     pub bi_status: blk_status_t,
     pub bi_iter: bvec_iter,
     pub bi_private: *mut c_void,
+    pub bi_end_io: Option<unsafe extern "C" fn(*mut bio)>,
+    pub bi_io_vec: *mut bio_vec,
+    pub bi_vcnt: u16,
+    pub bi_max_vecs: u16,
 }
 
 #[repr(C)]
@@ -154,6 +163,8 @@ pub struct block_device {
     pub bd_dev: u32,
     pub bd_device: device,
     pub disk: *mut Disk,
+    /// Where it is a mapped device, and no disk.
+    pub mapped: *const MappedDevice,
 }
 
 #[repr(C)]
@@ -185,7 +196,7 @@ pub type iterate_devices_callout_fn =
 pub struct target_type {
     pub features: u64,
     pub name: *const c_char,
-    pub module: *mut c_void,
+    pub module: *mut module,
     pub version: [u32; 3],
     pub ctr: Option<unsafe extern "C" fn(*mut dm_target, c_uint, *mut *mut c_char) -> c_int>,
     pub dtr: Option<unsafe extern "C" fn(*mut dm_target)>,
@@ -269,18 +280,37 @@ pub unsafe fn dm_disk(device: *mut mapped_device) -> *mut gendisk {
     unsafe { (*device).gendisk() }
 }
 
-pub unsafe fn dm_get_md(_: u32) -> *mut mapped_device {
-    null_mut()
+pub unsafe fn dm_get_md(number: u32) -> *mut mapped_device {
+    scheduler::point();
+    match mapper::find(number) {
+        // SAFETY: A device that can be found is there, and stays until it is put.
+        Some(device) if unsafe { (*device).take_reference() } => device.cast_mut(),
+        _ => null_mut(),
+    }
 }
 
-pub unsafe fn dm_put(_: *mut mapped_device) {}
+pub unsafe fn dm_put(device: *mut mapped_device) {
+    // SAFETY: The caller has a reference.
+    unsafe { (*device).put_reference() };
+}
 
 pub unsafe fn dm_copy_name_and_uuid(
-    _: *mut mapped_device,
-    _: *mut c_char,
-    _: *mut c_char,
+    device: *mut mapped_device,
+    name: *mut c_char,
+    uuid: *mut c_char,
 ) -> c_int {
-    -6
+    scheduler::may_sleep("dm_copy_name_and_uuid");
+    scheduler::point();
+    // SAFETY: The caller has a reference, and room for both.
+    unsafe {
+        let Some(known) = (*device).name() else {
+            return -6;
+        };
+        name.copy_from_nonoverlapping(known.as_ptr(), known.len());
+        *name.add(known.len()) = 0;
+        *uuid = 0;
+    }
+    0
 }
 
 pub unsafe fn dm_get_device(
@@ -374,6 +404,7 @@ pub fn allocation_succeeds() -> bool {
         && (of == 0 || !world.random.permille(of))
 }
 
+/// Returns a disk, or the main disk of a mapped device.
 fn disk_of(bdev: *mut block_device) -> &'static mut Disk {
     // SAFETY: Block devices belong to disks, which outlive tasks.
     unsafe { &mut *(*bdev).disk }
@@ -467,7 +498,11 @@ pub unsafe fn blkdev_issue_flush(bdev: *mut block_device) -> c_int {
 }
 
 pub unsafe fn bdev_nr_sectors(bdev: *mut block_device) -> u64 {
-    disk_of(bdev).sectors()
+    // SAFETY: The device is there.
+    match unsafe { (*bdev).mapped.as_ref() } {
+        Some(device) => device.sectors(),
+        None => disk_of(bdev).sectors(),
+    }
 }
 
 pub unsafe fn bdev_start_sector(_: *mut block_device) -> u64 {
@@ -492,23 +527,6 @@ pub unsafe fn bdev_write_zeroes_sectors(bdev: *mut block_device) -> u32 {
 
 pub unsafe fn bdev_is_zoned(_: *mut block_device) -> bool {
     false
-}
-
-pub unsafe fn bdev_is_read_only(_: *mut block_device) -> bool {
-    false
-}
-
-pub unsafe fn bdev_openers(_: *mut block_device) -> u32 {
-    1
-}
-
-pub unsafe fn bdev_changed_sectors(_: *mut block_device) -> u64 {
-    0
-}
-
-pub unsafe fn sync_blockdev(_: *mut block_device) -> c_int {
-    scheduler::may_sleep("sync_blockdev");
-    0
 }
 
 pub unsafe fn bdev_is_gone(bdev: *mut block_device) -> bool {
@@ -687,9 +705,17 @@ pub unsafe fn synchronize_rcu_expedited() {
     scheduler::may_sleep("synchronize_rcu_expedited");
     scheduler::point();
     let sections = scheduler::sections();
+    let mut pause = 1_000;
     while !scheduler::sections_have_ended(&sections) {
-        scheduler::sleep(1_000);
+        scheduler::sleep(pause);
+        // So that a section that never ends is a hang.
+        pause = (2 * pause).min(1_000_000);
     }
+}
+
+pub unsafe fn synchronize_rcu() {
+    // SAFETY: As for the other one.
+    unsafe { synchronize_rcu_expedited() };
 }
 
 pub unsafe fn raw_cpu_number() -> u32 {
@@ -718,9 +744,9 @@ const CRC: [[u32; 256]; 8] = {
     tables
 };
 
-pub unsafe fn crc32c(mut crc: u32, data: *const u8, len: usize) -> u32 {
+pub unsafe fn crc32c(mut crc: u32, data: *const c_void, len: usize) -> u32 {
     // SAFETY: There are so many bytes.
-    let data = unsafe { std::slice::from_raw_parts(data, len) };
+    let data = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), len) };
     let chunks = data.chunks_exact(8);
     let rest = chunks.remainder();
     for chunk in chunks {
@@ -843,8 +869,10 @@ pub unsafe fn wake_up_sleepers(head: *mut wait_queue_head) {
 
 pub struct task_struct {
     body: Option<(unsafe extern "C" fn(*mut c_void) -> c_int, *mut c_void)>,
+    name: String,
     task: usize,
     result: Rc<Cell<c_int>>,
+    stops: Rc<Cell<bool>>,
 }
 
 pub unsafe fn kthread_create_on_node(
@@ -852,7 +880,7 @@ pub unsafe fn kthread_create_on_node(
     data: *mut c_void,
     _: c_int,
     _: *const c_char,
-    _: *const c_char,
+    name: *const c_char,
 ) -> *mut task_struct {
     scheduler::may_sleep("kthread_create");
     if !allocation_succeeds() {
@@ -861,8 +889,14 @@ pub unsafe fn kthread_create_on_node(
     world().allocated += 1;
     Box::into_raw(Box::new(task_struct {
         body: body.map(|body| (body, data)),
+        // SAFETY: The name is terminated.
+        name: unsafe { CStr::from_ptr(name.cast()) }
+            .to_string_lossy()
+            .into_owned(),
         task: scheduler::NONE,
-        result: Rc::new(Cell::new(0)),
+        // As of a thread that is stopped before it begins.
+        result: Rc::new(Cell::new(-4)),
+        stops: Rc::new(Cell::new(false)),
     }))
 }
 
@@ -874,9 +908,16 @@ pub unsafe fn wake_up_process(task: *mut task_struct) -> c_int {
     // SAFETY: The task is valid.
     unsafe {
         if let Some((body, data)) = (*task).body.take() {
-            let result = (*task).result.clone();
-            (*task).task =
-                scheduler::spawn("kthread".to_owned(), false, move || result.set(body(data)));
+            let (result, stops) = ((*task).result.clone(), (*task).stops.clone());
+            let name = std::mem::take(&mut (*task).name);
+            (*task).task = scheduler::spawn(name, false, move || {
+                if !stops.get() {
+                    result.set(body(data));
+                }
+            });
+            scheduler::make_kernel_task((*task).task);
+            // On another processor it runs at once.
+            scheduler::point();
         }
     }
     1
@@ -887,6 +928,8 @@ pub unsafe fn kthread_stop_put(task: *mut task_struct) -> c_int {
     world().allocated -= 1;
     // SAFETY: The task is valid, and not used any more.
     unsafe {
+        scheduler::point();
+        (*task).stops.set(true);
         scheduler::join((*task).task);
         Box::from_raw(task).result.get()
     }
@@ -928,6 +971,7 @@ pub unsafe fn work_queue_create(_: *const c_char) -> *mut workqueue_struct {
                 None => drop(scheduler::block(queue as usize, "work", None)),
             }
         });
+        scheduler::make_kernel_task((*queue).worker);
     }
     queue
 }

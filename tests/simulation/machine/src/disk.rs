@@ -137,6 +137,7 @@ impl Disk {
             bd_dev: 8 << 20 | number,
             bd_device: c::device { references: 1 },
             disk: std::ptr::null_mut(),
+            mapped: std::ptr::null(),
         });
         let mut disk = Box::new(Self {
             name,

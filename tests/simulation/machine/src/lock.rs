@@ -110,6 +110,8 @@ pub enum Kind {
 pub struct Lock {
     /// In a cell, as everything that changes while a task waits: the compiler may not believe otherwise.
     holder: Cell<usize>,
+    /// The task that a mutex is handed to next, since others were faster once.
+    next: Cell<usize>,
     kind: Kind,
     name: &'static str,
 }
@@ -119,39 +121,20 @@ impl Lock {
     pub const fn new(kind: Kind, name: &'static str) -> Self {
         Self {
             holder: Cell::new(NONE),
+            next: Cell::new(NONE),
             kind,
             name,
         }
     }
 
     fn check_order(&self) {
-        let world = world();
-        let class = world.order.class(self.name);
         let Some(task) = scheduler::task() else {
             return;
         };
-        let address = std::ptr::from_ref(self) as usize;
-        let order = &mut world.order;
-        for (held, outer) in task.held.clone() {
-            if held == address {
-                fail!("{} is taken twice", self.name);
-            }
-            if outer == class {
-                fail!("two locks of the class {} are nested", self.name);
-            }
-            if order.classes[outer].inner >> class & 1 == 0 {
-                order.check_list(outer, class);
-                if order.reaches(class, outer, &mut 0) {
-                    fail!(
-                        "lock order: {} is taken within {}, and elsewhere the other way round",
-                        self.name,
-                        order.classes[outer].name
-                    );
-                }
-                order.classes[outer].inner |= 1 << class;
-            }
-        }
+        check_nesting(std::ptr::from_ref(self) as usize, self.name);
         if self.kind != Kind::Mutex {
+            let order = &mut world().order;
+            let class = order.class(self.name);
             let known = &mut order.classes[class];
             known.in_interrupts |= task.irq;
             known.with_interrupts |= task.irqs_off == 0 && self.kind == Kind::Spin;
@@ -183,10 +166,17 @@ impl Lock {
             }
         }
         scheduler::point();
-        while self.holder.get() != NONE {
+        let me = scheduler::current();
+        let mut late = false;
+        while self.holder.get() != NONE && self.holder.get() != me {
+            // As in the kernel, whoever was woken and came too late is not passed over again.
+            if late && self.kind == Kind::Mutex && self.next.get() == NONE {
+                self.next.set(me);
+            }
             scheduler::block(std::ptr::from_ref(self) as usize, self.name, None);
+            late = true;
         }
-        self.holder.set(scheduler::current());
+        self.holder.set(me);
         let class = world().order.class(self.name);
         task_held().push((std::ptr::from_ref(self) as usize, class));
     }
@@ -196,7 +186,7 @@ impl Lock {
         if scheduler::task().is_none() {
             return;
         }
-        self.holder.set(NONE);
+        self.holder.set(self.next.replace(NONE));
         let address = std::ptr::from_ref(self) as usize;
         task_held().retain(|(held, _)| *held != address);
         scheduler::wake(address);
@@ -211,6 +201,91 @@ impl Lock {
             }
         }
         scheduler::point();
+    }
+}
+
+/// Fails the run where the lock at `address` must not be taken within those that the task holds.
+fn check_nesting(address: usize, name: &'static str) {
+    let Some(task) = scheduler::task() else {
+        return;
+    };
+    let order = &mut world().order;
+    let class = order.class(name);
+    for (held, outer) in task.held.clone() {
+        if held == address {
+            fail!("{name} is taken twice");
+        }
+        if outer == class {
+            fail!("two locks of the class {name} are nested");
+        }
+        if order.classes[outer].inner >> class & 1 == 0 {
+            order.check_list(outer, class);
+            if order.reaches(class, outer, &mut 0) {
+                fail!(
+                    "lock order: {name} is taken within {}, and elsewhere the other way round",
+                    order.classes[outer].name
+                );
+            }
+            order.classes[outer].inner |= 1 << class;
+        }
+    }
+}
+
+/// Uses of an object, any number at a time, which whoever takes it away waits for. For the order of locks a
+/// use is a lock: not one that is waited for, but one in which others are.
+pub struct Uses {
+    count: Cell<u32>,
+    gone: Cell<bool>,
+    name: &'static str,
+}
+
+impl Uses {
+    /// An object that nobody uses.
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            count: Cell::new(0),
+            gone: Cell::new(false),
+            name,
+        }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    /// Begins a use. Returns `false` where the object is being taken away.
+    #[must_use]
+    pub fn begin(&self) -> bool {
+        scheduler::may_sleep(self.name);
+        scheduler::point();
+        if self.gone.get() {
+            return false;
+        }
+        self.count.set(self.count.get() + 1);
+        let class = world().order.class(self.name);
+        task_held().push((self.address(), class));
+        scheduler::point();
+        true
+    }
+
+    /// Ends a use.
+    pub fn end(&self) {
+        let address = self.address();
+        task_held().retain(|(held, _)| *held != address);
+        self.count.set(self.count.get() - 1);
+        scheduler::wake(address);
+        scheduler::point();
+    }
+
+    /// Lets nobody use the object any more, and waits for those that do.
+    pub fn take_away(&self) {
+        scheduler::may_sleep(self.name);
+        check_nesting(self.address(), self.name);
+        self.gone.set(true);
+        scheduler::point();
+        while self.count.get() > 0 {
+            scheduler::block(self.address(), self.name, None);
+        }
     }
 }
 

@@ -9,10 +9,12 @@ use std::{
 };
 
 use crate::{
+    block_io::{self, Openers},
     c::{self, bio, blk_status_t, bvec_iter, dm_dev, dm_target, target_type},
     disk::{Disk, Operation, Request},
     fail,
     scheduler::{self, world},
+    sysfs,
     trace, //
 };
 
@@ -28,6 +30,8 @@ pub struct UserBio {
     pub data: Vec<u8>,
     /// For the trace.
     pub number: u64,
+    /// Of a user within the kernel.
+    kernel: *mut bio,
     status: Cell<blk_status_t>,
     pending: Cell<u32>,
     flushed: Cell<bool>,
@@ -65,17 +69,35 @@ pub fn number_of(device: &[u8]) -> Option<usize> {
 impl UserBio {
     /// A bio that nobody has submitted.
     pub fn new(number: u64, opf: u32, sector: u64, sectors: u32, data: Vec<u8>) -> Rc<Self> {
+        Self::of_kernel(number, opf, sector, sectors, data, std::ptr::null_mut())
+    }
+
+    /// A bio of a user within the kernel, whose memory has been copied.
+    pub(crate) fn of_kernel(
+        number: u64,
+        opf: u32,
+        sector: u64,
+        sectors: u32,
+        data: Vec<u8>,
+        kernel: *mut bio,
+    ) -> Rc<Self> {
         Rc::new(Self {
             opf,
             sector,
             sectors,
             data,
             number,
+            kernel,
             status: Cell::new(c::BLK_STS_OK),
             pending: Cell::new(0),
             flushed: Cell::new(false),
             ended: Cell::new(false),
         })
+    }
+
+    /// How it has ended.
+    pub(crate) fn status(&self) -> blk_status_t {
+        self.status.get()
     }
 
     /// Waits for its end.
@@ -137,6 +159,14 @@ pub struct MappedDevice {
     /// Where its target begins.
     pub begin: u64,
     gendisk: *mut c::gendisk,
+    bdev: *mut c::block_device,
+    /// Nobody finds the device by its number any more where it has none.
+    name: Cell<Option<&'static str>>,
+    /// References that were taken by number.
+    references: Cell<u32>,
+    sectors: Cell<u64>,
+    /// Who has it open.
+    pub openers: Openers,
     target_type: *mut target_type,
     /// The table in use.
     table: RefCell<Option<Rc<Table>>>,
@@ -150,6 +180,24 @@ pub struct MappedDevice {
     clones: Cell<u32>,
 }
 
+static mut DEVICES: Vec<(u32, *const MappedDevice)> = Vec::new();
+
+fn devices() -> &'static mut Vec<(u32, *const MappedDevice)> {
+    // SAFETY: The simulator has one thread.
+    unsafe { &mut *(&raw mut DEVICES) }
+}
+
+/// The device with that number.
+pub(crate) fn find(number: u32) -> Option<*const MappedDevice> {
+    let found = devices().iter().find(|(other, _)| *other == number);
+    found.map(|(_, device)| *device)
+}
+
+/// Forgets all devices.
+pub(crate) fn forget_devices() {
+    devices().clear();
+}
+
 const BLOCKED: &str = "the bios of a suspended device";
 
 impl MappedDevice {
@@ -160,12 +208,26 @@ impl MappedDevice {
         target_type: *mut target_type,
         disks: Vec<*mut Disk>,
     ) -> Rc<Self> {
-        Rc::new(Self {
+        let gendisk = Box::leak(Box::new(c::gendisk {
+            major: 253,
+            first_minor: minor,
+        }));
+        let number = 253 << 20 | minor as u32;
+        let bdev: *mut c::block_device = Box::leak(Box::new(c::block_device {
+            bd_disk: gendisk,
+            bd_dev: number,
+            bd_device: c::device { references: 1 },
+            disk: disks.get(1 + minor as usize).copied().unwrap_or(disks[0]),
+            mapped: std::ptr::null(),
+        }));
+        let device = Rc::new(Self {
             begin,
-            gendisk: Box::leak(Box::new(c::gendisk {
-                major: 253,
-                first_minor: minor,
-            })),
+            gendisk,
+            bdev,
+            name: Cell::new(Some("dm-test")),
+            references: Cell::new(0),
+            sectors: Cell::new(0),
+            openers: Openers::new(),
             target_type,
             table: RefCell::new(None),
             blocked: Cell::new(true),
@@ -174,7 +236,68 @@ impl MappedDevice {
             events: Cell::new(0),
             disks,
             clones: Cell::new(0),
-        })
+        });
+        // SAFETY: The block device was just made.
+        unsafe { (*bdev).mapped = Rc::as_ptr(&device) };
+        crate::arena::outside(|| {
+            devices().retain(|(other, _)| *other != number);
+            devices().push((number, Rc::as_ptr(&device)));
+        });
+        device
+    }
+
+    /// The device as the block layer has it.
+    pub(crate) fn block_device(&self) -> *mut c::block_device {
+        self.bdev
+    }
+
+    /// Its size.
+    pub(crate) fn sectors(&self) -> u64 {
+        self.sectors.get()
+    }
+
+    /// The name; nothing where it is being removed.
+    pub(crate) fn name(&self) -> Option<&'static str> {
+        self.name.get()
+    }
+
+    /// Gives it another name.
+    pub fn rename(&self, name: &'static str) {
+        self.name.set(Some(name));
+    }
+
+    /// Takes a reference. Returns `false` where the device is being removed.
+    pub(crate) fn take_reference(&self) -> bool {
+        let there = !self.openers.deleted.get();
+        self.references
+            .set(self.references.get() + u32::from(there));
+        there
+    }
+
+    /// Puts one.
+    pub(crate) fn put_reference(&self) {
+        self.references.set(self.references.get() - 1);
+        scheduler::wake(self.channel());
+        scheduler::point();
+    }
+
+    /// Removes the device, unless somebody has it open. Its table is left. Returns whether it is removed.
+    pub fn delete(&self) -> bool {
+        scheduler::may_sleep("dm_destroy");
+        scheduler::point();
+        if self.openers.count() > 0 {
+            return false;
+        }
+        self.openers.deleted.set(true);
+        scheduler::point();
+        self.name.set(None);
+        scheduler::point();
+        let me: *const Self = self;
+        devices().retain(|(_, device)| *device != me);
+        while self.references.get() > 0 {
+            scheduler::block(self.channel(), "users of a device that goes", None);
+        }
+        true
     }
 
     fn channel(&self) -> usize {
@@ -192,6 +315,10 @@ impl MappedDevice {
     ///
     /// The target's errno.
     pub fn load(&self, sectors: u64, line: &[u8], read_only: bool) -> Result<Rc<Table>, i32> {
+        // Without the module there is no such target.
+        if !sysfs::try_module_get() {
+            return Err(-22);
+        }
         let table = Rc::new(Table {
             reads: Cell::new(0),
             writes: Cell::new(0),
@@ -221,6 +348,7 @@ impl MappedDevice {
             if !table.devices.borrow().is_empty() {
                 fail!("a table that was refused has devices open");
             }
+            sysfs::module_put();
             return Err(error);
         }
         Ok(table)
@@ -234,6 +362,7 @@ impl MappedDevice {
         if !table.devices.borrow().is_empty() {
             fail!("a table that is gone has devices open");
         }
+        sysfs::module_put();
     }
 
     /// Suspends the device.
@@ -253,6 +382,11 @@ impl MappedDevice {
 
     /// Puts `table` in the place of the one in use, which is returned. Suspended.
     pub fn swap(&self, table: Option<Rc<Table>>) -> Option<Rc<Table>> {
+        if let Some(table) = &table {
+            // SAFETY: The table has a target.
+            let end = unsafe { (*table.target).begin + (*table.target).len };
+            self.sectors.set(end);
+        }
         let old = self.table.replace(table);
         // Whoever has seen the old one sees that the device is suspended.
         old.inspect(wait_for_users)
@@ -378,8 +512,7 @@ impl MappedDevice {
         } else if submitted.is_none() {
             // As a device without a table does.
             user.status.set(c::BLK_STS_IOERR);
-            user.ended.set(true);
-            scheduler::wake(Rc::as_ptr(user) as usize);
+            self.ended(user);
         } else {
             // It was resumed meanwhile.
             self.submit(user);
@@ -467,6 +600,10 @@ impl MappedDevice {
                     bi_offset: done << 9,
                 },
                 bi_private: std::ptr::null_mut(),
+                bi_end_io: None,
+                bi_io_vec: std::ptr::null_mut(),
+                bi_vcnt: 0,
+                bi_max_vecs: 0,
             },
         }));
         // SAFETY: The clone is there until it has ended, which only happens below or later.
@@ -509,14 +646,28 @@ impl MappedDevice {
         if user.ended.replace(true) {
             fail!("bio {} has ended twice", user.number);
         }
+        if user.opf & 1 == 1 {
+            let changed = &self.openers.changed;
+            changed.set(changed.get() + u64::from(user.sectors));
+        }
         self.in_flight.set(self.in_flight.get() - 1);
+        scheduler::wake(self.channel());
+        self.ended(user);
+    }
+
+    /// Tells its submitter that a bio has ended.
+    fn ended(&self, user: &UserBio) {
+        user.ended.set(true);
         trace!(
             "bio {} ends with {}",
             user.number,
             c::status_name(user.status.get())
         );
-        scheduler::wake(Rc::as_ptr(user) as usize);
-        scheduler::wake(self.channel());
+        scheduler::wake(std::ptr::from_ref(user) as usize);
+        if !user.kernel.is_null() {
+            // SAFETY: It was submitted once, and has ended once.
+            unsafe { block_io::end(self, user, user.kernel) };
+        }
     }
 }
 

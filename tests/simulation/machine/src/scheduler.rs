@@ -16,8 +16,10 @@ use corosensei::{stack::DefaultStack, Coroutine, CoroutineResult, Yielder};
 
 use crate::{
     arena,
+    block_io::Closing,
     lock::Order,
-    random::Random, //
+    random::Random,
+    sysfs::Tree, //
 };
 
 /// Nobody: the scheduler itself runs.
@@ -51,6 +53,8 @@ pub struct Task {
     pub irqs_off: u32,
     /// It is an interrupt.
     pub irq: bool,
+    /// Threads of the kernel get no signals.
+    pub is_kernel: bool,
     /// Its allocations do not wait for I/O.
     pub noio: bool,
     /// How often it has left the outermost section without preemption.
@@ -126,8 +130,19 @@ pub struct World {
     pub allocated: i64,
     /// Lines of the log so far.
     pub log: Vec<String>,
+    /// Pages of memory that there are, and those that are taken.
+    pub ram: u64,
+    /// As above.
+    pub pages: u64,
+    /// Whoever claims a device keeps writers out that do not.
+    pub restricts_writers: bool,
+    pub(crate) closing: Closing,
+    /// Contents of sysfs and debugfs.
+    pub sysfs: Tree,
     /// What happened, where somebody wants to read it.
     trace: Option<Vec<String>>,
+    /// Reads what goes to the kernel's log.
+    pub log_reader: Option<fn(&str)>,
     /// One of so many answers of a signal's being pending is yes; 0 for never.
     pub signals: u64,
 }
@@ -152,6 +167,7 @@ fn stacks() -> &'static mut Vec<DefaultStack> {
 /// Begins a run: in an arena of its own, with a world that comes from `seed`.
 pub fn begin(seed: u64, policy: Policy, stalls: u64, trace: bool) {
     arena::enter();
+    crate::sysfs::reset_module();
     let mut random = Random::new(seed);
     let changes = match policy {
         Policy::Random(_) => Vec::new(),
@@ -189,7 +205,13 @@ pub fn begin(seed: u64, policy: Policy, stalls: u64, trace: bool) {
         torn_request: u64::MAX,
         allocated: 0,
         log: Vec::new(),
+        ram: 1 << 20,
+        pages: 0,
+        restricts_writers: false,
+        closing: Closing::default(),
+        sysfs: Tree::default(),
         trace: trace.then(Vec::new),
+        log_reader: None,
         signals: 0,
     });
     // SAFETY: The world before lay in an arena that is gone.
@@ -252,6 +274,9 @@ pub fn log(line: std::fmt::Arguments<'_>) {
     let text = text.trim_end();
     trace(format_args!("dm_remap: {text}"));
     world().log.push(text.to_owned());
+    if let Some(reader) = world().log_reader {
+        reader(text);
+    }
     if let Some(heard) = task().and_then(|task| task.heard.as_mut()) {
         heard.push(text.to_owned());
     }
@@ -355,6 +380,7 @@ pub fn spawn(name: String, irq: bool, body: impl FnOnce() + 'static) -> usize {
         preempt: u32::from(irq),
         irqs_off: u32::from(irq),
         irq,
+        is_kernel: false,
         noio: false,
         sections: 0,
         held: Vec::new(),
@@ -364,6 +390,19 @@ pub fn spawn(name: String, irq: bool, body: impl FnOnce() + 'static) -> usize {
     world.runnable.push(number);
     world.live.push(number);
     number
+}
+
+/// The task is a thread of the kernel.
+pub fn make_kernel_task(task: usize) {
+    world().tasks[task].is_kernel = true;
+}
+
+/// The names of the threads of the kernel that have not ended.
+pub fn kernel_tasks() -> impl Iterator<Item = &'static str> {
+    let world = world();
+    let live = world.live.iter().map(|task| &world.tasks[*task]);
+    live.filter(|task| task.is_kernel)
+        .map(|task| task.name.as_str())
 }
 
 /// Whether a task has ended.
@@ -697,7 +736,11 @@ pub fn abandon() {
     world.timers.clear();
     world.waiters.clear();
     world.order.forget();
+    crate::sysfs::reset_module();
+    world.closing = Closing::default();
+    world.sysfs = Tree::default();
     crate::c::forget_waiters();
+    crate::mapper::forget_devices();
     world.current = NONE;
     world.cut_at = u64::MAX;
     world.last_request = u64::MAX;

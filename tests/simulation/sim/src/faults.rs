@@ -37,6 +37,7 @@ impl Unit {
     fn fail_so(&'static self, fault: Fault) {
         use Fault::*;
         trace!("fault: {fault:?}");
+        self.disturb();
         self.common.faulty.set(true);
         let (first, end) = self.settings.slots();
         let random = &mut world().random;

@@ -11,7 +11,7 @@ use machine::{
 };
 
 use crate::{
-    settings::Kind,
+    kind::Kind,
     unit::Unit, //
 };
 

@@ -12,8 +12,9 @@ use machine::{
 };
 
 use crate::{
+    kind::Kind,
     model::{self, INITIAL},
-    settings::{Dooms, Kind, Settings},
+    settings::{Dooms, Settings},
     unit::Unit,
 };
 
@@ -41,6 +42,8 @@ pub(crate) fn run(kind: Kind, seed: u64, traced: bool) -> Outcome {
     model::reset_clock();
     let settings = Settings::draw(kind, seed, &mut random);
     trace!("{settings:?}");
+    world().ram = settings.ram;
+    world().restricts_writers = settings.restricts_writers;
     let history: &'static History = Box::leak(Box::new(History::new(settings)));
     for life in 0.. {
         let cut = life < history.settings.cuts;
@@ -187,6 +190,7 @@ impl History {
         scheduler::abandon();
         kernel::sync::reset_globals();
         world().allocated = 0;
+        world().pages = 0;
         for unit in &self.units {
             unit.heal();
         }
@@ -194,6 +198,7 @@ impl History {
         for unit in &self.units {
             unit.main().cut_power(&mut random);
             unit.model().cut_power();
+            unit.module.forget();
         }
         self.units[0].spare().cut_power(&mut random);
         world().random = random;

@@ -12,13 +12,16 @@ use machine::{
 };
 
 use crate::{
-    settings::Kind,
+    kind::Kind,
     unit::Unit, //
 };
 
 /// The longest that a bio or a message takes where nothing fails any more, in nanoseconds: the last
 /// request that hung takes half a minute, and a pass waits a minute for bios in flight.
 const PATIENCE: u64 = 150_000_000_000;
+
+/// Requests that a test brings about in the end, one after the other, at most.
+const MOST_REQUESTS: u64 = 6_000;
 
 /// What is remembered of a table.
 #[derive(Default)]
@@ -126,11 +129,20 @@ pub(crate) struct Remap {
 }
 
 impl Unit {
+    /// The longest that anything takes where nothing fails any more, in nanoseconds. All that a test has in
+    /// flight may fail, and is written again one by one.
+    pub(crate) fn patience(&self) -> u64 {
+        match self.settings.kind {
+            Kind::Stress => PATIENCE + MOST_REQUESTS * self.settings.latency.1,
+            _ => PATIENCE,
+        }
+    }
+
     /// Fails where what began then and ends now took too long. What fails meanwhile excuses it.
     pub(crate) fn check_time(&self, what: &str, began: u64) {
         let since = began.max(self.common.healed.get());
         let took = world().now - since;
-        if took > PATIENCE && !self.common.faulty.get() {
+        if took > self.patience() && !self.common.faulty.get() {
             fail!(
                 "{what} ends {} s after everything worked",
                 took / 1_000_000_000
@@ -228,6 +240,13 @@ impl Unit {
         }
     }
 
+    /// Returns the blocks that are remapped, unless there is no memory to list them.
+    pub(crate) fn remapped_blocks(&'static self) -> Option<Vec<u64>> {
+        let block = self.settings.block;
+        let remaps = self.remaps()?;
+        Some(remaps.iter().map(|remap| remap.sector / block).collect())
+    }
+
     /// Returns whether it is certain that no block is remapped that reaches beyond `sector`.
     pub(crate) fn has_no_remap_beyond(&'static self, sector: u64) -> bool {
         let sector = self.settings.begin + sector;
@@ -258,6 +277,8 @@ impl Unit {
         // While the status is put together health may change, and the event come.
         let raised = self.device().events.get();
         let status = self.status();
+        // The event follows the change.
+        scheduler::sleep(10_000_000);
         let events = self.device().events.get();
         let before = self.judge.health.replace(Some(status.health));
         let known = self.judge.events.replace(raised);

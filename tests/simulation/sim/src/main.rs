@@ -2,28 +2,36 @@
 
 //! Seeded histories of the target, judged against a model.
 //!
-//! The sources under `remap`, `linux` and in `remap_core` are those of the module, as they are.
+//! The sources under `remap`, `stress`, `linux` and in `remap_core` are those of the module, as they are.
 
 mod copies;
 mod faults;
 mod fill;
 mod history;
 mod judgement;
+mod kind;
 #[allow(dead_code)]
 mod linux;
 mod log;
 mod mistakes;
 mod model;
+mod module;
 mod nth;
+mod openers;
 mod options;
 mod other_tables;
 #[allow(dead_code)]
 mod remap;
+mod reports;
 mod scrub;
 mod senders;
 mod settings;
+mod shells;
+#[allow(dead_code)]
+mod stress;
 mod unit;
 mod users;
+mod wishes;
 
 use std::{
     mem::MaybeUninit,
@@ -31,15 +39,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kind::Kind;
 use linux::device_mapper::Registration;
 use options::{Options, USAGE};
 use remap::RemapTarget;
-use settings::{Kind, Nth};
+use settings::Nth;
 
 #[global_allocator]
 static ARENA: machine::arena::Arena = machine::arena::Arena;
 
-static MODULE: kernel::ThisModule = kernel::ThisModule;
+pub(crate) static MODULE: kernel::ThisModule = kernel::ThisModule;
 
 /// Returns the names in the list of locks that the sources have, in the order in which they nest.
 fn listed_locks() -> Vec<&'static str> {

@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::settings::Kind;
+use crate::kind::Kind;
 
 pub(crate) const USAGE: &str = "\
 usage: sim [-k KIND]... [-s SEED] [-n COUNT] [-t SECONDS] [-j JOBS] [-f FAILURES] [-c FILE | -d] [-v | -p]
@@ -15,7 +15,7 @@ usage: sim [-k KIND]... [-s SEED] [-n COUNT] [-t SECONDS] [-j JOBS] [-f FAILURES
 Runs histories of consecutive seeds: COUNT of each kind (1 where a seed is given, else 1000), fewer of the
 costly ones, or as many as have time in SECONDS. Without a seed the first one is drawn, and printed.
 
-  -k KIND      swarm, crash, move, fill, gate, pages, wholesale, pair, damage, shape, nth, copies; all
+  -k KIND      swarm, crash, move, fill, gate, pages, wholesale, pair, damage, shape, nth, copies, stress; all
                of them by default
   -j JOBS      share them out to so many processes
   -f FAILURES  end a kind after so many failures (1)

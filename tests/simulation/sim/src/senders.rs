@@ -9,7 +9,7 @@ use machine::{
     trace, //
 };
 
-use crate::{log::check_reason, model, settings::Kind, unit::Unit};
+use crate::{kind::Kind, log::check_reason, model, unit::Unit};
 
 /// Most suspensions of a life.
 const MOST_SUSPENDS: u64 = 8;
@@ -31,7 +31,7 @@ impl Unit {
         }
     }
 
-    fn send_one(&'static self, message: &str) {
+    pub(crate) fn send_one(&'static self, message: &str) {
         let (first, len) = self.some_sectors();
         let len = if world().random.one_in(2) { 1 } else { len };
         match message {
@@ -133,7 +133,7 @@ impl Unit {
         }
     }
 
-    fn begin_suspend(&'static self) {
+    pub(crate) fn begin_suspend(&'static self) {
         trace!("suspend");
         self.device().suspend();
         trace!("suspended");
@@ -142,10 +142,11 @@ impl Unit {
     }
 
     /// Resumes the device, once more where that fails.
-    fn resume(&'static self) {
+    pub(crate) fn resume(&'static self) {
         if let Err(error) = self.try_to_resume() {
             fail!("a resume fails where no device does any more: {error}");
         }
+        self.disturb();
         trace!("resumed");
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a history is like: drawn from its seed, so that histories differ in kind.
+//! Settings of a history: drawn from its seed, so that histories differ.
 
 use std::ops::Range;
 
@@ -13,101 +13,7 @@ use remap_core::{
     table::geometry::BlockSize, //
 };
 
-/// What a history is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Anything, without power cuts.
-    Swarm,
-    /// Anything, with power cuts.
-    Crash,
-    /// Blocks go to and fro under writes; nothing fails.
-    Move,
-    /// Lost sectors are written while their block moves.
-    Fill,
-    /// Slow writes live through several passes, whose drains find them on their way into the gate.
-    Gate,
-    /// As `Fill`, where a block and its next slot are in two pages of the metadata.
-    Pages,
-    /// Main refuses every write.
-    Wholesale,
-    /// Two devices whose spare areas are neighbours on one disk.
-    Pair,
-    /// The metadata is damaged between two lives.
-    Damage,
-    /// Tables get longer and shorter, and go in the middle of everything.
-    Shape,
-    /// One allocation or request of a script fails, or the power is cut with it.
-    Nth,
-    /// Copies of the metadata are torn, damaged or cannot be written, one at a time.
-    Copies,
-}
-
-impl Kind {
-    pub(crate) const ALL: [Self; 12] = [
-        Self::Swarm,
-        Self::Crash,
-        Self::Move,
-        Self::Fill,
-        Self::Gate,
-        Self::Pages,
-        Self::Wholesale,
-        Self::Pair,
-        Self::Damage,
-        Self::Shape,
-        Self::Nth,
-        Self::Copies,
-    ];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Swarm => "swarm",
-            Self::Crash => "crash",
-            Self::Move => "move",
-            Self::Fill => "fill",
-            Self::Gate => "gate",
-            Self::Pages => "pages",
-            Self::Wholesale => "wholesale",
-            Self::Pair => "pair",
-            Self::Damage => "damage",
-            Self::Shape => "shape",
-            Self::Nth => "nth",
-            Self::Copies => "copies",
-        }
-    }
-
-    /// The kind with that name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    /// A history costs as much as so many ordinary ones.
-    pub(crate) fn cost(self) -> u64 {
-        match self {
-            Self::Copies => 2,
-            Self::Pages | Self::Pair => 4,
-            _ => 1,
-        }
-    }
-
-    /// Where the chance of a history comes from. Those that differ only in which call fails have it in
-    /// common.
-    pub(crate) fn stream(self, seed: u64) -> u64 {
-        let seed = match self {
-            Self::Nth => Nth::variation(seed),
-            _ => seed,
-        };
-        seed.wrapping_mul(32).wrapping_add(self as u64)
-    }
-
-    /// Whether the power is cut when the history says so, and not at any moment.
-    pub(crate) fn cuts_itself(self) -> bool {
-        matches!(self, Self::Nth | Self::Pages | Self::Copies)
-    }
-
-    fn moves_only(self) -> bool {
-        matches!(self, Self::Move | Self::Gate)
-    }
-}
+use crate::kind::Kind;
 
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,6 +120,16 @@ pub(crate) struct Settings {
     pub(crate) nth: Option<Nth>,
     /// The life in which calls are doomed.
     pub(crate) faulty_life: u64,
+    /// Those who write to the attributes of the stress manager and read them.
+    pub(crate) shells: u64,
+    /// Those who open the device, and do something with it.
+    pub(crate) openers: u64,
+    /// The module is unloaded while all that goes on.
+    pub(crate) unloads: bool,
+    /// Pages of memory.
+    pub(crate) ram: u64,
+    /// Whoever claims a device keeps writers out.
+    pub(crate) restricts_writers: bool,
 }
 
 /// A way to fail.
@@ -292,6 +208,9 @@ const STATUSES: [u8; 15] = [
     c::BLK_STS_INVAL,
 ];
 
+/// Pages of memory that are more than all tests together take.
+pub(crate) const PLENTY: u64 = 1 << 14;
+
 fn some<T: Copy>(random: &mut Random, of: &[T], permille: u64) -> Vec<T> {
     of.iter()
         .filter(|_| random.permille(permille))
@@ -315,6 +234,7 @@ impl Settings {
             Kind::Shape => settings.aim_at_shape(random),
             Kind::Nth => settings.aim_at_nth(seed, random),
             Kind::Copies => settings.aim_at_copies(random),
+            Kind::Stress => settings.aim_at_stress(random),
         }
         settings
     }
@@ -329,6 +249,7 @@ impl Settings {
         let logical = if block >= 8 && random.one_in(6) { 8 } else { 1 };
         let volatile = match kind {
             Kind::Swarm | Kind::Move | Kind::Wholesale | Kind::Nth => random.one_in(3),
+            Kind::Stress => random.one_in(8),
             _ => false,
         };
         let blocks = random.between(2, 14);
@@ -403,6 +324,11 @@ impl Settings {
             damages: false,
             nth: None,
             faulty_life: 0,
+            shells: 0,
+            openers: 0,
+            unloads: false,
+            ram: PLENTY,
+            restricts_writers: false,
         };
         settings.set_slots(slots);
         for statuses in [&mut settings.statuses, &mut settings.bad_statuses] {
@@ -550,6 +476,43 @@ impl Settings {
         self.sectors = blocks * self.block;
         self.most_sectors = self.sectors;
         self.set_slots(2 * blocks);
+    }
+
+    fn aim_at_stress(&mut self, random: &mut Random) {
+        // So small that all that is in flight at once has room in the memory.
+        self.sectors = self.block * random.between(2, 60 / self.block);
+        self.most_sectors = self.sectors;
+        self.hot = self.sectors;
+        self.begin = 0;
+        self.shells = random.between(1, 4);
+        self.openers = random.of(&[0, 0, 1, 2]);
+        self.submitters = 0;
+        self.messengers = random.of(&[0, 1]);
+        self.operations = random.between(10, 30);
+        self.pause = random.of(&[100_000, 2_000_000, 20_000_000, 50_000_000]);
+        self.latency = random.of(&[
+            (5_000_000, 20_000_000),
+            (20_000_000, 200_000_000),
+            (100_000_000, 400_000_000),
+        ]);
+        // What is slow is not to take as long as what hangs.
+        self.slow = match self.latency.1 {
+            20_000_000 => random.of(&[0, 5]),
+            _ => 0,
+        };
+        self.removals = !self.volatile && random.one_in(2);
+        self.unloads = self.removals && random.one_in(2);
+        self.ram = random.of(&[PLENTY, PLENTY, 2_000, 8_000]);
+        self.restricts_writers = random.one_in(4);
+        self.failing_allocations = match random.one_in(4) {
+            true => random.of(&[5, 20, 50]),
+            false => 0,
+        };
+        self.discards = false;
+        self.cuts = u64::from(!self.volatile && random.one_in(12));
+        // More of them change nothing for the manager.
+        self.faults.truncate(4);
+        self.set_slots(random.between(2, 24));
     }
 
     /// The settings of device number `n` of the history.

@@ -19,8 +19,10 @@ use machine::{
 use crate::{
     history::Common,
     judgement::Judge,
+    kind::Kind,
     model::{Model, INITIAL},
-    settings::{Kind, Settings},
+    module::Module,
+    settings::Settings,
 };
 
 /// A mapped device.
@@ -46,6 +48,8 @@ pub(crate) struct Unit {
     /// The area before it was damaged.
     undamaged: UnsafeCell<Vec<Sector>>,
     pub(crate) judge: Judge,
+    /// The stress manager's part of the module.
+    pub(crate) module: Module,
 }
 
 impl Unit {
@@ -81,6 +85,7 @@ impl Unit {
             formatted: Cell::new(false),
             undamaged: UnsafeCell::new(Vec::new()),
             judge: Judge::default(),
+            module: Module::new(settings.sectors.div_ceil(settings.block)),
             settings,
         }
     }
@@ -132,6 +137,7 @@ impl Unit {
         }
         self.common.faulty.set(false);
         self.common.healed.set(world().now);
+        self.disturb();
     }
 
     /// Returns whether a bio for the sectors before `end` that began at `start` may have found no table, or
@@ -141,13 +147,19 @@ impl Unit {
         self.absent_at.get() >= start || cuts.any(|(cut, when)| cut < end && when >= start)
     }
 
-    /// Loads a table of the device's line, and uses it.
-    fn set_up(&'static self, life: u64) {
+    /// Makes a mapped device without a table.
+    pub(crate) fn make_device(&self) -> Rc<MappedDevice> {
         let disks = self.disks.clone();
         let minor = self.number as i32;
         let device = MappedDevice::new(minor, self.settings.begin, c::registered(), disks);
         // SAFETY: There is one thread.
         unsafe { *self.device.get() = Some(device.clone()) };
+        device
+    }
+
+    /// Loads a table of the device's line, and uses it.
+    fn set_up(&'static self, life: u64) {
+        let device = self.make_device();
         self.limit.set(self.sectors.get());
         let line = self.line(!self.formatted.get());
         trace!("life {life}: {line}");
@@ -265,7 +277,6 @@ impl Unit {
             self.may_cut_loading(life);
         }
         self.set_up(life);
-        let device = self.device();
         self.formatted.set(true);
         self.begin_judging();
         if life > 0 {
@@ -279,11 +290,19 @@ impl Unit {
         self.use_it(life);
         self.common.meet(self.settings.units);
         self.heal();
+        if self.settings.kind == Kind::Stress {
+            self.end_stress();
+        }
         self.read_everything();
         self.judge_all();
+        let device = self.device();
         let remapped = self.remapped();
-        device.suspend();
-        self.check_quiet();
+        if self.settings.kind == Kind::Stress {
+            self.unload_in_the_end();
+        } else {
+            device.suspend();
+            self.check_quiet();
+        }
         if let Some(table) = device.take_table() {
             device.destroy(table);
         }
@@ -335,6 +354,7 @@ impl Unit {
             Kind::Wholesale => return self.fail_wholesale(),
             Kind::Nth => return self.follow_script(life),
             Kind::Copies => return self.try_copies(life),
+            Kind::Stress => return self.stress(),
             _ => {}
         }
         let mut tasks = Vec::new();

@@ -1,0 +1,1 @@
+../../../../../src/linux/io_queue.rs

@@ -1,0 +1,1 @@
+../../../../../src/linux/open_device.rs

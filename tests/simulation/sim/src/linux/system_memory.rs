@@ -1,0 +1,1 @@
+../../../../../src/linux/system_memory.rs
