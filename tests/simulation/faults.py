@@ -536,13 +536,6 @@ FAULTS = [
         ["stress"],
     ),
     (
-        "written_back_in_another_epoch",
-        "remap/rewriter.rs",
-        "if read.is_open() && self.epoch() == read {",
-        "if read.is_open() && self.epoch().is_open() {",
-        ["stress"],
-    ),
-    (
         "written_back_beside_others",
         "stress/guard.rs",
         "        if !self.device.is_only_user() {\n            self.rewriter.close(Closed::Shared);\n        } else if",
@@ -580,18 +573,6 @@ FAULTS = [
             }
         }
         self.report_health();
-""",
-        ["stress"],
-    ),
-    (
-        "lent_block_moves_in_silence",
-        "remap/relocation/pass.rs",
-        """            pass.unremap(blocks, progress)
-        });
-        self.report_health();
-""",
-        """            pass.unremap(blocks, progress)
-        });
 """,
         ["stress"],
     ),
