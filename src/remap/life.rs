@@ -47,7 +47,7 @@ impl Table {
 
     /// Ends the use of the devices, which are about to be closed. Sleeps until the scrub has ended.
     pub(super) fn retire(&self) {
-        self.scrub.stop();
+        let _ = self.scrub.stop();
         self.mover.lock().state = TableState::Gone;
     }
 

@@ -74,7 +74,7 @@ pub(super) fn carry_out(table: &Arc<Table>, words: &[&CStr], reply: &mut Text<'_
         }
         Message::StartScrub { megabytes } => return start_scrub(table, megabytes),
         Message::StopScrub => {
-            table.scrub.stop();
+            table.stop_scrub();
             return Ok(false);
         }
         Message::ScrubStatus => table.scrub.print(table.places.sectors, reply),

@@ -93,6 +93,18 @@ impl Table {
         } else {
             ScrubState::Stopped
         });
+        self.report_scrub(ended.map(drop));
+    }
+
+    /// Ends the scrub, if one runs. Sleeps.
+    pub(super) fn stop_scrub(&self) {
+        if self.scrub.stop() {
+            self.report_scrub(self.check_metadata());
+        }
+    }
+
+    /// Reports that a scrub has ended, and how.
+    fn report_scrub(&self, ended: Result) {
         // A scrub that was stopped need not report that the table is suspended or goes.
         let stopped = self.scrub.stop.load(Relaxed) != 0;
         let expected = |error: &Error| stopped && (*error == EAGAIN || *error == ENODEV);

@@ -268,7 +268,8 @@ impl Table {
 
     /// Logs the health and raises an event, where it is another than was last reported. May sleep.
     pub(super) fn report_health(&self) {
-        self.health.report(self.health());
+        // Another report may have come between the look and this one, which would be out of date then.
+        while self.health.report(self.health()) {}
     }
 
     /// Returns `EINTR` if a signal is pending, `EAGAIN` if a suspend is waiting.

@@ -286,9 +286,11 @@ impl Worker {
     }
 
     /// Returns whether the guard allows to write the data back that was read in `epoch`.
+    ///
+    /// When the test is ending, nothing looks for other users any more: an epoch that is open says nothing.
     fn may_write_back(&self, operation: &Operation, epoch: Epoch) -> bool {
         let guard = self.run.guard.as_ref();
-        guard.is_some_and(|guard| guard.begin(epoch, operation.sectors))
+        guard.is_some_and(|guard| !self.run.is_ending() && guard.begin(epoch, operation.sectors))
     }
 
     /// Returns a transfer to the idle ones.

@@ -360,7 +360,7 @@ FAULTS = [
     (
         "scrub_outlives_its_table",
         "remap/life.rs",
-        "        self.scrub.stop();\n",
+        "        let _ = self.scrub.stop();\n",
         "",
         ["swarm", "shape"],
     ),

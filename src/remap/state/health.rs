@@ -45,13 +45,15 @@ impl HealthReport {
         self.last_reported_health.store(health);
     }
 
-    /// Logs `health` and raises an event, where it is another than was last reported. May sleep.
-    pub(in crate::remap) fn report(&self, health: Health) {
-        if self.last_reported_health.swap(health) == health {
-            return;
+    /// Logs `health` and raises an event, where it is another than was last reported. Returns whether it is. May
+    /// sleep.
+    pub(in crate::remap) fn report(&self, health: Health) -> bool {
+        let is_news = self.last_reported_health.swap(health) != health;
+        if is_news {
+            device_log!(pr_info, self.number, at State, "health is {}", health.word());
+            self.raise_event();
         }
-        device_log!(pr_info, self.number, at State, "health is {}", health.word());
-        self.raise_event();
+        is_news
     }
 
     /// Raises an event of the mapped device. May sleep.

@@ -111,14 +111,20 @@ impl Scrub {
         drop(self.reader.lock());
     }
 
-    /// Ends the scrub, if it runs. Sleeps until the chunk under way has been read.
-    pub(in crate::remap) fn stop(&self) {
+    /// Ends the scrub, if it runs. Returns whether its thread was stopped before it ran, so that it has not
+    /// reported the end. Sleeps until the chunk in flight has been read.
+    pub(in crate::remap) fn stop(&self) -> bool {
         let mut thread = self.thread.lock();
         self.stop.store(1, Relaxed);
         self.pause.notify_all();
         // Joins it.
         drop(thread.take());
         *self.reader.lock() = None;
+        let unreported = self.is(ScrubState::Running);
+        if unreported {
+            self.enter(ScrubState::Stopped);
+        }
+        unreported
     }
 
     /// Returns how many sectors were read, if the scrub runs.
@@ -129,15 +135,14 @@ impl Scrub {
 
     /// Prints the state of the scrub, of so many sectors.
     pub(in crate::remap) fn print(&self, sectors: u64, text: &mut Text<'_>) -> fmt::Result {
+        // First: the figures of a scrub that has ended are final.
+        let state = self.state.load();
         let (read, unreadable) = (self.read.load(Relaxed), self.unreadable.load(Relaxed));
-        if self.is(ScrubState::Running) {
-            write!(text, "running {read}/{sectors} unreadable {unreadable}")
-        } else if self.is(ScrubState::Done) {
-            write!(text, "done {sectors} unreadable {unreadable}")
-        } else if self.is(ScrubState::Stopped) {
-            write!(text, "stopped {read}/{sectors} unreadable {unreadable}")
-        } else {
-            text.write_str("idle")
+        match state {
+            ScrubState::Idle => text.write_str("idle"),
+            ScrubState::Running => write!(text, "running {read}/{sectors} unreadable {unreadable}"),
+            ScrubState::Done => write!(text, "done {sectors} unreadable {unreadable}"),
+            ScrubState::Stopped => write!(text, "stopped {read}/{sectors} unreadable {unreadable}"),
         }
     }
 

@@ -11,7 +11,7 @@ use machine::{
     trace, //
 };
 
-use crate::{settings::Settings, unit::Unit};
+use crate::{kind::Kind, settings::Settings, unit::Unit};
 
 const EINVAL: i32 = -22;
 const EROFS: i32 = -30;
@@ -19,7 +19,7 @@ const EROFS: i32 = -30;
 impl Unit {
     /// Uses such tables on a device that has none. Fails where one writes, or is not what it has to be.
     pub(crate) fn try_other_tables(&'static self, remapped: Option<u64>) {
-        if self.settings.volatile || self.settings.units > 1 {
+        if self.settings.volatile || self.settings.units > 1 || self.settings.kind == Kind::Stress {
             return;
         }
         let before = self.contents();

@@ -18,6 +18,10 @@ impl Unit {
     /// Scrubs a device that nobody uses, and whose disks fail in single sectors only. Fails where that does
     /// not find each of them.
     pub(crate) fn check_scrub(&'static self) {
+        if self.settings.units > 1 {
+            // The other device mends the spare disk meanwhile.
+            return;
+        }
         let mut statuses = self.main().faults.unreadable.values();
         if self.status().health == Health::Failing
             || statuses.any(|status| *status == c::BLK_STS_AGAIN)
@@ -28,21 +32,11 @@ impl Unit {
         if let Err(error) = self.send("scrub stop") {
             fail!("'scrub stop' fails with {error}");
         }
+        self.wait_for_scrub();
         if let Err(error) = self.send("scrub start 1000") {
             fail!("'scrub start' fails with {error}, and nothing else does");
         }
-        let began = world().now;
-        let ended = loop {
-            scheduler::sleep(10_000_000);
-            match self.send("scrub status") {
-                Ok(reply) if reply.starts_with("running") => {}
-                Ok(reply) => break reply,
-                Err(error) => fail!("'scrub status' fails with {error}"),
-            }
-            if world().now - began > PATIENCE {
-                fail!("a scrub takes longer than {} s", PATIENCE / 1_000_000_000);
-            }
-        };
+        let ended = self.wait_for_scrub();
         let Some((on_main, on_spare)) = self.unreadable_blocks() else {
             // Nobody knows what else its disks answer.
             return;
@@ -55,6 +49,22 @@ impl Unit {
         let pending = self.pending();
         if let Some(sector) = on_main.iter().find(|sector| !pending.contains(sector)) {
             fail!("a scrub has read sector {sector}, which is bad, and it is not pending: {pending:?}");
+        }
+    }
+
+    /// Waits until no scrub runs. Returns how the last one ended.
+    fn wait_for_scrub(&'static self) -> String {
+        let began = world().now;
+        loop {
+            match self.send("scrub status") {
+                Ok(reply) if reply.starts_with("running") => {}
+                Ok(reply) => return reply,
+                Err(error) => fail!("'scrub status' fails with {error}"),
+            }
+            if world().now - began > PATIENCE {
+                fail!("a scrub takes longer than {} s", PATIENCE / 1_000_000_000);
+            }
+            scheduler::sleep(10_000_000);
         }
     }
 
