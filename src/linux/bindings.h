@@ -2,8 +2,8 @@
 /*
  * Headers and constants that dm-remap needs and the `kernel` crate does not bind.
  *
- * bindgen drops constants behind casts. They get names of the form REMAP_CONST_* here; the prefix is
- * removed in the generated file.
+ * bindgen drops constants behind casts. They get names of the form REMAP_CONST_* here; the
+ * prefix is removed in the generated file.
  */
 
 #include <linux/bio.h>

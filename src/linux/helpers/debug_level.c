@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The parameter `debug_level`. Parameters of `module!` are not shown in sysfs; this one is, and can be
- * changed there.
+ * The parameter `debug_level`. Parameters of `module!` are not shown in sysfs; this one is, and
+ * can be changed there.
  */
 
 #include <linux/moduleparam.h>

@@ -29,8 +29,8 @@ static __always_inline void count(u64 __percpu *counter)
 }
 
 /*
- * Counts an entry of `kind`, 0 or 1, under the current epoch. Returns the state word, whose bit 1 is
- * the epoch. The section without preemption is an RCU reader.
+ * Counts an entry of `kind`, 0 or 1, under the current epoch. Returns the state word, whose bit 1
+ * is the epoch. The section without preemption is an RCU reader.
  */
 notrace u32 remap_helper_gate_enter(const u32 *state, u64 __percpu *entered, u64 kind)
 {
