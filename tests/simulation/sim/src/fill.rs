@@ -28,7 +28,10 @@ impl Unit {
             let taken = world().random.between(most.saturating_sub(8), most);
             self.give_up(0, taken);
         }
-        let rounds = world().random.between(1, 6);
+        let rounds = match self.settings.kind {
+            Kind::Pages => world().random.between(3, 10),
+            _ => world().random.between(2, 9),
+        };
         for _ in 0..rounds {
             let blocks = self.limit.get().div_ceil(self.settings.block);
             let block = match self.settings.kind {
