@@ -3,12 +3,8 @@
 
 import re
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from planting import CHECKOUT, SourceCopy, find_planted, run  # noqa: E402
-
-__all__ = ["CHECKOUT", "Simulator", "find_planted", "make_ready", "run"]
+from planting import CHECKOUT, SourceCopy, run
 
 # It is built more often than it is run.
 ENVIRONMENT = ["CARGO_PROFILE_RELEASE_OPT_LEVEL=1", "CARGO_INCREMENTAL=1"]
