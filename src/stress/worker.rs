@@ -287,10 +287,15 @@ impl Worker {
 
     /// Returns whether the guard allows to write the data back that was read in `epoch`.
     ///
-    /// When the test is ending, nothing looks for other users any more: an epoch that is open says nothing.
+    /// When the test is ending, the monitor no longer checks for writes of other users: they are looked for here.
     fn may_write_back(&self, operation: &Operation, epoch: Epoch) -> bool {
-        let guard = self.run.guard.as_ref();
-        guard.is_some_and(|guard| !self.run.is_ending() && guard.begin(epoch, operation.sectors))
+        let Some(guard) = &self.run.guard else {
+            return false;
+        };
+        if self.run.is_ending() {
+            guard.look_for_writes();
+        }
+        guard.begin(epoch, operation.sectors)
     }
 
     /// Returns a transfer to the idle ones.
