@@ -96,6 +96,9 @@ pub struct Findings {
     pub behind: u32,
     /// Pages of which some place could not be put right.
     pub unmended: u32,
+    /// First page that may have a newer generation in a place that cannot be read, with the one that was found:
+    /// nothing newer than both could be written.
+    pub doubtful: Option<(u32, u64)>,
     /// Slots that have failed and are not recorded as bad yet: a crash came before.
     pub failed: u32,
 }

@@ -80,6 +80,10 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             }
             store.take_entries(index, page, blocks, &mut remaps, reader)
         })?;
+        if let (true, Some((index, found))) = (mend, findings.doubtful) {
+            let doubt = Doubt::Superseded { found };
+            return Err(LoadError::Page { index, doubt }.into());
+        }
         let page = scratch.head.first_mut().ok_or(LoadError::Scratch)?;
         store.failed = remaps.end(&mut store, page, reader)?;
         findings.failed = store.failed.as_ref().len() as u32;
@@ -204,6 +208,14 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             if !mend || self.put_right(index, &choice, page).is_err() {
                 findings.unmended = findings.unmended.saturating_add(1);
                 self.degraded = true;
+                // What was written in vain there comes back when the place can be read again.
+                let hides_newer = Place::ALL
+                    .into_iter()
+                    .zip(seen)
+                    .any(|(place, seen)| seen == Seen::Unreadable && place.odd != choice.from.odd);
+                if hides_newer && findings.doubtful.is_none() {
+                    findings.doubtful = Some((index, choice.generation));
+                }
             }
         }
         Ok(page)

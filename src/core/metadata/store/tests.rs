@@ -694,6 +694,41 @@ fn places_that_have_gone_bad_are_put_right() {
 }
 
 #[test]
+fn a_newer_generation_that_cannot_be_read_now_is_not_passed_over() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    commit(&mut store, &[(3, block(3))]).unwrap();
+    let layout = *store.layout();
+    let places = Place::ALL.map(|place| layout.sector_of(1, place).unwrap());
+    let generation = |sector: u64| {
+        let page = disk.0.borrow().pages.get(&sector).copied();
+        page.and_then(|mut page| page.check(crc32c).ok())
+            .map_or(0, |page| page.generation)
+    };
+    let newest = places.map(generation).into_iter().max();
+    // It comes to one of its places, and nothing else is written.
+    let next = disk.0.borrow().writes;
+    disk.0.borrow_mut().failing.extend(next + 2..next + 20);
+    assert!(commit(&mut store, &[(4, block(4))]).is_err());
+    disk.0.borrow_mut().failing.clear();
+    let newer = places
+        .into_iter()
+        .find(|place| Some(generation(*place)) > newest);
+    disk.spoil(newer.unwrap(), Spoil::Unreadable);
+    disk.0.borrow_mut().unwritable.extend(places);
+    let refused = load(&disk).err();
+    assert!(matches!(refused, Some(LoadError::Page { index: 1, .. })));
+    // Where something newer than both can be written, it never comes back.
+    let good = places.into_iter().filter(|place| Some(*place) != newer);
+    for place in good {
+        disk.0.borrow_mut().unwritable.remove(&place);
+    }
+    let (_, _, table) = load(&disk).unwrap();
+    disk.0.borrow_mut().unreadable.clear();
+    assert_eq!(load(&disk).unwrap().2, table);
+}
+
+#[test]
 fn what_was_written_in_vain_does_not_count() {
     let disk = Disk::default();
     let mut store = format(&disk, &superblock(2048, 1)).unwrap();
