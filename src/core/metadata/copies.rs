@@ -61,6 +61,9 @@ pub struct Choice {
     /// The generation before is missing in a half. Until the next generation has been written to its places,
     /// another bad place could make the page doubtful.
     pub thin: bool,
+    /// A place of the next generation cannot be read. What was written there in vain comes back when it can be
+    /// read again, unless something newer was written meanwhile.
+    pub hides_newer: bool,
 }
 
 impl Choice {
@@ -95,7 +98,7 @@ pub fn choose(seen: &All) -> Result<Choice, Doubt> {
         .filter_map(|(place, seen)| Some((seen.generation()?, place)))
         .max_by_key(|(generation, _)| *generation);
     let (generation, from) = newest.ok_or(Doubt::Nothing)?;
-    let (mut before, mut thin) = (false, false);
+    let (mut before, mut thin, mut hides_newer) = (false, false, false);
     let mut missing = None;
     for (place, seen) in both() {
         let known = seen.generation();
@@ -106,6 +109,7 @@ pub fn choose(seen: &All) -> Result<Choice, Doubt> {
         } else {
             before |= known.is_some();
             thin |= known.is_none();
+            hides_newer |= seen == Seen::Unreadable;
         }
     }
     if !before {
@@ -116,6 +120,7 @@ pub fn choose(seen: &All) -> Result<Choice, Doubt> {
         from,
         missing,
         thin,
+        hides_newer,
     })
 }
 
@@ -150,7 +155,14 @@ mod tests {
         // The write to the head was torn.
         let choice = choose(&[Seen::Valid(4), BAD, Seen::Valid(4), Seen::Valid(3)]).unwrap();
         assert_eq!(choice.generation, 4);
-        assert!(choice.thin && choice.missing.is_none());
+        assert!(choice.thin && choice.missing.is_none() && !choice.hides_newer);
+        let unread = [
+            Seen::Valid(4),
+            Seen::Unreadable,
+            Seen::Valid(4),
+            Seen::Valid(3),
+        ];
+        assert!(choose(&unread).unwrap().hides_newer);
     }
 
     #[test]

@@ -208,12 +208,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             if !mend || self.put_right(index, &choice, page).is_err() {
                 findings.unmended = findings.unmended.saturating_add(1);
                 self.degraded = true;
-                // What was written in vain there comes back when the place can be read again.
-                let hides_newer = Place::ALL
-                    .into_iter()
-                    .zip(seen)
-                    .any(|(place, seen)| seen == Seen::Unreadable && place.odd != choice.from.odd);
-                if hides_newer && findings.doubtful.is_none() {
+                if choice.hides_newer && findings.doubtful.is_none() {
                     findings.doubtful = Some((index, choice.generation));
                 }
             }
