@@ -61,8 +61,6 @@ pub struct Task {
     pub sections: u64,
     /// Locks that it holds: address and class.
     pub held: Vec<(usize, usize)>,
-    /// Lines of the log that it has left there, where it listens.
-    heard: Option<Vec<String>>,
     priority: u64,
 }
 
@@ -128,8 +126,8 @@ pub struct World {
     pub torn_request: u64,
     /// Objects that were allocated by the sources under test and not freed.
     pub allocated: i64,
-    /// Lines of the log so far.
-    pub log: Vec<String>,
+    /// Lines of the log so far, each with the task that left it.
+    pub log: Vec<(usize, String)>,
     /// Pages of memory that there are, and those that are taken.
     pub ram: u64,
     /// As above.
@@ -254,31 +252,29 @@ pub fn print_at_once() {
     unsafe { AT_ONCE = true };
 }
 
-/// Keeps the lines of the log that the task that runs leaves there from now on.
-pub fn listen() {
-    if let Some(task) = task() {
-        task.heard = Some(Vec::new());
-    }
+/// Returns where the log ends now, for [`heard`].
+pub fn listen() -> usize {
+    world().log.len()
 }
 
-/// Returns the lines that were kept, and keeps no more.
-pub fn heard() -> Vec<String> {
-    task()
-        .and_then(|task| task.heard.take())
-        .unwrap_or_default()
+/// Returns the lines that the task that runs has left in the log since.
+pub fn heard(since: usize) -> Vec<String> {
+    let world = world();
+    let mine = world.log[since..]
+        .iter()
+        .filter(|(task, _)| *task == world.current);
+    mine.map(|(_, line)| line.clone()).collect()
 }
 
-/// A line of the log, for the judges, for whoever listens and for the trace.
+/// A line of the log, for the judges and for the trace.
 pub fn log(line: std::fmt::Arguments<'_>) {
     let text = line.to_string();
     let text = text.trim_end();
     trace(format_args!("dm_remap: {text}"));
-    world().log.push(text.to_owned());
-    if let Some(reader) = world().log_reader {
+    let world = world();
+    world.log.push((world.current, text.to_owned()));
+    if let Some(reader) = world.log_reader {
         reader(text);
-    }
-    if let Some(heard) = task().and_then(|task| task.heard.as_mut()) {
-        heard.push(text.to_owned());
     }
 }
 
@@ -384,7 +380,6 @@ pub fn spawn(name: String, irq: bool, body: impl FnOnce() + 'static) -> usize {
         noio: false,
         sections: 0,
         held: Vec::new(),
-        heard: None,
         priority,
     });
     world.runnable.push(number);

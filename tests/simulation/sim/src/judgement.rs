@@ -211,33 +211,43 @@ impl Unit {
         }
     }
 
-    /// All remaps, unless there is no memory to list them.
-    pub(crate) fn remaps(&'static self) -> Option<Vec<Remap>> {
-        let mut remaps = Vec::new();
+    /// Returns the lines of all pages that `list` or `pending` replies with, unless there is no memory for them.
+    pub(crate) fn pages(&'static self, command: &str) -> Option<Vec<String>> {
+        let mut lines = Vec::new();
         let mut next = self.settings.begin;
         loop {
-            let reply = match self.send(&format!("list {next}")) {
+            let reply = match self.send(&format!("{command} {next}")) {
                 Ok(reply) => reply,
                 Err(-12) if self.is_short_of_memory() => return None,
                 Err(error) => {
-                    fail!("list fails with {error}");
+                    fail!("{command} fails with {error}");
                     return None;
                 }
             };
             for line in reply.lines() {
-                let words: Vec<&str> = line.split(' ').collect();
-                match words[..] {
-                    ["end"] => return Some(remaps),
-                    ["more", sector] => next = sector.parse().unwrap_or(0),
-                    [sector, spare, flags] => remaps.push(Remap {
-                        sector: sector.parse().unwrap_or(u64::MAX),
-                        spare: spare.parse().unwrap_or(u64::MAX),
-                        flags: flags.to_owned(),
-                    }),
-                    _ => fail!("no line of a list: '{line}'"),
+                match line.split_once(' ') {
+                    None if line == "end" => return Some(lines),
+                    Some(("more", sector)) => next = sector.parse().unwrap_or(0),
+                    _ => lines.push(line.to_owned()),
                 }
             }
         }
+    }
+
+    /// Returns all remaps, unless there is no memory to list them.
+    pub(crate) fn remaps(&'static self) -> Option<Vec<Remap>> {
+        let mut remaps = Vec::new();
+        for line in self.pages("list")? {
+            match line.split(' ').collect::<Vec<_>>()[..] {
+                [sector, spare, flags] => remaps.push(Remap {
+                    sector: sector.parse().unwrap_or(u64::MAX),
+                    spare: spare.parse().unwrap_or(u64::MAX),
+                    flags: flags.to_owned(),
+                }),
+                _ => fail!("no line of a list: '{line}'"),
+            }
+        }
+        Some(remaps)
     }
 
     /// Returns the blocks that are remapped, unless there is no memory to list them.

@@ -4,10 +4,10 @@
 
 use machine::{fail, scheduler::world};
 
-use crate::unit::Unit;
-
-const ENOMEM: i32 = -12;
-const ENXIO: i32 = -6;
+use crate::{
+    errno::{ENOMEM, ENXIO},
+    unit::Unit,
+};
 
 /// Errors of messages, and the words for them.
 const REASONS: [(i32, &[&str]); 7] = [
@@ -57,7 +57,7 @@ impl Unit {
         let (fails, why) = (&self.judge.fails, &self.judge.says_why);
         for line in lines[from..]
             .iter()
-            .filter_map(|line| line.strip_prefix(&of_device))
+            .filter_map(|(_, line)| line.strip_prefix(&of_device))
         {
             if line == "metadata is ok" {
                 fail!("the log says that metadata is ok, which is no news");

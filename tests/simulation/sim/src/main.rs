@@ -5,6 +5,7 @@
 //! The sources under `remap`, `stress`, `linux` and in `remap_core` are those of the module, as they are.
 
 mod copies;
+mod errno;
 mod faults;
 mod fill;
 mod history;

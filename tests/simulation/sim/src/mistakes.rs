@@ -15,13 +15,10 @@ use machine::{
 };
 use remap_core::interface::excerpt::Excerpt;
 
-use crate::unit::Unit;
-
-const EINVAL: i32 = -22;
-const ENOMEM: i32 = -12;
-const ENODEV: i32 = -19;
-const EAGAIN: i32 = -11;
-const ENXIO: i32 = -6;
+use crate::{
+    errno::{EAGAIN, EINVAL, ENODEV, ENOMEM, ENXIO},
+    unit::Unit,
+};
 
 /// Most bytes of a line that the kernel's log keeps.
 const LOG_LINE: usize = 992;
@@ -189,9 +186,9 @@ impl Unit {
             !words.is_empty() && !self.may_be_message(words)
         });
         let was_short = self.is_short_of_memory();
-        scheduler::listen();
+        let since = scheduler::listen();
         let answer = self.send_bytes(&text);
-        let lines = scheduler::heard();
+        let lines = scheduler::heard(since);
         match answer {
             Err(EINVAL) => self.check_refusal("message", &text, &lines),
             Err(ENOMEM) if was_short || self.is_short_of_memory() => {}
@@ -212,9 +209,9 @@ impl Unit {
         let text = spoilt(&line, &mut world().random, |words| !self.may_be_line(words));
         trace!("table '{}'", String::from_utf8_lossy(&text));
         let was_short = self.is_short_of_memory();
-        scheduler::listen();
+        let since = scheduler::listen();
         let loaded = self.device().load(sectors, &text, false);
-        let lines = scheduler::heard();
+        let lines = scheduler::heard(since);
         match loaded.map(drop) {
             Err(EINVAL | ENODEV) => self.check_refusal("table", &text, &lines),
             Err(ENOMEM) if was_short || self.is_short_of_memory() => {}

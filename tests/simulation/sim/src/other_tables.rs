@@ -11,10 +11,12 @@ use machine::{
     trace, //
 };
 
-use crate::{kind::Kind, settings::Settings, unit::Unit};
-
-const EINVAL: i32 = -22;
-const EROFS: i32 = -30;
+use crate::{
+    errno::{EINVAL, EROFS},
+    kind::Kind,
+    settings::Settings,
+    unit::Unit,
+};
 
 impl Unit {
     /// Uses such tables on a device that has none. Fails where one writes, or is not what it has to be.

@@ -46,8 +46,11 @@ impl Unit {
         if ended != expected {
             fail!("a scrub ends with '{ended}' instead of '{expected}'");
         }
-        let pending = self.pending();
-        if let Some(sector) = on_main.iter().find(|sector| !pending.contains(sector)) {
+        let pending = self.pages("pending").unwrap_or_default();
+        if let Some(sector) = on_main
+            .iter()
+            .find(|sector| !pending.contains(&sector.to_string()))
+        {
             fail!("a scrub has read sector {sector}, which is bad, and it is not pending: {pending:?}");
         }
     }
@@ -111,23 +114,5 @@ impl Unit {
             }
         }
         Some((on_main, on_spare))
-    }
-
-    /// Returns the first sectors of the pending blocks.
-    fn pending(&'static self) -> Vec<u64> {
-        let mut pending = Vec::new();
-        let mut next = self.settings.begin;
-        loop {
-            let Ok(reply) = self.send(&format!("pending {next}")) else {
-                return pending;
-            };
-            for line in reply.lines() {
-                match line.split_once(' ') {
-                    None if line == "end" => return pending,
-                    Some(("more", sector)) => next = sector.parse().unwrap_or(0),
-                    _ => pending.extend(line.parse::<u64>()),
-                }
-            }
-        }
     }
 }

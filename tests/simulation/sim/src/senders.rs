@@ -68,9 +68,9 @@ impl Unit {
 
     /// Sends a message; returns the reply, or the errno.
     pub(crate) fn send(&'static self, text: &str) -> Result<String, i32> {
-        scheduler::listen();
+        let since = scheduler::listen();
         let replied = self.send_bytes(text.as_bytes());
-        let lines = scheduler::heard();
+        let lines = scheduler::heard(since);
         if let Err(error) = replied {
             check_reason(text, error, &lines);
         }

@@ -11,23 +11,12 @@ use machine::{
 };
 
 use crate::{
+    errno::{EBUSY, EINTR, EINVAL, EIO, ENODEV, ENOENT, ENOMEM, ENXIO, ERESTARTSYS, EROFS, ESRCH},
     settings::PLENTY,
     unit::Unit, //
 };
 
 const DIRECTORY: &str = "dm_remap_stress_test";
-
-const ENOENT: i32 = -2;
-const ESRCH: i32 = -3;
-const EINTR: i32 = -4;
-const EIO: i32 = -5;
-const ENXIO: i32 = -6;
-const ENOMEM: i32 = -12;
-const EBUSY: i32 = -16;
-const ENODEV: i32 = -19;
-const EINVAL: i32 = -22;
-const EROFS: i32 = -30;
-const ERESTARTSYS: i32 = -512;
 
 /// Texts that no attribute takes.
 const NONSENSE: [&str; 8] = [

@@ -7,10 +7,10 @@ use machine::{
     scheduler::world, //
 };
 
-use crate::unit::Unit;
-
-const ENODATA: i32 = -61;
-const EEXIST: i32 = -17;
+use crate::{
+    errno::{EEXIST, ENODATA},
+    unit::Unit,
+};
 
 impl Unit {
     /// Sends messages that want single blocks on the spare or at home.
