@@ -25,17 +25,31 @@ class SourceCopy:
 
     def __init__(self, tree):
         self.tree = tree
-        # What was built before stays.
-        for part in [part for part in tree.glob("*") if part.name not in ("build", "target")]:
-            if part.is_dir():
-                shutil.rmtree(part)
-            else:
-                part.unlink()
-        for known in run("git", "-C", CHECKOUT, "ls-files", "-z").stdout.split("\0"):
-            source, copy = CHECKOUT / known, tree / known
-            if known and (source.is_file() or source.is_symlink()):
+        known = {Path(name) for name in run("git", "-C", CHECKOUT, "ls-files", "-z").stdout.split("\0") if name}
+        for name in known:
+            self.renew(name)
+        for path in list(tree.rglob("*")):
+            name = path.relative_to(tree)
+            built = name.parts[0] in ("build", "target")
+            if not built and name not in known and (path.is_symlink() or not path.is_dir()):
+                path.unlink()
+
+    def renew(self, name):
+        """Copies a file unless its copy is the same.
+
+        A copy is as old as its making and not as old as the file, since cargo builds anew what is newer than the last
+        build: what an earlier run has left changed may be newer than the file.
+        """
+        source, copy = CHECKOUT / name, self.tree / name
+        if source.is_symlink() or not source.is_file():
+            copy.unlink(missing_ok=True)
+            if source.is_symlink():
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(source, copy, follow_symlinks=False)
+                copy.symlink_to(source.readlink())
+        elif copy.is_symlink() or not copy.is_file() or copy.read_bytes() != source.read_bytes():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.unlink(missing_ok=True)
+            shutil.copy(source, copy)
 
     @contextlib.contextmanager
     def changed(self, file, text):

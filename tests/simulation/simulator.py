@@ -44,8 +44,12 @@ class Simulator(SourceCopy):
         ended = run(CHECKOUT / "scripts/toolchain", simulator, *arguments, seconds=PATIENCE)
         found = re.search(r"^FAILED +\w+ seed \d+: (.*)", ended.stdout, re.M)
         number = re.search(r"(\d+) histories from seed", ended.stdout)
-        # Where there is no such line, the process has died of it, or was killed.
         done = int(number.group(1)) if number else 1
         if found:
             return done, found.group(1)
-        return done, None if number and ended.returncode == 0 else "the simulator has died, or hangs"
+        if ended.returncode is None:
+            return done, f"the simulator hangs for {PATIENCE} seconds"
+        if ended.returncode != 0 or not number:
+            last = (ended.stderr.strip().splitlines() or ["no word"])[-1]
+            return done, f"the simulator has died with status {ended.returncode}: {last}"
+        return done, None
