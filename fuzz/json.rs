@@ -12,7 +12,7 @@ use remap_metadata::{
 };
 
 /// More would only take longer.
-const MOST_PAGES: u32 = 8;
+const MAX_PAGES: u32 = 8;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(mut dump) = Dump::parse(data) else {
@@ -24,7 +24,7 @@ fuzz_target!(|data: &[u8]| {
     let mut text = Vec::new();
     assert!(dump.to_json(&mut text).is_ok());
     assert!(Dump::parse(&text).is_ok_and(|parsed| parsed == dump));
-    if described.layout.pages() > MOST_PAGES {
+    if described.layout.pages() > MAX_PAGES {
         return;
     }
     let memory = write(&described);

@@ -31,7 +31,7 @@ use remap_metadata::{
 const SECTOR: u64 = 512;
 
 /// More would only take longer.
-const MOST_BLOCKS: u64 = 1 << 12;
+const MAX_BLOCKS: u64 = 1 << 12;
 
 /// Checks that ranges are in order, and neither touch nor are empty.
 fn check_ranges(ranges: &[Range<u64>]) {
@@ -167,7 +167,7 @@ pub(crate) fn import(text: &str) {
     let blocks = touched
         .iter()
         .map(|range| (range.end - range.start).div_ceil(block));
-    if blocks.sum::<u64>() > MOST_BLOCKS || dump.slots > 1 << 16 {
+    if blocks.sum::<u64>() > MAX_BLOCKS || dump.slots > 1 << 16 {
         return;
     }
     let before = dump.clone();

@@ -28,7 +28,7 @@ use remap_core::{
 };
 
 /// Longest line that the kernel keeps of what is logged, less what stands around an argument.
-const MOST_SHOWN: usize = 900;
+const MAX_SHOWN: usize = 900;
 
 /// Sectors of their mapped devices that targets have, by the second byte of a message.
 const TARGETS: [(u64, u64); 5] = [
@@ -54,7 +54,7 @@ fn number(word: &[u8]) -> Option<u64> {
 fn check_argument(argument: &[u8], words: &[&[u8]], missing: bool) {
     assert!(missing || words.contains(&argument));
     let shown = Excerpt(argument).to_string();
-    assert!(shown.len() < MOST_SHOWN && shown.bytes().all(|byte| (b' '..0x7f).contains(&byte)));
+    assert!(shown.len() < MAX_SHOWN && shown.bytes().all(|byte| (b' '..0x7f).contains(&byte)));
 }
 
 fn table_line(text: &[u8]) {

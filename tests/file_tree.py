@@ -14,7 +14,7 @@ import sys
 
 from in_guest import require_guest
 
-MOST_FILES = 60
+MAX_FILES = 60
 
 
 def write(directory, sums_path, seed, steps):
@@ -26,7 +26,7 @@ def write(directory, sums_path, seed, steps):
             os.remove(path)
             del sums[name]
             continue
-        if name not in sums and len(sums) >= MOST_FILES:
+        if name not in sums and len(sums) >= MAX_FILES:
             continue
         os.makedirs(os.path.dirname(path), exist_ok=True)
         data = chance.randbytes(chance.choice((100, 4096, 70000, 300000)))

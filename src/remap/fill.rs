@@ -18,7 +18,7 @@ use super::{
         note::Note,
         writes::{
             Fill,
-            MOST_FILLS, //
+            MAX_FILLS, //
         }, //
     },
     table::Table,
@@ -75,7 +75,7 @@ impl Table {
                 // There is room.
                 let _ = fills.push_within_capacity(Fill::new(bio));
                 next = waiting.pop();
-                if fills.len() >= MOST_FILLS {
+                if fills.len() >= MAX_FILLS {
                     break;
                 }
             }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sample of the ranges that a worker has accessed. They are read again at the end.
+//! ReservoirSample of the ranges that a worker has accessed. They are read again at the end.
 
 use core::num::NonZeroU64;
 
@@ -35,7 +35,7 @@ pub(super) struct Touched {
 
 /// Fair sample of the ranges that a worker accesses: each is as likely to be in it as any other (reservoir
 /// sampling). It depends on the seed and the operations only.
-pub(super) struct Sample {
+pub(super) struct ReservoirSample {
     touched: KVec<Touched>,
     /// Largest number of sectors of a range.
     piece: u32,
@@ -44,7 +44,7 @@ pub(super) struct Sample {
     _memory: Charge,
 }
 
-impl Sample {
+impl ReservoirSample {
     /// Makes an empty sample for a device with logical blocks of `logical_block` sectors. May sleep.
     pub(super) fn new(
         (seed, worker): (u64, u32),

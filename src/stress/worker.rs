@@ -43,7 +43,7 @@ use crate::linux::{
 
 use super::{
     guard::Guard,
-    integrity::Sample,
+    integrity::ReservoirSample,
     memory::{
         Account,
         Charge, //
@@ -103,7 +103,7 @@ pub(super) struct Worker {
     pace: Pace,
     /// The device supports write-zeroes.
     zeroes: bool,
-    sample: Sample,
+    sample: ReservoirSample,
     failures_in_a_row: u32,
     memory: KVec<Charge>,
 }
@@ -143,7 +143,7 @@ impl Worker {
             generator: Generator::new(&run.plan, &seat, number),
             pace: Pace::new(stream.burst),
             zeroes: run.device.device().takes_write_zeroes(),
-            sample: Sample::new(
+            sample: ReservoirSample::new(
                 (run.plan.workload().seed, number),
                 run.device.device().logical_block_sectors(),
                 &run.account,

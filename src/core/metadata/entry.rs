@@ -20,10 +20,10 @@ use super::{
 const NAME_BYTES: usize = 8;
 
 /// Largest number of units in which the lost sectors of a block are recorded.
-const MOST_UNITS: usize = MAX_BLOCK_SECTORS as usize;
+const MAX_UNITS: usize = MAX_BLOCK_SECTORS as usize;
 
 /// Number of bytes of the largest entry.
-pub const MOST_BYTES: usize = NAME_BYTES + MOST_UNITS / 8;
+pub const MAX_BYTES: usize = NAME_BYTES + MAX_UNITS / 8;
 
 /// Shape of the entries of an area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Shape {
 /// Set of lost units of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LostUnits {
-    bits: [u8; MOST_UNITS / 8],
+    bits: [u8; MAX_UNITS / 8],
 }
 
 /// Number of units that are checked together.
@@ -68,7 +68,7 @@ const GROUP: u32 = 64;
 impl LostUnits {
     /// Empty set.
     pub const NONE: Self = Self {
-        bits: [0; MOST_UNITS / 8],
+        bits: [0; MAX_UNITS / 8],
     };
 
     /// Returns the units of `unit` sectors that have any lost sector.
@@ -79,7 +79,7 @@ impl LostUnits {
             first < MAX_BLOCK_SECTORS && lost.any_in(first, count.saturating_mul(unit))
         };
         // Most blocks have few lost sectors.
-        for group in (0..MOST_UNITS as u32).step_by(GROUP as usize) {
+        for group in (0..MAX_UNITS as u32).step_by(GROUP as usize) {
             if is_lost(group, GROUP) {
                 let numbers = group..group.saturating_add(GROUP);
                 numbers
@@ -92,7 +92,7 @@ impl LostUnits {
 
     /// Calls `visit` with the first sector and the length of each lost unit of `unit` sectors.
     pub fn each(&self, unit: u32, mut visit: impl FnMut(u32, u32)) {
-        for number in (0..MOST_UNITS as u32).filter(|number| self.contains(*number)) {
+        for number in (0..MAX_UNITS as u32).filter(|number| self.contains(*number)) {
             visit(number.saturating_mul(unit), unit);
         }
     }
@@ -246,7 +246,7 @@ mod tests {
     fn shapes_have_room_for_every_unit() {
         assert_eq!(shape(8, 1).bytes(), 9);
         assert_eq!(shape(8, 8).bytes(), 9);
-        assert_eq!(shape(2048, 1).bytes(), MOST_BYTES);
+        assert_eq!(shape(2048, 1).bytes(), MAX_BYTES);
         assert_eq!(shape(8, 1).per_page(), 451);
         let block = BlockSize::from_sectors(8).unwrap();
         assert_eq!(Shape::new(block, 0), None);

@@ -28,7 +28,7 @@ pub use area::{
     Store,
     Unwritable,
     Version,
-    MOST_PLACES, //
+    MAX_PLACES, //
 };
 pub use format::erase;
 pub use load_error::LoadError;

@@ -26,7 +26,7 @@ use crate::stress::{
 };
 
 /// Largest number of baselines. A further one replaces the oldest. With the longest names they fit a page.
-pub const MOST_BASELINES: usize = 6;
+pub const MAX_BASELINES: usize = 6;
 
 /// Kind of a run. Runs of the same kind are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub struct Baseline {
 /// List of baselines, the oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Baselines {
-    slots: [Option<Baseline>; MOST_BASELINES],
+    slots: [Option<Baseline>; MAX_BASELINES],
 }
 
 impl Default for Baselines {
@@ -78,7 +78,7 @@ impl Baselines {
     /// Makes an empty list.
     pub const fn new() -> Self {
         Self {
-            slots: [None; MOST_BASELINES],
+            slots: [None; MAX_BASELINES],
         }
     }
 
@@ -97,7 +97,7 @@ impl Baselines {
             .or_else(|| self.slots.iter().position(Option::is_none));
         let place = place.unwrap_or_else(|| {
             self.slots.rotate_left(1);
-            MOST_BASELINES - 1
+            MAX_BASELINES - 1
         });
         if let Some(slot) = self.slots.get_mut(place) {
             *slot = Some(baseline);
@@ -114,7 +114,7 @@ impl Baselines {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         // Checked first, because the stack has no room for a second list.
         each_baseline(text, |_| {})?;
-        self.slots = [None; MOST_BASELINES];
+        self.slots = [None; MAX_BASELINES];
         each_baseline(text, |baseline| self.set(baseline))
     }
 }
@@ -129,7 +129,7 @@ fn each_baseline(text: &[u8], mut take: impl FnMut(Baseline)) -> Result<(), Refu
             Some((one, next)) => (one, next.get(3..)),
             None => (text, None),
         };
-        if count == MOST_BASELINES {
+        if count == MAX_BASELINES {
             return Err(Refusal {
                 field: "baseline",
                 reason: Reason::TooMany,
@@ -447,14 +447,14 @@ mod tests {
     #[test]
     fn the_oldest_goes_when_there_is_no_room() {
         let mut baselines = Baselines::new();
-        for workers in 0..=MOST_BASELINES as u32 {
+        for workers in 0..=MAX_BASELINES as u32 {
             baselines.set(Baseline {
                 kind: kind(b"a", workers),
                 typical: typical(1, 1),
             });
         }
         assert_eq!(baselines.of(&kind(b"a", 0)), None);
-        for workers in 1..=MOST_BASELINES as u32 {
+        for workers in 1..=MAX_BASELINES as u32 {
             assert!(baselines.of(&kind(b"a", workers)).is_some());
         }
     }
@@ -485,7 +485,7 @@ mod tests {
     fn wrong_lines_are_refused_by_name() {
         let good = "device=a type=4 workers=1 queue_depth=1 latency_ns=1 bytes_per_second=1";
         assert!(read(good.as_bytes()).is_ok());
-        let many = [good; MOST_BASELINES + 1].join(" ; ");
+        let many = [good; MAX_BASELINES + 1].join(" ; ");
         for (text, why) in [
             ("", "device: missing"),
             ("device=a", "type: missing"),
@@ -556,7 +556,7 @@ mod tests {
             });
             let line = baselines.to_string();
             prop_assert_eq!(read(line.as_bytes()), Ok(baselines));
-            prop_assert!((line.len() + 3) * MOST_BASELINES <= 4096);
+            prop_assert!((line.len() + 3) * MAX_BASELINES <= 4096);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Workloads of stress tests, for any device, and the streams that they consist of.
 //!
 //! Every workload is a value of [`Workload`], for test types, production and custom workloads alike. It has up
-//! to [`MOST_STREAMS`] streams, each with workers, a mix of operations and a region of its own.
+//! to [`MAX_STREAMS`] streams, each with workers, a mix of operations and a region of its own.
 //! [`crate::stress::generator`] turns it into operations.
 
 /// Block size of random I/O in the test types, in bytes: the usual size of databases and file systems.
@@ -26,7 +26,7 @@ pub const MAX_IN_FLIGHT: u32 = 50_000;
 pub const DEFAULT_QUEUE_DEPTH: u32 = 32;
 
 /// Largest number of streams of a workload.
-pub const MOST_STREAMS: usize = 8;
+pub const MAX_STREAMS: usize = 8;
 
 /// Number of random operations in 100 that go to the hot set of a stream, if it has one: the page-level skew
 /// of TPC-C (Leutenegger, Dias: "A modeling study of the TPC-C benchmark", SIGMOD 1993) and the
@@ -268,7 +268,7 @@ pub struct Seat<'a> {
 /// Workload of a test, for any device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workload {
-    streams: [Stream; MOST_STREAMS],
+    streams: [Stream; MAX_STREAMS],
     count: usize,
     /// Limit of operations started a second, over all workers; 0 for no limit.
     pub rate_iops: u32,
@@ -282,7 +282,7 @@ impl Workload {
     /// Makes a workload of one stream.
     pub const fn one(stream: Stream, seed: u64) -> Self {
         Self {
-            streams: [stream; MOST_STREAMS],
+            streams: [stream; MAX_STREAMS],
             count: 1,
             rate_iops: 0,
             remaps: false,
@@ -298,7 +298,7 @@ impl Workload {
         }
     }
 
-    /// Adds a stream. Does nothing if there are [`MOST_STREAMS`] already.
+    /// Adds a stream. Does nothing if there are [`MAX_STREAMS`] already.
     pub fn push(&mut self, stream: Stream) {
         if let Some(slot) = self.streams.get_mut(self.count) {
             *slot = stream;
@@ -410,10 +410,10 @@ mod tests {
         assert_eq!(indices, [0, 1, 0, 0, 1, 0]);
         assert_eq!(Workload::one(stream(0, 1), 0).seat(0), None);
         assert_eq!(Workload::without_streams(0).seat(0), None);
-        for _ in 0..MOST_STREAMS {
+        for _ in 0..MAX_STREAMS {
             workload.push(stream(1, 1));
         }
-        assert_eq!(workload.streams().len(), MOST_STREAMS);
+        assert_eq!(workload.streams().len(), MAX_STREAMS);
     }
 
     #[test]

@@ -186,14 +186,14 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
 
     /// Most words of the filter that are asked for one bio: enough for 1 MiB in 4 KiB blocks at
     /// any place.
-    const MOST_WORDS: u64 = 5;
+    const MAX_WORDS: u64 = 5;
 
     /// Whether every block of `first..=last` is on main, as far as a few words of the filter can
     /// tell. `false` where they cannot.
     #[inline(always)]
     pub fn all_on_main(&self, first: u64, last: u64) -> bool {
         let (first_group, last_group) = (first >> 6, last >> 6);
-        if last_group.wrapping_sub(first_group) >= Self::MOST_WORDS {
+        if last_group.wrapping_sub(first_group) >= Self::MAX_WORDS {
             return false;
         }
         let mut from = first & 63;

@@ -117,7 +117,7 @@ pub(super) struct PerBioData<N> {
 /// Returns the exits for the bios of a target that ends at sector `end` of its mapped device. If `end` does
 /// not fit into a word, there are none, and all bios have per-bio data.
 pub(super) fn exits(counters: &GateCounters, end: u64) -> Exits {
-    if end <= word::MOST_SECTORS {
+    if end <= word::MAX_SECTORS {
         counters.exits()
     } else {
         Exits::NONE

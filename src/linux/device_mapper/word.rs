@@ -36,13 +36,13 @@ const SECTORS_SHIFT: u32 = 3;
 const SECTOR_SHIFT: u32 = 26;
 
 /// Largest number of sectors of a mapped device whose sectors fit into a word.
-pub(super) const MOST_SECTORS: u64 = 1 << (u64::BITS - SECTOR_SHIFT);
+pub(super) const MAX_SECTORS: u64 = 1 << (u64::BITS - SECTOR_SHIFT);
 
 const _: () = assert!(EPOCH & (PER_BIO_DATA | MARKED) == 0 && EPOCH >> SECTORS_SHIFT == 0);
 // The size of a bio is 32 bits of bytes.
 const _: () = assert!(32 - 9 + SECTORS_SHIFT <= SECTOR_SHIFT);
 
-/// Returns whether the start of a bio fits into a word, on a mapped device of [`MOST_SECTORS`] or less.
+/// Returns whether the start of a bio fits into a word, on a mapped device of [`MAX_SECTORS`] or less.
 #[inline(always)]
 pub(super) fn has_room(iter: &bindings::bvec_iter) -> bool {
     // The fields are neighbours, so this is one comparison.

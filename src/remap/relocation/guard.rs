@@ -42,7 +42,7 @@ pub(super) const PATIENCE: Delta = Delta::from_secs(60);
 
 /// Most blocks that are remembered as pending. A device with more of them is not saved by knowing
 /// them.
-const MOST_PENDING: u32 = 1 << 16;
+const MAX_PENDING: u32 = 1 << 16;
 
 /// The mover of a table, locked, while allocations of the thread do not wait for I/O: the bios that wait for
 /// the mover may be what writes memory out.
@@ -138,7 +138,7 @@ impl MoverGuard<'_> {
         let table = self.table;
         let mut remaps = table.remaps.lock();
         let before = remaps.pending_blocks();
-        if before >= MOST_PENDING || self.make_room(&mut remaps, 1).is_err() {
+        if before >= MAX_PENDING || self.make_room(&mut remaps, 1).is_err() {
             return;
         }
         let marked = remaps.set_pending(self.index(), block, node);

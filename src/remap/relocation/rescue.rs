@@ -53,7 +53,7 @@ use crate::{
             statistics::Count,
             writes::{
                 FailedWrite,
-                MOST_WRITES, //
+                MAX_WRITES, //
             }, //
         },
         table::Table, //
@@ -133,7 +133,7 @@ impl Table {
 /// Fails as many writes as are rescued together. Returns the next one.
 fn fail_some(first: HeldBio<Note>, waiting: &mut HeldBios<Note>) -> Option<HeldBio<Note>> {
     let mut next = Some(first);
-    for _ in 0..MOST_WRITES {
+    for _ in 0..MAX_WRITES {
         let mut write = FailedWrite::new(next.take()?);
         write.fail(BlockStatus::IO_ERROR);
         write.end();
@@ -151,7 +151,7 @@ impl Rescue<'_> {
             // There is room.
             let _ = writes.push_within_capacity(FailedWrite::new(bio));
             next = waiting.pop();
-            if writes.len() >= MOST_WRITES {
+            if writes.len() >= MAX_WRITES {
                 break;
             }
         }

@@ -41,8 +41,8 @@ use super::{
     writes::{
         FailedWrite,
         Fill,
-        MOST_FILLS,
-        MOST_WRITES, //
+        MAX_FILLS,
+        MAX_WRITES, //
     }, //
 };
 use crate::linux::{
@@ -91,7 +91,7 @@ impl TableState {
 }
 
 /// Most damaged blocks for which memory is kept.
-const MOST_LOST: usize = 16;
+const MAX_LOST: usize = 16;
 
 /// Memory that is there when there is none: enough for a pass, of which some blocks are damaged.
 ///
@@ -105,7 +105,7 @@ impl Reserve {
     fn new() -> Result<Self> {
         Ok(Self {
             nodes: KVec::with_capacity(MAX_BATCH, GFP_KERNEL)?,
-            lost: KVec::with_capacity(MOST_LOST, GFP_KERNEL)?,
+            lost: KVec::with_capacity(MAX_LOST, GFP_KERNEL)?,
         })
     }
 
@@ -128,7 +128,7 @@ impl Reserve {
             // There is room.
             let _ = self.nodes.push_within_capacity(node);
         }
-        while self.lost.len() < MOST_LOST {
+        while self.lost.len() < MAX_LOST {
             let Ok(lost) = NewLost::new(flags | __GFP_NOWARN) else {
                 return;
             };
@@ -139,7 +139,7 @@ impl Reserve {
 }
 
 /// Most failed slots that are remembered until they can be recorded.
-const MOST_BAD: usize = 64;
+const MAX_BAD: usize = 64;
 
 /// Everything that a relocation needs. There is one for each table, so one pass at a time.
 pub(in crate::remap) struct Mover {
@@ -204,11 +204,11 @@ impl Mover {
             lent: RemapTree::new(),
             suspects: KBox::new(Suspects::default(), GFP_KERNEL)?,
             pool: BioPool::new()?,
-            writes: KVec::with_capacity(MOST_WRITES, GFP_KERNEL)?,
-            fills: KVec::with_capacity(MOST_FILLS, GFP_KERNEL)?,
+            writes: KVec::with_capacity(MAX_WRITES, GFP_KERNEL)?,
+            fills: KVec::with_capacity(MAX_FILLS, GFP_KERNEL)?,
             parts: KVec::with_capacity(MAX_BATCH, GFP_KERNEL)?,
             moves: KVVec::with_capacity(MAX_BATCH, GFP_KERNEL)?,
-            bad: KVec::with_capacity(MOST_BAD, GFP_KERNEL)?,
+            bad: KVec::with_capacity(MAX_BAD, GFP_KERNEL)?,
         };
         Ok(KBox::new(mover, GFP_KERNEL)?)
     }

@@ -110,20 +110,20 @@ pub(in crate::remap) struct Move {
     pub(in crate::remap) refused: Slots,
 }
 
-/// Most slots that are tried for a block besides the first. A spare that refuses so many has failed as a
+/// Largest number of slots that are tried for a block besides the first. A spare that refuses so many has failed as a
 /// whole, and says nothing about them.
-const MOST_SLOTS: usize = 7;
+const MAX_REFUSED: usize = 7;
 
 /// A few slots.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::remap) struct Slots {
-    slots: [u32; MOST_SLOTS],
+    slots: [u32; MAX_REFUSED],
     count: usize,
 }
 
 impl Slots {
     pub(in crate::remap) fn has_room(&self) -> bool {
-        self.count < MOST_SLOTS
+        self.count < MAX_REFUSED
     }
 
     /// Adds one, where there is room.

@@ -16,7 +16,7 @@ use crate::linux::device_mapper::{
 };
 
 /// Most writes that are rescued together.
-pub(in crate::remap) const MOST_WRITES: usize = 64;
+pub(in crate::remap) const MAX_WRITES: usize = 64;
 
 /// Write that is being rescued.
 pub(in crate::remap) struct FailedWrite {
@@ -63,7 +63,7 @@ impl FailedWrite {
 }
 
 /// Most writes that wait for metadata together.
-pub(in crate::remap) const MOST_FILLS: usize = 64;
+pub(in crate::remap) const MAX_FILLS: usize = 64;
 
 /// Write that has given lost sectors contents.
 pub(in crate::remap) struct Fill {

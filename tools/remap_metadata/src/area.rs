@@ -16,7 +16,7 @@ use remap_core::metadata::{
         Scratch,
         Storage,
         Store,
-        MOST_PLACES, //
+        MAX_PLACES, //
     },
     superblock::Superblock, //
 };
@@ -95,7 +95,7 @@ impl Reader for Entries {
 
 /// Calls `with` with memory for as many pages as may be looked at together.
 pub fn with_scratch<R>(with: impl FnOnce(&mut Scratch<'_>) -> R) -> R {
-    let mut head = vec![Page::new_zeroed(); MOST_PLACES];
+    let mut head = vec![Page::new_zeroed(); MAX_PLACES];
     let mut tail = head.clone();
     with(&mut Scratch {
         head: &mut head,

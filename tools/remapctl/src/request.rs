@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// Most operations in flight, all workers together.
-const MOST_IN_FLIGHT: u32 = 50_000;
+const MAX_IN_FLIGHT: u32 = 50_000;
 
 /// Most sizes of operations.
-const MOST_SIZES: usize = 8;
+const MAX_SIZES: usize = 8;
 
 /// Something to be written into a file of the stress manager.
 #[derive(Debug, PartialEq, Eq)]
@@ -112,14 +112,14 @@ fn preset(duration: Option<Duration>) -> String {
 }
 
 fn made_to_measure(custom: &CustomArguments) -> Result<String, Failure> {
-    if custom.bs.len() > MOST_SIZES {
+    if custom.bs.len() > MAX_SIZES {
         return Err(Failure::Usage(format!(
-            "--bs takes up to {MOST_SIZES} sizes"
+            "--bs takes up to {MAX_SIZES} sizes"
         )));
     }
-    if custom.workers.saturating_mul(custom.queue_depth) > MOST_IN_FLIGHT {
+    if custom.workers.saturating_mul(custom.queue_depth) > MAX_IN_FLIGHT {
         return Err(Failure::Usage(format!(
-            "--workers times --queue-depth is more than {MOST_IN_FLIGHT}"
+            "--workers times --queue-depth is more than {MAX_IN_FLIGHT}"
         )));
     }
     let sizes: Vec<String> = custom.bs.iter().map(u64::to_string).collect();

@@ -7,7 +7,7 @@ use remap_size::parse;
 const MIB: u64 = 1 << 20;
 
 /// Most memory that a test may hold, in MiB.
-const MOST_MEMORY_MIB: u64 = 1 << 30;
+const MAX_MEMORY_MIB: u64 = 1 << 30;
 
 /// Parses the size of an operation.
 pub(crate) fn of_operation(text: &str) -> Result<u64, String> {
@@ -26,7 +26,7 @@ pub(crate) fn of_memory(text: &str) -> Result<u64, String> {
         ));
     }
     match bytes / MIB {
-        mebibytes @ ..=MOST_MEMORY_MIB => Ok(mebibytes),
+        mebibytes @ ..=MAX_MEMORY_MIB => Ok(mebibytes),
         _ => Err(String::from("more than any machine has")),
     }
 }
@@ -42,7 +42,7 @@ mod tests {
         assert!(of_operation("511").is_err());
         assert!(of_operation("1048577").is_err());
         assert!(of_memory("0").is_err());
-        assert_eq!(of_memory("1024T"), Ok(MOST_MEMORY_MIB));
+        assert_eq!(of_memory("1024T"), Ok(MAX_MEMORY_MIB));
         assert!(of_memory("1025T").is_err());
         assert!(of_memory("1536k").is_err());
     }

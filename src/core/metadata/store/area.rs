@@ -76,7 +76,7 @@ pub trait Reader {
 }
 
 /// Memory for loading: the places of some pages, of both halves. As many in one as in the other, an
-/// even number up to [`MOST_PLACES`]; the more, the fewer requests.
+/// even number up to [`MAX_PLACES`]; the more, the fewer requests.
 pub struct Scratch<'a> {
     /// Places in the head.
     pub head: &'a mut [Page],
@@ -85,7 +85,7 @@ pub struct Scratch<'a> {
 }
 
 /// Most places of a half that are looked at together.
-pub const MOST_PLACES: usize = 128;
+pub const MAX_PLACES: usize = 128;
 
 /// How the metadata of an area is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

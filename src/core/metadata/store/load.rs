@@ -35,7 +35,7 @@ use super::{
         Store,
         Torn,
         Unwritable,
-        MOST_PLACES, //
+        MAX_PLACES, //
     },
     find::{
         find,
@@ -111,7 +111,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         mut show: impl FnMut(&mut Self, u32, &Page) -> Result<(), E>,
     ) -> Result<Findings, E> {
         let mut findings = Findings::default();
-        let at_once = (scratch.head.len().min(scratch.tail.len()).min(MOST_PLACES) / 2) as u32;
+        let at_once = (scratch.head.len().min(scratch.tail.len()).min(MAX_PLACES) / 2) as u32;
         let mut first = 0;
         while first < self.layout.pages() {
             let count = at_once.min(self.layout.pages() - first);

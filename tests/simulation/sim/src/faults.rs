@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Most changes of what fails in a life.
-const MOST_FAULTS: u64 = 24;
+const MAX_FAULTS: u64 = 24;
 
 /// What a disk takes to find out that a command has timed out, in nanoseconds.
 const TIME_OUT: u64 = 30_000_000_000;
@@ -21,7 +21,7 @@ const TIME_OUT: u64 = 30_000_000_000;
 impl Unit {
     /// What the saboteur does.
     pub(crate) fn fail_now_and_then(&'static self) {
-        for _ in 0..MOST_FAULTS {
+        for _ in 0..MAX_FAULTS {
             self.rest(self.settings.pause.max(100_000) * 8);
             if self.common.at_work.get() == 0 {
                 break;

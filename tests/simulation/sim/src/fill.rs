@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Most blocks that move while main refuses every write.
-const MOST_RELOCATED: u64 = 64;
+const MAX_RELOCATED: u64 = 64;
 
 impl Unit {
     /// Lost sectors are written, while a write to another sector of the block fails, and the block moves.
@@ -125,7 +125,7 @@ impl Unit {
         let moved = self.counter("auto_remaps");
         let took = (world().now - began) / 1_000_000;
         trace!("{moved} blocks were relocated in {took} ms");
-        if moved > MOST_RELOCATED && took < 10_000 {
+        if moved > MAX_RELOCATED && took < 10_000 {
             fail!("{moved} blocks were relocated in {took} ms while no write to main went well");
         }
         self.main().faults.unwritable.clear();

@@ -21,7 +21,7 @@ use crate::{
 const PATIENCE: u64 = 150_000_000_000;
 
 /// Requests that a test brings about in the end, one after the other, at most.
-const MOST_REQUESTS: u64 = 6_000;
+const MAX_REQUESTS: u64 = 6_000;
 
 /// What is remembered of a table.
 #[derive(Default)]
@@ -133,7 +133,7 @@ impl Unit {
     /// flight may fail, and is written again one by one.
     pub(crate) fn patience(&self) -> u64 {
         match self.settings.kind {
-            Kind::Stress => PATIENCE + MOST_REQUESTS * self.settings.latency.1,
+            Kind::Stress => PATIENCE + MAX_REQUESTS * self.settings.latency.1,
             _ => PATIENCE,
         }
     }

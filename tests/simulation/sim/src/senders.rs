@@ -12,7 +12,7 @@ use machine::{
 use crate::{kind::Kind, log::check_reason, model, unit::Unit};
 
 /// Most suspensions of a life.
-const MOST_SUSPENDS: u64 = 8;
+const MAX_SUSPENDS: u64 = 8;
 
 impl Unit {
     /// What a sender does.
@@ -109,7 +109,7 @@ impl Unit {
 
     /// What a suspender does.
     pub(crate) fn suspend_now_and_then(&'static self) {
-        for _ in 0..MOST_SUSPENDS {
+        for _ in 0..MAX_SUSPENDS {
             self.rest(self.settings.pause.max(100_000) * 8);
             if self.common.at_work.get() == 0 {
                 return;
