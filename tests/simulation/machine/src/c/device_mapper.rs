@@ -119,9 +119,9 @@ pub unsafe fn dm_put_device(target: *mut dm_target, device: *mut dm_dev) {
 }
 
 pub unsafe fn dm_per_bio_data(bio: *mut bio, size: usize) -> *mut c_void {
-    assert!(size <= mapper::LUGGAGE);
+    assert!(size <= mapper::PER_BIO_DATA);
     // SAFETY: The bio is a clone.
-    unsafe { mapper::luggage_of(bio).cast() }
+    unsafe { mapper::per_bio_data_of(bio).cast() }
 }
 
 pub unsafe fn dm_bio_get_target_bio_nr(bio: *mut bio) -> u32 {
