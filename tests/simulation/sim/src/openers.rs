@@ -232,8 +232,8 @@ impl Unit {
         self.tables_change();
     }
 
-    /// Unloads the module at the end of a device: first another target takes the table's place, perhaps
-    /// under a test.
+    /// Unloads the module at the end of a device, and deletes the device. Before, another target takes the
+    /// table's place, perhaps under a test.
     pub(crate) fn unload_in_the_end(&'static self) {
         let device = self.device();
         self.absent_at.set(u64::MAX);
@@ -256,7 +256,6 @@ impl Unit {
         if !device.delete() {
             fail!("a device is busy, and the module is gone");
         }
-        device.suspend();
         self.common.operations.set(
             self.common.operations.get()
                 + device.openers.submitted.get()

@@ -87,12 +87,4 @@ impl Unit {
         }
         self.remove_table();
     }
-
-    fn remove_table(&'static self) {
-        let device = self.device();
-        device.suspend();
-        if let Some(table) = device.take_table() {
-            device.destroy(table);
-        }
-    }
 }

@@ -295,19 +295,23 @@ impl Unit {
         }
         self.read_everything();
         self.judge_all();
-        let device = self.device();
         let remapped = self.remapped();
         if self.settings.kind == Kind::Stress {
             self.unload_in_the_end();
-        } else {
-            device.suspend();
-            self.check_quiet();
         }
-        if let Some(table) = device.take_table() {
-            device.destroy(table);
-        }
+        self.remove_table();
         if world().random.one_in(8) {
             self.try_other_tables(remapped);
+        }
+    }
+
+    /// Suspends the device and destroys its table, if there is one. Fails if I/O is left.
+    pub(crate) fn remove_table(&self) {
+        let device = self.device();
+        device.suspend();
+        self.check_quiet();
+        if let Some(table) = device.take_table() {
+            device.destroy(table);
         }
     }
 
