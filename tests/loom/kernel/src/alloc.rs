@@ -14,12 +14,6 @@ use crate::execution;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AllocError;
 
-impl From<AllocError> for crate::error::Error {
-    fn from(_: AllocError) -> Self {
-        crate::error::code::ENOMEM
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flags(());
 

@@ -17,32 +17,20 @@
 //! | `Arc` | loom's, whose count is as relaxed as refcount_t |
 //! | `KBox`, `KVec` | memory that is known to be freed, and is given back when the execution ends, see `memory` |
 //! | `SpinLock` | acquires when it is taken and releases when it is let go: a mutex of loom |
+//!
+//! `error` and the instants of `time` are links to the simulator's files.
 
 #![allow(missing_docs, clippy::missing_safety_doc, clippy::new_without_default)]
 
 pub mod alloc;
 pub mod bindings;
+pub mod error;
 pub mod execution;
 pub mod memory;
 pub mod rcu;
 pub mod sync;
 pub mod task;
 pub mod time;
-
-pub mod error {
-    /// A number of the kernel's.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Error(i32);
-
-    pub type Result<T = (), E = Error> = std::result::Result<T, E>;
-
-    pub mod code {
-        use super::Error;
-
-        pub const ENOMEM: Error = Error(-12);
-        pub const ETIMEDOUT: Error = Error(-110);
-    }
-}
 
 pub mod prelude {
     pub use crate::{

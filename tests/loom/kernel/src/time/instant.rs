@@ -1,0 +1,1 @@
+../../../../simulation/kernel/src/time/instant.rs
