@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a range over scattered damage moves whole, a lost read is a slow one, and a device that is gone loses nothing"
+DESCRIPTION="remap of a range with scattered bad sectors moves all blocks, a read of a lost sector takes the slow path, and a missing main loses no sector"
 LONG_MACHINES=uml-smp
 
 test() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a write that gives lost sectors contents survives its block's move to another slot, which another write that fails causes meanwhile"
+DESCRIPTION="a write that fills lost sectors stays intact when another write, which fails, moves the block to another slot meanwhile"
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 

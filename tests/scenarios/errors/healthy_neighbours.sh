@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="errors of main and spare go to the caller of just that I/O, and are counted where they happened"
+DESCRIPTION="with error_policy off, an error of main or spare fails only the I/O to the bad sector, and counts for the device that failed"
 LONG_MACHINES="uml-smp debian"
 
 test() {

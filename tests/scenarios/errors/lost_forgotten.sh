@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="what was lost of a block does not stick to it when it moves back and is remapped again"
+DESCRIPTION="a block that moves back and is remapped again has none of its former lost sectors"
 LONG_MACHINES=uml-smp
 
 test() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a lost sector takes its logical block of main with it and no more, also next to a boundary of blocks"
+DESCRIPTION="a lost sector takes its logical block of main with it and nothing else, also next to a boundary of blocks"
 LONG_MACHINES=uml-smp
 
 test() {

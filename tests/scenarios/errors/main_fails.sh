@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="when main fails while a block moves back, the block stays on the spare with its data, and unremap says EIO"
+DESCRIPTION="when main fails during unremap, the block stays on the spare with its data, and unremap fails with EIO"
 LONG_MACHINES="uml-smp debian"
 
 test() {

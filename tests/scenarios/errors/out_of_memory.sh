@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="whichever allocation of a load, an activation or a relocation fails, it ends with ENOMEM, and nothing is harmed or left"
+DESCRIPTION="with any one allocation failing, load, resume, save, remap, clear and list succeed or fail with ENOMEM, and no data changes"
 MACHINES=uml-debug
 LONG_MACHINES=uml-smp
 TIMEOUT=170

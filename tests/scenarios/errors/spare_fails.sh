@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="when the spare fails while a block moves there, the block stays on main with its data, and remap says EIO"
+DESCRIPTION="when the spare fails during remap, the block stays on main with its data, and remap fails with EIO"
 LONG_MACHINES="uml-smp debian"
 
 test() {

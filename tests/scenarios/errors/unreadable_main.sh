@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="what cannot be read from main becomes lost: EIO for those sectors alone, until they are written; the block stays on the spare until then"
+DESCRIPTION="remap marks unreadable sectors of main as lost: they fail with EIO until they are written, and the block stays on the spare until then"
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 

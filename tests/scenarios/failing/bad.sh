@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="the message bad gives blocks up without reading them: all of each is lost until it is written, also in the next table"
+DESCRIPTION="the message bad remaps blocks without reading main: all their sectors are lost until they are written, also after a reload"
 LONG_MACHINES="uml-smp debian"
 
 test() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="the devices that these tests have fail in the ways that they should, so that what is above is to blame"
+DESCRIPTION="the failing devices of the tests fail as documented, so that a failed test is a fault of dm-remap"
 LONG_MACHINES=uml-smp
 
 requires() { need_target dust && need_target flakey; }

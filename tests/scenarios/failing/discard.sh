@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a discard, whether it fails or not, of bad, pending and lost blocks moves nothing and brings nothing back"
+DESCRIPTION="a discard of bad, pending and lost blocks, successful or not, moves no block and brings no lost data back"
 LONG_MACHINES="uml-smp debian"
 
 test() {

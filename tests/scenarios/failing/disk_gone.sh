@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="when the disk is taken away under load nothing is relocated or marked, errors go up, and what is on the spare goes on"
+DESCRIPTION="when main disappears under load its I/O fails, at most 65 blocks are relocated, and blocks on the spare keep working"
 MACHINES="uml uml-debug"
 LONG_MACHINES=uml-smp
 TIMEOUT=90

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="every automatic remap and every change of health is an event of device-mapper, and what changes nothing is none"
+DESCRIPTION="every automatic remap and every change of health raises a device-mapper event, and nothing else does"
 MACHINES="uml debian"
 LONG_MACHINES=uml-smp
 

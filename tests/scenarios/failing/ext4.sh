@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="an ext4 on a disk that gains 200 places which refuse writes while it works sees no error, and is clean, with its files"
+DESCRIPTION="an ext4 sees no error while 200 places of its disk begin to fail writes, passes e2fsck, and keeps its files"
 MACHINES="uml debian"
 TIMEOUT=170
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="fio writes and verifies on a disk whose sectors refuse more and more writes, and sees no error"
+DESCRIPTION="fio with verify sees no error on a disk on which more and more sectors fail writes"
 LONG_MACHINES="uml-smp debian"
 TIMEOUT=120
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a flush that fails, on main or on the spare, is the caller's, and marks and moves nothing"
+DESCRIPTION="a flush that fails on main or on the spare fails for the caller, and marks and moves no block"
 LONG_MACHINES="uml-smp debian"
 
 requires() { need_target flakey; }

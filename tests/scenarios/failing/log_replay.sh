@@ -3,6 +3,6 @@
 # shellcheck source=tests/scenarios/metadata/log_replay.sh
 . "$tests/scenarios/metadata/log_replay.sh"
 
-DESCRIPTION="whenever the power goes while errors relocate blocks, each is where it was or where it was about to be, with its data or marked as lost"
+DESCRIPTION="a power cut at any write during automatic relocations leaves each block in its old or its new place, with its data or with lost sectors"
 LONG_MACHINES=uml-smp
 VARIABLE=main

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="of a long write of small blocks with one bad sector, nothing is tried over and over"
+DESCRIPTION="a long write over small blocks with one bad sector writes less than three times its length to main"
 LONG_MACHINES="uml-smp debian"
 
 test() {

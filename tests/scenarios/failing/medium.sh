@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="medium errors of a SCSI disk relocate and lose what they should; errors on the way to the disk mark nothing"
+DESCRIPTION="medium errors of a SCSI disk relocate blocks and lose sectors; transport errors mark nothing"
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 TIMEOUT=120

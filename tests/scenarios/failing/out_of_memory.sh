@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="whichever allocation fails while an error is looked after, the write is done or refused, no data are wrong, and nothing hangs"
+DESCRIPTION="with any one allocation failing during error handling, a write succeeds or fails with EIO, no data is wrong, and nothing hangs"
 MACHINES=uml-debug
 LONG_MACHINES=uml-smp
 TIMEOUT=120

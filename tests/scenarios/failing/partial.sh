@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a write to part of a block whose rest cannot be read succeeds; the rest is lost, by logical blocks, until it is written, also in the next table"
+DESCRIPTION="a write to a part of a block with unreadable sectors succeeds; the others are lost, by logical blocks, until they are written, also after a reload"
 LONG_MACHINES="uml-smp debian"
 
 test() {

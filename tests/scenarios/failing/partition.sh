@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="on partitions, with main_start, what fails is written again where it belongs, and nothing outside is touched"
+DESCRIPTION="on partitions and with main_start, failed writes are relocated to the right sectors, and nothing outside the target changes"
 LONG_MACHINES="uml-smp debian"
 
 test() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="error_policy record and off hand errors on and move nothing; the message changes it, and the table line tells"
+DESCRIPTION="error_policy record and off return errors and move nothing; the policy message changes the policy, and the table line shows it"
 LONG_MACHINES="uml-smp debian"
 
 test() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a mirror repairs what the disk below cannot read, by the write that relocates it, and never gives the disk up"
+DESCRIPTION="a mirror above repairs unreadable sectors by writes, which relocate them, and never drops the remap device"
 MACHINES="uml uml-debug"
 LONG_MACHINES="uml-smp debian"
 TIMEOUT=170

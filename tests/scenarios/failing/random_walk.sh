@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="whatever is done to a device whose disks go bad at random, every read gives the bytes of a model, or an error where there is a reason"
+DESCRIPTION="random operations on a device whose disks go bad at random return the data of a model, or an error that has a reason"
 MACHINES="uml uml-smp debian"
 TIMEOUT=150
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a read that fails is an error and makes its block pending; reads go on trying main, and the next write relocates, with what can be read"
+DESCRIPTION="a failed read returns an error and marks its block as pending; reads still try main, and the next write relocates the block with all data that can be read"
 LONG_MACHINES="uml-smp debian"
 
 test() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="the message retry reads pending blocks once more, and forgets those that read well"
+DESCRIPTION="the message retry reads pending blocks again, and clears those that can be read"
 LONG_MACHINES="uml-smp debian"
 
 test() {

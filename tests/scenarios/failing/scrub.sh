@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a scrub reads everything at the pace that it is told, marks what cannot be read, and changes nothing; it ends, or is stopped"
+DESCRIPTION="a scrub reads the whole target at the requested rate, marks unreadable blocks as pending, changes no data, and ends or is stopped"
 MACHINES="uml uml-debug"
 LONG_MACHINES=uml-smp
 TIMEOUT=90

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="the SCSI disk of these tests has medium and transport errors, for reads by sector and for writes by number"
+DESCRIPTION="the SCSI disk of the tests fails chosen sectors for reads and the next writes, with medium and transport errors"
 MACHINES="uml debian"
 LONG_MACHINES=uml-smp
 TIMEOUT=90

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="when spares run out in the middle of a large write it fails, what has moved keeps working, and freed spares are used"
+DESCRIPTION="a large write fails when spares run out, moved blocks keep working, and freed spares are used"
 LONG_MACHINES="uml-smp debian"
 
 test() {

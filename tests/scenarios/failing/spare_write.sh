@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a spare block that refuses a write is replaced by the next, while a block moves there and afterwards, is never used again, and nobody sees it"
+DESCRIPTION="a spare block that fails a write is replaced by another, during the move of a block and afterwards, and never used again; users see no error"
 LONG_MACHINES="uml-smp debian"
 
 place() { message r0 verify "$1" | awk '{ print $NF }'; }

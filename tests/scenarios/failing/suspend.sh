@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="suspend, a new table and removal in the middle of relocations lose no acknowledged write, and nothing hangs"
+DESCRIPTION="suspend, reload and removal during relocations lose no acknowledged write, and nothing hangs"
 MACHINES="uml uml-smp"
 TIMEOUT=120
 

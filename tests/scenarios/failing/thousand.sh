@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a thousand blocks that fail under 32 writers are relocated once each, fast, and no acknowledged write is lost"
+DESCRIPTION="a thousand blocks that fail under 32 writers are relocated fast and once each, and no acknowledged write is lost"
 MACHINES="uml uml-smp"
 TIMEOUT=120
 

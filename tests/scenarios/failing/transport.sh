@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="requests that time out go to the caller and mark no block; requests that are queued again are nobody's business"
+DESCRIPTION="requests that time out fail for the caller and mark no block; requests that are requeued complete"
 MACHINES=uml-debug
 LONG_MACHINES=uml-smp
 TIMEOUT=60

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="dm-remap goes under a file system that is mounted on another mapped device, and bad sectors are relocated from then on"
+DESCRIPTION="dm-remap is inserted under a mounted file system on another mapped device, and relocates bad sectors from then on"
 LONG_MACHINES="uml-smp debian"
 TIMEOUT=90
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a disk that refuses every write uses up 64 spares at most; then errors go up, what has moved goes on, and policy relocate arms it again"
+DESCRIPTION="a disk that fails every write uses up about 64 spares, then errors are returned; moved blocks keep working, and policy relocate re-arms the breaker"
 MACHINES="uml uml-debug"
 LONG_MACHINES="uml-smp debian"
 TIMEOUT=90

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a write that the disk refuses succeeds, on the spare, and is there after a reload; it counts once for each block"
+DESCRIPTION="a write that main fails succeeds on the spare and survives a reload; each block is counted once"
 MACHINES="uml debian"
 LONG_MACHINES=uml-smp
 

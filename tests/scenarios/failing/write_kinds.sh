@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="forced writes, write-zeroes and writes through a cache are relocated as others are; a write that works when it is tried again stays"
+DESCRIPTION="FUA writes, write-zeroes and buffered writes are relocated like other writes; a write that succeeds on retry stays on main"
 LONG_MACHINES="uml-smp debian"
 
 test() {

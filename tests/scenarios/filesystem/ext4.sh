@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="an ext4 that is written while blocks move is clean, and its files are what was written"
+DESCRIPTION="an ext4 that is written while blocks move passes e2fsck, and its files have the data that was written"
 LONG_MACHINES="uml-smp debian"
 TIMEOUT=120
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="an XFS that is written while blocks move is clean, and its files are what was written"
+DESCRIPTION="an XFS that is written while blocks move passes xfs_repair, and its files have the data that was written"
 MACHINES="uml uml-smp"
 TIMEOUT=120
 

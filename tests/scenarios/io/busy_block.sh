@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="writes, FUA writes, flushes, discards and reads of a block on its way wait for it, and take effect where it went"
+DESCRIPTION="writes, FUA writes, flushes, discards and reads of a moving block wait for the move, and reach the new place"
 MACHINES="uml uml-smp"
 
 test() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="what a control group reads and writes through a target is put down to it on the device that it went to"
+DESCRIPTION="I/O of a control group through a target is accounted to the group on the device that it reached"
 MACHINES=debian
 
 # What the group has put down for a device: <bytes read> <bytes written>.

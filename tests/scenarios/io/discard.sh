@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="discard and write-zeroes reach whichever device holds the block, and no other block"
+DESCRIPTION="discard and write-zeroes reach the device that holds the block, and no other block"
 MACHINES="uml debian"
 LONG_MACHINES=uml-smp
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="where only one of the devices can discard, a discard fails or succeeds but never harms a block outside it"
+DESCRIPTION="if only one device supports discard, a discard fails or succeeds, and changes no other block"
 LONG_MACHINES=uml-smp
 
 test() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="sector 0, the last sector and a last block cut short are remapped, written and moved back, at block sizes 1, 8, 16 and 2048"
+DESCRIPTION="sector 0, the last sector and a partial last block are remapped, written and moved back, with block sizes of 1, 8, 16 and 2048 sectors"
 LONG_MACHINES="uml-smp debian"
 
 edges() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a verifying fio job finds its data while another process remaps and unremaps at random"
+DESCRIPTION="fio with verify passes while another process remaps and unremaps at random"
 MACHINES="uml uml-smp"
 TIMEOUT=120
 

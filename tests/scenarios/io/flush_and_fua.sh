@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="flush and FUA reach the device that holds the block, and a block that moves is durable before it counts as moved"
+DESCRIPTION="flush and FUA reach the device that holds the block, and a moved block is durable before its metadata"
 MACHINES="uml uml-debug"
 LONG_MACHINES=uml-smp
 

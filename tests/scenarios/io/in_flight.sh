@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a write that is under way when its block begins to move is in the copy"
+DESCRIPTION="a write that is in flight when its block begins to move is in the copy"
 MACHINES="uml uml-smp"
 LONG_MACHINES=debian
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="I/O that must not wait either ends with the right data or with EAGAIN, while its block is on the move"
+DESCRIPTION="reads with RWF_NOWAIT of a moving block return the right data or fail with EAGAIN"
 MACHINES="uml uml-smp"
 
 test() {

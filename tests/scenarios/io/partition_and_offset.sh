@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a partition and main_start are honoured: data lies at partition start plus main_start plus sector"
+DESCRIPTION="data lies at the start of the partition plus main_start plus the sector, and nothing outside the target changes"
 MACHINES="uml debian"
 LONG_MACHINES=uml-smp
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="bios of 512 bytes to 1 MiB over scattered remaps, remapped and unremapped in between, agree with a model by every byte"
+DESCRIPTION="bios of 512 bytes to 1 MiB over scattered remaps, with remap and unremap in between, agree with a model in every byte"
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 TIMEOUT=120

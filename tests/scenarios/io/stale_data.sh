@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a remapped block never shows what its spare, or its own place on main, held before"
+DESCRIPTION="a remapped block never shows old data of its slot or of its place on main"
 LONG_MACHINES="uml-smp debian"
 
 test() {

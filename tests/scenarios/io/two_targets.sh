@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="two devices, and two targets of one device, move blocks at the same time without touching each other's"
+DESCRIPTION="two devices, and two targets of one device, move blocks at the same time without touching each other's blocks"
 MACHINES="uml uml-smp"
 TIMEOUT=120
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="of two relocations of one block at once exactly one is done, and the data is right whoever wins"
+DESCRIPTION="of several concurrent relocations of one block exactly one is done, and its data stays right"
 MACHINES="uml uml-smp"
 TIMEOUT=120
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a thousand cycles (fewer on slow machines) of load, create, remap, remove and unload leave the machine's memory as it was"
+DESCRIPTION="a thousand cycles (fewer on slow machines) of load, create, remap, remove and unload leak no memory"
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 TIMEOUT=200

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="debug_level takes 0, 1 and 2, at insmod and in sysfs, and decides what is logged"
+DESCRIPTION="debug_level takes 0, 1 and 2, at insmod and in sysfs, and selects the messages that are logged"
 LONG_MACHINES="uml-smp debian"
 
 level=/sys/module/dm_remap/parameters/debug_level

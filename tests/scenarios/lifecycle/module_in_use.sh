@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="rmmod is refused with a live or a loaded table, and leaves nothing behind without one"
+DESCRIPTION="rmmod is refused with a live or a loaded table, and leaves nothing behind otherwise"
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="tables replace each other under load, on the same areas and on others with other block sizes, and no byte is lost"
+DESCRIPTION="tables replace each other under load, on the same spare area and on others with other block sizes, without loss of data"
 MACHINES="uml uml-smp"
 TIMEOUT=120
 

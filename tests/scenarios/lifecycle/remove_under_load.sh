@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="removal of a device in use is refused; forced, its I/O fails and nothing hangs, also while blocks move"
+DESCRIPTION="removal of an open device is refused; replacing its table by an error table under load fails the I/O without a hang, also while blocks move"
 MACHINES="uml uml-smp"
 TIMEOUT=120
 

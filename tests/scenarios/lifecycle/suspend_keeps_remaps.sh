@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="remaps live through suspend and resume: the data after it is that of before"
+DESCRIPTION="remaps and their data survive suspend and resume"
 LONG_MACHINES="uml-smp debian"
 
 test() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a long range of remaps gives way to a suspend: it ends with EAGAIN, what was done stays done"
+DESCRIPTION="a suspend ends a remap or clear of many blocks with EAGAIN, and blocks that have moved stay moved"
 MACHINES="uml uml-smp"
 
 test() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="suspend and resume under load and while blocks move: prompt, and no byte is lost"
+DESCRIPTION="suspend and resume under load, while blocks move, are prompt and lose no data"
 MACHINES="uml uml-smp"
 TIMEOUT=120
 

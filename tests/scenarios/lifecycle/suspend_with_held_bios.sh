@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="suspend does not hang on bios that wait for their block, with or without flushing, and they end with the right data"
+DESCRIPTION="suspend with and without a flush does not hang on held bios, and they end with the right data"
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a message that makes no sense gets EINVAL, one line in the log with the argument and the reason, and changes nothing"
+DESCRIPTION="an invalid message fails with EINVAL, logs one line with the argument and the reason, and changes nothing"
 LONG_MACHINES="uml-smp debian"
 
 # refuse <argument> <reason> <message>...

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="every message has the reply and the errno that its documentation promises"
+DESCRIPTION="every message has its documented reply and errno"
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a spare area with anything at its ends is refused and stays as it is, and one with nothing there is formatted; a volatile table takes it"
+DESCRIPTION="a spare area with data in its first or last MiB is refused unchanged, unless the table has format or volatile; a blank one is formatted"
 MACHINES="uml"
 
 # The area: neither at the start of its device nor at its end.

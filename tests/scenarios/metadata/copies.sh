@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="any sector of the metadata goes bad in any way, then two of them: nothing is lost, or the table is refused; nothing is ever somewhere else"
+DESCRIPTION="one bad sector of the metadata loses no remap; with two, the table loads all remaps or is refused, and never loads wrong ones"
 MACHINES=uml
 TIMEOUT=170
 

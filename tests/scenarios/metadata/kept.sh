@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="remaps outlive their table, the device and the module, with their data and what is lost of them"
+DESCRIPTION="remaps, their data and their lost sectors survive a table reload, removal of the device and unloading of the module"
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 

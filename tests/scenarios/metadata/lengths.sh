@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a target that grows has the right data in a remapped last block that was cut short; one that would cut a remapped block is refused"
+DESCRIPTION="a longer target has the right data in a remapped last block that was partial before; a target that would cut a remapped block is refused"
 MACHINES="uml uml-debug"
 LONG_MACHINES=uml-smp
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="whenever the power goes during remaps, moves back and writes, the spare area is as before or after, and its data right (hundreds of cuts)"
+DESCRIPTION="a power cut at any write during remap, unremap and user writes leaves the spare area in the old or the new state, with the right data (hundreds of cuts)"
 LONG_MACHINES=uml-smp
 TIMEOUT=170
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="metadata of something else is refused by name when a table is resumed, and nothing is changed; format takes the area over"
+DESCRIPTION="metadata of another main device or another configuration is refused on resume, with the reason, and not changed; format overwrites it"
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a block that was going from a slot that had failed to another is where it was going, and the other slot is never used again; whatever else is in two slots is refused"
+DESCRIPTION="a block in two slots is loaded from the slot with the newer turn, and the other slot is never used again; any other duplicate is refused"
 LONG_MACHINES=uml-smp
 
 # change <slot> <block> <turn>...: while no table uses the spare.

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="where metadata cannot be written nothing moves, blocks of which it is uncertain are only read, and all goes on when it can"
+DESCRIPTION="while metadata cannot be written no block moves and unsaved blocks refuse writes; once it can be written, all operations work again"
 MACHINES="uml uml-debug"
 LONG_MACHINES=uml-smp
 

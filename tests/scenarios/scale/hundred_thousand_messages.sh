@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a hundred thousand messages one after the other: every reply is right, and memory does not grow"
+DESCRIPTION="a hundred thousand messages in sequence get the right replies, and kernel memory does not grow"
 LONG_MACHINES=uml-smp
 TIMEOUT=170
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a long list comes in pages that miss nothing and repeat nothing, whatever their size"
+DESCRIPTION="a long list comes in pages of any size, without gaps and without duplicates"
 MACHINES="uml debian"
 LONG_MACHINES=uml-smp
 

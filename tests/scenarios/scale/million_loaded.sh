@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a million remaps are loaded in under a second, cost at most 64 bytes of memory and of spare each, and are all there"
+DESCRIPTION="a million remaps load in under a second, without a loss, and cost at most 64 bytes of memory and of spare each"
 MACHINES=uml
 TIMEOUT=170
 

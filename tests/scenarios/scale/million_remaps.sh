@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a million remaps (fewer where memory is watched) are made by one message, listed, looked up, used and cleared"
+DESCRIPTION="one message makes a million remaps (fewer where memory is watched), which are listed, looked up, read and cleared"
 MACHINES="uml uml-debug"
 LONG_MACHINES=uml-smp
 TIMEOUT=170

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="without a free spare block a remap gets ENOSPC, what is remapped keeps working, and the health tells in time"
+DESCRIPTION="without a free spare block remap fails with ENOSPC, remapped blocks keep working, and the health is spare_low before it is spare_full"
 LONG_MACHINES="uml-smp debian"
 
 test() {

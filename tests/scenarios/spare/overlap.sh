@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a spare area in use is refused to another device, by whatever name, and not to a new table of the same"
+DESCRIPTION="a spare area in use is refused for another device, by path or by number, and accepted for a new table of the same device"
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="two targets of one table cannot share a spare area, and may lie side by side"
+DESCRIPTION="two targets of one table cannot share a spare area; adjacent spare areas are accepted"
 LONG_MACHINES=uml-smp
 
 test() {

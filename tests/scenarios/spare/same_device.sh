@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="one device may be main and spare, where the ranges do not overlap"
+DESCRIPTION="one device can be main and spare if the ranges do not overlap"
 LONG_MACHINES="uml-smp debian"
 
 test() {

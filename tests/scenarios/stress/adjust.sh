@@ -5,7 +5,7 @@
 
 MACHINES=uml
 TIMEOUT=120
-DESCRIPTION='A test can be changed while it runs and before it starts: workers, queue depth, rate, writes.'
+DESCRIPTION="workers, queue depth, rate and share of writes can be adjusted before and during a test"
 
 # Operations that the running test does in a second.
 rate_now() {

@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='The files are there with their modes, say so when no test has run, and go with the module.'
+DESCRIPTION="the attributes exist with their modes, report that no test has run, and are removed with the module"
 LONG_MACHINES=uml-smp
 
 test() {

@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='One test at a time; tests that write want the device for themselves; the device is pinned.'
+DESCRIPTION="one test runs at a time; tests that write need the device for themselves; a test keeps the device and the module from removal"
 MACHINES="uml uml-debug"
 LONG_MACHINES=uml-smp
 

@@ -5,7 +5,7 @@
 
 MACHINES=uml
 TIMEOUT=120
-DESCRIPTION='A custom workload is what the device sees: mix, sizes, flushes, rate, and the seed repeats it.'
+DESCRIPTION="a custom workload submits the requested mix, sizes, flushes, rate and hot set to the device"
 
 # Sets seen to what the device below has completed since the last call: reads, sectors read, writes,
 # sectors written, flushes.

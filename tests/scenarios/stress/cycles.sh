@@ -4,7 +4,7 @@
 . "$tests/stress.sh"
 
 TIMEOUT=300
-DESCRIPTION='Ten thousand tests can be started and stopped (fewer where it is slow), and no memory goes.'
+DESCRIPTION="ten thousand tests (fewer on slow machines) are started and stopped without a leak of memory"
 MACHINES="uml uml-debug"
 LONG_MACHINES=uml-smp
 

@@ -6,7 +6,7 @@
 TIMEOUT=3900
 LONG=1
 MACHINES="uml uml-smp"
-DESCRIPTION='An hour of endurance by a real clock: no error, no byte changed, no memory gone.'
+DESCRIPTION="an endurance test of an hour in real time has no error, changes no data, and leaks no memory"
 
 test() {
 	local before first last

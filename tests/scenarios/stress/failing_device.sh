@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='On a device that fails, a test counts the errors, gives up, and says why.'
+DESCRIPTION="on a failing device a test counts the errors, gives up and reports the reason"
 MACHINES="uml uml-debug"
 LONG_MACHINES=uml-smp
 

@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='A reading test next to a writer does not take the writes of others for damage.'
+DESCRIPTION="a test that reads does not report the writes of other users as damage"
 LONG_MACHINES=uml-smp
 
 test() {

@@ -5,7 +5,7 @@
 
 MACHINES=uml
 TIMEOUT=150
-DESCRIPTION='32 workers keep 1,000, 10,000 and 50,000 bios in flight, exactly, and nothing is lost of them.'
+DESCRIPTION="32 workers keep exactly 1,000, 10,000 and 50,000 bios in flight, without errors and without a leak"
 
 test() {
 	local in_flight

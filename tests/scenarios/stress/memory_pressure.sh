@@ -4,7 +4,7 @@
 . "$tests/stress.sh"
 
 TIMEOUT=150
-DESCRIPTION='A test under memory pressure really holds the memory, the kernel reclaims, and all is given back.'
+DESCRIPTION="a test under memory pressure holds the requested memory, makes the kernel reclaim, and frees all of it"
 MACHINES="uml uml-debug"
 LONG_MACHINES=uml-smp
 

@@ -6,7 +6,7 @@
 MACHINES=uml-debug
 LONG_MACHINES=uml-smp
 TIMEOUT=200
-DESCRIPTION='Whichever allocation fails when a test starts, nothing is left of it and the next one runs.'
+DESCRIPTION="with any one allocation failing at the start of a test, nothing is left behind and the next test runs"
 
 faults=/sys/kernel/debug
 

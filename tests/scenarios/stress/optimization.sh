@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='The optimization counters add up over all live tables.'
+DESCRIPTION="the optimization counters are sums over all live tables"
 LONG_MACHINES=uml-smp
 
 figure() {

@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='A test that writes does not do so beside anybody who has the device open, claimed or not.'
+DESCRIPTION="a test that writes is refused, or ends, while the device has another opener, with or without a claim"
 TIMEOUT=120
 
 # A loop device claims nothing: its files are written through the page cache of another device.

@@ -5,7 +5,7 @@
 
 MACHINES=uml
 TIMEOUT=200
-DESCRIPTION='The workloads of production show on the device as the documentation describes them.'
+DESCRIPTION="the production workloads submit the documented mix of I/O to the device"
 
 requires() {
 	dmsetup targets | grep -q '^log-writes' || modprobe dm-log-writes 2>/dev/null || {

@@ -5,7 +5,7 @@
 
 TIMEOUT=200
 MACHINES="uml uml-smp debian"
-DESCRIPTION='Writers of every attribute, readers, and devices and the module coming and going get along.'
+DESCRIPTION="writers of every attribute, readers, and creation and removal of devices and of the module run concurrently without harm"
 
 test() {
 	make_brd 2 49152

@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='A test that writes is refused on a device that is read-only, and ends where it becomes so.'
+DESCRIPTION="a test that writes is refused on a read-only device, and ends when its device becomes read-only"
 
 test() {
 	local type writes

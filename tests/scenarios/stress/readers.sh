@@ -4,7 +4,7 @@
 . "$tests/stress.sh"
 
 TIMEOUT=150
-DESCRIPTION='Reports can be read by anybody at any time, also while tests start, run and stop.'
+DESCRIPTION="reports can be read at any time, also while tests start, run and stop"
 LONG_MACHINES=uml-smp
 
 # Reads a report until told otherwise, and looks at what it gets.

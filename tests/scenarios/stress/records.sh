@@ -5,7 +5,7 @@
 
 MACHINES="uml debian"
 LONG_MACHINES=uml-smp
-DESCRIPTION='The JSON files say what the reports say, with histograms and trend, during a test and after.'
+DESCRIPTION="the JSON files agree with the reports and have histograms and a trend, during a test and after it"
 
 compare() {
 	python3 - "$debug_stress" "$1" "$(<$stress/stress_test_status)" <<'END'

@@ -5,7 +5,7 @@
 
 MACHINES=uml
 TIMEOUT=120
-DESCRIPTION='Bad input gets an errno and one line in the log that names it, and starts nothing.'
+DESCRIPTION="invalid input fails with an errno and one line in the log that names the field, and starts no test"
 
 test() {
 	local file text words

@@ -6,7 +6,7 @@
 # In time that jumps over every rest: a run takes a second, and nothing disturbs it.
 MACHINES=uml-time
 TIMEOUT=20000
-DESCRIPTION='The first regression test sets the baseline, an unchanged device passes, a slower one does not.'
+DESCRIPTION="the first regression test sets the baseline, an unchanged device passes, and a slower one fails"
 
 # delay <ms>: how long the device below takes for a bio.
 delay() {

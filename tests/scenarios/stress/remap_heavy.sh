@@ -4,7 +4,7 @@
 . "$tests/stress.sh"
 
 TIMEOUT=150
-DESCRIPTION='A remap-heavy test moves blocks while I/O runs and ends with the remaps that it found.'
+DESCRIPTION="a remap-heavy test moves blocks under load, and ends with the remaps that it found"
 MACHINES="uml uml-smp"
 
 test() {

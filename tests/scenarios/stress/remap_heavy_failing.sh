@@ -4,7 +4,7 @@
 . "$tests/stress.sh"
 
 TIMEOUT=180
-DESCRIPTION='A remap-heavy test gives up no sector of a disk with bad ones, and leaves blocks alone that are a user'"'"'s.'
+DESCRIPTION="a remap-heavy test loses no sector of a disk with bad sectors, and leaves the remaps of users alone"
 
 # Bad sectors all over the disk: nothing of them may be lost for the sake of a test.
 bad_sectors() {

@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='The reports have their headings and keys in order and agree with each other.'
+DESCRIPTION="the reports have their headings and keys in order and agree with each other"
 LONG_MACHINES=uml-smp
 
 # Headings and keys of a report, one a line.

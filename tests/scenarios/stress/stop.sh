@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='stress_test_stop ends a test at once: no thread is left, contents and remaps are as before.'
+DESCRIPTION="stress_test_stop ends a test at once; no thread is left, contents and remaps are as before"
 LONG_MACHINES=uml-smp
 
 test() {

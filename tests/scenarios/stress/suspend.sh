@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='A suspended device keeps a test waiting, but nobody who would rather not wait; a stop is never lost.'
+DESCRIPTION="a test waits for a suspended device, a process that stops it can be killed, and no stop is lost"
 MACHINES="uml uml-smp"
 
 test() {

@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='What a test has read through one table it never writes through another: both disks keep what they hold.'
+DESCRIPTION="a test never writes data that it has read through one table to another: both disks keep their contents"
 MACHINES="uml uml-smp debian"
 TIMEOUT=200
 

@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='set_target takes a name, dm-N, major:minor and an empty line, tells what is set, and forgets a device that is gone.'
+DESCRIPTION="set_target takes a name, dm-N, major:minor and an empty line, shows the device that is set, and forgets a removed device"
 LONG_MACHINES=uml-smp
 
 test() {

@@ -4,7 +4,7 @@
 . "$tests/stress.sh"
 
 TIMEOUT=150
-DESCRIPTION='Every test type does real I/O, verifies it, and leaves the device as it was, byte by byte.'
+DESCRIPTION="every test type does real I/O, verifies it, and leaves the data unchanged"
 MACHINES="uml uml-smp"
 
 names=('Sequential Read' 'Random Read' 'Sequential Write' 'Random Write' 'Mixed Workload' 'Remap Heavy')

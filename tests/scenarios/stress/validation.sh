@@ -5,7 +5,7 @@
 
 TIMEOUT=200
 MACHINES=uml
-DESCRIPTION='The validation script makes every check in two minutes, tells the truth, and leaves nothing behind.'
+DESCRIPTION="the validation script makes every check within two minutes, its status agrees with its output, and it leaves nothing behind"
 
 script=$tests/run_dm_remap_phase_3_2c_tests.sh
 

@@ -6,7 +6,7 @@
 TIMEOUT=1800
 LONG=1
 MACHINES=uml
-DESCRIPTION='The validation script makes every check for as long as the specification says.'
+DESCRIPTION="the validation script makes every check with the durations of the specification"
 
 test() {
 	local status=0 began=$SECONDS

@@ -5,7 +5,7 @@
 
 TIMEOUT=200
 MACHINES=uml
-DESCRIPTION='Five terabytes go through the target in bios of 1 MiB, and the last as fast as the first.'
+DESCRIPTION="five terabytes are read through the target in bios of 1 MiB, at a throughput that drifts by less than 25 %"
 
 five_terabytes() {
 	local sectors

@@ -6,7 +6,7 @@
 TIMEOUT=1500
 LONG=1
 MACHINES=uml
-DESCRIPTION='A terabyte is read, and a terabyte written, with every byte of it in memory and compared.'
+DESCRIPTION="a terabyte is read and a terabyte is written, with all data transferred and verified"
 
 test() {
 	local type

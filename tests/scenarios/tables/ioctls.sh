@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="size, block sizes and read-only state are those of the device below, and ioctls for a whole disk do not reach it once blocks have moved"
+DESCRIPTION="size, logical block size, read-only state and slaves of the device are those of the devices below"
 LONG_MACHINES=uml-smp
 
 test() {

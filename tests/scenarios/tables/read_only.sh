@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a table loaded read-only answers, moves nothing (EROFS) and says so in its health"
+DESCRIPTION="a read-only table serves reads and messages, refuses to move blocks with EROFS, and reports the health read_only"
 MACHINES="uml debian"
 LONG_MACHINES=uml-smp
 

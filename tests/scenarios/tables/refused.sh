@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a table that cannot be served is refused with an errno, ti->error and one line in the log, and leaves nothing"
+DESCRIPTION="an invalid table is refused with an errno, ti->error and one line in the log, and leaves no device behind"
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 

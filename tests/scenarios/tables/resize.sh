@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a longer table replaces a shorter one on a live device, and what is new can be used and remapped"
+DESCRIPTION="a longer table replaces a shorter one on a live device, its new sectors can be written and remapped, and a shorter one replaces it"
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="of a target that is not the first of its table, remap_import moves the blocks that the list has on main, and nothing where it is told something else"
+DESCRIPTION="remap_import to the second target of a table moves the blocks of its list, and sends nothing if its options contradict the table"
 MACHINES="uml"
 
 # import <status> <argument>...: sends what is bad to r0.

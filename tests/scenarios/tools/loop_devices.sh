@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="tools write to no image and no device that a loop device uses, by whatever name, and to both when it is gone"
+DESCRIPTION="the tools refuse to write to an image or a disk under a loop device, by any name, and write once the loop device is gone"
 MACHINES="uml"
 
 # refused <image>: to both tools that write, and nothing changes.

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="the tools for spare areas and the kernel mean the same; a device in use is refused; a disk is replaced under its remaps"
+DESCRIPTION="the tools and the kernel agree on the metadata; a device in use is refused; a disk is replaced under its remaps"
 LONG_MACHINES=uml-smp
 TIMEOUT=90
 

@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='remapctl tells what the kernel tells, runs tests, and its exit status says how it went.'
+DESCRIPTION="remapctl shows the values of the kernel, runs tests, and returns their result as its exit status"
 MACHINES="uml debian"
 LONG_MACHINES=uml-smp
 TIMEOUT=120

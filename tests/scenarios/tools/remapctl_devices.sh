@@ -3,7 +3,7 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-DESCRIPTION='remapctl takes every name of a device, asks remap targets only, and shows the others where one is odd.'
+DESCRIPTION="remapctl takes every name of a device, asks remap targets only, and shows the other devices when one is unusual"
 MACHINES=uml
 
 remapctl=$tests/../target/release/remapctl
