@@ -12,7 +12,7 @@ test() {
 		null_blk_set main badblocks="+$bad-$bad"
 	done
 	make_remap r0 4096 "$main" "$spare" 0 8192
-	# Every damaged block ends a pass; those that are remapped before begin none.
+	# Each bad block ends a pass; blocks that are remapped already begin none.
 	expect_reply 'remapped 2 already 0' r0 remap 1200 16
 	expect_reply 'remapped 510 already 2' r0 remap 0 4096
 	expect_equal "$(status_word r0 2)" 6 "lost sectors"
@@ -31,6 +31,6 @@ test() {
 	null_blk_set main power=0
 	log_mark
 	expect_errno ENODEV message r0 remap 160
-	expect_equal "$(status_word r0 1) $(status_word r0 2)" "0/1008 0" "what has moved and what is lost"
+	expect_equal "$(status_word r0 1) $(status_word r0 2)" "0/1008 0" "remapped blocks and lost sectors"
 	expect_log 'remap stopped at sector 160: main_dev is gone'
 }

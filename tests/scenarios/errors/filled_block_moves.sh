@@ -7,12 +7,12 @@ LONG_MACHINES=uml-smp
 in_flight() { disk_stat /dev/mapper/r0 9; }
 are_in_flight() { [[ $(in_flight) == "$1" ]]; }
 
-# Writes in the background, with the outcome in $work/<name>.
+# start_write <name> <sector> <sectors> <seed>: writes in the background; the outcome goes to $work/<name>.
 start_write() {
 	python3 -S "$tests/block_io.py" write /dev/mapper/r0 "$2" "$3" "$4" >"$work/$1" &
 }
 
-# Whether a read of the block waits, since the block is held. A lost sector fails at once.
+# Returns whether a read of the block waits because the block is held. A read of a lost sector fails at once.
 reader_waits() {
 	local reader
 	dd if=/dev/mapper/r0 of=/dev/null skip=83 count=1 iflag=direct 2>/dev/null &
@@ -24,13 +24,13 @@ reader_waits() {
 	return 1
 }
 
-# race <option>...: sectors 80 to 82 are written, slowly; meanwhile the write of 84 and 85 fails.
+# race <option>...: a slow write to sectors 80 to 82 is in flight while the write to 84 and 85 fails.
 race() {
 	local place size
 	make_mapped slow "0 8 zero"
 	make_segments seg "$spare"
 	make_remap r0 4096 "$main" /dev/mapper/seg 0 1600 "$@"
-	# Behind the first slot, so that all ways of the spare have a beginning.
+	# Takes the first slot, so that no segment of the spare is empty.
 	message r0 remap 160
 	place=$(message r0 bad 80 | awk '{ print $NF }')
 	size=$(sectors_of "$spare")

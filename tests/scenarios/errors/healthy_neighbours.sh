@@ -18,10 +18,10 @@ test() {
 	expect_equal "$(block_io read /dev/mapper/r0 83 1)" EIO "read of a bad sector of the spare"
 	expect_equal "$(counter r0 read_errors) $(counter r0 write_errors) $(counter r0 spare_errors)" "1 1 1" "errors"
 	expect_equal "$(counter r0 auto_remaps)" 0 "automatic remaps with error_policy off"
-	# What is bad below a remapped block's old place does not matter.
+	# Bad sectors in the old place of a remapped block do not matter.
 	null_blk_set main badblocks=+80-87
 	expect_equal "$(block_io read /dev/mapper/r0 80 3)" ok "read of a remapped block"
-	expect_equal "$(block_io read /dev/mapper/r0 72 24)" EIO "read over main, the bad spare, and main"
+	expect_equal "$(block_io read /dev/mapper/r0 72 24)" EIO "read that spans main, the bad spare block and main"
 	null_blk_set spare badblocks=-35-35
 	null_blk_set main badblocks=-8-8
 	block_io check /dev/mapper/r0 1

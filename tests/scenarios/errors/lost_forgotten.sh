@@ -17,7 +17,7 @@ test() {
 	expect_equal "$(status_word r0 2)" 0 "lost sectors"
 	block_io check /dev/mapper/r0 2 80 72
 	message r0 unremap 80
-	# Another block in the same spare.
+	# Another block in the same slot.
 	message r0 remap 160
 	block_io check /dev/mapper/r0 1 160 72
 	expect_equal "$(message r0 list)" $'160 32 -\nend' list

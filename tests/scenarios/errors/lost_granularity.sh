@@ -4,7 +4,7 @@ DESCRIPTION="a lost sector takes its logical block of main with it and nothing e
 LONG_MACHINES=uml-smp
 
 test() {
-	# Main in logical blocks of 4 KiB; one of them is unreadable in a remap block of 16 KiB.
+	# Main has logical blocks of 4 KiB; one of the four in a remap block is unreadable.
 	make_null_blk main 2 blocksize=4096
 	make_null_blk spare 1 blocksize=4096
 	block_io fill "$main" 1
@@ -20,7 +20,7 @@ test() {
 	expect_equal "$(status_word r0 2)" 0 "lost sectors"
 	remove_mapped r0
 
-	# Main in sectors, from a mapped device with a hole, and a block that the target's end cuts short.
+	# Main has logical blocks of a sector and two holes, in a last block that the end of the target cuts short.
 	make_null_blk disk 2
 	make_null_blk other 1
 	make_mapped holed "0 100 linear $disk 0" "100 1 error" "101 2 linear $disk 101" "103 1 error" "104 1000 linear $disk 104"

@@ -17,7 +17,7 @@ test() {
 	block_io check /dev/mapper/r0 1
 	block_io fill /dev/mapper/r0 2
 	block_io check /dev/mapper/r0 2
-	# A block that main will not take does not keep its neighbours from their places for ever.
+	# A block that cannot be written to main does not keep its neighbours on the spare.
 	expect_errno EIO message r0 clear
 	expect_match "$(message r0 verify 88)" '-> spare' "where the block is after clear"
 	message r0 unremap 80 || true

@@ -19,7 +19,7 @@ test() {
 	echo 0 >/sys/kernel/debug/failslab/ignore-gfp-wait
 	echo 0 >/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait
 	echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
-	# brd allocates what is written for the first time.
+	# brd allocates a page at its first write.
 	block_io fill "$spare" 1
 	make_remap r0 2048 "$main" "$spare" 0 1024 format
 	make_remap r1 2048 "$main" "$spare" 1024 1024 main_start 2048 format
@@ -43,8 +43,8 @@ model.fill(1)
 
 
 def failing(what, call, undo, limit=300, alike=300):
-    """Calls with the first allocation failing, the second, and so on, until nothing fails. Behind so
-    many they are alike, such as the pages of a buffer, and only some of them fail."""
+    """Repeats a call with the first allocation failing, then the second, and so on, until none fails. From
+    the allocation `alike` on they are alike, such as pages of a buffer, and only some of them fail."""
     refused = nth = 0
     while nth < limit:
         nth += 1 if nth < alike else chance.randrange(1, 40)
@@ -98,7 +98,7 @@ def again(options):
     return undo
 
 
-# What was loaded, what is formatted, what keeps nothing.
+# A table that loads metadata, one that formats the area, and a volatile one.
 for remaps, options in ((50, "2 main_start 2048"), (0, "3 main_start 2048 format"), (0, "3 main_start 2048 volatile")):
     prepare(options)
     failing(f"resume with {options}", lambda: control.resume("r1"), again(options), 2000, 25)

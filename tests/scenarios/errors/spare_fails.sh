@@ -22,7 +22,7 @@ test() {
 	block_io check /dev/mapper/r0 2
 	null_blk_set spare badblocks=-0-2047
 
-	# One bad sector in the middle: its slot is passed over, and never used again.
+	# One bad sector in the middle: its slot is skipped, and never used again.
 	null_blk_set spare badblocks=+500-500
 	expect_errno ENOSPC message r0 remap 0 4096
 	expect_equal "$(status_word r0 1)" 127/128 "remapped blocks"
@@ -35,7 +35,7 @@ test() {
 	[[ $(message r0 list) != *" 496 "* ]] || fail "a slot that has failed is used again"
 	block_io check /dev/mapper/r0 2
 
-	# A spare that fails under a remapped block: the error goes to the caller, other blocks work.
+	# The slot of a remapped block fails: the caller gets the error, and other blocks work.
 	local place
 	place=$(message r0 verify 80 | awk '{ print $NF }')
 	null_blk_set spare badblocks=+"$place-$((place + 7))"

@@ -16,7 +16,7 @@ test() {
 	expect_equal "$(status_word r0 2)" 2 "lost sectors"
 	expect_equal "$(health r0)" degraded health
 	expect_equal "$(message r0 list)" $'80 32 lost\nend' list
-	# Two whole blocks and one that is in order.
+	# Two unreadable blocks and a readable one.
 	expect_reply 'remapped 3 already 0' r0 remap 800 24
 	expect_equal "$(status_word r0 2)" 18 "lost sectors"
 	python3 -S - <<'END'
@@ -48,7 +48,7 @@ for sector in (80, 800):
 assert control.outcome("r0", "clear") == "EIO", "clear with lost sectors"
 assert [sector for sector, _, _ in control.remaps("r0")][:1] == [80]
 check()
-# Writing brings them back, one by one, and in the middle of others.
+# A write makes sectors readable again: one of them, and some in the middle of others.
 model.write(83, pattern(2, 83, 1))
 lost.remove(83)
 check()
@@ -63,7 +63,7 @@ device.zero_out(806, 6)
 model.remember(806, bytes(6 * 512))
 lost -= set(range(806, 812))
 check()
-# A discard leaves undefined contents, so what was lost may stay lost; a write is what counts.
+# A discard leaves undefined contents, so a lost sector may stay lost; only a write has to make it readable.
 model.write(812, pattern(4, 812, 4))
 lost.clear()
 check()
@@ -72,11 +72,11 @@ model.check_all()
 END
 	expect_equal "$(health r0)" ok "health after the writes"
 	expect_match "$(counter r0 read_errors)" '^[1-9]' read_errors
-	# Main is still bad there: the blocks stay, with their data.
+	# Main is still bad there: the blocks stay on the spare, with their data.
 	expect_errno EIO message r0 unremap 800
 	null_blk_set main badblocks=-83-84
 	null_blk_set main badblocks=-800-815
-	# 816 moved back with the clear that failed, or now.
+	# Block 816 has moved back with the clear that failed, or moves back now.
 	message r0 clear
 	expect_equal "$(message r0 list)" end list
 	block_io check /dev/mapper/r0 1 0 80

@@ -9,7 +9,7 @@ test() {
 	make_null_blk spare 1
 	make_remap r0 4096 "$main" "$spare" 0 224 # 20 blocks
 	block_io fill /dev/mapper/r0 1
-	# Main is in order, and is not asked.
+	# Main is good, but is not read.
 	reads=$(disk_stat "$main" 1)
 	expect_reply 'sector 80 -> spare 32' r0 bad 83
 	expect_equal "$(disk_stat "$main" 1)" "$reads" "reads of main"
@@ -18,19 +18,19 @@ test() {
 	expect_equal "$(block_io unreadable /dev/mapper/r0 72 24)" "80 81 82 83 84 85 86 87" "lost sectors"
 	expect_errno EEXIST message r0 bad 80
 	expect_errno EEXIST message r0 remap 80
-	# A range, with what is moved already in it.
+	# A range with a block that has moved already.
 	expect_reply 'remapped 3 already 1' r0 bad 76 24
 	expect_state r0 "4 32 0 degraded"
 	message r0 remap 160
 	expect_reply 'remapped 1 already 1' r0 bad 160 16
 	block_io check /dev/mapper/r0 1 160 8
-	expect_equal "$(block_io read /dev/mapper/r0 168 1)" EIO "a block that was given up"
+	expect_equal "$(block_io read /dev/mapper/r0 168 1)" EIO "a block of the message bad"
 
-	# Bad sectors do not matter to it.
+	# Bad sectors make no difference.
 	null_blk_set main badblocks=+400-415
 	expect_reply 'remapped 2 already 0' r0 bad 400 16
 	expect_state r0 "8 56 0 degraded"
-	# What is written is there again, sector by sector.
+	# Sectors that are written are readable again, one by one.
 	expect_equal "$(block_io write /dev/mapper/r0 402 3 2)" ok "write"
 	expect_state r0 "8 53 0 degraded"
 	expect_equal "$(block_io unreadable /dev/mapper/r0 400 8)" "400 401 405 406 407" "lost sectors"
@@ -42,7 +42,7 @@ test() {
 	expect_equal "$(block_io unreadable /dev/mapper/r0 400 8)" "400 401 405 406 407" "lost sectors in the next table"
 	block_io check /dev/mapper/r0 2 402 3
 
-	# As far as there are spares.
+	# A range ends where no spare block is left.
 	log_mark
 	expect_errno ENOSPC message r0 bad 800 160
 	expect_log 'sector 896' 'no spare block left'
@@ -55,7 +55,7 @@ test() {
 	expect_errno EINVAL message r0 bad 0 0
 	expect_errno EINVAL message r0 bad x
 	expect_errno EINVAL message r0 bad 1 2 3
-	# All can be written again.
+	# All sectors can be written again.
 	block_io fill /dev/mapper/r0 3
 	expect_match "$(state r0)" '^20 0 0 spare_full$' "state after everything was written"
 	null_blk_set main badblocks=-400-415

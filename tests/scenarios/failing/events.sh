@@ -4,15 +4,16 @@ DESCRIPTION="every automatic remap and every change of health raises a device-ma
 MACHINES="uml debian"
 LONG_MACHINES=uml-smp
 
-# raised <what> [<health behind it>]: there was an event since the last one that was seen.
+# raised <cause> [<health after it>]: expects an event after the last one that was seen.
 raised() {
 	seen=$(next_event r0 "$seen") || fail "no event: $1"
-	# Two that belong together may come one after the other.
+	# One cause may raise two events, one after the other.
 	sleep 0.2
 	seen=$(last_event r0)
 	[[ -z ${2:-} ]] || expect_equal "$(health r0)" "$2" "health after: $1"
 }
 
+# quiet <cause>: expects no event after the last one that was seen.
 quiet() {
 	sleep 0.5
 	expect_equal "$(last_event r0)" "$seen" "the last event: $1"
@@ -27,12 +28,12 @@ test() {
 	seen=$(last_event r0)
 	block_io check /dev/mapper/r0 1
 	expect_reply pong r0 ping
-	quiet "what is in order"
+	quiet "reads and a message without errors"
 
 	null_blk_set main badblocks=+83-83
 	block_io write /dev/mapper/r0 80 8 2 >/dev/null
 	raised "an automatic remap" ok
-	# The next one as well, though the health stays.
+	# Another automatic remap raises an event, although the health does not change.
 	null_blk_set main badblocks=+163-163
 	block_io write /dev/mapper/r0 160 8 2 >/dev/null
 	raised "another automatic remap" ok
@@ -46,7 +47,7 @@ test() {
 	quiet "the same error again"
 	null_blk_set main badblocks=-243-243
 	message r0 retry >/dev/null
-	raised "a block that is pending no more" ok
+	raised "a pending block that was cleared" ok
 	message r0 bad 400
 	raised "lost sectors" degraded
 	block_io write /dev/mapper/r0 400 8 2 >/dev/null
@@ -59,7 +60,7 @@ test() {
 	message r0 unremap 800 128 >/dev/null
 	raised "spares again" ok
 
-	# As a person would wait.
+	# dmsetup waits as a user does.
 	dmsetup wait r0 "$seen" >"$work/waited" 2>&1 &
 	waiting=$!
 	sleep 0.3
@@ -71,7 +72,7 @@ test() {
 	expect_match "$(dmsetup status r0)" ' auto_remaps=4 ' status
 	remove_mapped r0
 
-	# Without a listener nothing piles up, and a new device starts anew.
+	# A new device has no events of the one before.
 	make_remap r0 4096 "$main" "$spare" 0 224
 	seen=$(last_event r0)
 	quiet "a new table"

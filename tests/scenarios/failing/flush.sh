@@ -5,7 +5,7 @@ LONG_MACHINES="uml-smp debian"
 
 requires() { need_target flakey; }
 
-# below <name> <device> <linear or flakey>
+# below <name> <device> <linear or flakey>: makes writes to the device below work (linear) or fail (flakey).
 below() {
 	local sectors
 	sectors=$(sectors_of "$2")
@@ -18,7 +18,7 @@ below() {
 
 test() {
 	local turn
-	# A disk with a cache, else nobody asks it to flush.
+	# Disks with a write cache: the block layer sends no flushes to others.
 	make_null_blk main 2 cache_size=1
 	make_null_blk spare 1 cache_size=1
 	make_mapped below_main "0 4096 linear $main 0"

@@ -13,7 +13,7 @@ test() {
 	before=$(disk_stat "$main" 7)
 	expect_equal "$(block_io write /dev/mapper/r0 1000 1000 2)" ok "write with a bad sector"
 	written=$(($(disk_stat "$main" 7) - before))
-	# The write, one run of 256 that fails, that run one by one, and the runs behind it.
+	# These are: the write, the run of 256 sectors that fails, its sectors one by one, and the runs after it.
 	((written < 3000)) || fail "$written sectors were written for 1000"
 	expect_equal "$(status_word r0 1 | cut -d/ -f1)" 1 "remapped blocks"
 	block_io check /dev/mapper/r0 1 0 1000
