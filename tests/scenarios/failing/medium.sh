@@ -12,7 +12,7 @@ test() {
 	make_null_blk spare 1
 	make_remap r0 4096 "$main" "$spare" 0 1600
 	block_io fill /dev/mapper/r0 1
-	# A medium error is believed at once: only one write of the disk fails here.
+	# A medium error relocates at once, without a retry: only one write of the disk fails here.
 	scsi_writes_fail 1 medium
 	expect_equal "$(block_io write /dev/mapper/r0 80 8 2)" ok "write with a medium error"
 	scsi_writes_work
@@ -27,17 +27,17 @@ test() {
 	expect_state r0 "2 1 0 degraded" "after the write"
 	expect_equal "$(block_io unreadable /dev/mapper/r0 160 8)" 163 "lost sectors"
 	scsi_unreadable 0 0
-	expect_equal "$(block_io unreadable /dev/mapper/r0 160 8)" 163 "lost sectors, once main reads well"
+	expect_equal "$(block_io unreadable /dev/mapper/r0 160 8)" 163 "lost sectors, once main can be read"
 	expect_equal "$(block_io write /dev/mapper/r0 163 1 2)" ok "write of the lost sector"
-	expect_state r0 "2 0 0 ok" "in the end"
+	expect_state r0 "2 0 0 ok" "at the end"
 
-	# What is none of the medium's: the caller has it, and nothing is remembered.
+	# A transport error is not the medium's: it fails for the caller, and marks nothing.
 	scsi_writes_fail -1 transport
 	expect_match "$(block_io write /dev/mapper/r0 240 8 3)" '^(ENOLINK|EIO)$' "write with a transport error"
 	scsi_writes_work
 	expect_state r0 "2 0 0 ok" "after a transport error"
 	expect_equal "$(counter r0 auto_remaps)" 2 "automatic remaps after a transport error"
-	expect_equal "$(block_io write /dev/mapper/r0 240 8 3)" ok "write once the way is open again"
+	expect_equal "$(block_io write /dev/mapper/r0 240 8 3)" ok "write once the transport works"
 	expect_match "$(message r0 verify 240)" 'not remapped' "a block with a transport error"
 	block_io check /dev/mapper/r0 3 240 8
 	expect_match "$(counter r0 write_errors)" '^[1-9]' write_errors

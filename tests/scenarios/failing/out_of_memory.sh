@@ -20,7 +20,7 @@ test() {
 	echo 0 >/sys/kernel/debug/failslab/ignore-gfp-wait
 	echo 0 >/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait
 	echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
-	# brd allocates what is written for the first time.
+	# brd allocates a page at its first write.
 	block_io fill /dev/ram1 1
 	make_remap r0 8192 /dev/mapper/main /dev/ram1 0 4096 format
 	python3 -S - "$SEED" <<'END'
@@ -38,7 +38,7 @@ model.fill(1)
 
 
 def queues():
-    """Whoever may run the work of the target: fault injection is told by thread."""
+    """Yields the fail-nth files of the threads that may run the work of the target."""
     for path in glob.glob("/proc/[0-9]*/comm"):
         try:
             with open(path) as file:
@@ -49,7 +49,7 @@ def queues():
 
 
 class Faults:
-    """The n-th allocation of every queue fails."""
+    """Makes the n-th allocation of every thread of `queues` fail."""
 
     def __init__(self):
         self.armed, self.fired = set(), False
@@ -68,7 +68,7 @@ class Faults:
         for path in self.armed:
             try:
                 with open(path) as file:
-                    # What is left to count.
+                    # The allocations that are left to count; 0 once the fault has fired.
                     self.fired |= int(file.read()) == 0
                 with open(path, "w") as file:
                     file.write("0")
@@ -85,7 +85,7 @@ def bad(block, sign="add"):
 
 
 def write(start, count, seed):
-    """A write that may be refused; then either contents are right, until it is repeated."""
+    """Writes. If the write fails, each sector may have the old or the new contents until it is repeated."""
     data = pattern(seed, start, count)
     end = outcome(disk.write, start, data)
     assert end in ("ok", "EIO"), end
@@ -104,7 +104,7 @@ def write(start, count, seed):
 
 
 def whole(seed):
-    """A whole block, which needs nothing of what it held."""
+    """Writes a whole block, of which no old data is needed."""
     bad(10)
     end = write(80, 8, seed)
     bad(10, "remove")
@@ -112,7 +112,7 @@ def whole(seed):
 
 
 def part(seed):
-    """Part of a block whose rest is unreadable, and then the rest."""
+    """Writes a part of a block whose rest is unreadable, then the whole block."""
     bad(20)
     end = write(163, 2, seed)
     lost = [sector for sector in range(160, 168) if outcome(disk.read, sector, 1) != "ok"]
@@ -123,7 +123,7 @@ def part(seed):
 
 
 def many(seed):
-    """Some of many blocks."""
+    """Writes many blocks, some of which are bad."""
     blocks = chance.sample(range(30, 60), 7)
     for block in blocks:
         bad(block)
@@ -134,7 +134,7 @@ def many(seed):
 
 
 def read(seed):
-    """A read, whose block becomes pending where there is memory, and a write of it."""
+    """Reads a bad block, which becomes pending if there is memory, then writes it."""
     bad(70)
     end = outcome(disk.read, 560, 8)
     assert end == "EIO", end
@@ -150,16 +150,16 @@ for case in (whole, part, many, read):
     refused = nth = 0
     faults.fired = True
     while faults.fired:
-        # Behind so many they are alike, and only some of them fail.
+        # From the 20th on allocations are alike, and only some of them fail.
         nth, seed = nth + (1 if nth < 20 else chance.randrange(1, 12)), seed + 1
-        assert nth < 300, "there is no end of allocations"
+        assert nth < 300, "more than 300 allocations"
         faults.arm(nth)
         refused += case(seed) != "ok"
         control.message("r0", "clear")
         remapped, lost, pending, *_ = control.status("r0").split()
         assert (remapped.split("/")[0], lost, pending) == ("0", "0", "0"), control.status("r0")
     print(f"{case.__name__}: up to {nth} allocations, refused {refused} times")
-    assert nth > 1, "nothing was allocated: the faults are told to the wrong threads"
+    assert nth > 1, "nothing was allocated: the faults were set for the wrong threads"
 model.check_all()
 END
 }

@@ -11,21 +11,21 @@ test() {
 	null_blk_set main badblocks=+82-85
 	expect_equal "$(block_io write /dev/mapper/r0 83 1 2)" ok "write of one of four bad sectors"
 	expect_state r0 "1 3 0 degraded"
-	expect_equal "$(block_io unreadable /dev/mapper/r0 72 24)" "82 84 85" "sectors that are lost"
+	expect_equal "$(block_io unreadable /dev/mapper/r0 72 24)" "82 84 85" "lost sectors"
 	expect_match "$(message r0 list)" '^80 [0-9]+ lost' list
 	block_io check /dev/mapper/r0 2 83 1
 	block_io check /dev/mapper/r0 1 80 2
 	block_io check /dev/mapper/r0 1 86 2
-	# Main is not asked any more.
+	# Main is not read any more.
 	null_blk_set main badblocks=-82-85
-	expect_equal "$(block_io unreadable /dev/mapper/r0 72 24)" "82 84 85" "sectors that are lost, once main reads well"
+	expect_equal "$(block_io unreadable /dev/mapper/r0 72 24)" "82 84 85" "lost sectors, once main can be read"
 	expect_errno EIO message r0 unremap 80
 	remove_mapped r0
 	make_remap r0 4096 "$main" "$spare" 0 1600
 	expect_state r0 "1 3 0 degraded" "in the next table"
-	expect_equal "$(block_io unreadable /dev/mapper/r0 72 24)" "82 84 85" "sectors that are lost, in the next table"
+	expect_equal "$(block_io unreadable /dev/mapper/r0 72 24)" "82 84 85" "lost sectors, in the next table"
 	block_io check /dev/mapper/r0 2 83 1
-	# Written is found again.
+	# Sectors that are written are readable again.
 	expect_equal "$(block_io write /dev/mapper/r0 84 1 3)" ok "write of a lost sector"
 	expect_state r0 "1 2 0 degraded"
 	expect_equal "$(block_io zero /dev/mapper/r0 85 1)" ok "write-zeroes of a lost sector"
@@ -37,7 +37,7 @@ test() {
 	block_io check "$main" 3 80 3
 	remove_mapped r0
 
-	# Main in logical blocks of 4 KiB, four of them in a block; two are bad, one of these is written.
+	# Main has logical blocks of 4 KiB, four in a remap block; two of them are bad, and one of these is written.
 	make_null_blk large 2 blocksize=4096
 	make_null_blk other 1 blocksize=4096
 	make_remap r0 4096 "$large" "$other" 0 1600 block_size 32
@@ -50,7 +50,7 @@ test() {
 	block_io check /dev/mapper/r0 1 320 8
 	block_io check /dev/mapper/r0 2 328 8
 	block_io check /dev/mapper/r0 1 344 8
-	expect_equal "$(block_io write /dev/mapper/r0 336 8 3)" ok "write of what is lost"
+	expect_equal "$(block_io write /dev/mapper/r0 336 8 3)" ok "write of the lost sectors"
 	expect_state r0 "1 0 0 ok"
 	block_io check /dev/mapper/r0 3 336 8
 }

@@ -17,7 +17,7 @@ END
 	make_remap r0 4000 "$main" "$spare" 8 4000 main_start 1000 format
 	block_io fill /dev/mapper/r0 1
 	message r0 remap 480 8
-	# Sector 243 of the target, in the middle of a write; and a slot in its way.
+	# Sector 243 of the target, in the middle of a write; and a sector of a slot.
 	null_blk_set disk badblocks=+3291-3291
 	null_blk_set disk badblocks=+16424-16424
 	expect_equal "$(block_io write /dev/mapper/r0 232 40 2)" ok "write with a bad sector on main"
@@ -29,7 +29,7 @@ END
 	block_io check /dev/mapper/r0 1 272 204
 	block_io check /dev/mapper/r0 2 476 20
 	block_io check /dev/mapper/r0 1 496 3504
-	# Before, between and behind.
+	# The disk before, between and behind the two areas.
 	block_io check "$disk" outside 2048 1000
 	block_io check "$disk" outside 7048 9344
 	block_io check "$disk" outside 20392 12376

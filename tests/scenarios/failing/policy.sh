@@ -22,7 +22,7 @@ test() {
 	expect_equal "$(block_io write /dev/mapper/r0 163 1 2)" EIO "write of a pending block with error_policy record"
 	expect_state r0 "0 0 2 degraded" "after a write of a pending block"
 
-	# What was recorded is relocated as soon as that is wanted.
+	# Pending blocks are relocated once the policy is relocate.
 	expect_equal "$(message r0 policy relocate)" '' "reply to policy"
 	expect_equal "$(dmsetup table r0)" "0 4096 remap $main_number $spare_number 0 1600" "table"
 	expect_state r0 "0 0 2 degraded" "after policy relocate"
@@ -40,22 +40,22 @@ test() {
 	expect_equal "$(block_io write /dev/mapper/r0 243 1 4)" EIO "write with policy off"
 	expect_equal "$(block_io read /dev/mapper/r0 200 80)" EIO "long read with policy off"
 	sleep 0.5
-	# The policy is about writes.
+	# The policy concerns writes: a failed read makes its block pending.
 	expect_state r0 "2 0 1 degraded" "with policy off"
 	expect_equal "$(counter r0 auto_remaps)" 2 "automatic remaps"
-	# Messages move as ever, and what is moved works as ever.
+	# Messages move blocks, and moved blocks work, under any policy.
 	expect_match "$(message r0 remap 240)" '^sector 240 -> spare' remap
 	expect_equal "$(block_io write /dev/mapper/r0 240 8 4)" ok "write of a moved block with policy off"
 	block_io check /dev/mapper/r0 4 240 8
 	message r0 policy record
 	expect_match "$(dmsetup table r0)" ' 2 error_policy record$' "table"
 
-	# The line makes the same table again.
+	# The printed line makes the same table again.
 	local line
 	line=$(dmsetup table r0)
 	remove_mapped r0
 	make_mapped r0 "$line"
-	expect_equal "$(dmsetup table r0)" "$line" "table of a new table"
+	expect_equal "$(dmsetup table r0)" "$line" "line of a new table"
 	null_blk_set main badblocks=+323-323
 	expect_equal "$(block_io write /dev/mapper/r0 323 1 5)" EIO "write in a new table"
 

@@ -17,7 +17,7 @@ test() {
 	mount -t ext4 "$mirror" "$work/mounted"
 	defer leave_mount "$work/mounted"
 	python3 -S "$tests/file_tree.py" write "$work/mounted" "$work/tree" "$SEED" "$(scaled 300)"
-	# The mirror's, the disk's, and again: what is bad refuses reads and writes.
+	# Sectors become bad four times, for reads and writes, and files are read and written after each time.
 	for n in 1 2 3 4; do
 		bad_places $n >"$work/places"
 		mapfile -t places <"$work/places"
@@ -31,17 +31,17 @@ test() {
 	python3 -S "$tests/file_tree.py" check "$work/mounted" "$work/tree"
 	umount "$work/mounted"
 	e2fsck -fn "$mirror" >"$work/check" 2>&1 || fail "e2fsck: $(<"$work/check")"
-	# Whatever nobody has read yet. What a repair has written in part is read, and repaired, again.
+	# Reads the sectors that no file uses. A block that was repaired in part is read, and repaired, again.
 	for n in 1 2 3; do
 		read_everything
 		wait_until 10 is_calm
 	done
 	raid1_is_whole mirror
-	# Neighbours that the mirror could read by itself needed no repair.
+	# Neighbours of bad sectors that the mirror could read on retry needed no repair.
 	message r0 retry
 	expect_equal "$(status_word r0 2) $(status_word r0 3)" "0 0" "lost sectors and pending blocks"
-	# All of them, since everything has been read; and some neighbours, with which a request was merged
-	# that has failed as a whole.
+	# All bad blocks, since everything has been read; and some neighbours, whose requests were merged with
+	# one that failed as a whole.
 	n=$(counter r0 auto_remaps)
 	((n >= 220 && n <= 280)) || fail "$n blocks were relocated"
 	block_io differs /dev/mapper/r0 "$other" 98304
@@ -55,8 +55,8 @@ test() {
 	block_io differs /dev/mapper/r0 "$other" 98304
 }
 
-# With a write now and then, since a disk that fails 64 times in a row, and takes none, passes for one
-# that is gone.
+# Reads everything, with a write now and then: a disk that fails 64 requests in a row, without a success,
+# passes for one that is gone.
 read_everything() {
 	python3 -S - "$mirror" <<'END'
 import sys
@@ -72,7 +72,7 @@ END
 
 is_calm() { [[ $(cat /sys/block/md_mirror/inflight) =~ ^\ *0\ *0$ ]]; }
 
-# 55 places, a block each, and others every time.
+# bad_places <turn>: prints 55 sectors, each in a block of its own, and others for each turn.
 bad_places() {
 	python3 -S - "$1" "$SEED" <<'END'
 import random

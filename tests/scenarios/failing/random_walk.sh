@@ -18,7 +18,7 @@ walk() {
 test() {
 	walk 4096 8 1600 "$(scaled "${STEPS:-1200}")"
 	walk $((4096 + 5)) 32 4096 "$(scaled "${STEPS:-600}")"
-	# Few spares: they run out.
+	# So few spares that they run out.
 	walk 2000 8 224 "$(scaled "${STEPS:-600}")" 43
 	walk 1024 1 512 "$(scaled "${STEPS:-600}")"
 }

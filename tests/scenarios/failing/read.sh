@@ -9,7 +9,7 @@ test() {
 	make_remap r0 4096 "$main" "$spare" 0 1600
 	block_io fill /dev/mapper/r0 1
 	null_blk_set main badblocks=+83-83
-	# Within one block: pending when the error is there. No matter how often.
+	# A read within one block: the block is pending once the error is returned, however often it is read.
 	expect_equal "$(block_io read /dev/mapper/r0 82 3)" EIO "read of a bad sector"
 	expect_state r0 "0 0 1 degraded" "after a read of one block"
 	expect_equal "$(block_io read /dev/mapper/r0 83 1)" EIO "read of a bad sector, again"
@@ -21,8 +21,8 @@ test() {
 	block_io check /dev/mapper/r0 1 80 8
 	expect_equal "$(status_word r0 1)" "0/$(spares)" "remapped blocks: a read moves nothing"
 	null_blk_set main badblocks=+83-83
-	# The next write relocates, wherever in the block it is. Nothing old appears in the place of what
-	# cannot be read.
+	# The next write relocates, wherever in the block it is. No old data appears in place of unreadable
+	# sectors.
 	expect_equal "$(block_io write /dev/mapper/r0 86 1 2)" ok "write of a pending block"
 	expect_state r0 "1 1 0 degraded" "after a write of a pending block"
 	expect_equal "$(counter r0 auto_remaps)" 1 "automatic remaps"
@@ -32,12 +32,12 @@ test() {
 	expect_equal "$(block_io write /dev/mapper/r0 83 1 2)" ok "write of the lost sector"
 	expect_state r0 "1 0 0 ok" "after a write of the lost sector"
 
-	# A block that reads well by the time of the write moves whole.
+	# A block that can be read by the time of the write moves without a loss.
 	null_blk_set main badblocks=+170-170
 	expect_equal "$(block_io read /dev/mapper/r0 168 8)" EIO "read of another block"
 	null_blk_set main badblocks=-170-170
 	expect_equal "$(block_io write /dev/mapper/r0 168 1 2)" ok "write of another block"
-	expect_state r0 "2 0 0 ok" "after a write of what reads well"
+	expect_state r0 "2 0 0 ok" "after a write of a block that can be read"
 	block_io check /dev/mapper/r0 1 169 7
 
 	# Write-zeroes is a write, too.
@@ -46,7 +46,7 @@ test() {
 	expect_equal "$(block_io zero /dev/mapper/r0 248 8)" ok write-zeroes
 	expect_state r0 "3 0 0 ok" "after write-zeroes"
 
-	# Many blocks at once: which ones it is comes out in time, and the good ones are none of them.
+	# A read of many blocks: the bad ones become pending after some time, and no good one does.
 	null_blk_set main badblocks=+1001-1001
 	null_blk_set main badblocks=+1039-1040
 	null_blk_set main badblocks=+1100-1100

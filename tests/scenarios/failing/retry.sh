@@ -16,21 +16,21 @@ test() {
 	done
 	expect_state r0 "0 0 4 degraded"
 	expect_reply 'cleared 0 pending 4' r0 retry
-	expect_state r0 "0 0 4 degraded" "after a retry in vain"
+	expect_state r0 "0 0 4 degraded" "after a retry without success"
 	null_blk_set main badblocks=-163-163
 	null_blk_set main badblocks=-2047-2047
 	expect_reply 'cleared 2 pending 2' r0 retry
 	expect_state r0 "0 0 2 degraded" "after a retry"
-	# What is cleared is a block like others: a write stays on main.
+	# A cleared block is like any other: a write stays on main.
 	expect_equal "$(block_io write /dev/mapper/r0 160 8 2)" ok "write of a cleared block"
 	expect_match "$(message r0 verify 160)" 'not remapped' "a cleared block"
-	# What is not is relocated. Then there is nothing to try.
+	# A block that is still pending is relocated. Then there is nothing to retry.
 	expect_equal "$(block_io write /dev/mapper/r0 83 1 2)" ok "write of a pending block"
 	expect_state r0 "1 0 1 degraded" "after a write"
 	message r0 remap 240
 	expect_state r0 "2 1 0 degraded" "after a remap of a pending block"
 	expect_reply 'cleared 0 pending 0' r0 retry
-	expect_state r0 "2 1 0 degraded" "lost sectors are none of retry's business"
+	expect_state r0 "2 1 0 degraded" "after a retry, which leaves lost sectors alone"
 	expect_errno EINVAL message r0 retry 5
 	block_io check /dev/mapper/r0 2 160 8
 	block_io check /dev/mapper/r0 1 88 72

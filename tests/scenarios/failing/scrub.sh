@@ -14,17 +14,17 @@ test() {
 	make_null_blk spare 2
 	make_remap r0 32768 "$main" "$spare" 0 1600
 	block_io fill /dev/mapper/r0 1
-	expect_match "$(message r0 scrub status)" '^idle' "status before any"
-	[[ $(ask status r0) != *scrub=* ]] || fail "the status tells of a scrub that is none"
+	expect_match "$(message r0 scrub status)" '^idle' "status before any scrub"
+	[[ $(ask status r0) != *scrub=* ]] || fail "the status shows a scrub before any has begun"
 	message r0 scrub stop
 	seen=$(last_event r0)
 	message r0 scrub start
 	wait_until 30 is_done
-	expect_match "$(message r0 scrub status)" '^done 32768 unreadable 0' "status of a scrub of a disk in order"
+	expect_match "$(message r0 scrub status)" '^done 32768 unreadable 0' "status of a scrub of a good disk"
 	next_event r0 "$seen" >/dev/null
-	expect_state r0 "0 0 0 ok" "after a scrub of a disk in order"
+	expect_state r0 "0 0 0 ok" "after a scrub of a good disk"
 
-	# What it cannot read is pending, and the next write has it relocated. It moves nothing itself.
+	# Blocks that it cannot read become pending, and their next write relocates them. A scrub moves nothing itself.
 	for bad in 83 4095 4096 20000 32767; do
 		null_blk_set main badblocks="+$bad-$bad"
 	done
@@ -34,7 +34,7 @@ test() {
 	expect_state r0 "0 0 5 degraded" "after a scrub of a bad disk"
 	expect_equal "$(block_io write /dev/mapper/r0 80 8 2)" ok "write of a pending block"
 	expect_state r0 "1 0 4 degraded" "after a write"
-	# What has moved is read where it is, and what is lost is no news.
+	# Moved blocks are read in their place, and lost sectors do not make a block pending.
 	message r0 bad 8000
 	message r0 scrub start
 	wait_until 30 is_done
@@ -56,12 +56,12 @@ test() {
 	took=$(((${EPOCHREALTIME/[.,]/} - began) / 100000))
 	((took >= 25)) || fail "a scrub of 16 MiB at 4 MB/s took $took tenths of a second"
 	[[ $DM_REMAP_MACHINE != uml ]] || ((took <= 80)) || fail "a scrub of 16 MiB at 4 MB/s took $took tenths of a second"
-	[[ $(ask status r0) != *scrub=* ]] || fail "the status tells of a scrub that has ended"
+	[[ $(ask status r0) != *scrub=* ]] || fail "the status shows a scrub that has ended"
 
-	# Stopped: at once, and again and again. Messages, suspension and tables do not wait for it.
+	# A scrub stops at once, and can be stopped repeatedly. Messages, suspend and reload do not wait for it.
 	message r0 scrub start 1
 	message r0 scrub stop
-	is_idle || fail "it runs after stop: $(message r0 scrub status)"
+	is_idle || fail "the scrub runs after stop: $(message r0 scrub status)"
 	message r0 scrub stop
 	message r0 scrub start 1
 	message r0 remap 1000 >/dev/null
@@ -76,18 +76,18 @@ test() {
 	log_mark
 	remove_mapped r0
 	lines=$(log_lines)
-	[[ $lines != *'scrub stopped'* ]] || fail "a scrub that went with its device: $lines"
+	[[ $lines != *'scrub stopped'* ]] || fail "removal of the device was logged as a stop of its scrub: $lines"
 	make_remap r0 32768 "$main" "$spare" 0 1600
 	expect_match "$(message r0 scrub status)" '^idle' "status in a new device"
 
-	# Metadata, too: a copy that has become bad is put right.
+	# The scrub repairs a bad copy of the metadata, too.
 	dd if=/dev/urandom of="$spare" bs=4096 count=1 oflag=direct status=none
 	message r0 scrub start
 	wait_until 30 is_done
 	expect_match "$(status_word r0 6)" '^(ok|degraded)$' metadata
 	remove_mapped r0
 	make_remap r0 32768 "$main" "$spare" 0 1600
-	expect_equal "$(status_word r0 6)" ok "metadata in the next table: the scrub has put it right"
+	expect_equal "$(status_word r0 6)" ok "metadata in the next table, after the scrub has repaired it"
 	block_io check /dev/mapper/r0 4
 
 	expect_errno EINVAL message r0 scrub

@@ -15,7 +15,7 @@ test() {
 		null_blk_set main badblocks="+$bad-$bad"
 	done
 	expect_match "$(block_io write /dev/mapper/r0 2048 1024 2)" '^(EIO|ENOSPC)$' "write that needs more spares than there are"
-	# Each sector is what it was or what was written, or cannot be read where main is bad.
+	# Each sector has the old or the new contents, or cannot be read because main is bad.
 	python3 -S - <<'END'
 from block_io import Disk, pattern, unreadable
 from device_mapper import Control
@@ -32,13 +32,13 @@ for sector in range(2048, 3072):
     assert data in (pattern(1, sector, 1), pattern(2, sector, 1)), f"sector {sector} is neither old nor new"
 assert moved <= bad | set(range(80)), moved - bad
 END
-	# One by one, as many as there are spares.
+	# Writes of single blocks use up the spares.
 	for ((bad = 2048; bad < 2048 + 30 * 16; bad += 16)); do
 		block_io write /dev/mapper/r0 $bad 1 2 >/dev/null
 	done
 	expect_equal "$(status_word r0 1) $(health r0)" "20/20 spare_full" "spares and health"
 	expect_equal "$(counter r0 auto_remaps)" 10 "automatic remaps"
-	# Over and over: what does not move says nothing about the disk as a whole.
+	# Repeated failures of a block that cannot be relocated do not trip the breaker.
 	python3 -S - <<'END'
 from block_io import Disk, outcome, pattern
 
@@ -49,7 +49,7 @@ END
 	expect_equal "$(health r0)" spare_full "health after a hundred writes that cannot be relocated"
 	block_io check /dev/mapper/r0 1 0 2048
 	block_io check /dev/mapper/r0 1 3072 1024
-	# What is remapped keeps working, and so does what is in order.
+	# Remapped blocks keep working, and so do good blocks on main.
 	expect_equal "$(block_io write /dev/mapper/r0 0 80 3)" ok "write of remapped blocks"
 	expect_equal "$(block_io write /dev/mapper/r0 3072 1024 3)" ok "write of main"
 	block_io check /dev/mapper/r0 3 0 80
@@ -61,7 +61,7 @@ END
 	expect_match "$(block_io write /dev/mapper/r0 "$left" 1 3)" '^(EIO|ENOSPC)$' "write of a bad sector without spares"
 	expect_errno ENOSPC message r0 bad 3000
 
-	# With some room again, the next write has what it needs.
+	# Once spares are free again, the next write is relocated.
 	expect_reply 'unremapped 10' r0 unremap 0 80
 	expect_equal "$(block_io write /dev/mapper/r0 "$left" 1 3)" ok "write of a bad sector with spares"
 	expect_equal "$(status_word r0 1)" 11/20 "spares"

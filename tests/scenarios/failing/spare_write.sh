@@ -3,6 +3,7 @@
 DESCRIPTION="a spare block that fails a write is replaced by another, during the move of a block and afterwards, and never used again; users see no error"
 LONG_MACHINES="uml-smp debian"
 
+# place <sector>: prints the spare sector of a block.
 place() { message r0 verify "$1" | awk '{ print $NF }'; }
 
 test() {
@@ -11,7 +12,7 @@ test() {
 	make_null_blk spare 1
 	make_remap r0 4096 "$main" "$spare" 0 1600
 	block_io fill /dev/mapper/r0 1
-	# While it moves there: the first two spares refuse.
+	# While a block moves: the first two spares fail writes.
 	null_blk_set spare badblocks=+32-32
 	null_blk_set spare badblocks=+47-47
 	null_blk_set main badblocks=+83-83
@@ -25,7 +26,7 @@ test() {
 	block_io check /dev/mapper/r0 1 85 3
 	expect_equal "$(status_word r0 2)" 0 "lost sectors"
 
-	# Where it is already: by an error, or by message.
+	# After a block has moved, by an error or by a message.
 	moved=$(message r0 remap 160 | awk '{ print $NF }')
 	null_blk_set spare badblocks="+$((first + 2))-$((first + 2))"
 	null_blk_set spare badblocks="+$((moved + 7))-$((moved + 7))"
@@ -33,14 +34,14 @@ test() {
 	second=$(place 80)
 	[[ $second != "$first" ]] || fail "block 80 is still on spare $first"
 	block_io check /dev/mapper/r0 3 80 8
-	expect_equal "$(block_io write /dev/mapper/r0 166 2 3)" ok "write of another one, in part"
+	expect_equal "$(block_io write /dev/mapper/r0 166 2 3)" ok "write of a part of another bad spare"
 	third=$(place 160)
 	[[ $third != "$moved" ]] || fail "block 160 is still on spare $moved"
 	block_io check /dev/mapper/r0 3 166 2
 	block_io check /dev/mapper/r0 1 160 6
 	expect_equal "$(status_word r0 2)" 0 "lost sectors"
-	# What cannot be read of the bad spare, and was not written, is lost, and no older contents of main
-	# appear in its place.
+	# Sectors of the bad spare that cannot be read, and were not written, are lost; no older contents of main
+	# appear in their place.
 	null_blk_set spare badblocks="+$((third + 1))-$((third + 2))"
 	expect_equal "$(block_io write /dev/mapper/r0 162 1 4)" ok "write of one of two bad sectors of a spare"
 	expect_equal "$(block_io unreadable /dev/mapper/r0 160 8)" 161 "lost sectors"
@@ -49,7 +50,7 @@ test() {
 	block_io check /dev/mapper/r0 4 161 2
 	block_io check /dev/mapper/r0 3 166 2
 
-	# A read that fails on a spare: the caller's.
+	# A read that fails on a spare fails for the caller.
 	old=$(place 160)
 	null_blk_set spare badblocks="+$old-$old"
 	expect_equal "$(block_io read /dev/mapper/r0 160 1)" EIO "read of a bad spare"
@@ -57,7 +58,7 @@ test() {
 	null_blk_set spare badblocks="-$old-$old"
 	block_io check /dev/mapper/r0 1 160 1
 
-	# Bad spares are not used again, though they are in order now: not by the next ones, not when all
+	# Bad spares are not used again, even when they work again: not by other blocks, not when the spare area
 	# is full, not by the next table.
 	local bad="32 40 $first $moved $third"
 	null_blk_set spare badblocks=-32-32

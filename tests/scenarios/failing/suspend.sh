@@ -10,11 +10,11 @@ test() {
 	local turn
 	make_null_blk main 8
 	make_null_blk spare 4
-	# Each write of the spare, metadata included, takes its time.
+	# Each write to the spare, metadata included, takes 20 ms.
 	make_mapped slow "0 8192 delay $spare 0 0 $spare 0 20"
 	make_remap r0 16384 "$main" /dev/mapper/slow 0 8192
 	block_io fill /dev/mapper/r0 1
-	# 100 bad blocks, of which each has a good one in front of it that is written, too.
+	# 100 bad blocks, each behind a good one that is written in the same bio.
 	for ((turn = 0; turn < 100; turn++)); do
 		null_blk_set main badblocks="+$((turn * 160 + 11))-$((turn * 160 + 11))"
 	done
@@ -28,7 +28,7 @@ from block_io import Disk, expect, pattern
 from device_mapper import Control
 from failing import run_all
 
-# So many that there is time for every way on every machine.
+# Enough blocks that every kind of disturbance has its turn on every machine.
 bad_blocks, done = 40, threading.Event()
 control, chance = Control(), random.Random(int(os.environ["SEED"]))
 table = f"0 16384 remap {control.table('r0')}"
@@ -85,10 +85,10 @@ from block_io import Disk, expect, pattern
 disk = Disk("/dev/mapper/r0")
 for n in range(max(16, int(sys.argv[1]))):
     expect(disk.read(n * 160, 16), pattern(1000 + n, n * 160, 16), n * 160, "an acknowledged write, in the next table")
-    expect(disk.read(n * 160 + 16, 144), pattern(1, n * 160 + 16, 144), n * 160 + 16, "what was not written")
+    expect(disk.read(n * 160 + 16, 144), pattern(1, n * 160 + 16, 144), n * 160 + 16, "sectors that were not written")
 END
 
-	# Gone in the middle: the device is held open by writers, and its table becomes one of errors.
+	# The table is replaced by an error table while writers have the device open.
 	for turn in 1 2 3; do
 		remove_mapped r0
 		make_remap r0 16384 "$main" /dev/mapper/slow 0 8192 format
@@ -116,8 +116,8 @@ with open("/tmp/scenario/acknowledged", "w") as file:
 END
 		local writers=$!
 		sleep 0.3
-		timeout 30 dmsetup wipe_table r0 || fail "the table cannot be replaced"
-		wait $writers || fail "the writers"
+		timeout 30 dmsetup wipe_table r0 || fail "the table cannot be wiped"
+		wait $writers || fail "a writer failed"
 		dmsetup remove --retry r0
 		make_remap r0 16384 "$main" /dev/mapper/slow 0 8192
 		python3 -S - "$turn" <<'END'

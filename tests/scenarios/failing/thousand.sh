@@ -42,8 +42,9 @@ def timed(disk, block, first, data):
 
 
 def storm(what, pieces, first_seed):
-    """All pieces of bad blocks, (block, first sector, sectors), by all writers at once, with a good block
-    in between: else the disk would pass for one that is gone. The milliseconds that one takes."""
+    """Writes pieces of bad blocks, as (block, first sector, sectors), by all writers at once, each with a
+    good block behind it: otherwise the disk would pass for one that is gone. Returns the mean milliseconds
+    of a piece and of a good block."""
     times, calm_times = [], []
 
     def write(n):
@@ -65,15 +66,15 @@ def storm(what, pieces, first_seed):
 
 
 mean, calm = storm("writes of bad blocks", [(block, 0, 8) for block in bad], 2)
-# Either half of a bad block by another writer, so that two relocations of one block meet. The half that is
-# not written first is unreadable.
+# The halves of a bad block are written by two writers, so that two relocations of one block meet. The half
+# that is not written first is unreadable.
 halves = [(block, first, 4) for block in torn for first in (0, 4)]
 storm("writes of halves of bad blocks", halves, 1 << 24)
 state = control.state("r0")
 assert state["auto_remaps"] == BAD + TORN and state["remapped"] == BAD + TORN, state
 assert state["lost"] == 0 and state["health"] == "ok", state
 assert {sector // 8 for sector, _, _ in control.remaps("r0")} == set(bad + torn)
-# 100 ms; more only where everything takes longer.
+# 100 ms, or more on a machine where good blocks take long, too.
 assert mean < max(100, 40 * calm), f"{mean:.1f} ms for a write that fails, on average"
 with open("/tmp/scenario/written", "w") as file:
     for (block, first, count), seed in written.items():

@@ -6,14 +6,14 @@ LONG_MACHINES=uml-smp
 TIMEOUT=60
 
 requires() {
-	# It has the faults that null_blk injects only there.
+	# null_blk injects faults only in such a kernel.
 	[[ -e /proc/self/fail-nth ]] || {
 		echo "no fault injection"
 		return 1
 	}
 }
 
-# inject <timeout|requeue> <percent>: and how often at most.
+# inject <timeout|requeue> <percent>: makes so many of main's requests time out, or be requeued.
 inject() {
 	local directory=/sys/kernel/config/nullb/nb_main/$1_inject
 	echo 0 >"$directory/verbose"
@@ -41,8 +41,8 @@ test() {
 	block_io fill /dev/mapper/r0 2
 	block_io check /dev/mapper/r0 2
 	inject requeue 0
-	expect_state r0 "0 0 0 ok" "after requests that were queued again"
-	# The same disk with a bad sector, to show that it would.
+	expect_state r0 "0 0 0 ok" "after requeued requests"
+	# A bad sector of the same disk is relocated: the policy is in force.
 	null_blk_set main badblocks=+83-83
 	expect_equal "$(block_io write /dev/mapper/r0 80 8 3)" ok "write of a bad sector"
 	expect_state r0 "1 0 0 ok" "after a bad sector"

@@ -17,7 +17,7 @@ test() {
 	defer leave_mount "$work/mounted"
 	python3 -S "$tests/file_tree.py" write "$work/mounted" "$work/tree" "$SEED" 60
 	make_remap r0 49152 /dev/mapper/main "$spare" 0 16384
-	# data holds it from then on, and goes first at the end.
+	# From now on `data` holds r0, so at the end it is replaced first.
 	defer ask replace data "0 49152 error"
 	dmsetup load data --table "0 49152 linear /dev/mapper/r0 0"
 	dmsetup suspend data

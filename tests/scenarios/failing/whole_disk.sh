@@ -7,8 +7,8 @@ TIMEOUT=90
 
 requires() { need_target flakey; }
 
-# refused_writes <first sector>: writes 80 blocks as fast as they go, and prints how many went well, none
-# of them after one that did not.
+# refused_writes <first sector>: writes 80 blocks without a pause, and prints how many succeeded. Once one has
+# failed, all others have to fail.
 refused_writes() {
 	python3 -S - "$1" <<'END'
 import sys
@@ -41,18 +41,18 @@ test() {
 	next_event r0 "$seen" >/dev/null
 	expect_equal "$(counter r0 auto_remaps)" "$worked" "automatic remaps"
 	before=$(status_word r0 1)
-	# No more, by whatever comes.
+	# Nothing is relocated any more.
 	expect_equal "$(block_io write /dev/mapper/r0 4000 2048 2)" EIO "a large write"
 	expect_equal "$(block_io zero /dev/mapper/r0 4000 8)" EIO write-zeroes
 	expect_equal "$(status_word r0 1)" "$before" "remapped blocks"
-	# Nor does a scrub mark what it cannot read now.
+	# A scrub does not mark the blocks that it cannot read now.
 	ask replace main "0 8192 error"
 	message r0 scrub start 1000
 	wait_until 60 is_scrubbed
 	expect_match "$(message r0 scrub status)" 'unreadable [1-9]' "a scrub of a disk that fails"
 	expect_equal "$(status_word r0 3)" 0 "pending blocks"
 	ask replace main "0 8192 flakey $disk 0 0 1 1 error_writes"
-	# What has moved goes on, for reads and writes; main can be read.
+	# Moved blocks can be read and written, and main can be read.
 	block_io check /dev/mapper/r0 2 800 $((worked * 8))
 	block_io check /dev/mapper/r0 1 0 800
 	expect_equal "$(block_io write /dev/mapper/r0 0 80 3)" ok "write of remapped blocks"
@@ -62,29 +62,29 @@ test() {
 	block_io check /dev/mapper/r0 1 6048 2144
 	expect_equal "$(health r0)" failing health
 
-	# Armed again, by somebody who says so; and it trips again.
+	# The message policy relocate re-arms the breaker, which trips again.
 	message r0 policy relocate
 	[[ $(health r0) != failing ]] || fail "still failing after policy relocate"
 	expect_equal "$(block_io write /dev/mapper/r0 7000 8 4)" ok "write after policy relocate"
 	block_io check /dev/mapper/r0 4 7000 8
 	worked=$(refused_writes 2400)
-	expect_equal "$(health r0)" failing "health after the second time"
+	expect_equal "$(health r0)" failing "health after the breaker has tripped again"
 	n=$(counter r0 auto_remaps)
 	((n <= 132)) || fail "$n automatic remaps in all"
 
-	# Main is in order again: nothing is lost, everything can be written.
+	# Main works again: no data is lost, and everything can be written.
 	ask replace main "0 8192 linear $disk 0"
 	message r0 policy relocate
 	block_io fill /dev/mapper/r0 5
 	block_io check /dev/mapper/r0 5
-	expect_equal "$(health r0)" ok "health in the end"
+	expect_equal "$(health r0)" ok "health at the end"
 	remove_mapped r0
 	make_remap r0 8192 /dev/mapper/main "$spare" 0 8192
 	block_io check /dev/mapper/r0 5
 	message r0 clear
 	block_io check "$disk" 5
 
-	# As many bad blocks, with good ones in between, are no reason to stop.
+	# A hundred bad blocks with good ones in between do not trip the breaker.
 	block_io fill /dev/mapper/r0 1
 	local ranges=()
 	for ((n = 0; n < 100; n++)); do ranges+=("$((n * 64))-$((n * 64)):error"); done

@@ -4,7 +4,7 @@ DESCRIPTION="a write that main fails succeeds on the spare and survives a reload
 MACHINES="uml debian"
 LONG_MACHINES=uml-smp
 
-# written <turn> <start> <sectors> <blocks that move>: a write, which has to succeed.
+# written <turn> <start> <sectors> <blocks that move>: writes, and expects that it succeeds and moves so many blocks.
 written() {
 	local before
 	before=$(counter r0 auto_remaps)
@@ -19,12 +19,12 @@ test() {
 	make_null_blk spare 1
 	make_remap r0 4096 "$main" "$spare" 0 1600
 	block_io fill /dev/mapper/r0 1
-	# Sectors 80-87 are a block, and so on. First a whole block, with one bad sector.
+	# Sectors 80 to 87 are a block, and so on. First, a whole block with one bad sector.
 	null_blk_set main badblocks=+83-83
 	written 2 80 8 1
 	expect_match "$(message r0 verify 83)" '^sector 80 -> spare [0-9]+$' "where the block is"
 	expect_state r0 "1 0 0 ok"
-	# It is there already.
+	# The block has moved already.
 	written 3 80 8 0
 	written 3 83 1 0
 	# Two sectors of a block, one of them bad; the other sectors keep what they hold.
@@ -32,13 +32,13 @@ test() {
 	written 4 161 2 1
 	block_io check /dev/mapper/r0 1 160 1
 	block_io check /dev/mapper/r0 1 163 5
-	# Several blocks, with one that is bad.
+	# Several blocks, one of them bad.
 	null_blk_set main badblocks=+252-252
 	written 5 236 40 1
 	block_io check /dev/mapper/r0 1 232 4
 	block_io check /dev/mapper/r0 1 276 4
 	expect_match "$(message r0 verify 240)" 'not remapped' "a block without bad sectors"
-	# Several blocks, with several, and with bad sectors on either side of a boundary.
+	# Several blocks, three of them bad, and bad sectors on either side of a boundary.
 	null_blk_set main badblocks=+335-336
 	null_blk_set main badblocks=+352-352
 	written 6 320 64 3
@@ -51,7 +51,7 @@ test() {
 	expect_state r0 "9 0 0 ok"
 	expect_match "$(counter r0 write_errors)" '^[1-9]' write_errors
 
-	# The spares of moved blocks are places like others.
+	# Blocks that an error has moved are remapped like any others.
 	expect_errno EEXIST message r0 remap 80
 	local list
 	list=$(message r0 list)
@@ -66,7 +66,7 @@ test() {
 	block_io check /dev/mapper/r0 1 384 1664
 	block_io check /dev/mapper/r0 7 2048 2048
 	expect_equal "$(counter r0 auto_remaps)" 0 "automatic remaps of a new table"
-	# What main will not take stays; with the disk in order, all goes back.
+	# A block stays on the spare while main is bad; once main works, all blocks move back.
 	expect_errno EIO message r0 unremap 80
 	for sector in 83-83 161-161 252-252 335-336 352-352 2048-2048 2500-2501 4095-4095; do
 		null_blk_set main badblocks="-$sector"

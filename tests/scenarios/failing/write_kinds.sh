@@ -9,10 +9,10 @@ test() {
 	make_remap r0 4096 "$main" "$spare" 0 1600
 	block_io fill /dev/mapper/r0 1
 	null_blk_set main badblocks=+83-83
-	expect_equal "$(block_io durable /dev/mapper/r0 80 8 2)" ok "a forced write"
-	expect_state r0 "1 0 0 ok" "after a forced write"
+	expect_equal "$(block_io durable /dev/mapper/r0 80 8 2)" ok "a FUA write"
+	expect_state r0 "1 0 0 ok" "after a FUA write"
 	block_io check /dev/mapper/r0 2 80 8
-	expect_equal "$(block_io durable /dev/mapper/r0 82 3 3)" ok "a forced write of a relocated block"
+	expect_equal "$(block_io durable /dev/mapper/r0 82 3 3)" ok "a FUA write of a relocated block"
 	block_io check /dev/mapper/r0 3 82 3
 
 	null_blk_set main badblocks=+163-164
@@ -26,7 +26,7 @@ test() {
 	block_io check /dev/mapper/r0 1 244 4
 	expect_state r0 "3 0 0 ok" "after write-zeroes of a part"
 
-	# Through the page cache: the error would come with fsync, or never.
+	# A buffered write: an error would be returned by fsync, or never.
 	null_blk_set main badblocks=+400-401
 	null_blk_set main badblocks=+471-471
 	python3 -S - <<'END'
@@ -51,7 +51,7 @@ END
 	expect_zeros 241 3
 	remove_mapped r0
 
-	# An error that does not come back is none of the medium's.
+	# An error that does not occur again on retry does not relocate.
 	make_null_blk once 2 badblocks_once=1
 	make_null_blk other 1
 	make_remap r0 4096 "$once" "$other" 0 1600

@@ -10,7 +10,7 @@ test() {
 	make_remap r0 98304 "$main" "$spare" 0 16384
 	mkfs.ext4 -q -O ^has_journal /dev/mapper/r0 >/dev/null
 	files_survive r0 98304 ext4 'e2fsck -fn'
-	# And with a journal.
+	# The same with a journal.
 	mkfs.ext4 -q -F /dev/mapper/r0 >/dev/null
 	files_survive r0 98304 ext4 'e2fsck -fn'
 }
