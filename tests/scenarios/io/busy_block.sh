@@ -5,7 +5,7 @@ MACHINES="uml uml-smp"
 
 test() {
 	make_null_blk main 2 discard=1
-	# It answers after 200 ms.
+	# It completes a bio after 200 ms.
 	make_null_blk spare 1 discard=1 irqmode=2 completion_nsec=200000000
 	make_remap r0 4096 "$main" "$spare" 0 1024
 	python3 -S - <<'END'
@@ -27,7 +27,7 @@ ways = {
     "zeroing": lambda at: (device.zero_out(at + 3, 2), model.remember(at + 3, bytes(2 * 512))),
     "write across the edge": lambda at: (device.write(at - 4, pattern("e", at - 4, 16)), model.remember(at - 4, pattern("e", at - 4, 16))),
     "flush": lambda at: device.flush(),
-    "read": lambda at: model.check(at - 8, 24, "a read that waited"),
+    "read": lambda at: model.check(at - 8, 24, "a read that has waited"),
 }
 for verb in "remap", "unremap":
     for n, (name, way) in enumerate(ways.items()):
@@ -38,7 +38,7 @@ for verb in "remap", "unremap":
         busy = mover.is_alive()
         way(at)
         mover.join()
-        assert busy, f"{verb} was over before the {name}: this test tests nothing"
+        assert busy, f"{verb} was over before the {name}, so nothing waited"
         assert ends["end"].startswith(("sector", "unremapped 1")), ends
         model.check(at - 16, 40, f"{name} during {verb}")
     moved = len(control.remaps("r0"))

@@ -4,7 +4,7 @@ DESCRIPTION="discard and write-zeroes reach the device that holds the block, and
 MACHINES="uml debian"
 LONG_MACHINES=uml-smp
 
-# erase <how> <start> <sectors>: both ways to do away with contents, and what is left is compared.
+# Both ways to erase contents, each followed by a comparison with the model.
 test() {
 	make_null_blk main 4 discard=1
 	make_null_blk spare 2 discard=1
@@ -27,17 +27,17 @@ ranges = [(0, 8), (64, 8), (56, 16), (120, 16), (40, 104), (0, 1024), (255, 3), 
 ranges += [(start, random.randrange(1, 300)) for start in random.sample(range(7800), 20)]
 for way in device.discard, device.zero_out:
     for start, sectors in ranges:
-        # Behind our back, so that a read of the wrong place shows.
+        # Contents that depend on the range, so that a read from the wrong place is noticed.
         model.write(start, pattern(start, start, sectors))
         way(start, sectors)
         model.remember(start, bytes(sectors * 512))
         model.check_all(f"{way.__name__} {start} {sectors}")
 places = control.remaps("r0")
 assert len(places) == 9, places
-# The spare was not touched outside its slots: its first 8 sectors were never written.
+# The spare device was not written outside the spare area: its first 8 sectors are zeros.
 expect(spare.read(0, 8), bytes(4096), 0, "in front of the spare area")
 
-# The original of a remapped block keeps its contents: whoever discards means the block's.
+# A discard of a remapped block leaves its place on main alone.
 main.write(64, pattern("below", 64, 64))
 device.discard(64, 64)
 expect(main.read(64, 64), pattern("below", 64, 64), 64, "main below discarded remapped blocks")

@@ -20,7 +20,7 @@ for start, sectors in ((0, 8), (64, 8), (56, 16), (32, 128)):
     end = outcome(device.discard, start, sectors)
     assert end in ("ok", "ENOTSUP"), end
     ends.add(end)
-    # What was discarded may hold anything; everything else is as it was.
+    # Discarded sectors may hold anything; all others are as before.
     for at in range(start, start + sectors, 8):
         model.remember(at, device.read(at, 8))
     model.check_all(f"discard {start} {sectors}, which ended with {end}")

@@ -3,11 +3,12 @@
 DESCRIPTION="sector 0, the last sector and a partial last block are remapped, written and moved back, with block sizes of 1, 8, 16 and 2048 sectors"
 LONG_MACHINES="uml-smp debian"
 
+# edges <block size>: tests a target whose last block is cut short by half, where the block size allows it.
 edges() {
 	local block=$1 sectors=$((3 * $1 + ($1 + 1) / 2)) last_block
 	local last=$((sectors - 1))
 	last_block=$((last / block * block))
-	# Behind two pages of metadata, each with two places.
+	# The first slot is behind two pages of metadata, each with two places.
 	local first=$(((32 + block - 1) / block * block))
 	make_remap r0 "$sectors" "$main" "$spare" 8 $(((first + 4 * block + 39) / 8 * 8)) \
 		main_start 5 block_size "$block" format
@@ -22,7 +23,7 @@ edges() {
 	expect_reply "unremapped 1" r0 unremap 0
 	expect_reply "unremapped 1" r0 unremap "$last"
 	block_io check /dev/mapper/r0 second
-	# What lies behind the target on main belongs to somebody else.
+	# Sectors of main behind the target have not been written.
 	block_io check "$main" behind $((5 + sectors)) 64
 	expect_equal "$(block_io read /dev/mapper/r0 "$last" 1)" ok "read of the last sector"
 	expect_equal "$(block_io write /dev/mapper/r0 "$sectors" 1 x)" ENOSPC "write behind the end"

@@ -12,5 +12,5 @@ test() {
 	local fio=$!
 	python3 -S "$tests/random_moves.py" r0 32768 "$SEED" "$fio"
 	wait "$fio" || fail "fio: $(cat "$work/fio")"
-	expect_match "$(cat "$work/fio")" 'err= 0' "what fio says"
+	expect_match "$(cat "$work/fio")" 'err= 0' "output of fio"
 }

@@ -11,7 +11,7 @@ requires() {
 	}
 }
 
-# A disk with a write cache, and a log of what is written to it on top.
+# make_logged <name>: makes a disk with a write cache, and a device on top that logs all writes.
 make_logged() {
 	make_null_blk "$1" 4 cache_size=1 fua=1
 	make_null_blk "log_$1" 16
@@ -37,7 +37,7 @@ FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
 
 
 class Log:
-    """What was made durable on a device, from dm-log-writes, which logs a write when it is flushed."""
+    """Log of the writes that became durable on a device: dm-log-writes logs a write when it is flushed."""
 
     def __init__(self, path, name):
         self.disk, self.name, self.at = Disk(path), name, 1
@@ -45,13 +45,13 @@ class Log:
         self.inflight = f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/inflight"
 
     def news(self):
-        """(sector, sectors, flags, data) of what was logged since the last call."""
+        """Returns (sector, sectors, flags, data) of all entries since the last call."""
         control.message(f"logged_{self.name}", "mark here")
         found = []
         while True:
             sector, sectors, flags, data_len = struct.unpack_from("<QQQQ", self.disk.read(self.at, 1))
             if flags == 0 and sectors == 0:
-                # The log is written by a thread of its own.
+                # A thread of dm-log-writes writes the log, so the entry may not be there yet.
                 time.sleep(0.01)
                 continue
             self.at += 1
@@ -59,7 +59,7 @@ class Log:
                 break
             found.append((sector, sectors, flags, self.at))
             self.at += 0 if flags & DISCARD else sectors
-        # Entries are written before their data, and nobody waits for either.
+        # Entries are written before their data, and dm-log-writes waits for neither.
         while self.is_busy():
             time.sleep(0.01)
         return [(sector, sectors, flags, self.data(at, sectors, flags)) for sector, sectors, flags, at in found]
@@ -88,8 +88,8 @@ device.write(0, pattern(1, 0, 64))
 device.flush()
 main.news(), spare.news()
 
-# Moving a block: written to the spare, then flushed there; then metadata, first in the head and then
-# in the tail.
+# A block that moves is written to the spare and flushed there; then metadata is written, first in the head
+# and then in the tail.
 assert control.message("r0", "remap 8") == "sector 8 -> spare 32"
 entries = spare.news()
 expect(entries[0][3], pattern(1, 8, 8), 8, "the copy in the spare's log")
@@ -97,10 +97,10 @@ assert entries[0][:2] == (32, 8), entries[0][:3]
 assert flushes(entries), "the copy was not flushed"
 metadata = fua_of(entries)
 assert metadata == [(24, 8), (1088 - 24, 8)], metadata
-assert flushes(entries)[0] < min(n for n, entry in enumerate(entries) if entry[2] & FUA and entry[1]), "metadata before its data"
+assert flushes(entries)[0] < min(n for n, entry in enumerate(entries) if entry[2] & FUA and entry[1]), "metadata was written before the copy was flushed"
 assert not main.news(), "a remap wrote to main"
 
-# FUA to main, to the spare, to both.
+# FUA writes to main, to the spare, and to both.
 durable.write(0, pattern(2, 0, 8))
 assert (fua_of(main.news()), fua_of(spare.news())) == ([(0, 8)], []), "FUA to main"
 durable.write(8, pattern(3, 8, 8))
@@ -108,7 +108,7 @@ assert (fua_of(main.news()), fua_of(spare.news())) == ([], [(32, 8)]), "FUA to t
 durable.write(4, pattern(4, 4, 16))
 assert (fua_of(main.news()), fua_of(spare.news())) == ([(4, 4), (16, 4)], [(32, 8)]), "FUA to both"
 
-# A flush goes to both.
+# A flush reaches both devices.
 device.write(32, pattern(5, 32, 8))
 device.write(8, pattern(6, 8, 8))
 device.flush()
@@ -117,7 +117,7 @@ for log in main, spare:
     assert flushes(entries), f"no flush of {log.name}: {[entry[:3] for entry in entries]}"
     assert not fua_of(entries)
 
-# Moving back: written to main, then flushed there.
+# A block that moves back is written to main and flushed there.
 assert control.message("r0", "unremap 8") == "unremapped 1"
 entries = main.news()
 expect(entries[0][3], pattern(6, 8, 8), 8, "the copy in main's log")

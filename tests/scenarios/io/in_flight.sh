@@ -14,7 +14,7 @@ requires() {
 test() {
 	make_null_blk main 2
 	make_null_blk spare 2
-	# What is written arrives 300 ms later; what is read meanwhile is the old contents.
+	# A write reaches the disk 300 ms later; reads until then return the old contents.
 	make_mapped slow_main "0 4096 delay $main 0 0 $main 0 300"
 	make_mapped slow_spare "0 4096 delay $spare 0 0 $spare 0 300"
 	make_remap r0 4096 /dev/mapper/slow_main /dev/mapper/slow_spare 0 1024
@@ -36,12 +36,12 @@ for verb in "remap", "unremap":
         writer = threading.Thread(target=writer_disk.write, args=(at + 2, data))
         writer.start()
         time.sleep(0.1)
-        assert writer.is_alive(), "the write is over too soon for this test"
+        assert writer.is_alive(), "the write has completed before the block begins to move"
         reply = control.message("r0", f"{verb} {at}")
         assert reply.startswith(("sector", "unremapped 1")), reply
         writer.join()
         model.remember(at + 2, data)
-        model.check(at, 8, f"written while {verb} began")
+        model.check(at, 8, f"a write in flight when {verb} began")
 model.check_all()
 END
 }

@@ -31,7 +31,7 @@ END
 	expect_equal $(($(disk_stat "$spare" 1) - spare_reads)) 10 "reads of the spare"
 	expect_equal "$(counter r0 manual_remaps)" 0 "manual_remaps after the reset"
 
-	# In pairs, in the documented order, the same in both places.
+	# Both places have key=value pairs in the documented order.
 	local names='reads writes remapped_reads remapped_writes read_errors write_errors auto_remaps manual_remaps unremaps spare_errors'
 	expect_equal "$(dmsetup status r0 | grep -oE '[a-z_]+=[0-9]+' | sed 's/=.*//' | tr '\n' ' ')" "$names " "keys of the status"
 	expect_match "$(message r0 stats)" "^${names// /=[0-9]+ }=[0-9]+( [a-z_]+=[0-9]+)*\$" "stats"

@@ -5,7 +5,7 @@ MACHINES="uml uml-smp"
 
 test() {
 	make_null_blk main 2
-	# It answers after 200 ms.
+	# It completes a bio after 200 ms.
 	make_null_blk spare 1 irqmode=2 completion_nsec=200000000
 	make_remap r0 4096 "$main" "$spare" 0 1024
 	python3 -S - <<'END'
@@ -36,7 +36,7 @@ def read(block):
 
 
 read(0)
-assert ends["ok"] == 1, "a read of a block that does not move need not fail"
+assert ends["ok"] == 1, "a read of a block that does not move has failed"
 for block in range(4):
     mover = threading.Thread(target=control.message, args=("r0", f"remap {block * 8}"))
     mover.start()

@@ -15,7 +15,7 @@ test() {
 	[[ -b $partition ]] || fail "no partition of $disk: $(ls "$disk"*)"
 	block_io fill "$disk" outside 2048 8192
 	make_remap r0 4000 "$partition" "$spare" 16 1088 main_start 1003
-	block_io check /dev/mapper/r0 none 2>/dev/null && fail "check finds no difference"
+	block_io check /dev/mapper/r0 none 2>/dev/null && fail "check accepts wrong data"
 	python3 -S "$tests/random_walk.py" r0 8 128 "$(scaled 300)" "$SEED" "$partition" 1003 "$spare"
 	message r0 clear
 	# Sector 0 of the target is sector 2048 + 1003 of the disk, remapped or not.
@@ -28,8 +28,8 @@ import sys
 from block_io import Disk, expect, pattern
 disk = Disk(sys.argv[1])
 base = 2048 + 1003
-expect(disk.read(base, 64), pattern("moved", 0, 64), base, "what was moved back")
-expect(disk.read(base + 64, 1000), pattern("inside", 64, 1000), base + 64, "what was never moved")
+expect(disk.read(base, 64), pattern("moved", 0, 64), base, "blocks that have moved back")
+expect(disk.read(base + 64, 1000), pattern("inside", 64, 1000), base + 64, "blocks that have never moved")
 expect(disk.read(2048, 1003), pattern("outside", 2048, 1003), 2048, "the partition before the target")
 behind = base + 4000
 expect(disk.read(behind, 1000), pattern("outside", behind, 1000), behind, "the partition behind the target")

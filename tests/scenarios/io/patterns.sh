@@ -40,7 +40,7 @@ for name, make in patterns.items():
         expect(spare.read(place, BLOCK), before, place, f"{name}, the spare itself")
         # On the spare, and there only.
         main.write(at, pattern("main", at, BLOCK))
-        expect(device.read(at, BLOCK), before, at, f"{name}, with something else on main")
+        expect(device.read(at, BLOCK), before, at, f"{name}, with other data on main")
         device.write(at, during)
         expect(device.read(at, BLOCK), during, at, f"{name}, written after remap")
         expect(spare.read(place, BLOCK), during, place, f"{name}, the spare after the write")

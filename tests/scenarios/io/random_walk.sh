@@ -10,7 +10,7 @@ walk() {
 	local sectors=$1 block=$2 slots=$3 start=$4
 	make_null_blk main $(((start + sectors) / 2048 + 1))
 	make_null_blk spare $((slots * block / 2048 + 3))
-	# Two pages of metadata, each with two places in the head and in the tail.
+	# Head and tail have two pages of metadata, each with two places.
 	local first=$(((32 + block - 1) / block * block))
 	make_remap r0 "$sectors" "$main" "$spare" 40 $((first + slots * block + 32 + block - 1)) \
 		main_start "$start" block_size "$block"

@@ -18,7 +18,7 @@ control, device = Control(), Disk("/dev/mapper/r0")
 model = Model(device, 4096)
 model.fill(0)
 random = random.Random(int(os.environ["SEED"]))
-# Eight spares for 512 blocks: each is used again and again.
+# Eight slots for 512 blocks: each slot is used repeatedly.
 for turn in range(60):
     blocks = random.sample(range(512), 8)
     for block in blocks:

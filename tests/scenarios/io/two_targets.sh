@@ -23,11 +23,11 @@ test() {
 		"8192 8192 remap $main_b $spare 576 576 1 format"
 	block_io fill /dev/mapper/both one
 	dmsetup message both 0 remap 8184
-	# Sectors count from the start of the device, whichever target they are on.
-	expect_equal "$(dmsetup message both 8192 remap 8192)" "sector 8192 -> spare 608" "the second target's answer"
+	# Messages count sectors from the start of the device, for every target.
+	expect_equal "$(dmsetup message both 8192 remap 8192)" "sector 8192 -> spare 608" "the second target's reply"
 	expect_errno EINVAL dmsetup message both 8192 remap 0
 	block_io check /dev/mapper/both one
-	block_io check "$spare" one 8184 8 2>/dev/null && fail "the spare has another place"
+	block_io check "$spare" one 8184 8 2>/dev/null && fail "the block is in its own place on the spare device"
 	block_io fill /dev/mapper/both two 8176 32
 	block_io check /dev/mapper/both two 8176 32
 	expect_equal "$(dmsetup status both | awk '{ print $4 }' | tr '\n' ' ')" "1/64 1/64 " "remaps of the two targets"

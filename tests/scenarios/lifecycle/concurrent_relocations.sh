@@ -6,7 +6,7 @@ TIMEOUT=120
 
 test() {
 	make_null_blk main 2
-	# The copy takes a moment, so that both are under way.
+	# A copy takes some milliseconds, so that both relocations are in progress at once.
 	make_null_blk spare 1 irqmode=2 completion_nsec=3000000
 	make_remap r0 4096 "$main" "$spare" 0 1024
 	python3 -S - "$(scaled 150)" <<'END'
@@ -25,6 +25,7 @@ chance = random.Random(int(os.environ["SEED"]))
 
 
 def together(*texts):
+    """Sends the messages at the same time, under I/O to the block. Returns the first words of their replies."""
     ends, barrier = [None] * len(texts), threading.Barrier(len(texts))
 
     def one(n):
@@ -35,7 +36,7 @@ def together(*texts):
     threads = [threading.Thread(target=one, args=(n,)) for n in range(len(texts))]
     for thread in threads:
         thread.start()
-    # And somebody who uses the block.
+    # I/O to the block meanwhile.
     model.write(sector + 1, pattern(chance.random(), sector + 1, 3))
     model.check(sector, 8, "while it moves")
     for thread in threads:
@@ -51,7 +52,7 @@ for turn in range(int(sys.argv[1])):
     ends = together(f"unremap {sector}", f"unremap {sector + 3}", f"unremap {sector}")
     assert ends == ["ENODATA", "ENODATA", "unremapped"], ends
     model.check(sector, 8, "moved back by one of three")
-    # One way and the other: any order is right, the state has to agree with the replies.
+    # A remap and an unremap: any order is right, but the state has to agree with the replies.
     ends = together(f"remap {sector}", f"unremap {sector}")
     assert ends in (["ENODATA", "sector"], ["sector", "unremapped"]), ends
     listed = len(control.remaps("r0"))

@@ -13,7 +13,7 @@ test() {
 	case $DM_REMAP_MACHINE in
 	uml) cycles=1000 ;;
 	uml-debug) cycles=100 ;;
-	# Watched for leaks with several CPUs, or emulated, a cycle takes a second.
+	# With kmemleak on several CPUs, or emulated, a cycle takes a second.
 	*) cycles=15 ;;
 	esac
 	python3 -S - "$main" "$spare" "$cycles" <<'END'
@@ -62,7 +62,7 @@ def cycle():
 
 
 def used():
-    """KiB of memory that the kernel holds and cannot just drop."""
+    """Returns the KiB of memory that the kernel uses, without caches that it can drop."""
     with open("/proc/sys/vm/drop_caches", "w") as file:
         file.write("3")
     time.sleep(0.5)
@@ -81,8 +81,8 @@ for _ in range(max(5, cycles // 10)):
     cycle()
 # A leak of one page in each cycle would be 4 KiB times the cycles.
 allowed = 1024 + 2 * cycles
-# A leak grows with every round; what other parts of the machine take or keep
-# meanwhile (pages that are freed later, lists of free pages) does not.
+# A leak grows with every round; the use of other parts of the kernel (pages that are freed later, lists of
+# free pages) does not.
 for _ in range(3):
     before = used()
     for _ in range(cycles):

@@ -48,8 +48,8 @@ test() {
 	if insmod "$DM_REMAP_KO" debug_level=3 2>"$work/insmod"; then
 		fail "the module was loaded with debug_level=3"
 	fi
-	expect_match "$(cat "$work/insmod")" 'Invalid parameters' "what insmod says"
-	[[ ! -e /sys/module/dm_remap ]] || fail "the refused module is there"
+	expect_match "$(cat "$work/insmod")" 'Invalid parameters' "output of insmod"
+	[[ ! -e /sys/module/dm_remap ]] || fail "the refused module is loaded"
 	insmod "$DM_REMAP_KO" debug_level=2
 	expect_equal "$(cat $level)" 2 "debug_level from insmod"
 }

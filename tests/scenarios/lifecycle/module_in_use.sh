@@ -4,11 +4,12 @@ DESCRIPTION="rmmod is refused with a live or a loaded table, and leaves nothing 
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 
+# refused <condition>: expects that rmmod fails because the module is in use.
 refused() {
 	if rmmod dm_remap 2>"$work/rmmod"; then
 		fail "the module was removed with $1"
 	fi
-	expect_match "$(cat "$work/rmmod")" 'in use' "what rmmod says with $1"
+	expect_match "$(cat "$work/rmmod")" 'in use' "output of rmmod with $1"
 }
 
 test() {

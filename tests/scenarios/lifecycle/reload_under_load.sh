@@ -27,13 +27,13 @@ while lives(fio):
     for _ in range(3):
         control.outcome("r0", f"remap {chance.randrange(32000)} {chance.randrange(1, 700)}")
     if chance.random() < 0.5:
-        # The same areas: the remaps go on in the new table.
+        # The same areas: the new table has the same remaps.
         control.load("r0", f"0 32768 remap {control.table('r0')}")
         kept = control.remaps("r0")
     else:
         block = chance.choice((1, 8, 16, 64))
         control.load("r0", f"0 32768 remap {main} {chance.choice(spares)} 0 4096 3 block_size {block} format")
-        # Nothing may be remapped when the area is another one.
+        # No block may be remapped when the table changes to another spare area.
         control.message("r0", "clear")
         kept = []
     control.suspend("r0")
@@ -42,11 +42,11 @@ while lives(fio):
     assert control.table("r0").endswith(f"block_size {block}"), control.table("r0")
     assert control.status("r0").split()[3] == str(block), control.status("r0")
     loads += 1
-    # Else the load has hardly a chance between two suspensions.
+    # Without a pause the load would hardly proceed between two suspends.
     time.sleep(0.1)
 assert loads >= 3, loads
 print(f"{loads} tables")
 END
 	wait "$fio" || fail "fio: $(cat "$work/fio")"
-	expect_match "$(cat "$work/fio")" 'err= 0' "what fio says"
+	expect_match "$(cat "$work/fio")" 'err= 0' "output of fio"
 }

@@ -18,11 +18,11 @@ test() {
 		dmsetup message r0 0 remap 0 8192 >"$work/message" 2>&1 &
 		local mover=$!
 		sleep 0.1
-		# The table becomes one of errors; the device stays while it is open.
+		# The table is replaced by an error table; the device stays while it is open.
 		dmsetup wipe_table r0
-		wait "$mover" && fail "remap succeeded in spite of the removal: $(<"$work/message")"
+		wait "$mover" && fail "remap succeeded although its table was replaced: $(<"$work/message")"
 		wait "$fio" && fail "fio saw no error"
-		expect_match "$(cat "$work/fio")" 'Input/output error' "what fio says"
+		expect_match "$(cat "$work/fio")" 'Input/output error' "output of fio"
 		dmsetup remove --retry r0
 		expect_errno ENXIO message r0 ping
 	done

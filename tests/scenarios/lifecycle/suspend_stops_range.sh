@@ -5,7 +5,7 @@ MACHINES="uml uml-smp"
 
 test() {
 	make_null_blk main 16
-	# A pass takes a while.
+	# A pass takes at least 100 ms.
 	make_null_blk spare 16 irqmode=2 completion_nsec=100000000
 	make_remap r0 32768 "$main" "$spare" 0 32768 volatile
 	block_io fill "$main" 1
@@ -19,11 +19,11 @@ control, ends = Control(), {}
 
 
 def during(text):
-    """Suspends in the middle of a message; returns its end, and how long the suspend took."""
+    """Suspends in the middle of a message, which has to end with EAGAIN. Returns the remaps after it."""
     mover = threading.Thread(target=lambda: ends.update(end=Control().outcome("r0", text)))
     mover.start()
     before = control.status("r0").split("/")[0]
-    # Until some of it is done.
+    # Waits until some blocks have moved.
     while control.status("r0").split("/")[0] == before:
         time.sleep(0.01)
     began = time.monotonic()
@@ -39,7 +39,7 @@ def during(text):
 
 remaps = during("remap 0 32768")
 assert 0 < len(remaps) < 4096, len(remaps)
-assert [sector for sector, _, _ in remaps] == list(range(0, 8 * len(remaps), 8)), "not the first of the range"
+assert [sector for sector, _, _ in remaps] == list(range(0, 8 * len(remaps), 8)), "the remaps are not the first blocks of the range"
 assert control.remaps("r0") == remaps
 reply = control.message("r0", "remap 0 32768")
 assert reply == f"remapped {4096 - len(remaps)} already {len(remaps)}", reply

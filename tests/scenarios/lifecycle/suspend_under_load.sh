@@ -54,5 +54,5 @@ assert longest < 20, f"a suspend took {longest} s"
 print(f"{suspends} suspends, the longest {longest:.3f} s; moves: {ends}")
 END
 	wait "$fio" || fail "fio: $(cat "$work/fio")"
-	expect_match "$(cat "$work/fio")" 'err= 0' "what fio says"
+	expect_match "$(cat "$work/fio")" 'err= 0' "output of fio"
 }

@@ -30,8 +30,8 @@ for turn, flush in enumerate((True, False)):
     for reader in readers:
         reader.start()
     time.sleep(0.1)
-    assert mover.is_alive(), "the move is over too soon for this test"
-    assert not any(n in ends for n in range(8)), "a read of a block on the move did not wait"
+    assert mover.is_alive(), "the move has ended before the reads were submitted"
+    assert not any(n in ends for n in range(8)), "a read of a moving block did not wait"
     began = time.monotonic()
     control.suspend("r0", flush)
     took = time.monotonic() - began
@@ -40,7 +40,7 @@ for turn, flush in enumerate((True, False)):
     control.resume("r0")
     for reader in readers:
         reader.join(30)
-        assert not reader.is_alive(), "a held read never ended"
+        assert not reader.is_alive(), "a held read did not complete"
     assert ends["mover"] == f"sector {sector} -> spare {sector}", ends["mover"]
     for n in range(8):
         expect(ends[n], pattern(1, sector, 8), sector, "a read that was held")

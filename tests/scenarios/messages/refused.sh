@@ -3,7 +3,7 @@
 DESCRIPTION="an invalid message fails with EINVAL, logs one line with the argument and the reason, and changes nothing"
 LONG_MACHINES="uml-smp debian"
 
-# refuse <argument> <reason> <message>...
+# refuse <argument> <reason> <message>...: expects that a message fails, logs both and changes nothing.
 refuse() {
 	local before after
 	before=$(ask status r0; message r0 list)
@@ -11,7 +11,7 @@ refuse() {
 	expect_errno EINVAL message r0 "${@:3}"
 	expect_log "'$1'" "$2"
 	after=$(ask status r0; message r0 list)
-	expect_equal "$after" "$before" "what is remapped after '${*:3}'"
+	expect_equal "$after" "$before" "status and list after '${*:3}'"
 }
 
 test() {
@@ -44,7 +44,7 @@ test() {
 		refuse 18446744073709551615 'not within the target' "$command" 1 18446744073709551615
 	done
 	refuse x 'not an unsigned decimal number' list 0 x
-	# The kernel would cut the line, and with it the reason.
+	# The kernel would cut a long line, and with it the reason, so the argument is shortened.
 	local long
 	printf -v long '%02000d' 0
 	refuse "${long:0:128}..." 'not within the target' remap 0 "$long"

@@ -18,7 +18,7 @@ test() {
 	expect_errno ENODATA message r0 unremap 8
 	expect_errno ENODATA message r0 unremap 8 8
 
-	# A range touches every block that it has a sector of.
+	# A range includes every block of which it has a sector.
 	expect_reply 'remapped 2 already 1' r0 remap 95 10
 	expect_reply 'remapped 0 already 3' r0 remap 95 10
 	expect_equal "$(message r0 list)" $'88 104 -\n96 96 -\n104 112 -\nend' "list"
@@ -35,8 +35,8 @@ test() {
 	expect_reply 'cleared 4' r0 clear
 	expect_reply 'cleared 0' r0 clear
 
-	# And as a user sees it.
-	expect_match "$(dmsetup message r0 0 remap 8)" '^sector 8 -> spare [0-9]+$' "what dmsetup prints"
+	# The same with dmsetup.
+	expect_match "$(dmsetup message r0 0 remap 8)" '^sector 8 -> spare [0-9]+$' "reply printed by dmsetup"
 	expect_errno EEXIST dmsetup message r0 0 remap 8
 	expect_errno EINVAL dmsetup message r0 0 remap x
 	expect_match "$(dmsetup status r0)" '^0 16384 remap 1/32 0 0 8 ok ok reads=' "dmsetup status"
