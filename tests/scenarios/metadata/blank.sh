@@ -3,17 +3,17 @@
 DESCRIPTION="a spare area with data in its first or last MiB is refused unchanged, unless the table has format or volatile; a blank one is formatted"
 MACHINES="uml"
 
-# The area: neither at the start of its device nor at its end.
+# The spare area is neither at the start of its device nor at its end.
 start=2048
 sectors=6144
 
-# label <text> <byte of the area>: what a file system or a RAID has there, and zeros elsewhere.
+# label <text> <byte of the area>: writes a label, as a file system or a RAID has it, and zeros elsewhere.
 label() {
 	blkdiscard -z "$spare"
 	printf '%b' "$1" | dd of="$spare" bs=1 seek=$((start * 512 + $2)) conv=notrunc,fsync status=none
 }
 
-# refused <sector>: for what it holds, and it holds it afterwards.
+# refused <sector>: expects that the area is refused because of that sector, and not changed.
 refused() {
 	local before
 	before=$(md5sum <"$spare")
@@ -23,8 +23,8 @@ refused() {
 	expect_equal "$(md5sum <"$spare")" "$before" "the spare device after a label in sector $1"
 }
 
-# taken <option>...: and it works.
-taken() {
+# accepted <option>...: expects that the area is accepted, and that the table works.
+accepted() {
 	make_remap r0 4096 "$main" "$spare" $start $sectors "$@"
 	message r0 remap 80
 	block_io check /dev/mapper/r0 1 80 8
@@ -35,34 +35,34 @@ test() {
 	make_null_blk main 4
 	make_null_blk spare 5
 	block_io fill "$main" 1
-	# Superblocks of md 1.2 and of btrfs; the last byte of the first MiB.
+	# In the first MiB: superblocks of md 1.2 and of btrfs, the last byte.
 	label '\xfc\x4e\x2b\xa9' 4096
 	refused 8
 	label '_BHRfS_M' $((65536 + 64))
 	refused 128
 	label x $((1048576 - 1))
 	refused 2047
-	# The first byte of the last MiB; md 1.0; the other copy of a GUID partition table.
+	# In the last MiB: the first byte, md 1.0, the backup of a GUID partition table.
 	label x $((sectors * 512 - 1048576))
 	refused $((sectors - 2048))
 	label '\xfc\x4e\x2b\xa9' $((sectors * 512 - 8192))
 	refused $((sectors - 16))
 	label 'EFI PART' $((sectors * 512 - 512))
 	refused $((sectors - 1))
-	# Who asks for it gets it, and so does a volatile table, which asks nobody.
-	taken format
+	# The option format accepts any contents, and so does a volatile table.
+	accepted format
 	label '_BHRfS_M' $((65536 + 64))
-	taken volatile
-	# What that has left is not blank, either.
+	accepted volatile
+	# An area that a volatile table has used is not blank.
 	expect_errno EINVAL make_remap r0 4096 "$main" "$spare" $start $sectors
 
-	# What is beside the area, or far from its ends, is not looked at.
+	# Sectors outside the area, or further than a MiB from its ends, do not matter.
 	label x -1
-	taken
+	accepted
 	label x $((sectors * 512))
-	taken
+	accepted
 	label x 1048576
-	taken
+	accepted
 	label x $((sectors * 512 - 1048576 - 1))
-	taken
+	accepted
 }

@@ -35,7 +35,7 @@ data = File(spare)
 area = Area(data, START, SECTORS)
 assert {area.slot_sector(slot): block * 8 for block, (slot, _) in area.remaps().items()} == {
     place: sector for sector, place, _ in wanted
-}, "another reading of the format finds other remaps"
+}, "the second reader of the format finds other remaps"
 
 sectors = [
     START + place + n for index in range(area.pages) for _, place in area.places(index) for n in range(8)
@@ -53,7 +53,7 @@ for index in range(area.pages):
 
 
 def unreadable(bad):
-    """The error target in the place of these sectors."""
+    """Makes these sectors unreadable, and no others."""
     lines, at = [], 0
     for sector in sorted(bad):
         if sector > at:
@@ -91,8 +91,8 @@ def restore():
         disk.write(sector, whole[sector])
 
 
-def try_it(spoiled):
-    """Whether the table is served, with all remaps; it is an error where it has others."""
+def is_served(spoiled):
+    """Returns whether the table is accepted with bad sectors. Fails if it is, with other remaps."""
     spoil(spoiled)
     served = True
     control.create("r0")
@@ -117,8 +117,8 @@ def try_it(spoiled):
 loads = 0
 for sector in sectors:
     for way in WAYS:
-        assert try_it([(sector, way)]), f"sector {sector}: {way}: refused"
-        # It was put right where that is possible, so the next one costs nothing, either.
+        assert is_served([(sector, way)]), f"sector {sector}: {way}: refused"
+        # The table has repaired the sector if it could, so that the next bad one does no harm, either.
         if way != "unreadable":
             assert Area(data, START, SECTORS).remaps() == area.remaps(), f"{sector} {way}"
         restore()
@@ -127,10 +127,10 @@ for sector in sectors:
 refused = 0
 for _ in range(pairs):
     spoiled = [(sector, chance.choice(WAYS)) for sector in chance.sample(sectors, 2)]
-    refused += not try_it(spoiled)
+    refused += not is_served(spoiled)
     restore()
 print(f"{loads} with one bad sector, {pairs} with two, of which {refused} were refused")
-assert try_it([]), "in the end it is not as it was"
+assert is_served([]), "the restored area is refused"
 END
 	make_remap r0 4096 "$main" /dev/mapper/below 16 1600
 	block_io check /dev/mapper/r0 2

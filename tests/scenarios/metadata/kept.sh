@@ -4,7 +4,7 @@ DESCRIPTION="remaps, their data and their lost sectors survive a table reload, r
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 
-# expect_same: the remaps, the lost sectors and the data are what they were.
+# expect_same <event>: expects that the remaps, the lost sectors and the data are as before.
 expect_same() {
 	expect_equal "$(message r0 list)" "$list" "list after $1"
 	expect_equal "$(status_word r0 2)" "$lost" "lost sectors after $1"
@@ -30,7 +30,7 @@ test() {
 	message r0 unremap 416 8
 	block_io fill /dev/mapper/r0 2 0 82
 	block_io fill /dev/mapper/r0 2 86 3914
-	# What is written of what was lost is lost no more.
+	# Lost sectors that are written are no longer lost.
 	block_io fill /dev/mapper/r0 3 84 2
 	list=$(message r0 list)
 	lost=$(status_word r0 2)
@@ -59,7 +59,7 @@ test() {
 	expect_reply 'metadata saved' r0 save
 	expect_same "save"
 
-	# Slots that are taken are not given to others.
+	# A slot is not given to a second block.
 	message r0 remap 1000 160
 	expect_equal "$(message r0 list | awk '$1 ~ /^[0-9]/ { print $2 }' | sort | uniq -d)" '' "slots with two blocks"
 	block_io check /dev/mapper/r0 2 88 3912

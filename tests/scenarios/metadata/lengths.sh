@@ -11,7 +11,7 @@ test() {
 	make_remap r0 4003 "$main" "$spare" 0 1600
 	message r0 remap 4000
 	block_io fill /dev/mapper/r0 2 4000 3
-	# Behind its end, main is somebody else's.
+	# Sectors of main behind the end of the target have other contents.
 	block_io fill "$main" 3 4003 100
 	load_remap r0 4006 "$main" "$spare" 0 1600
 	dmsetup suspend r0
@@ -20,7 +20,7 @@ test() {
 	block_io check /dev/mapper/r0 2 4000 3
 	block_io check /dev/mapper/r0 3 4003 3
 	block_io fill /dev/mapper/r0 4 4003 3
-	# What only the slot has is not forgotten.
+	# A shorter target would lose sectors that only the slot has.
 	log_mark
 	load_remap r0 4001 "$main" "$spare" 0 1600
 	dmsetup suspend r0
@@ -32,7 +32,7 @@ test() {
 	block_io check /dev/mapper/r0 2 4000 3
 	block_io check /dev/mapper/r0 4 4003 3
 	block_io check /dev/mapper/r0 3 4006 14
-	# A block that a shorter target has moved is whole again in a longer one.
+	# A block that a shorter target has moved has all its sectors in a longer one.
 	message r0 unremap 4000
 	load_remap r0 4001 "$main" "$spare" 0 1600
 	dmsetup suspend r0
@@ -51,7 +51,7 @@ test() {
 	log_mark
 	expect_errno EINVAL make_remap r0 4000 "$main" "$spare" 0 1600
 	expect_log 'table refused' 'a block beyond the end of the target'
-	# Nothing can be copied to the spare of a read-only table.
+	# A read-only table cannot copy the rest of a block to the spare.
 	log_mark
 	expect_errno EROFS dmsetup create r0 --readonly --table "$(remap_line 4022 "$main" "$spare" 0 1600)"
 	expect_log 'table refused' 'the table is read-only, and cannot copy the rest of the last block to slot'

@@ -4,7 +4,8 @@ DESCRIPTION="metadata of another main device or another configuration is refused
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 
-# refuse <errno> <reason> <make_remap arguments behind the name>: and the spare area is as before.
+# refuse <errno> <reason> <make_remap arguments behind the name>: expects that a table is refused with that reason,
+# and that the spare device is as before.
 refuse() {
 	local before
 	before=$(md5sum <"$spare")
@@ -19,7 +20,7 @@ test() {
 	local before version=8
 	make_null_blk below 8
 	make_null_blk spare 1
-	# Main devices that say who they are.
+	# Main devices with an identity.
 	dmsetup create one --uuid TEST-one --table "0 8192 linear $below 0"
 	defer dmsetup remove one
 	dmsetup create two --uuid TEST-two --table "0 8192 linear $below 8192"
@@ -41,7 +42,7 @@ test() {
 	dmsetup reload one --table "0 8190 linear $below 0"
 	dmsetup resume one
 	refuse EINVAL 'metadata of a larger main device, of 8192 sectors' 4096 "$one" "$spare" 0 1600
-	# It may grow, and the block size is known.
+	# Main may grow, and the block size is read from the metadata.
 	dmsetup reload one --table "0 8200 linear $below 0"
 	dmsetup resume one
 	make_remap r0 4096 "$one" "$spare" 0 1600
@@ -49,7 +50,7 @@ test() {
 	expect_match "$(message r0 list)" '^160 [0-9]+ -' list
 	remove_mapped r0
 
-	# Of a version that is not known: in every copy of the superblock.
+	# An unknown version in every copy of the superblock.
 	python3 -S - "$spare" "$((version + 1))" <<'END'
 import sys
 
@@ -59,7 +60,7 @@ superblocks(sys.argv[1], 0, 1600, lambda page: page.__setitem__(slice(32, 36), i
 END
 	refuse EINVAL 'metadata of version 9, newer than 1' 4096 "$one" "$spare" 0 1600
 
-	# What is no metadata at all.
+	# Contents that are no metadata.
 	block_io fill "$spare" 1
 	refuse EINVAL 'the spare area holds something that is no metadata' 4096 "$one" "$spare" 0 1600
 	expect_errno EROFS dmsetup create r0 --readonly --table "0 4096 remap $one $spare 0 1600 1 format"
@@ -70,18 +71,18 @@ END
 	make_table_again
 	expect_match "$(message r0 list)" '^8 [0-9]+ -' "list after the printed table"
 	remove_mapped r0
-	# format is what it says.
+	# The option format discards the remaps.
 	make_remap r0 4096 "$one" "$spare" 0 1600 format
 	expect_equal "$(message r0 list)" end "list after format"
 	remove_mapped r0
 	block_io fill "$one" 2
-	# Without remaps, nobody loses anything.
+	# Metadata without remaps does not keep a volatile table from the area.
 	make_remap r0 4096 "$one" "$spare" 0 1600 volatile
 	message r0 remap 0 1600
 	remove_mapped r0
 	refuse EINVAL 'the spare area holds something that is no metadata' 4096 "$one" "$spare" 0 1600
 
-	# Zeros in the first 4096 bytes do not make it blank; zeros everywhere are as good as being asked.
+	# Zeros in the first 4096 bytes do not make the area blank; zeros everywhere do, and it is formatted.
 	dd if=/dev/zero of="$spare" bs=4096 count=1 oflag=direct status=none
 	refuse EINVAL 'the spare area is not blank: sector 8 of it is not zero; format discards what is there' \
 		4096 "$one" "$spare" 0 1600
@@ -97,7 +98,7 @@ END
 	make_remap r0 4096 "$one" "$spare" 0 1600
 	message r0 remap 800
 	remove_mapped r0
-	# A read-only table has the remaps, and makes no others.
+	# A read-only table has the remaps, and makes no new ones.
 	dmsetup create r0 --readonly --table "0 4096 remap $one $spare 0 1600"
 	defer remove_mapped r0
 	expect_match "$(message r0 list)" '^800 [0-9]+ -' list

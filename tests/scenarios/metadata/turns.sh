@@ -3,7 +3,7 @@
 DESCRIPTION="a block in two slots is loaded from the slot with the newer turn, and the other slot is never used again; any other duplicate is refused"
 LONG_MACHINES=uml-smp
 
-# change <slot> <block> <turn>...: while no table uses the spare.
+# change <slot> <block> <turn>...: writes entries of slots. No table may use the spare.
 change() {
 	blockdev --flushbufs "$spare"
 	python3 -S - "$spare" "$@" <<'END'
@@ -20,9 +20,9 @@ os.fsync(image.fd)
 END
 }
 
-# slots: "<slot> <bad, or block and turn>" of all that are not free, by another reading of the format.
+# slots: prints "<slot> <bad, or block/turn>" of all slots that are not free, by the second reader of the format.
 slots() {
-	blockdev --flushbufs "$spare" # what was read before a table wrote
+	blockdev --flushbufs "$spare" # the page cache may be older than the writes of a table
 	python3 -S - "$spare" <<'END'
 import sys
 
@@ -34,7 +34,7 @@ for slot, name, _ in area.entries():
 END
 }
 
-make_it() {
+make_table() {
 	make_remap r0 8000 "$main" "$spare" 0 8000
 }
 
@@ -43,63 +43,63 @@ test() {
 	make_null_blk main 4
 	make_null_blk spare 4
 	block_io fill "$main" 1
-	make_it
+	make_table
 	null_blk_set main badblocks=+18-19
 	message r0 remap 16
 	null_blk_set main badblocks=-18-19
 	message r0 remap 0 16
 	expect_equal "$(status_word r0 2)" 2 "lost sectors"
 	remove_mapped r0
-	expect_equal "$(slots)" "0 2/0, 1 0/0, 2 1/0, " "what is in the slots"
+	expect_equal "$(slots)" "0 2/0, 1 0/0, 2 1/0, " "entries of the slots"
 
-	# Slots of both pages of the table, a turn that begins again, and the one that fails last.
+	# Slots of both pages of the table, a turn that wraps around, and the last slot as the failed one.
 	change 0 2 0 700 2 1 1 0 0 701 0 3 2 1 2 3 1 1
 	before=$(md5sum <"$spare")
 	dmsetup create r0 --readonly --table "0 8000 remap $main $spare 0 8000"
 	list=$(message r0 list)
-	expect_equal "$(awk '{ print $1, $3 }' <<<"$list" | sed -n 1,3p | tr '\n' ' ')" "0 - 8 - 16 - " "what is remapped"
-	# Not the slot that has failed, with what was lost in it.
+	expect_equal "$(awk '{ print $1, $3 }' <<<"$list" | sed -n 1,3p | tr '\n' ' ')" "0 - 8 - 16 - " "remapped blocks"
+	# The failed slot and its lost sectors do not count.
 	expect_equal "$(status_word r0 2)" 0 "lost sectors"
 	expect_equal "$(status_word r0 1 | cut -d / -f 1)" 3 "remapped blocks"
 	remove_mapped r0
 	expect_equal "$(md5sum <"$spare")" "$before" "the spare device under a read-only table"
-	make_it
+	make_table
 	expect_equal "$(message r0 list)" "$list" "list of a table that may write"
 	expect_equal "$(status_word r0 6)" ok metadata
 	message r0 remap 80 800
 	remove_mapped r0
-	expect_match "$(slots)" '^0 bad, 1 0/0, 2 1/2, 3 bad, 4 10/0, ' "what is in the slots"
-	expect_match "$(slots)" ' 700 2/1, 701 bad, $' "what is in the slots behind"
-	make_it
+	expect_match "$(slots)" '^0 bad, 1 0/0, 2 1/2, 3 bad, 4 10/0, ' "entries of the slots"
+	expect_match "$(slots)" ' 700 2/1, 701 bad, $' "entries of the last slots"
+	make_table
 	expect_equal "$(message r0 list | sed -n 1,3p)" "$(sed -n 1,3p <<<"$list")" "list of the next table"
 	message r0 unremap 0 24
 	remove_mapped r0
-	make_it
-	expect_equal "$(message r0 list | sed -n '1s/ .*//p')" 80 "the first that is remapped"
+	make_table
+	expect_equal "$(message r0 list | sed -n '1s/ .*//p')" 80 "the first remapped block"
 	remove_mapped r0
 
-	# Neither follows the other; a third one does.
+	# Turns of which none follows the other, then three slots with one block.
 	for turns in "0 0" "1 3" "0 2"; do
 		# shellcheck disable=SC2086
 		set -- $turns
 		change 200 3 "$1" 702 3 "$2"
 		log_mark
-		expect_errno EINVAL make_it
+		expect_errno EINVAL make_table
 		expect_log 'the metadata has a block twice, the second time in slot 702'
 	done
 	change 200 3 0 201 3 1 702 3 2
 	log_mark
-	expect_errno EINVAL make_it
+	expect_errno EINVAL make_table
 	expect_log 'the metadata has a block twice'
 	change 200 3 0 201 -1 0 702 -1 2
 	log_mark
-	expect_errno EINVAL make_it
+	expect_errno EINVAL make_table
 	expect_log 'metadata page 2 has a wrong entry for slot 702'
 	change 702 3 1
-	make_it
+	make_table
 	expect_match "$(message r0 list)" '^24 ' list
 
-	# Where it cannot be noted that a slot has failed, nothing moves; then it is.
+	# While the failed slot cannot be recorded, nothing moves; once metadata can be written, it is recorded.
 	remove_mapped r0
 	change 200 3 0
 	make_mapped below "0 8192 flakey $spare 0 0 1 1 error_writes"
@@ -112,9 +112,9 @@ test() {
 	dmsetup load below --table "0 8192 linear $spare 0"
 	dmsetup suspend --nolockfs below
 	dmsetup resume below
-	expect_match "$(slots)" ' 200 3/0, 701 bad, 702 3/1, ' "what is in the slots"
+	expect_match "$(slots)" ' 200 3/0, 701 bad, 702 3/1, ' "entries of the slots"
 	message r0 unremap 24
 	expect_reply 'metadata saved' r0 save
 	expect_equal "$(status_word r0 6)" ok metadata
-	expect_match "$(slots)" ' 200 bad, 701 bad, $' "what is in the slots in the end"
+	expect_match "$(slots)" ' 200 bad, 701 bad, $' "entries of the slots at the end"
 }

@@ -4,7 +4,7 @@ DESCRIPTION="while metadata cannot be written no block moves and unsaved blocks 
 MACHINES="uml uml-debug"
 LONG_MACHINES=uml-smp
 
-# below <head> <tail>: whether writes to the two halves of the metadata work (linear) or fail (flakey).
+# below <head> <tail>: makes writes to the two halves of the metadata work (linear) or fail (flakey).
 below() {
 	local flakey="0 1 1 error_writes" head=$1 tail=$2
 	dmsetup load below <<-END
@@ -16,7 +16,7 @@ below() {
 	dmsetup resume below
 }
 
-# again: the table is loaded once more, from what is on the disk.
+# again: removes the device and makes it again from the metadata on the disk.
 again() {
 	remove_mapped r0
 	make_remap r0 4096 "$main" /dev/mapper/below 0 1600
@@ -39,7 +39,7 @@ test() {
 		expect_match "$(log_lines)" 'remap stopped at sector 160: metadata cannot be written' "the log"
 		expect_equal "$(status_word r0 6)" failed metadata
 		expect_match "$(message r0 list)" $'160 [0-9]+ unsaved\n168 [0-9]+ unsaved' list
-		# What is uncertain is the same in both places, and stays so.
+		# An unsaved block has the same data in both places, and stays so.
 		block_io check /dev/mapper/r0 1
 		expect_equal "$(block_io write /dev/mapper/r0 160 8 2)" EIO "write to an unsaved block"
 		expect_equal "$(block_io write /dev/mapper/r0 170 1 2)" EIO "write to an unsaved block"
@@ -49,7 +49,7 @@ test() {
 		expect_errno EIO message r0 unremap 80
 		expect_errno EIO message r0 save
 		expect_equal "$(message r0 list | grep -c unsaved)" 2 "unsaved blocks"
-		# As after a crash: whichever place it is, the contents are right.
+		# As after a crash: the data is right in whichever place the block is.
 		below linear linear
 		again
 		block_io check /dev/mapper/r0 1
@@ -59,7 +59,7 @@ test() {
 		expect_equal "$(status_word r0 6)" ok metadata
 		message r0 remap 80
 
-		# What can be written again is.
+		# Metadata that can be written again is saved.
 		# shellcheck disable=SC2086 # two words
 		below $halves
 		expect_errno EIO message r0 remap 160 16
@@ -73,7 +73,7 @@ test() {
 		expect_equal "$(message r0 list)" "$before" "list after a reload"
 		block_io check /dev/mapper/r0 2 160 16
 
-		# The way back: the block stays where it is.
+		# Unremap: the block stays on the spare.
 		# shellcheck disable=SC2086 # two words
 		below $halves
 		expect_errno EIO message r0 unremap 160 16
@@ -81,7 +81,7 @@ test() {
 		block_io check /dev/mapper/r0 2 160 16
 		expect_equal "$(block_io write /dev/mapper/r0 160 8 3)" EIO "write to an unsaved block"
 		below linear linear
-		# Without being told to: whatever comes next tries again.
+		# The next message saves the metadata, without the message save.
 		expect_reply 'unremapped 2' r0 unremap 160 16
 		block_io check /dev/mapper/r0 2 160 16
 		block_io fill /dev/mapper/r0 1
@@ -90,7 +90,7 @@ test() {
 		block_io check /dev/mapper/r0 1
 	done
 
-	# Contents for what was lost: not before metadata says so.
+	# Lost sectors are not filled before metadata is saved.
 	null_blk_set main badblocks=+242-243
 	message r0 remap 240
 	null_blk_set main badblocks=-242-243

@@ -29,7 +29,7 @@ for _ in range(50):
     assert lines[-1] == (f"more {rest[most]}" if len(rest) > most else "end"), lines[-1]
 assert control.message("r0", f"list 0 0") == f"more {wanted[0]}"
 END
-	# dmsetup shows it, too.
+	# A page has its lines and the line that tells where the next page begins.
 	expect_match "$(message r0 list 0 3 | tail -n 1)" '^more [0-9]+$' "last line"
 	expect_equal "$(message r0 list 0 3 | wc -l)" 4 "lines"
 }

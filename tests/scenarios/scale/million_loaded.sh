@@ -5,7 +5,7 @@ MACHINES=uml
 TIMEOUT=170
 
 test() {
-	# What is copied to the slots need not be kept: only the ends of the spare are in memory.
+	# Only the ends of the spare, which hold the metadata, are kept in memory; the contents of slots are not.
 	make_null_blk main 5000 memory_backed=0
 	make_null_blk ends 40
 
@@ -22,7 +22,7 @@ main, chance, control = sys.argv[1], random.Random(int(sys.argv[2])), Control()
 line = f"0 10240000 remap {main} /dev/mapper/spare 0 {SPARE}"
 
 def used():
-    """Bytes that the kernel holds for good."""
+    """Returns the bytes of memory that the kernel uses and cannot reclaim."""
     with open("/proc/sys/vm/drop_caches", "w") as file:
         file.write("3")
     time.sleep(0.5)
@@ -38,7 +38,7 @@ def make():
     return time.monotonic() - began
 
 formatted = make()
-# In many ranges, and some scattered, so that neither blocks nor slots are in order.
+# Ranges in random order, and some slots freed and used again, so that neither blocks nor slots are in order.
 ranges = list(range(0, MILLION, 50000))
 chance.shuffle(ranges)
 for first in ranges:
@@ -53,12 +53,12 @@ control.remove("r0")
 free = used()
 seconds = make()
 taken = used() - free
-# A busy host may take a second by itself.
+# The best of three: a busy host may add a second.
 for _ in range(2):
     control.remove("r0")
     seconds = min(seconds, make())
 loaded = control.remaps("r0")
-assert loaded == remaps, "the remaps that were loaded are others"
+assert loaded == remaps, "the loaded remaps differ from the saved ones"
 each = taken / len(loaded)
 spare = (SPARE - slots * BLOCK) * 512 / slots
 control.remove("r0")

@@ -5,7 +5,7 @@ MACHINES="uml uml-debug"
 LONG_MACHINES=uml-smp
 TIMEOUT=170
 
-# Where every allocation is watched, a relocation takes milliseconds.
+# fewer <n>: prints n, or less on machines that check every allocation, where a relocation takes milliseconds.
 fewer() {
 	case $DM_REMAP_MACHINE in
 	uml-debug) echo $(($1 / 10)) ;;
@@ -41,7 +41,7 @@ def timed(name, call, *arguments):
     return result
 
 
-# Some that are scattered first, so that the million is in pieces.
+# Scattered remaps first, so that the message for the million has to skip them.
 scattered = {chance.randrange(BLOCKS) for _ in range(SAMPLE)}
 for block in scattered:
     assert control.message("r0", f"remap {block * BLOCK}").startswith(f"sector {block * BLOCK} -> spare ")
@@ -53,7 +53,7 @@ total = MILLION + len(scattered) - len(inside)
 places = timed("list", control.remaps, "r0")
 wanted = list(range(0, MILLION * BLOCK, BLOCK)) + sorted(block * BLOCK for block in scattered - inside)
 assert [sector for sector, _, _ in places] == wanted, "the list"
-assert len({place for _, place, _ in places}) == total, "one spare for two blocks"
+assert len({place for _, place, _ in places}) == total, "two blocks have one spare block"
 assert control.status("r0").startswith(f"{total}/1048576 "), control.status("r0")
 where = {sector: place for sector, place, _ in places}
 del places

@@ -22,7 +22,7 @@ line = f"0 {BLOCKS * BLOCK} remap {main} /dev/mapper/spare 0 2000000"
 
 
 def load():
-    """Seconds that it took, the least of three times."""
+    """Returns the seconds that a load took, the least of three, and the remaps."""
     least = 60
     for _ in range(3):
         control.create("r0")
@@ -36,6 +36,7 @@ def load():
 
 
 def make(messages):
+    """Makes remaps by messages. Returns the seconds that it takes to load them."""
     control.create("r0")
     control.load("r0", line)
     control.resume("r0")
@@ -46,13 +47,13 @@ def make(messages):
     assert len(remaps) == COUNT
     control.remove("r0")
     seconds, found = load()
-    assert found == remaps, "the remaps that were loaded are others"
+    assert found == remaps, "the loaded remaps differ from the saved ones"
     return seconds
 
 
 neighbours = make([f"remap 0 {COUNT * BLOCK}"])
 scattered = make(f"remap {block * BLOCK}" for block in chance.sample(range(BLOCKS), COUNT))
 print(f"{COUNT} remaps loaded in {neighbours:.2f} s, scattered in {scattered:.2f} s")
-assert scattered < 2.5 * neighbours + 0.05, "scattered ones take longer"
+assert scattered < 2.5 * neighbours + 0.05, "scattered remaps take too long"
 END
 }

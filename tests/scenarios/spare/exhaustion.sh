@@ -28,13 +28,13 @@ test() {
 	block_io fill /dev/mapper/r0 2
 	block_io check /dev/mapper/r0 2
 
-	# What is freed is used again; a range takes what there is, and says how far it came.
+	# Freed spare blocks are used again; a range uses all that are left, and reports how many blocks it moved.
 	expect_reply 'unremapped 2' r0 unremap 0 16
 	expect_equal "$(health r0)" ok "health with two blocks free"
 	log_mark
 	expect_errno ENOSPC message r0 remap 400 40
 	expect_log 'sector 416' 'no spare block left' '2 blocks were moved'
-	expect_match "$(message r0 verify 408)" '^sector 408 -> spare [0-9]+$' "what was done"
+	expect_match "$(message r0 verify 408)" '^sector 408 -> spare [0-9]+$' "a block that was moved"
 	expect_reply 'sector 416 not remapped' r0 verify 416
 	expect_equal "$(health r0)" spare_full health
 	block_io check /dev/mapper/r0 2

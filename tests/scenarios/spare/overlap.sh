@@ -4,6 +4,7 @@ DESCRIPTION="a spare area in use is refused for another device, by path or by nu
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 
+# refused <make_remap arguments behind the name>: expects that the spare area is refused.
 refused() {
 	log_mark
 	expect_errno EBUSY make_remap r1 "$@"
@@ -20,10 +21,10 @@ test() {
 	refused 4096 "$other" "$spare" 0 1001
 	refused 4096 "$other" "$spare" 1999 500
 	refused 4096 "$other" "$spare" 1500 80
-	# By its number.
+	# The spare device by its number.
 	log_mark
 	expect_errno EBUSY make_remap r1 4096 "$other" "$(cat "/sys/block/$(basename "$spare")/dev")" 1500 80
-	# A target that lies over somebody's spare area, a spare area that lies over somebody's target.
+	# A target over the spare area of another device, and a spare area over the target of another device.
 	log_mark
 	expect_errno EBUSY make_remap r1 1500 "$spare" "$other" 0 1000
 	expect_errno EBUSY make_remap r1 4096 "$other" "$main" 4000 1000
@@ -33,7 +34,7 @@ test() {
 	remove_mapped r2
 	remove_mapped r1
 
-	# The same areas for a table that replaces this one; and they are free afterwards.
+	# A table of the same device may use the area, which is free once the device is removed.
 	load_remap r0 4096 "$main" "$spare" 1000 1000
 	dmsetup suspend r0
 	dmsetup resume r0

@@ -15,7 +15,7 @@ test() {
 	make_mapped both \
 		"0 2048 remap $main $spare 0 512" \
 		"2048 2048 remap $main $spare 512 512 2 main_start 2048"
-	# And again, while that table is active.
+	# The same table can replace itself.
 	dmsetup table both | dmsetup load both
 	dmsetup suspend both
 	dmsetup resume both

@@ -3,8 +3,8 @@
 DESCRIPTION="dmsetup table prints arguments that recreate the table"
 LONG_MACHINES="uml-smp debian"
 
-# again <sectors> ...: what dmsetup table prints is what it was given, with device numbers, and makes
-# the same table.
+# again <sectors> ...: expects that dmsetup table prints the arguments of a table, with device numbers, and that
+# these make the same table.
 again() {
 	local line printed numbered
 	blkdiscard -z "$spare"
@@ -29,13 +29,13 @@ test() {
 	again 4096 "$main" "$spare" 0 1024 block_size 64 volatile
 	again 4096 "$main" "$spare" 0 1024 error_policy record
 	again 4096 "$main" "$spare" 0 1024 main_start 8 block_size 16 volatile error_policy off
-	# What is formatted is not formatted again.
+	# The option format is not printed once the area is formatted.
 	make_remap r0 4096 "$main" "$spare" 0 1024 format block_size 16
 	expect_match "$(dmsetup table r0)" '^0 4096 remap [0-9]+:[0-9]+ [0-9]+:[0-9]+ 0 1024 2 block_size 16$' table
 	load_remap r0 4096 "$main" "$spare" 0 1024 format
 	expect_match "$(dmsetup table --inactive r0)" ' 0 1024 1 format$' "a table that is not active yet"
 	remove_mapped r0
-	# In another order, with what is the default anyway.
+	# Options in another order, and with their default values.
 	make_remap r0 4096 "$main" "$spare" 0 1024 format error_policy relocate main_start 0 volatile
 	expect_match "$(dmsetup table r0)" '^0 4096 remap [0-9]+:[0-9]+ [0-9]+:[0-9]+ 0 1024 1 volatile$' table
 }

@@ -4,8 +4,8 @@ DESCRIPTION="an invalid table is refused with an errno, ti->error and one line i
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 
-# refuse <errno> <argument> <reason> <arguments behind "0 <sectors> remap">: what device-mapper logs
-# as ti->error is the same text.
+# refuse <errno> <argument> <reason> <arguments behind "0 <sectors> remap">: expects that a table is refused, with
+# the reason in dm-remap's line of the log and, as ti->error, in device-mapper's.
 refuse() {
 	log_mark
 	expect_errno "$1" make_mapped r0 "0 ${5:-4096} remap $4"
@@ -62,7 +62,7 @@ test() {
 	refuse EINVAL "$spare" 'The spare area is too small for metadata and one block' "$main $spare 0 71 2 block_size 8"
 	refuse EINVAL "$main" 'The spare area overlaps with the target' "$main $main 4088 80"
 
-	# What is just within the bounds is taken.
+	# Tables just within the bounds are accepted.
 	make_remap r0 8192 "$main" "$spare" 0 2048
 	expect_equal "$(status_word r0 1)" 0/248 "spare blocks"
 	remove_mapped r0

@@ -19,7 +19,7 @@ test() {
 	message r0 clear
 	python3 -S "$tests/random_walk.py" r0 8 128 "$(scaled 200)" "$SEED" "$main" 0 "$spare"
 	message r0 clear
-	# And shorter again.
+	# A shorter table.
 	load_remap r0 2048 "$main" "$spare" 0 1088
 	dmsetup suspend r0
 	dmsetup resume r0

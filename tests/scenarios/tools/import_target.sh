@@ -3,15 +3,15 @@
 DESCRIPTION="remap_import to the second target of a table moves the blocks of its list, and sends nothing if its options contradict the table"
 MACHINES="uml"
 
-# import <status> <argument>...: sends what is bad to r0.
+# import <status> <argument>...: sends the list of bad blocks to r0.
 import() { expect_status "$1" remap_import --device r0 "${@:2}" "$work/bad"; }
 
-# nothing_moved: on neither target.
+# nothing_moved <when>: expects that no target has remaps.
 nothing_moved() {
 	expect_equal "$(dmsetup message r0 0 list)$(dmsetup message r0 4096 list)" endend "lists $1"
 }
 
-# refused <words> <argument>...: and nothing is sent.
+# refused <words> <argument>...: expects that remap_import refuses its arguments, and sends nothing.
 refused() {
 	import 3 "${@:2}"
 	expect_match "$(<"$work/err")" "$1" "the refusal of ${*:2}"
@@ -26,7 +26,7 @@ test() {
 	block_io fill "$front" 1
 	block_io fill "$main" 2
 	make_mapped r0 "0 4096 remap $front $spare 0 576" "4096 4096 remap $main $spare 1024 576 2 main_start 64"
-	# Sectors 224 and 225 of main: 160 of the second target, where the first one has a healthy block.
+	# Sectors 224 and 225 of main are sectors 160 and 161 of the second target. The first target has a good block there.
 	echo 112 >"$work/bad"
 
 	refused 'several remap targets: --target-start is to be one of 0 \(of 4096 sectors\), 4096 \('
@@ -42,19 +42,19 @@ test() {
 	import 0 --target-start 4096
 	expect_equal "$(dmsetup message r0 0 list)" end "list of the first target"
 	expect_match "$(dmsetup message r0 4096 list)" $'^4256 [0-9]+ lost\nend$' "list of the second target"
-	# All of it given up, and nothing else.
+	# All sectors of that block are lost, and no others.
 	block_io check /dev/mapper/r0 1 160 8
-	expect_equal "$(block_io read /dev/mapper/r0 4256 8)" EIO "the block that was given up"
+	expect_equal "$(block_io read /dev/mapper/r0 4256 8)" EIO "the bad block"
 	block_io read "$main" 216 8 >"$work/below"
 	block_io read /dev/mapper/r0 4248 8 >"$work/above"
 	expect_equal "$(<"$work/above")" "$(<"$work/below")" "the block before it"
 
-	# Messages that are printed are those that are sent.
+	# Printed messages are the same as those that are sent.
 	echo 212 >"$work/bad"
 	expect_status 0 remap_import --main-start 64 --target-sectors 4096 --target-start 4096 --keep-contents "$work/bad"
 	line=$(<"$work/out")
 	expect_equal "$line" "remap 4456 8" message
-	# shellcheck disable=SC2086 # its words
+	# shellcheck disable=SC2086 # words
 	dmsetup message r0 4096 $line
 	block_io read "$main" 424 8 >"$work/below"
 	block_io read /dev/mapper/r0 4456 8 >"$work/above"

@@ -3,7 +3,7 @@
 DESCRIPTION="the tools refuse to write to an image or a disk under a loop device, by any name, and write once the loop device is gone"
 MACHINES="uml"
 
-# refused <image>: to both tools that write, and nothing changes.
+# refused <image>: expects that both tools that write refuse the image and change nothing.
 refused() {
 	local before tool
 	before=$(md5sum <"$work/link.img")
@@ -32,7 +32,7 @@ test() {
 	losetup -d "$loop"
 	expect_status 0 remap_dump --json "$work/area.img"
 	mv "$work/out" "$work/dump"
-	# Something to put right.
+	# A bad copy of the metadata, for remap_repair.
 	dd if=/dev/urandom of="$work/area.img" bs=512 seek=3 count=1 conv=notrunc status=none
 
 	loop=$(losetup -f --show "$work/area.img")
@@ -44,13 +44,13 @@ test() {
 	mv "$work/area.img" "$work/moved.img"
 	refused "$work/moved.img"
 	mv "$work/moved.img" "$work/area.img"
-	# To look is allowed, and so is a copy.
+	# Reading is allowed, and so is a repaired copy.
 	expect_status 1 remap_check "$work/area.img"
 	expect_status 0 remap_repair --output "$work/copy.img" "$work/area.img"
 	rm "$work/copy.img"
 	losetup -d "$loop"
 
-	# Two loop devices above one file are in each other's way; one alone is not in its own.
+	# With two loop devices over one file, either is refused; with one, it is accepted.
 	loop=$(losetup -f --show "$work/area.img")
 	defer detach "$loop"
 	again=$(losetup -f --show "$work/area.img")
@@ -59,7 +59,7 @@ test() {
 	losetup -d "$again"
 	expect_status 0 remap_repair --yes "$loop"
 	expect_status 0 remap_restore --yes "$loop" "$work/dump"
-	# One above another.
+	# A loop device over another.
 	again=$(losetup -f --show "$loop")
 	defer detach "$again"
 	refused "$loop"
@@ -68,7 +68,7 @@ test() {
 	expect_status 0 remap_restore --yes "$work/area.img" "$work/dump"
 	expect_status 0 remap_check "$work/area.img"
 
-	# A loop device claims no disk that it is above.
+	# A loop device does not claim the disk below it.
 	dd if="$work/area.img" of="$disk" bs=4096 oflag=direct status=none
 	loop=$(losetup -f --show "$disk")
 	defer detach "$loop"

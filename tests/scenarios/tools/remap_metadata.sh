@@ -9,7 +9,7 @@ test() {
 	make_null_blk old 4
 	make_null_blk new 4
 	block_io fill "$old" 1
-	# As long as the tool says.
+	# A spare area of the length that remap_metadata_size prints.
 	expect_status 0 remap_metadata_size 1000
 	sectors=$(<"$work/out")
 	make_null_blk spare $((sectors / 2048 + 1))
@@ -24,11 +24,11 @@ test() {
 	message r0 remap 400
 	null_blk_set old badblocks=-420-421
 	list=$(message r0 list | awk '/^[0-9]/ { print $1 }' | tr '\n' ' ')
-	expect_equal "$list" "400 784 792 800 7184 " "what is remapped"
+	expect_equal "$list" "400 784 792 800 7184 " "remapped blocks"
 	block_io fill /dev/mapper/r0 2 784 24
 	expect_status 3 remap_import -b 4096 --target-sectors 8000 --device nothing "$work/bad"
 
-	# What is in use is nobody else's.
+	# The tools refuse a device in use.
 	before=$(md5sum <"$spare")
 	expect_status 3 remap_check /dev/mapper/area
 	expect_status 3 remap_repair --yes /dev/mapper/area
@@ -44,7 +44,7 @@ test() {
 	expect_status 0 remap_export --format badblocks -b 4096 /dev/mapper/area
 	expect_equal "$(tr '\n' ' ' <"$work/out")" "52 100 101 102 900 " "the list of blocks on main"
 
-	# A bad copy is found by the tool, and put right by it; the kernel agrees.
+	# The tools find a bad copy and repair it; the kernel agrees.
 	dd if=/dev/urandom of=/dev/mapper/area bs=512 seek=3 count=1 oflag=direct status=none
 	expect_status 1 remap_check /dev/mapper/area
 	expect_status 0 remap_repair --yes /dev/mapper/area
@@ -59,15 +59,15 @@ test() {
 	defer dmsetup remove disk
 	dmsetup mknodes
 	dd if="$old" of="$new" bs=64k iflag=direct oflag=direct status=none
-	block_io fill "$new" 9 800 24 # what is on the spare need not be copied
+	block_io fill "$new" 9 800 24 # remapped blocks need not be copied
 	expect_status 0 remap_restore --any-main --yes /dev/mapper/area "$work/dump"
 	make_remap r0 8000 /dev/mapper/disk /dev/mapper/area 0 "$sectors" main_start 16
 	expect_equal "$(message r0 list)" "$list" "list on the new disk"
 	block_io check /dev/mapper/r0 2 784 24
 	expect_equal "$(block_io read /dev/mapper/r0 404 1)" EIO "a lost sector"
 	remove_mapped r0
-	# And back to what it was.
+	# The restored dump is the same as before.
 	expect_status 0 remap_restore --yes /dev/mapper/area "$work/dump"
 	expect_status 0 remap_dump --json /dev/mapper/area
-	expect_equal "$(<"$work/out")" "$(<"$work/dump")" "the dump of what was restored"
+	expect_equal "$(<"$work/out")" "$(<"$work/dump")" "dump of the restored area"
 }

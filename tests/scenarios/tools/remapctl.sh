@@ -10,8 +10,8 @@ TIMEOUT=120
 
 remapctl=$tests/../target/release/remapctl
 
-# What the target says, in every form.
-devices_are_told() {
+# Compares status and list, as text and as JSON, with the kernel's.
+devices_are_shown() {
 	message stress remap 0 16000 >/dev/null
 	expect_status 0 remapctl status --json
 	python3 -S - "$work/out" "$(ask status stress)" <<'END'
@@ -29,7 +29,7 @@ END
 	expect_status 0 remapctl status /dev/mapper/stress
 	expect_match "$(<"$work/out")" 'Remapped +2000 of 8192 spare blocks' 'status of a device'
 
-	# More than a page.
+	# A list of more than a page.
 	expect_status 0 remapctl list stress --json
 	python3 -S - "$work/out" <<'END'
 import json, sys
@@ -63,7 +63,7 @@ tests_are_run() {
 	expect_match "$(sed -n 1p "$work/out")" "^$result  Mixed Workload \(4\) on stress, " 'first line'
 	expect_match "$(<"$work/err")" '%  .* IOPS, ' progress
 
-	# A signal stops the test; a test that runs keeps others away.
+	# A running test excludes others; a signal to remapctl stops it.
 	"$remapctl" stress run type --type random-read --duration 60s >"$work/stopped" 2>&1 &
 	local first=$!
 	while ! stress_runs; do sleep 0.1; done
@@ -119,7 +119,7 @@ baselines_are_kept() {
 	expect_status 0 remapctl baseline show
 	expect_match "$(<"$work/out")" 'stress +4 +16 +512 +104 ns +409 MB/s' baselines
 	expect_status 0 remapctl baseline save "$work/saved"
-	cmp "$work/saved" "$work/baseline" || fail 'another baseline was saved'
+	cmp "$work/saved" "$work/baseline" || fail 'the saved baseline differs from the loaded one'
 	echo "${line/type=4/type=400}" >"$work/baseline"
 	expect_status 3 remapctl baseline load "$work/baseline"
 	expect_match "$(<"$work/err")" 'Invalid argument' 'a wrong baseline'
@@ -128,7 +128,7 @@ baselines_are_kept() {
 metrics_are_written() {
 	expect_status 0 remapctl metrics -o "$work/remap.prom"
 	expect_equal "$(grep -c -v -E '^(# (HELP|TYPE) dm_remap_|dm_remap_[a-z_]+(\{[^}]*\})? [0-9.]+$)' "$work/remap.prom")" \
-		0 'odd lines'
+		0 'lines of another form'
 	grep -qx 'dm_remap_remapped_blocks{device="stress",start="0"} 2000' "$work/remap.prom"
 	grep -qx 'dm_remap_health{device="stress",start="0",state="ok"} 1' "$work/remap.prom"
 	grep -q '^dm_remap_stress_result{.*result="STOPPED_EARLY"} 1$' "$work/remap.prom"
@@ -140,7 +140,7 @@ test() {
 	expect_status 3 remapctl stress run quick
 	expect_match "$(<"$work/err")" 'No such device.*no such remap device' 'a test without a device'
 	make_stress_device
-	devices_are_told
+	devices_are_shown
 	tests_are_run
 	reports_agree
 	baselines_are_kept

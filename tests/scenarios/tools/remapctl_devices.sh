@@ -19,12 +19,12 @@ remove_by_dmsetup() {
 	if dmsetup info "${@:3}" "$1" >/dev/null 2>&1; then dmsetup remove "${@:3}" "$1"; fi
 }
 
-# kernel_name <name>: as the kernel has it.
+# kernel_name <name>: prints the name that the kernel has for a device.
 kernel_name() {
 	cat "/sys/dev/block/$(dmsetup info -c --noheadings --separator : -o major,minor "$1")/dm/name"
 }
 
-# expect_device <kernel's name> <name as its user knows it> <name>...: all of these are that device.
+# expect_device <kernel's name> <user's name> [<name>...]: expects that each of the names, and the path, is that device.
 expect_device() {
 	local name
 	expect_equal "$(kernel_name "$2")" "$1" "the kernel's name of $2"
@@ -64,28 +64,28 @@ for place, (name, device) in enumerate(sorted(told.items(), key=lambda item: ite
 assert told["odd name"]["kernel_name"] == "odd\\x20name", told
 END
 
-	# With a choice to make, and the name that the kernel does not have.
+	# One of several devices, by a name that the kernel does not have.
 	first=0
 	"$remapctl" stress run quick --duration 300ms --device 'odd name' >"$work/out" 2>"$work/err" || first=$?
 	((first <= 1)) || fail "$(<"$work/err")"
 	expect_match "$(sed -n 1p "$work/out")" ' on odd\\x20name, ' 'the device of a test'
-	# With none set there are several again.
+	# With no device set, there are several to choose from.
 	expect_status 0 remapctl stress target --none
 	expect_status 3 remapctl stress run quick
 }
 
-# Two that only the kernel tells apart.
+# Two devices whose names differ only in the kernel.
 names_are_never_ambiguous() {
 	create 'odd name' $((1024 * n++)) --manglename none
 	expect_status 3 remapctl status 'odd\x20name'
-	expect_match "$(<"$work/err")" 'may be dm-[0-9]+ or dm-[0-9]+' 'two devices of a name'
+	expect_match "$(<"$work/err")" 'may be dm-[0-9]+ or dm-[0-9]+' 'a name of two devices'
 	expect_status 0 remapctl status 'odd name'
 	remove_by_dmsetup 'odd name' 0 --manglename none
 	expect_status 0 remapctl status 'odd\x20name'
 }
 
-# The status of other types may write metadata: theirs is never asked for, and of remap devices without
-# a flush.
+# The status of other targets may write metadata, so it is never asked for; that of remap devices is asked for
+# without a flush.
 others_are_not_asked() {
 	local command tables status
 	make_mapped other '0 8 linear /dev/ram0 0'
@@ -93,7 +93,7 @@ others_are_not_asked() {
 	for command in status metrics 'watch --count 1' 'status mixed' 'list mixed'; do
 		# shellcheck disable=SC2086 # words
 		strace -f -e trace=ioctl -o "$work/trace" "$remapctl" $command >/dev/null
-		# What was asked, without the answer.
+		# The requests, without their replies.
 		grep DM_TABLE_STATUS "$work/trace" | sed 's/ => .*//' >"$work/calls"
 		! grep -v DM_NOFLUSH_FLAG "$work/calls" || fail "$command may make targets flush"
 		tables=$(grep DM_STATUS_TABLE_FLAG "$work/calls" | grep -o 'name="[^"]*"' | sort -u)
@@ -108,7 +108,7 @@ others_are_not_asked() {
 
 odd_devices_hide_no_other() {
 	local line
-	# Without a table, loaded but not active, suspended.
+	# Devices without a table, with one that is not active, and suspended.
 	dmsetup create empty --notable
 	defer remove_mapped empty
 	expect_status 0 remapctl status
@@ -133,7 +133,7 @@ odd_devices_hide_no_other() {
 	expect_status 0 remapctl status
 }
 
-# Before any test there is nothing to report.
+# Before any test, there is no report.
 no_report_yet() {
 	local form
 	for form in '' --json --html --svg; do
@@ -142,7 +142,7 @@ no_report_yet() {
 		expect_equal "$(cat "$work/out" "$work/err")" 'remapctl: no test has run since the module was loaded'
 		# shellcheck disable=SC2086
 		expect_status 1 remapctl stress report $form -o "$work/report"
-		[[ ! -e $work/report ]] || fail "a report of nothing, $form"
+		[[ ! -e $work/report ]] || fail "a report was written before any test, $form"
 	done
 }
 
