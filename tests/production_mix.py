@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Compares the writes to a device with docs/workloads.md: reads the log of dm-log-writes
-(Documentation/admin-guide/device-mapper/log-writes.rst)."""
+"""Compares the writes of a production workload with docs/workloads.md, by the log of dm-log-writes
+(Documentation/admin-guide/device-mapper/log-writes.rst).
+
+    production_mix.py LOG SECTORS TYPE READS WRITES
+"""
 
 import collections
 import struct
@@ -15,7 +18,7 @@ Write = collections.namedtuple("Write", "sector sectors flags")
 
 
 def read_log(path):
-    """Returns all entries, oldest first."""
+    """Yields all entries, oldest first."""
     with open(path, "rb") as log:
         magic, _version, entries, sector_size = struct.unpack("<QQQI", log.read(28))
         assert magic == MAGIC, hex(magic)
@@ -32,7 +35,7 @@ def read_log(path):
 
 
 def near(share, wanted, what, margin=6):
-    """Checks that two percentages agree."""
+    """Checks that a share is near the expected one, both in percent."""
     assert abs(share - wanted) <= margin, f"{what}: {share:.1f} %, not {wanted} %"
 
 
@@ -41,13 +44,13 @@ def percent(part, whole):
 
 
 def within(writes, size, start, end):
-    """Returns the writes in a part of the device, in percent."""
+    """Returns the writes to a part of the device, whose limits are in percent."""
     return [w for w in writes if size * start // 100 <= w.sector < size * end // 100]
 
 
 def check_sizes(writes, shares, what):
     for kib, wanted in shares.items():
-        # Sizes are random: with few writes a share may differ that much by chance.
+        # Sizes are random, so with few writes a share may be further off by chance.
         deviation = (wanted * (100 - wanted) / max(len(writes), 1)) ** 0.5
         share = percent([w for w in writes if w.sectors == 2 * kib], writes)
         near(share, wanted, f"{what}, {kib} KiB of {len(writes)} writes", margin=max(6, 4 * deviation))
@@ -57,13 +60,13 @@ def check_database(writes, size):
     log = within(writes, size, 95, 100)
     pages = within(writes, size, 0, 95)
     assert len(pages) > 200 and len(log) > 50, (len(pages), len(log))
-    assert all(w.flags & FUA for w in log), "the log is not durable"
-    assert not any(w.flags & FUA for w in pages), "pages are durable"
+    assert all(w.flags & FUA for w in log), "writes of the log without FUA"
+    assert not any(w.flags & FUA for w in pages), "writes of pages with FUA"
     check_sizes(pages, {8: 100}, "pages")
     check_sizes(log, {4: 60, 8: 30, 16: 10}, "log")
     follows = [1 for a, b in zip(log, log[1:]) if b.sector == a.sector + a.sectors]
     assert len(follows) > 0.9 * len(log) - 2, "the log is not sequential"
-    # Four of five writes go to a fifth of the part, and a fifth of the others as well.
+    # Four of five writes go to the hot fifth; the others go everywhere, a fifth of them also to the hot one.
     hot = [w for w in pages if w.sector < size * 95 // 100 // 5]
     near(percent(hot, pages), 84, "hot set")
 
@@ -86,8 +89,8 @@ def check_virtualization(writes, size):
     check_sizes(web, {4: 40, 16: 40, 64: 20}, "web guest")
 
 
-# Streams if every worker has the same rate: three workers of pages and the log; two of files and metadata;
-# four guests, of which the desktop rests more than it works; and all of them.
+# Percentages of reads by type, if every worker has the same rate: three workers for pages and one for the log;
+# two for files and one for metadata; four guests, of which the desktop idles most of the time; and all streams.
 READS = [(3 * 70 + 0) / 4, (2 * 65 + 30) / 3, (90 + 70 + 60 + 0.4 * 35) / 3.4, 59]
 
 

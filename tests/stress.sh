@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Functions for scenarios of the stress manager, in addition to devices.sh.
+# Functions for scenarios of the stress manager, used with devices.sh.
 
 stress=/sys/kernel/dm_remap_stress_test
 # shellcheck disable=SC2034 # for the scenarios
 debug_stress=/sys/kernel/debug/dm_remap/stress
 
-# stress_write <file> <text>
+# stress_write <file> <text>: writes to a file of the stress manager.
 stress_write() {
 	printf '%s\n' "$2" >"$stress/$1"
 }
@@ -27,7 +27,7 @@ stress_value() {
 	fail "no $1 in: $(stress_status)"
 }
 
-# report_value <file> <key>: prints the rest of the key's first line in a report.
+# report_value <file> <key>: prints the value in the first line with the key in a report.
 report_value() {
 	sed -n "s|^ *$2: *||p" "$stress/$1" | sed -n 1p
 }
@@ -43,14 +43,14 @@ wait_for_stress() {
 		stress_runs || return 0
 		sleep 0.1
 	done
-	fail "still runs after $1 s: $(stress_status)"
+	fail "the test still runs after $1 s: $(stress_status)"
 }
 
 stop_stress() {
 	[[ ! -e $stress ]] || stress_write stress_test_stop 1
 }
 
-# run_stress <type> <workers> <ms>: runs a test from start to end.
+# run_stress <type> <workers> <ms>: runs a test and waits for its end.
 run_stress() {
 	stress_write stress_test_start "$1 $2 $3"
 	wait_for_stress $(($3 / 1000 + 60))
@@ -72,7 +72,7 @@ expect_refused() {
 	fi
 }
 
-# Speed in these guests means nothing, so a test may miss the targets of speed, and no other.
+# Expects that the last test passed, but for targets of speed, which mean nothing in these guests.
 expect_sound() {
 	local reason rest
 	rest=$(report_value stress_test_results 'Failure Reason')
@@ -85,15 +85,16 @@ expect_sound() {
 	done
 	expect_equal "$(report_value stress_test_results 'Total Errors')" 0 errors
 	expect_equal "$(report_value stress_test_results Mismatches)" 0 mismatches
-	(($(report_value stress_test_results 'Blocks Verified') > 0)) || fail 'nothing was verified'
-	(($(report_value stress_test_results 'Total Operations') > 0)) || fail 'nothing was done'
+	(($(report_value stress_test_results 'Blocks Verified') > 0)) || fail 'no block was verified'
+	(($(report_value stress_test_results 'Total Operations') > 0)) || fail 'no operation was done'
 }
 
+# Prints the number of threads of the stress manager.
 stress_threads() {
 	cat /proc/[0-9]*/comm 2>/dev/null | awk '/^dm_remap_stress/ { n++ } END { print n + 0 }'
 }
 
-# Makes the remap device "stress", 32 MiB of noise on a RAM disk.
+# Makes the remap device "stress" over a RAM disk with 32 MiB of noise.
 make_stress_device() {
 	make_brd 2 49152
 	head -c 32M /dev/urandom >/dev/ram0
@@ -105,8 +106,8 @@ checksum() {
 	sha256sum <"$1"
 }
 
-# expect_true_tap <status> <checks> <file>: expects that the output of the validation script agrees with its
-# status, has at least that many checks, and reports failures of speed only, which mean nothing here.
+# expect_true_tap <status> <checks> <file>: expects that the TAP of the validation script agrees with its status,
+# has at least that many checks, and reports only failures of speed, which mean nothing in these guests.
 expect_true_tap() {
 	local ok not_ok reason reasons
 	expect_equal "$(head -n 1 "$3")" 'TAP version 13'

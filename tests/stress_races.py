@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Processes that write every attribute of the stress manager, read every report, and make and remove
-the device and the module, all at the same time and at random."""
+"""Runs processes that concurrently write random attributes of the stress manager, read its reports, and make and
+remove the device and the module."""
 
 import ctypes
 import errno
@@ -17,7 +17,7 @@ RECORDS = "/sys/kernel/debug/dm_remap/stress"
 FINIT_MODULE, DELETE_MODULE = 313, 176
 libc = ctypes.CDLL(None, use_errno=True)
 
-# Texts that a user may write: most of them start a short test.
+# Writes of users, most of which start a short test.
 WRITES = [
     ("set_target", "stress"),
     ("set_target", "nothing"),
@@ -51,7 +51,7 @@ REPORTS = [
     (f"{RECORDS}/trend.json", ("{",)),
 ]
 
-# Errors that such a write may meet: it comes at the wrong time, or the file has just been removed.
+# Errors of such a write: another test runs, the device is gone, or the file has just been removed.
 EXPECTED = {
     errno.EBUSY, errno.EINVAL, errno.ENODEV, errno.ENOENT, errno.ENXIO, errno.ENOMEM, errno.ESRCH,
     errno.EIO, errno.EAGAIN, errno.EEXIST, errno.EACCES,
@@ -59,6 +59,7 @@ EXPECTED = {
 
 
 def tolerated(action):
+    """Returns the result of an action, or None if it fails with an expected error."""
     try:
         return action()
     except OSError as error:
@@ -87,7 +88,7 @@ def read(draw):
     text = tolerated(action)
     if text is not None:
         assert text.startswith(starts), f"{path}: {text[:60]!r}"
-        assert text.endswith("\n"), f"{path} is torn: {text[-60:]!r}"
+        assert text.endswith("\n"), f"{path} is cut short: {text[-60:]!r}"
     time.sleep(draw.random() * 0.002)
 
 
@@ -102,7 +103,7 @@ def rmmod():
     return libc.syscall(DELETE_MODULE, b"dm_remap", os.O_NONBLOCK)
 
 
-def come_and_go(draw, table):
+def load_and_remove(draw, table):
     """Loads the module, makes the device, and removes both again if possible."""
     insmod()
     control = Control()
@@ -126,7 +127,7 @@ def come_and_go(draw, table):
             time.sleep(draw.random() * 0.01)
             tolerated(lambda: control.resume("stress"))
     while made:
-        # A test has the device open.
+        # A running test has the device open.
         if tolerated(lambda: control.remove("stress") or True):
             break
         write(draw)
@@ -143,7 +144,7 @@ def work(kind, seed, deadline, table):
         elif kind == "read":
             read(draw)
         else:
-            come_and_go(draw, table)
+            load_and_remove(draw, table)
 
 
 def main():
@@ -151,7 +152,7 @@ def main():
     table = f"0 65536 remap {disk} {spare} 0 65536 1 volatile"
     deadline = time.monotonic() + seconds
     children = []
-    for number, kind in enumerate(["write"] * 4 + ["read"] * 3 + ["come and go"]):
+    for number, kind in enumerate(["write"] * 4 + ["read"] * 3 + ["load and remove"]):
         pid = os.fork()
         if pid == 0:
             status = 1
@@ -159,7 +160,7 @@ def main():
                 work(kind, seed * 100 + number, deadline, table)
                 status = 0
             finally:
-                # Whatever happened, the parent must not end.
+                # The child must never return to the caller of fork.
                 if status:
                     import traceback
 
@@ -167,7 +168,7 @@ def main():
                 os._exit(status)
         children.append(pid)
     failed = [pid for pid in children if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0]
-    # Tests that still run end with the device, and the device with the module.
+    # Stops a test that still runs, then removes the device and the module.
     for _ in range(1000):
         if not os.path.exists(STRESS):
             break

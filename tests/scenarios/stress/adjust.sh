@@ -7,7 +7,7 @@ MACHINES=uml
 TIMEOUT=120
 DESCRIPTION="workers, queue depth, rate and share of writes can be adjusted before and during a test"
 
-# Operations that the running test does in a second.
+# rate_now: prints the operations a second of the running test, measured over two seconds.
 rate_now() {
 	local before at
 	before=$(stress_value ops) at=$(stress_value elapsed_ms)
@@ -19,7 +19,7 @@ test() {
 	local rate writes
 	make_stress_device
 
-	# Before the start, and for one test only.
+	# Adjustments before the start are for one test only.
 	stress_write stress_test_adjust 'workers=2 queue_depth=3'
 	stress_write stress_test_adjust 'write_percent=0'
 	expect_equal "$(stress_status)" STOPPED
@@ -28,19 +28,19 @@ test() {
 	expect_sound
 	expect_equal "$(report_value stress_test_results 'Worker Threads')" 2
 	expect_equal "$(report_value stress_test_results 'Queue Depth')" 6
-	expect_equal "$(disk_stat /dev/mapper/stress 5)" "$writes" 'writes of a mixed test without writes'
+	expect_equal "$(disk_stat /dev/mapper/stress 5)" "$writes" 'writes of a mixed test with write_percent=0'
 	run_stress 4 8 500
 	expect_sound
 	expect_equal "$(report_value stress_test_results 'Queue Depth')" 256
 	(($(disk_stat /dev/mapper/stress 5) > writes)) || fail 'the next test does not write'
-	# A reading test that is to write claims the device.
+	# A test type that only reads claims the device if an adjustment makes it write.
 	stress_write stress_test_adjust write_percent=50
 	writes=$(disk_stat /dev/mapper/stress 5)
 	run_stress 1 2 500
 	expect_sound
 	(($(disk_stat /dev/mapper/stress 5) > writes)) || fail 'the adjusted test does not write'
 
-	# While it runs.
+	# Adjustments while a test runs.
 	stress_write stress_test_start '4 2 600000'
 	stress_write stress_test_adjust 'workers=7 rate_iops=400'
 	expect_equal "$(stress_value workers)" 7
@@ -65,12 +65,12 @@ test() {
 	expect_equal "$(report_value stress_test_results 'Queue Depth')" 64
 	expect_equal "$(report_value stress_test_results Mismatches)" 0
 
-	# What has only read is not to write: the device is not claimed.
+	# A running test that only reads cannot be made to write: it has not claimed the device.
 	stress_write stress_test_start '1 2 600000'
 	expect_refused EINVAL stress_test_adjust write_percent=1 'write_percent: the test only reads'
 	stress_write stress_test_adjust write_percent=0
 	stress_write stress_test_stop 1
-	# More than may be in flight, before the start: the test says so, and the wish is kept.
+	# Too many bios in flight, before the start: the start is refused, and the adjustment is kept.
 	stress_write stress_test_adjust queue_depth=4096
 	expect_refused EINVAL stress_test_start '1 32 1000' 'in flight are more than 50000'
 	run_stress 1 1 200

@@ -22,7 +22,7 @@ test() {
 	for file in results histograms trend; do
 		expect_equal "$(stat -c %a $debug_stress/$file.json)" 444 "mode of $file.json"
 	done
-	# Nothing that this page does not know.
+	# No other files.
 	expect_equal "$(find $stress -type f | wc -l)" 17 files
 	expect_equal "$(stress_status)" STOPPED
 	expect_equal "$(sed -n 1p $stress/stress_test_results)" '=== Phase 3.2C Stress Test Results ==='

@@ -14,17 +14,17 @@ test() {
 	expect_refused EBUSY quick_validation 1 'a test runs already'
 	expect_refused EBUSY set_target stress 'a test runs already'
 	expect_errno EBUSY dmsetup remove stress
-	! rmmod dm_remap 2>/dev/null || fail 'the module went in the middle of a test'
+	! rmmod dm_remap 2>/dev/null || fail 'the module was removed during a test'
 	stress_write stress_test_stop 1
 
-	# A test that writes keeps others from claiming the device.
+	# While a test writes, no other user can claim the device.
 	stress_write stress_test_start '4 2 600000'
 	make_mapped claim '0 8 error'
 	echo '0 65536 linear /dev/mapper/stress 0' >/tmp/scenario/table
 	expect_errno EBUSY dmsetup load claim /tmp/scenario/table
 	stress_write stress_test_stop 1
 
-	# Somebody else has claimed it: reading goes, writing does not.
+	# While another user claims the device, tests may read but not write.
 	dmsetup load claim /tmp/scenario/table
 	dmsetup resume claim
 	for type in 2 3 4 5; do
@@ -45,5 +45,5 @@ test() {
 	umount /tmp/scenario/mnt
 	run_stress 4 1 200
 	expect_sound
-	e2fsck -fn /dev/mapper/stress >/dev/null || fail 'the file system has suffered'
+	e2fsck -fn /dev/mapper/stress >/dev/null || fail 'the file system is damaged'
 }

@@ -7,8 +7,8 @@ MACHINES=uml
 TIMEOUT=120
 DESCRIPTION="a custom workload submits the requested mix, sizes, flushes, rate and hot set to the device"
 
-# Sets seen to what the device below has completed since the last call: reads, sectors read, writes,
-# sectors written, flushes.
+# Sets seen to the statistics of the device below since the last call: reads, sectors read, writes, sectors
+# written, flushes.
 look_at_device() {
 	local fields now n
 	read -ra fields <"$(sysfs_of "$main")/stat"
@@ -17,7 +17,7 @@ look_at_device() {
 	last=("${now[@]}")
 }
 
-# custom <text>: runs it to the end.
+# custom <text>: runs a custom workload to its end.
 custom() {
 	look_at_device
 	stress_write custom_workload "$1"
@@ -26,13 +26,14 @@ custom() {
 	look_at_device
 }
 
+# within <value> <least> <most> <name>
 within() {
 	(($1 >= $2 && $1 <= $3)) || fail "$4 is $1, not within $2 to $3"
 }
 
 test() {
 	local main spare seen last=(0 0 0 0 0) ops reads writes first
-	# One of its own, so that the requests of the device are the bios of the test.
+	# A device without merges and splits, so that its requests are the bios of the test.
 	make_null_blk main 32 irqmode=0
 	make_null_blk spare 8 irqmode=0
 	make_remap stress 65536 "$main" "$spare" 0 16384 volatile
@@ -43,16 +44,16 @@ test() {
 	expect_equal "$(report_value stress_test_results Seed)" 7
 	expect_equal "$(report_value stress_test_results 'Queue Depth')" 16
 	ops=$(stress_value ops)
-	# Each write is a read and a write; a sample is read again at the end.
+	# A write of the test reads the old data first; some blocks are read again at the end, to verify them.
 	writes=${seen[2]} reads=$((seen[0] - seen[2] - $(report_value stress_test_results 'Blocks Verified')))
 	expect_equal $((reads + writes)) "$ops" 'reads and writes of the device'
 	within $((writes * 1000 / ops)) 360 440 'writes of a thousand operations'
-	# Half of them 8 sectors, half 32.
-	within $((seen[3] * 10 / writes)) 185 215 'tenths of sectors in a write'
+	# Half of the writes have 8 sectors, half have 32.
+	within $((seen[3] * 10 / writes)) 185 215 'tenths of a sector per write'
 
 	custom 'read=0 random=0 bs=65536 queue_depth=2 workers=2 duration_ms=500 fsync=10'
-	within $((seen[3] / seen[2])) 127 128 'sectors in a sequential write'
-	# null_blk has a cache to flush only when asked for one, so the target sees them.
+	within $((seen[3] / seen[2])) 127 128 'sectors per sequential write'
+	# This null_blk has no write cache, so flushes are counted in the records of the test.
 	reads=$(report_value stress_test_results 'Total Operations')
 	python3 - "$debug_stress/results.json" <<'END'
 import json
@@ -68,7 +69,7 @@ END
 	custom 'read=100 random=100 bs=4096 queue_depth=8 workers=4 duration_ms=4000 rate_iops=500'
 	within "$(stress_value iops)" 400 600 'operations a second'
 
-	# The hot set: a tenth of the device, eight of ten operations. What is remapped shows who goes there.
+	# The hot set, a tenth of the device, gets eight of ten operations. It is remapped, so that remapped_ios counts them.
 	message stress remap 0 6552 >/dev/null
 	first=$(cat /sys/module/dm_remap/optimization/remapped_ios)
 	custom 'read=100 random=100 bs=4096 queue_depth=8 workers=2 duration_ms=1000 hot=10'

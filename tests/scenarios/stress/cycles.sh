@@ -13,7 +13,7 @@ test() {
 	case $DM_REMAP_MACHINE in
 	uml) count=10000 ;;
 	uml-debug) count=1000 ;;
-	# Where every allocation is watched, and there are several CPUs, a start takes a tenth of a second.
+	# With kmemleak and several CPUs, a start takes a tenth of a second.
 	*) count=125 ;;
 	esac
 	make_stress_device
@@ -39,7 +39,7 @@ def status():
 
 
 for _ in range(count):
-    # Five of them: at once, at any moment of the run, and at its own end.
+    # Five tests: three that are stopped at once, one at a random moment, and one that ends by itself.
     for patience in (0, 0, 0, draw.random() * 0.004, None):
         write("stress_test_adjust", f"queue_depth={draw.randint(1, 4)}")
         write("stress_test_start", f"{draw.randrange(6)} {draw.randint(1, 3)} {draw.randint(1, 5)}")

@@ -3,12 +3,12 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-# In time that jumps over every rest: a day takes minutes.
+# On uml-time, whose clock skips idle time, a day takes minutes.
 MACHINES=uml-time
 TIMEOUT=100000
 DESCRIPTION="an endurance test of 24 hours leaks no memory, drifts in no figure, and changes no data"
 
-# Memory that the kernel holds and cannot just drop, in KiB.
+# Prints the KiB of memory that the kernel uses and cannot reclaim.
 held() {
 	awk '/^(MemTotal|SUnreclaim|Percpu|VmallocUsed):/ { sum += $1 == "MemTotal:" ? 0 : $2 } END { print sum }' /proc/meminfo
 }

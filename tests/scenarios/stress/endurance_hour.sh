@@ -19,7 +19,7 @@ test() {
 	first=$(awk '/^SUnreclaim:/ { print $2 }' /proc/meminfo)
 	sleep 3500
 	last=$(awk '/^SUnreclaim:/ { print $2 }' /proc/meminfo)
-	stress_runs || fail "has ended: $(stress_status)"
+	stress_runs || fail "the test has ended: $(stress_status)"
 	wait_for_stress 120
 	expect_sound
 	expect_equal "$(report_value comprehensive_report 'Memory After')" \

@@ -14,7 +14,7 @@ test() {
 	defer stop_stress
 	local type least
 	for type in 1 4 5; do
-		# Who meets too many in a row ends the test: a worker 1000, the remapper of type 5 already 100.
+		# The test ends after 1000 errors in a row of a worker, or 100 of the remapper of type 5.
 		least=1000
 		((type != 5)) || least=1
 		stress_write stress_test_start "$type 2 600000"

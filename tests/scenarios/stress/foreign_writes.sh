@@ -21,6 +21,6 @@ test() {
 	expect_match "$(grep 'Data mismatches' $stress/comprehensive_report)" \
 		'N/A \(somebody else wrote to the device\)$'
 	[[ $(report_value stress_test_results 'Failure Reason') != *mismatches* ]] ||
-		fail 'somebody else was taken for us'
+		fail "another user's writes are reported as mismatches"
 	[[ $(report_value stress_test_results Seed) =~ ^[0-9]+$ ]] || fail 'no seed'
 }

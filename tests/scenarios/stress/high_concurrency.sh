@@ -11,7 +11,7 @@ test() {
 	local in_flight
 	make_brd 2 49152
 	head -c 32M /dev/urandom >/dev/ram0
-	# Long enough that the first bio is there when the last one comes.
+	# A delay so long that the first bio is still in flight when the last one is submitted.
 	make_mapped slow "0 65536 delay /dev/ram0 0 2500"
 	make_remap stress 65536 /dev/mapper/slow /dev/ram1 0 65536 volatile
 	defer stop_stress

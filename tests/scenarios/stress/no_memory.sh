@@ -17,7 +17,8 @@ requires() {
 	}
 }
 
-# The failures are for allocations that may wait, and for single pages, too.
+# set_fault <attribute> <value>: sets an attribute of fault injection until the end. Allocations that may wait, and
+# single pages, have to fail, too.
 set_fault() {
 	local file=$faults/$1
 	# shellcheck disable=SC2016 # for later
@@ -25,7 +26,8 @@ set_fault() {
 	echo "$2" >"$file"
 }
 
-# start_without <n>: the n-th allocation in the write fails. Prints whether there was an n-th one.
+# start_without <n>: starts a test with the n-th allocation of the write failing. Prints "failed", or "enough" if
+# there were fewer allocations.
 start_without() (
 	exec 3>$stress/stress_test_start
 	echo "$1" >/proc/self/fail-nth
@@ -43,15 +45,15 @@ test() {
 	make_stress_device
 	run_stress 5 2 20
 	before=$(report_value comprehensive_report 'Memory After')
-	# Every one at first; then the buffers, which are all alike, by steps. Few of those: what is adjusted
-	# stays until a test starts.
+	# Each of the first 60 allocations fails in turn; then some of the buffers, which are all alike. A small queue
+	# depth keeps them few; the adjustment stays until a test starts.
 	stress_write stress_test_adjust queue_depth=8
 	for ((n = 1; n < 1000; n += n < 60 ? 1 : RANDOM % 20 + 1)); do
 		[[ $(start_without $n 2>/dev/null) == failed ]] || break
 		stress_write stress_test_stop 1
 		expect_match "$(stress_status)" ^STOPPED
 	done
-	((n > 60 && n < 1000)) || fail "$n allocations?"
+	((n > 60 && n < 1000)) || fail "a start needs $n allocations, expected more than 60 and less than 1000"
 	wait_for_stress 60
 	run_stress 5 2 100
 	expect_sound

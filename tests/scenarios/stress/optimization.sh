@@ -23,11 +23,11 @@ test() {
 	total=$(figure total_ios)
 	((total >= 200)) || fail "only $total bios"
 	expect_equal "$(figure total_lookups)" "$total"
-	# Three of the blocks that were read, once each.
+	# Three of the blocks that were read are remapped, and each was read once.
 	expect_equal "$(figure remapped_ios)" 3
 	(($(figure slow_path_hits) >= 3)) || fail 'too few on the slow path'
 	expect_equal $(($(figure fast_path_hits) + $(figure slow_path_hits))) "$total"
 	expect_equal "$(figure fast_path_hit_rate)" $(($(figure fast_path_hits) * 100 / total))
 	remove_mapped one
-	expect_equal "$(figure remap_entries)" 1 'entries without the first table'
+	expect_equal "$(figure remap_entries)" 1 'entries after the first table was removed'
 }

@@ -6,7 +6,7 @@
 DESCRIPTION="a test that writes is refused, or ends, while the device has another opener, with or without a claim"
 TIMEOUT=120
 
-# A loop device claims nothing: its files are written through the page cache of another device.
+# A loop device does not claim the device below, which its users write.
 loop_with_files() {
 	local loop i
 	loop=$(losetup -f --show /dev/mapper/stress)
@@ -31,14 +31,14 @@ loop_with_files() {
 	for ((i = 0; i < 40; i++)); do
 		cmp "$work/model/$i" "$work/mnt/$i" || fail "file $i"
 	done
-	# Reading harms nobody.
+	# A test that only reads does no harm.
 	run_stress 1 2 200
 	expect_sound
 	umount "$work/mnt"
 	losetup -d "$loop"
 }
 
-# opens_meanwhile <seconds>: opens the device, to read only, and closes it after so many seconds.
+# opens_meanwhile <seconds>: opens the device for reading, and closes it after so many seconds.
 opens_meanwhile() {
 	sleep "$1" <&9
 } 9</dev/mapper/stress
@@ -49,7 +49,7 @@ test() {
 	loop_with_files
 
 	before=$(checksum /dev/ram0)
-	# Somebody who stays ends a test that runs.
+	# An opener that stays ends a running test.
 	stress_write stress_test_start '4 2 600000'
 	sleep 0.3
 	exec 9<>/dev/mapper/stress
@@ -61,7 +61,7 @@ test() {
 	expect_refused EBUSY stress_test_start '4 2 1000' 'in use by someone else'
 	exec 9>&-
 
-	# Who only looks and is soon gone harms no test, before its start or while it runs.
+	# An opener that only reads and closes the device soon harms no test, before its start or while it runs.
 	opens_meanwhile 0.5 &
 	pid=$!
 	run_stress 4 2 200
@@ -75,17 +75,17 @@ test() {
 	expect_match "$(stress_status)" 'elapsed_ms=[3-9][0-9]{3} '
 	expect_equal "$(checksum /dev/ram0)" "$before" contents
 
-	# Who writes meanwhile keeps what he wrote, and is named.
+	# Data that another opener writes meanwhile is kept, and the report tells of the writer.
 	head -c 1M /dev/urandom >"$work/noise"
 	stress_write stress_test_start '3 4 600000'
 	sleep 0.3
 	exec 9<>/dev/mapper/stress
-	# By now the test has noticed, or the first bio notices.
+	# The test has noticed the opener by now, or notices it with its next bio.
 	dd if="$work/noise" of=/dev/mapper/stress bs=64k seek=16 oflag=direct conv=notrunc status=none
 	wait_for_stress 20
 	exec 9>&-
 	dd if=/dev/ram0 of="$work/found" bs=1M skip=1 count=1 iflag=direct status=none
-	cmp "$work/noise" "$work/found" || fail 'what was written is gone'
+	cmp "$work/noise" "$work/found" || fail 'the data of the other opener is lost'
 	expect_match "$(report_value stress_test_results 'Failure Reason')" 'somebody else wrote to the device'
 	[[ $(report_value stress_test_results 'Failure Reason') != *mismatches* ]] ||
 		fail 'the target is blamed'

@@ -14,7 +14,7 @@ requires() {
 	}
 }
 
-# run_production <type> <seconds> [<bios a second>]: part of a run, below a log of all writes.
+# run_production <type> <seconds> [<bios a second>]: runs a workload for so many seconds of its minute.
 run_production() {
 	stress_write stress_test_adjust "rate_iops=${3:-4000}"
 	stress_write production_workload "$1 1 1"
@@ -26,7 +26,7 @@ run_production() {
 
 test() {
 	local type before reads writes
-	# A disk, the spare of its target, and the log: 64 MiB of zeros and noise, and 600 MiB.
+	# RAM disks for main, of which 64 MiB of noise and zeros are used, the spare, and the log.
 	make_brd 3 614400
 	head -c 32M /dev/urandom >/dev/ram0
 	before=$(head -c 64M /dev/ram0 | sha256sum)
@@ -34,10 +34,10 @@ test() {
 		make_mapped logged '0 131072 log-writes /dev/ram0 /dev/ram2'
 		make_remap stress 131072 /dev/mapper/logged /dev/ram1 0 16384 volatile
 		defer stop_stress
-		# Of virtual machines one hardly writes: for a thousand of its writes it takes more of all.
+		# One of the virtual machines writes little: enough writes of it need a higher rate.
 		run_production $type 4 $((type == 2 ? 12000 : 4000))
 		writes=$(disk_stat /dev/mapper/logged 5)
-		# Each write has read before, and a sample was read again.
+		# Each write of the test reads the old data first, and some blocks are read again to verify them.
 		reads=$(($(disk_stat /dev/mapper/logged 1) - writes - $(report_value stress_test_results 'Blocks Verified')))
 		remove_mapped stress
 		remove_mapped logged
@@ -45,7 +45,7 @@ test() {
 		python3 -S "$tests/production_mix.py" /dev/ram2 131072 $type "$reads" "$writes"
 	done
 
-	# Where the device takes zeros back, the file server gives them.
+	# The file server uses write-zeroes if the device supports it.
 	make_remap stress 131072 /dev/ram0 /dev/ram1 0 16384 volatile
 	run_production 1 3
 	if (($(<"$(sysfs_of /dev/mapper/stress)/queue/write_zeroes_max_bytes") > 0)); then
@@ -55,7 +55,7 @@ test() {
 	expect_equal "$(head -c 64M /dev/ram0 | sha256sum)" "$before" 'contents of the device'
 	remove_mapped stress
 
-	# A device that finds out late that it does not take them: a loop over tmpfs.
+	# A loop device over tmpfs, which finds only at the first request that it does not support write-zeroes.
 	make_loop disk 64M
 	# shellcheck disable=SC2154 # make_loop sets it
 	make_remap stress 131072 "$disk" /dev/ram1 0 16384 volatile

@@ -13,13 +13,13 @@ test() {
 	local before jobs
 	before=$(checksum /dev/ram0)
 	unload_module
-	# So that what is left of it is undone, too.
+	# Makes and removes the device once, so that tidy_up removes a device that stress_races.py leaves.
 	make_mapped stress '0 65536 linear /dev/ram0 0'
 	remove_mapped stress
 	python3 -S "$tests/stress_races.py" "$SEED" "$(scaled 20)" /dev/ram0 /dev/ram1
 	jobs=$(stress_threads)
 	expect_equal "$jobs" 0 threads
-	[[ ! -e $stress ]] || fail 'the module is still there'
+	[[ ! -e $stress ]] || fail 'the module is still loaded'
 	expect_equal "$(checksum /dev/ram0)" "$before" contents
 	load_module
 	make_remap stress 65536 /dev/ram0 /dev/ram1 0 65536 volatile

@@ -19,14 +19,14 @@ test() {
 	for type in 3 5; do
 		stress_write stress_test_start "$type 2 600000"
 		sleep 0.3
-		# Takes only an open of its own: gone before anybody minds.
+		# blockdev opens the device only for a moment, which does not end the test.
 		blockdev --setro /dev/mapper/stress
 		wait_for_stress 20
 		expect_match "$(stress_status)" 'result=FAILED$'
 		expect_match "$(report_value stress_test_results 'Failure Reason')" 'the device became read-only'
 		writes=$(disk_stat /dev/mapper/stress 5)
 		sleep 0.2
-		expect_equal "$(disk_stat /dev/mapper/stress 5)" "$writes" 'writes after that'
+		expect_equal "$(disk_stat /dev/mapper/stress 5)" "$writes" 'writes after the device became read-only'
 		blockdev --setrw /dev/mapper/stress
 	done
 	remove_mapped stress

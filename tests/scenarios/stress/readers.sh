@@ -7,8 +7,8 @@ TIMEOUT=150
 DESCRIPTION="reports can be read at any time, also while tests start, run and stop"
 LONG_MACHINES=uml-smp
 
-# Reads a report until told otherwise, and looks at what it gets.
-read_over_and_over() {
+# read_repeatedly <report> <pattern of its start>: reads and checks a report until $work/enough exists.
+read_repeatedly() {
 	local file=$1 first=$2 text
 	while [[ ! -e $work/enough ]]; do
 		text=$(cat "$stress/$file"; echo .)
@@ -21,9 +21,9 @@ read_over_and_over() {
 test() {
 	local i
 	make_stress_device
-	read_over_and_over stress_test_status '[RS][UT][NO]' &
-	read_over_and_over stress_test_results '=== Phase 3.2C Stress Test Results ===' &
-	read_over_and_over comprehensive_report '=== Phase 3.2C Comprehensive Performance Report ===' &
+	read_repeatedly stress_test_status '[RS][UT][NO]' &
+	read_repeatedly stress_test_results '=== Phase 3.2C Stress Test Results ===' &
+	read_repeatedly comprehensive_report '=== Phase 3.2C Comprehensive Performance Report ===' &
 	while [[ ! -e $work/enough ]]; do cat /sys/module/dm_remap/optimization/* >/dev/null; done &
 	for ((i = 0; i < $(scaled 20); i++)); do
 		stress_write stress_test_start "$((i % 6)) 4 $((RANDOM % 300 + 1))"

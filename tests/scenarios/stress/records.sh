@@ -7,6 +7,7 @@ MACHINES="uml debian"
 LONG_MACHINES=uml-smp
 DESCRIPTION="the JSON files agree with the reports and have histograms and a trend, during a test and after it"
 
+# compare <RUNNING or STOPPED>: compares the JSON files with the status line and with each other.
 compare() {
 	python3 - "$debug_stress" "$1" "$(<$stress/stress_test_status)" <<'END'
 import json
@@ -49,13 +50,13 @@ test() {
 	stress_write stress_test_stop 1
 	run_stress 4 2 2500
 	compare STOPPED
-	# The module stays while somebody has one of them open, and goes after.
+	# The module cannot be removed while one of the files is open.
 	remove_mapped stress
 	for file in results histograms trend; do
 		exec 3<"$debug_stress/$file.json"
-		! rmmod dm_remap 2>/dev/null || fail "the module went under an open $file.json"
+		! rmmod dm_remap 2>/dev/null || fail "the module was removed while $file.json was open"
 		exec 3<&-
 	done
 	unload_module
-	[[ ! -e ${debug_stress%/stress} ]] || fail 'debugfs has something left'
+	[[ ! -e ${debug_stress%/stress} ]] || fail 'directories are left in debugfs'
 }

@@ -110,7 +110,7 @@ regression_thresholds|throughput=100|throughput: not within 1 to 99
 END
 	expect_equal "$(<$stress/baseline)" none 'baseline after refusals'
 	expect_equal "$(<$stress/regression_thresholds)" 'latency=10 throughput=10' 'thresholds after refusals'
-	# What was refused has changed nothing for the next test.
+	# Refused adjustments do not change the next test.
 	run_stress 4 2 200
 	expect_equal "$(report_value stress_test_results 'Queue Depth')" 64
 	stress_write stress_test_start '4 1 600000'

@@ -3,22 +3,22 @@
 # shellcheck source=tests/stress.sh
 . "$tests/stress.sh"
 
-# In time that jumps over every rest: a run takes a second, and nothing disturbs it.
+# On uml-time, whose clock skips idle time, a run takes a second, and nothing disturbs it.
 MACHINES=uml-time
 TIMEOUT=20000
 DESCRIPTION="the first regression test sets the baseline, an unchanged device passes, and a slower one fails"
 
-# delay <ms>: how long the device below takes for a bio.
+# delay <ms>: sets the latency of the device below.
 delay() {
 	dmsetup suspend --nolockfs slow
 	echo "0 65536 delay /dev/ram0 0 $1" | dmsetup load slow
 	dmsetup resume slow
 }
 
-# regress <ms>: runs a regression test of that length, to its end.
+# regress <ms>: runs a regression test of that duration to its end.
 regress() {
 	stress_write regression_test "1 $1"
-	# Rather than look at it all the time, which is all that takes time here.
+	# Sleeps instead of polling: on uml-time only polling takes time.
 	sleep $(($1 / 1000))
 	wait_for_stress 120
 	expect_equal "$(report_value stress_test_results 'Worker Threads')" 16
@@ -40,7 +40,7 @@ test() {
 	stress_write regression_thresholds latency=15
 	expect_equal "$(<$stress/regression_thresholds)" 'latency=15 throughput=10'
 
-	# Too short to say anything: no baseline, and no success.
+	# A run that is too short sets no baseline and does not pass.
 	regress 300
 	expect_match "$(reasons)" 'not compared with the baseline: the run is too short'
 	expect_equal "$(report_value stress_test_results 'Test Result')" FAILED
@@ -55,11 +55,11 @@ test() {
 	for ((i = 0; i < 20; i++)); do
 		regress 16000
 		expect_match "$(report_value stress_test_results 'Throughput Change')" '^[+-][0-9]+ MB/s \([+-][0-9]+%\)$'
-		[[ $(reasons) != *changed* && $(reasons) != *baseline* ]] || fail "an unchanged device: $(reasons)"
+		[[ $(reasons) != *changed* && $(reasons) != *baseline* ]] || fail "an unchanged device fails: $(reasons)"
 	done
 	expect_equal "$(<$stress/baseline)" "$line" baseline
 
-	# A fifth slower.
+	# A device that is a fifth slower.
 	delay 60
 	for ((i = 0; i < 20; i++)); do
 		regress 16000
@@ -67,9 +67,9 @@ test() {
 	done
 	stress_write regression_thresholds throughput=30
 	regress 16000
-	[[ $(reasons) != *changed* ]] || fail "within the threshold: $(reasons)"
+	[[ $(reasons) != *changed* ]] || fail "a change within the threshold fails: $(reasons)"
 
-	# Baselines outlive the module in the hands of a user.
+	# A user can save baselines and write them back after the module was unloaded.
 	remove_mapped stress
 	unload_module
 	load_module
@@ -81,9 +81,9 @@ test() {
 	expect_match "$(reasons)" 'throughput changed by -1'
 	delay 50
 	regress 16000
-	[[ $(reasons) != *changed* ]] || fail "as fast as ever: $(reasons)"
+	[[ $(reasons) != *changed* ]] || fail "a device as fast as the baseline fails: $(reasons)"
 
-	# What was adjusted says nothing.
+	# An adjusted run is not compared.
 	stress_write stress_test_adjust workers=4
 	stress_write regression_test '1 16000'
 	wait_for_stress 120

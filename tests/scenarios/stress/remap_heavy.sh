@@ -27,7 +27,7 @@ test() {
 	expect_equal "$(message stress list)" "$before" 'remaps after a stop'
 	expect_equal "$(checksum /dev/mapper/stress)" "$contents" contents
 
-	# Without a spare block to be had, the I/O still runs.
+	# Without a free spare block, the I/O still runs.
 	remove_mapped stress
 	make_remap stress 65536 /dev/ram0 /dev/ram1 0 80 volatile
 	message stress remap 0 32 >/dev/null || :

@@ -6,7 +6,7 @@
 TIMEOUT=180
 DESCRIPTION="a remap-heavy test loses no sector of a disk with bad sectors, and leaves the remaps of users alone"
 
-# Bad sectors all over the disk: nothing of them may be lost for the sake of a test.
+# Bad sectors all over the disk: the test may not make them lost sectors.
 bad_sectors() {
 	local before sector
 	make_null_blk main 8
@@ -23,7 +23,7 @@ bad_sectors() {
 	expect_equal "$(status_word bad 2)" 0 'lost sectors'
 	expect_equal "$(message bad list)" end 'remaps after the test'
 	[[ $(report_value stress_test_results 'Failure Reason') != *remaps\ or\ unremaps* ]] ||
-		fail 'a block that cannot be read is taken for a failed remap'
+		fail 'an unreadable block is reported as a failed remap'
 	remove_mapped bad
 	for ((sector = 3; sector < 16384; sector += 64)); do
 		null_blk_set main badblocks=-$sector-$sector
@@ -31,17 +31,17 @@ bad_sectors() {
 	expect_equal "$(checksum "$main")" "$before" contents
 }
 
-# remapped <n>: first sector of a block that is remapped at present, if any.
+# remapped <n>: prints the first sector of the n-th remapped block, if there is one.
 remapped() {
 	message stress list | sed -n "$1{s/ .*//p}"
 }
 
-# What a user asks for may meet the block on either side.
+# may_fail <command>...: runs a command of a user, which may fail since the test moves the block as well.
 may_fail() {
 	"$@" >/dev/null 2>&1 || :
 }
 
-# A message for a block of the test's makes it the user's.
+# A user's message for a block that the test has remapped makes it a remap of the user.
 users_blocks() {
 	local contents users=() sector n
 	make_stress_device
@@ -49,7 +49,7 @@ users_blocks() {
 	contents=$(checksum /dev/mapper/stress)
 	message stress remap 65528 >/dev/null
 	users=(65528)
-	# So that a message gets its turn.
+	# A low rate, so that messages do not wait for long.
 	stress_write stress_test_adjust rate_iops=200
 	stress_write stress_test_start '5 2 600000'
 	sleep 0.5
@@ -60,7 +60,7 @@ users_blocks() {
 		may_fail message stress remap "$sector"
 		users+=("$sector")
 	done
-	((${#users[@]} > 2)) || fail 'no block of the test was met'
+	((${#users[@]} > 2)) || fail 'no message was for a block of the test'
 	stress_write stress_test_stop 1
 	expect_equal "$(message stress list | sed '$d; s/ .*//')" \
 		"$(printf '%s\n' "${users[@]}" | sort -nu)" "the user's remaps"

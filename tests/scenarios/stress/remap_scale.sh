@@ -7,16 +7,18 @@ TIMEOUT=400
 MACHINES=uml
 DESCRIPTION="10,000 remaps cost less than 10 % of the throughput, and 1,000,000 less than 30 %, on a disk without latency"
 
-# A look at what the caches cannot hold of a million takes a tenth of a microsecond, in all nearly one.
+# The least that may be left of the throughput, in tenths of a percent. A cache miss, as a million remaps cause, takes
+# about a tenth of the time of an operation.
 declare -A least=([some]=900 [many]=700)
 declare -A remaps=([none]=0 [some]=10000 [many]=1000000) best=()
 
-# What <name> leaves of the operations without remaps, in tenths of a percent: the best round of each is what the machine
-# does undisturbed, and what else it does can only take away from that.
+# left_by <name>: prints the throughput of a device, in tenths of a percent of that of the device without remaps. The
+# best rounds are compared, since other work of the machine can only make a round slower.
 left_by() {
 	echo "$((1000 * best[$1] / best[none]))"
 }
 
+# Returns whether enough throughput is left.
 holds() {
 	local name
 	for name in "${!least[@]}"; do
@@ -26,7 +28,7 @@ holds() {
 
 test() {
 	local main spare round name
-	# Disks that take no time: all zeros.
+	# Disks without latency: the zero target.
 	main=/dev/mapper/main spare=/dev/mapper/spare
 	make_mapped main '0 6442450944 zero'
 	make_mapped spare '0 8650752 zero'
@@ -37,7 +39,7 @@ test() {
 	defer stop_stress
 	message some remap 0 80000 >/dev/null
 	message many remap 0 8000000 >/dev/null
-	# Seven rounds, and as many again, twice, where something else had the processor.
+	# Seven rounds, and up to 14 more if other work of the machine has disturbed them.
 	for ((round = 0; round < 21; round++)); do
 		for name in none some many; do
 			stress_write set_target "$name"

@@ -6,7 +6,7 @@
 DESCRIPTION="the reports have their headings and keys in order and agree with each other"
 LONG_MACHINES=uml-smp
 
-# Headings and keys of a report, one a line.
+# keys <report>: prints its headings and keys, one per line.
 keys() {
 	sed -n -e '/^===/p' -e 's/^\( *[A-Z][^:]*\):.*/\1/p' "$stress/$1"
 }

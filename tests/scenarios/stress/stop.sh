@@ -13,7 +13,7 @@ test() {
 	for type in 1 4 5; do
 		stress_write stress_test_start "$type 8 600000"
 		sleep 0.5
-		stress_runs || fail "does not run: $(stress_status)"
+		stress_runs || fail "the test does not run: $(stress_status)"
 		(($(stress_threads) >= 9)) || fail 'there are no threads'
 		stress_write stress_test_stop 1
 		expect_match "$(stress_status)" '^STOPPED .* result=STOPPED_EARLY$'
@@ -21,7 +21,7 @@ test() {
 		expect_equal "$(report_value stress_test_results 'Test Result')" FAILED
 		expect_equal "$(report_value comprehensive_report 'Test Status')" STOPPED_EARLY
 		expect_equal "$(report_value stress_test_results Mismatches)" 0
-		# The monitor ends by itself; it has nothing more to do.
+		# The monitor ends by itself, a moment later.
 		sleep 0.2
 		expect_equal "$(stress_threads)" 0 threads
 		expect_equal "$(message stress list)" end

@@ -14,8 +14,8 @@ test() {
 		sleep 0.3
 		dmsetup suspend stress
 		sleep 0.5
-		stress_runs || fail "ended: $(stress_status)"
-		# Who waits for the end can be killed; the test ends all the same.
+		stress_runs || fail "the test has ended: $(stress_status)"
+		# A process that waits for the stop can be killed; the test ends all the same.
 		bash -c "echo 1 >$stress/stress_test_stop" 2>/dev/null &
 		pid=$!
 		sleep 0.5
@@ -28,7 +28,7 @@ test() {
 		expect_equal "$(message stress list)" end
 	done
 
-	# A test that is only starting: it waits for what others have left to be written.
+	# A test that is starting waits until dirty pages of other users are written.
 	exec 9<>/dev/mapper/stress
 	dmsetup suspend stress
 	head -c 4096 /dev/zero >&9
@@ -45,11 +45,11 @@ test() {
 	pid=$!
 	sleep 0.5
 	if kill -0 $pid; then waits=yes; fi
-	# Nothing is judged before: nobody could end what waits for the device.
+	# Resumes before any check: a failed check would leave processes that wait for the device.
 	exec 9>&-
 	dmsetup resume stress
 	wait $start
 	wait $pid
-	expect_equal "$starts $waits" 'yes yes' 'whether a test was starting, and a stop waited for it'
+	expect_equal "$starts $waits" 'yes yes' 'a test was starting, and a stop waited for it'
 	expect_match "$(stress_status)" ' type=4 workers=3 .* result=STOPPED_EARLY$'
 }

@@ -11,7 +11,8 @@ first='0 16384 remap /dev/ram0 /dev/ram1 0 16384 1 volatile'
 second='0 16384 remap /dev/ram2 /dev/ram1 0 16384 1 volatile'
 linear='0 16384 linear /dev/ram2 0'
 
-# replace <table line> <option of suspend>...: as a user does it, who may suspend first or not.
+# replace <table line> [<option of suspend>...]: replaces the table as a user may, with or without a suspend before
+# the resume.
 replace() {
 	echo "$1" | dmsetup load stress
 	if (($# > 1)); then dmsetup suspend "${@:2}" stress; fi
@@ -33,11 +34,11 @@ test() {
 			type=$((turn % 3 ? 3 : 5))
 			stress_write stress_test_start "$type 4 600000"
 			sleep "0.$((RANDOM % 3 + 1))"
-			stress_runs || fail "does not run: $(stress_status)"
-			# Suspended and resumed it goes on.
+			stress_runs || fail "the test does not run: $(stress_status)"
+			# The test continues after suspend and resume.
 			dmsetup suspend stress
 			dmsetup resume stress
-			stress_runs || fail "ended: $(stress_status)"
+			stress_runs || fail "the test has ended: $(stress_status)"
 			# shellcheck disable=SC2086 # words
 			replace "$table" $options
 			wait_for_stress 20
@@ -51,7 +52,7 @@ test() {
 		done
 	done
 
-	# A table that fails everything, as a removal by force puts it there.
+	# An error table, by which a forced removal replaces the table.
 	stress_write stress_test_start '3 4 600000'
 	sleep 0.2
 	dmsetup remove --force stress 2>/dev/null || :

@@ -31,7 +31,7 @@ test() {
 	expect_equal "$(cat $stress/set_target)" '' 'device that is set'
 	expect_refused ENODEV stress_test_start '1 1 100' 'several remap devices'
 
-	# The device is meant, under whatever name, and with whatever table.
+	# The setting follows the device under another name and with another table.
 	stress_write set_target two
 	dmsetup rename two three
 	load_remap three 32768 /dev/ram0 /dev/ram1 16384 16384 volatile main_start 32768
@@ -41,7 +41,7 @@ test() {
 	run_stress 1 1 100
 	expect_equal "$(stress_value device)" two
 
-	# Another one of that name and number is another device.
+	# A new device of the same name and number is another device.
 	remove_mapped two
 	make_remap two 32768 /dev/ram0 /dev/ram1 16384 16384 volatile main_start 32768
 	expect_equal "$(dmsetup info -c --noheadings -o major,minor --separator : two)" "$number"

@@ -17,20 +17,20 @@ nothing_left() {
 
 test() {
 	local status=0 began=$SECONDS
-	# It loads the module itself, and takes it away again.
+	# The script loads the module and unloads it again.
 	unload_module
 	"$script" --quick --tap --directory "$work" >"$work/tap" 2>&1 || status=$?
-	((SECONDS - began < 120)) || fail "it took $((SECONDS - began)) s"
+	((SECONDS - began < 120)) || fail "the script took $((SECONDS - began)) s"
 	[[ ! -e $stress ]] || fail 'the module is left behind'
 	nothing_left
 	cat "$work/tap"
 	expect_true_tap "$status" 44 "$work/tap"
 
-	# Interrupted at any time it cleans up; the module stays where it was before.
+	# An interrupted script cleans up; the module stays loaded if it was loaded before.
 	load_module
 	"$script" --quick --directory "$work" >"$work/out" 2>&1 &
 	sleep 12
-	kill -INT $! || fail "it has ended: $(<"$work/out")"
+	kill -INT $! || fail "the script has ended: $(<"$work/out")"
 	status=0
 	wait $! || status=$?
 	expect_equal "$status" 1 'status of an interrupted run'
@@ -38,11 +38,11 @@ test() {
 	[[ -e $stress ]] || fail 'the module is gone'
 	expect_match "$(stress_status)" ^STOPPED
 
-	# What cannot be checked is no success.
+	# A script that cannot check anything does not succeed.
 	status=0
 	unload_module
 	DM_REMAP_KO='' PATH=$work:$PATH "$script" --quick --directory /nonexistent >"$work/out" 2>&1 || status=$?
-	expect_equal "$status" 2 'status without a place for its files'
+	expect_equal "$status" 2 'status without a directory for its files'
 	status=0
 	"$script" --fast >"$work/out" 2>&1 || status=$?
 	expect_equal "$status" 2 'status of wrong usage'

@@ -12,6 +12,6 @@ test() {
 	local status=0 began=$SECONDS
 	"$tests/run_dm_remap_phase_3_2c_tests.sh" --tap --directory "$work" >"$work/tap" 2>&1 || status=$?
 	cat "$work/tap"
-	((SECONDS - began > 900)) || fail "it took $((SECONDS - began)) s only"
+	((SECONDS - began > 900)) || fail "the script took only $((SECONDS - began)) s"
 	expect_true_tap "$status" 44 "$work/tap"
 }

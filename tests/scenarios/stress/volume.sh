@@ -17,26 +17,26 @@ five_terabytes() {
 	expect_equal "$(report_value stress_test_results 'Total Errors')" 0
 	(($(report_value stress_test_results 'Total Bytes' | cut -d' ' -f1) > 5000000000000 - 1)) ||
 		fail 'less than five terabytes'
-	# What the remapped part of the device took from the spare is not in it.
+	# Reads of remapped blocks went to the spare, and are not counted here.
 	((($(disk_stat "$1" 3) - sectors) * 512 > 4995000000000)) ||
-		fail "the disk saw $((($(disk_stat "$1" 3) - sectors) * 512)) bytes only"
+		fail "only $((($(disk_stat "$1" 3) - sectors) * 512)) bytes were read from the disk"
 	expect_match "$(report_value comprehensive_report Duration)" '^[0-9]+ ms, until 5000000 MB$'
 }
 
 test() {
 	local main spare drift i
-	# A disk that moves no data, so that it takes seconds; volume_with_data takes minutes.
+	# A disk that transfers no data, so that five terabytes take seconds; volume_with_data takes minutes.
 	make_null_blk main 65536 memory_backed=0 irqmode=0 max_sectors=2048
 	make_null_blk spare 64 irqmode=0
 	make_remap stress 134217728 "$main" "$spare" 0 131072 volatile
 	defer stop_stress
 	message stress remap 0 80000 >/dev/null
-	# Hosts are noisy: something else may begin or end meanwhile, but not every time.
+	# Other work of the host may disturb a run, but not all four.
 	for ((i = 0; i < 4; i++)); do
 		five_terabytes "$main"
 		drift=$(sed -n 's/^ *Throughput drift *< 5 % *\(-\?[0-9]*\)\.\([0-9]*\) %.*/\1\2/p' $stress/comprehensive_report)
 		echo "$(report_value stress_test_results Throughput), drift $drift hundredths of a percent"
-		[[ -n $drift ]] || fail 'the drift was not judged'
+		[[ -n $drift ]] || fail 'the report has no drift'
 		((10#${drift#-} >= 2500)) || return 0
 	done
 	fail "the last quarter and the first differ by $drift hundredths of a percent"
