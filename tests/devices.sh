@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-# Functions for scenarios: devices below, remap devices on top, messages to them, and ways to fail.
-# tidy_up removes everything that these functions make, the newest first.
+# Functions for scenarios: disks, remap devices, messages to them, and failures. tidy_up removes everything that
+# these functions make, the newest first.
 
 work=/tmp/scenario
 tests=${tests:?is the directory that this file is in}
 
 # --- the verdict --------------------------------------------------------------------------------
 
-# fail <text>...: fails and ends the scenario. Works in a subshell or a background job, too: tidy_up checks the
+# fail <text>...: ends the scenario as failed. Works in a subshell or a background job, too: tidy_up checks for the
 # file.
 fail() {
 	local depth=1
@@ -19,16 +19,17 @@ fail() {
 	exit 1
 }
 
+# expect_equal <found> <expected> [<name>]
 expect_equal() {
 	[[ $1 == "$2" ]] || fail "${3:-value} is '$1', expected '$2'"
 }
 
-# expect_match <text> <extended regular expression> [<what it is>]
+# expect_match <text> <extended regular expression> [<name>]
 expect_match() {
 	[[ $1 =~ $2 ]] || fail "${3:-text} is '$1', expected to match '$2'"
 }
 
-# error_text <name>: prints the text of an errno in error messages.
+# error_text <errno>: prints the text that error messages have for an errno.
 error_text() {
 	case $1 in
 	EINVAL) echo 'Invalid argument' ;;
@@ -49,12 +50,12 @@ error_text() {
 	esac
 }
 
-# expect_errno <name> <command>...: expects that the command fails and prints the text of that errno.
+# expect_errno <errno> <command>...: expects that a command fails and prints the text of that errno.
 expect_errno() {
 	local text output
 	text=$(error_text "$1")
 	shift
-	# Not in a subshell: a device that is made against expectation has to be removed.
+	# Not in a subshell: if the command makes a device by mistake, tidy_up has to remove it.
 	if "$@" >"$work/output" 2>&1; then
 		fail "succeeded, expected '$text': $*: $(<"$work/output")"
 	fi
@@ -63,12 +64,12 @@ expect_errno() {
 	[[ ${output,,} == *"${text,,}"* ]] || fail "expected '$text': $*: $output"
 }
 
-# wait_until <seconds> <command>...: waits until the command succeeds. Fails if it does not.
+# wait_until <seconds> <command>...: repeats a command until it succeeds. Fails after so many seconds.
 wait_until() {
 	local end=$((SECONDS + $1 + 1))
 	shift
 	until "$@"; do
-		((SECONDS < end)) || fail "in vain waited for: $*"
+		((SECONDS < end)) || fail "time-out while waiting for: $*"
 		sleep 0.1
 	done
 }
@@ -77,12 +78,12 @@ wait_until() {
 
 undo=()
 
-# defer <command>...: runs the command at the end, the newest first. Its work may be done by then.
+# defer <command>...: runs a command at the end of the scenario, the newest first. What it undoes may be undone already.
 defer() {
 	undo+=("$(printf '%q ' "$@")")
 }
 
-# tidy_up: ends every scenario. A failure here shows as something left behind.
+# tidy_up <status>: ends a scenario. If it fails to remove something, tests/guest reports that as left behind.
 tidy_up() {
 	local status=$1 n
 	trap - ERR
@@ -103,7 +104,7 @@ tidy_up() {
 
 # --- the console --------------------------------------------------------------------------------
 
-# Starts the console, a process that carries out requests: much faster than a process for each.
+# Starts the console, a process that carries out requests, much faster than a process for each request.
 open_console() {
 	mkfifo "$work/asked" "$work/answered" "$work/turn"
 	python3 -S "$tests/console.py" <"$work/asked" >"$work/answered" &
@@ -111,7 +112,7 @@ open_console() {
 	# A `wait` for all jobs must not wait for the console.
 	disown "$console"
 	exec {console_asked}>"$work/asked" {console_answered}<"$work/answered"
-	# Background jobs ask, too: the one that has taken the byte may use the console alone.
+	# A lock for background jobs: the job that has taken the byte may use the console.
 	exec {console_turn}<>"$work/turn"
 	printf . >&"$console_turn"
 }
@@ -122,7 +123,7 @@ close_console() {
 	rm "$work/asked" "$work/answered" "$work/turn"
 }
 
-# A job that was killed may have kept the byte.
+# Starts a new console if a job was killed while it had the byte.
 free_console() {
 	local turn
 	if read -r -N 1 -t 2 turn <&"$console_turn"; then
@@ -133,7 +134,7 @@ free_console() {
 	fi
 }
 
-# ask <command of tests/console.py>...: prints the answer, on standard error if the command fails.
+# ask <command of tests/console.py>...: prints the reply, on standard error if the command fails.
 ask() {
 	local turn line answer='' IFS=$'\x1f'
 	read -r -N 1 turn <&"$console_turn"
@@ -186,7 +187,7 @@ remove_loop() {
 	rm -f "$2"
 }
 
-# make_loop <variable> <size> [<losetup option>...]: a loop device over a sparse file on tmpfs.
+# make_loop <variable> <size> [<losetup option>...]: makes a loop device over a sparse file on tmpfs.
 make_loop() {
 	local file=$work/$1.img device
 	truncate -s "$2" "$file"
@@ -203,7 +204,7 @@ remove_null_blk() {
 	fi
 }
 
-# make_null_blk <variable> <MiB> [<attribute>=<value>...]: a disk in memory with these attributes.
+# make_null_blk <variable> <MiB> [<attribute>=<value>...]: makes a null_blk disk with these attributes.
 make_null_blk() {
 	local name=nb_$1 directory=/sys/kernel/config/nullb/nb_$1 setting
 	[[ -d /sys/kernel/config/nullb ]] || modprobe null_blk nr_devices=0
@@ -217,12 +218,12 @@ make_null_blk() {
 	[[ -b /dev/$name ]] || printf -v "$1" %s "/dev/nullb$(<"$directory/index")"
 }
 
-# null_blk_set <device variable> <attribute>=<value>: changes an attribute that may be changed in use.
+# null_blk_set <device variable> <attribute>=<value>: changes an attribute of a disk in use.
 null_blk_set() {
 	echo "${2#*=}" >"/sys/kernel/config/nullb/nb_$1/${2%%=*}"
 }
 
-# make_brd <number> <KiB>: /dev/ram0 and so on, sparse.
+# make_brd <number> <KiB>: makes sparse RAM disks, /dev/ram0 and so on.
 make_brd() {
 	modprobe brd rd_nr="$1" rd_size="$2"
 	defer modprobe -r brd
@@ -234,10 +235,10 @@ sectors_of() {
 
 # --- devices that fail --------------------------------------------------------------------------
 
-# Bad sectors that fail for reads and writes until they are removed: null_blk_set, at most 512 ranges.
-# A failing request does not repair them. With badblocks_once=1 the first request does.
+# `null_blk_set ... badblocks=+<first>-<last>` makes reads and writes of sectors fail until they are removed (-), for
+# at most 512 ranges. With badblocks_once=1 the first request that fails removes them.
 
-# make_dust <name> <device> [<bytes of a block>]: /dev/mapper/<name>. A write removes its bad blocks, as on
+# make_dust <name> <device> [<bytes of a block>]: makes /dev/mapper/<name>. A write repairs its bad blocks, as on
 # a disk that reallocates sectors. It splits I/O at its blocks.
 make_dust() {
 	make_mapped "$1" "0 $(sectors_of "$2") dust $2 0 ${3:-512}"
@@ -245,8 +246,8 @@ make_dust() {
 	message "$1" enable
 }
 
-# dust_add <name> <first> [<last> [<n>]]: blocks that fail for reads, and for n writes (255 at most;
-# default 255), before a write repairs them.
+# dust_add <name> <first> [<last> [<n>]]: makes reads of blocks fail, and n writes (255 at most, and by default),
+# after which a write repairs them.
 dust_add() {
 	local block
 	for ((block = $2; block <= ${3:-$2}; block++)); do
@@ -261,9 +262,10 @@ dust_remove() {
 	done
 }
 
-# make_segments <name> <device> and set_segments <name> <device> <first>-<last>:<way>...: the device
-# with ranges that fail, in order and without overlaps: `error` for reads and writes, `writes`, `reads`,
-# `drop` (writes are dropped), `corrupt` (byte 32 of the data of a read is changed).
+# make_segments <name> <device>: makes a linear device over another one.
+# set_segments <name> <device> <first>-<last>:<way>...: makes ranges of it fail, given in order and without overlaps:
+# `error` (reads and writes fail), `writes`, `reads`, `drop` (writes are dropped), `corrupt` (byte 32 of the data of
+# a read is changed).
 make_segments() {
 	make_mapped "$1" "0 $(sectors_of "$2") linear $2 0"
 }
@@ -281,6 +283,7 @@ set_segments() {
 	ask replace "$1" "${lines[@]}"
 }
 
+# segment <way> <device> <first>: prints the target and its arguments for a range.
 segment() {
 	case $1 in
 	error) echo error ;;
@@ -292,6 +295,7 @@ segment() {
 	esac
 }
 
+# need_target <name>: returns whether the kernel has a device-mapper target; prints that it has not.
 need_target() {
 	dmsetup targets | grep -q "^$1 " || modprobe -q "dm-$1" || {
 		echo "no dm-$1"
@@ -311,8 +315,8 @@ need_scsi_disk() {
 	fi
 }
 
-# make_scsi_disk <variable> <MiB> [<parameter of scsi_debug>...]: the only one at a time. Its errors are
-# those of a disk, with sense data.
+# make_scsi_disk <variable> <MiB> [<parameter of scsi_debug>...]: makes a SCSI disk, whose errors have sense data.
+# There can be one at a time.
 make_scsi_disk() {
 	local turn block
 	modprobe sd_mod
@@ -330,7 +334,7 @@ make_scsi_disk() {
 	fail "scsi_debug has made no disk"
 }
 
-# scsi_unreadable <first sector> <sectors>: reads of these sectors fail with a medium error. 0 0 ends it.
+# scsi_unreadable <first sector> <sectors>: makes reads of sectors fail with a medium error; 0 0 makes all work.
 scsi_unreadable() {
 	local parameters=/sys/module/scsi_debug/parameters
 	echo "$1" >"$parameters/medium_error_start"
@@ -338,7 +342,7 @@ scsi_unreadable() {
 	if (($2 > 0)); then echo 2; else echo 0; fi >/sys/bus/pseudo/drivers/scsi_debug/opts
 }
 
-# scsi_writes_fail <n> medium|transport|write_protected: the next n writes fail; all with -1.
+# scsi_writes_fail <n> medium|transport|write_protected: makes the next n writes fail, or all if n is -1.
 scsi_writes_fail() {
 	local way
 	case $2 in
@@ -348,9 +352,9 @@ scsi_writes_fail() {
 	write_protected) way='0 0 2 7 27 0' ;;
 	*) fail "scsi_writes_fail does not know $2" ;;
 	esac
-	# Any positive number would mean all of them.
+	# For scsi_debug a positive count means all writes.
 	local count=$(($1 < 0 ? 1 : -$1))
-	# WRITE(10), as sd writes to so small a disk.
+	# WRITE(10), which sd uses for small disks.
 	echo "2 $count 0x2a $way" >"$scsi_errors"
 }
 
@@ -364,12 +368,12 @@ remove_raid1() {
 
 is_gone() { [[ ! -e $1 ]]; }
 
-# make_raid1 <variable> <device> <device>: a mirror without metadata of its own, whose halves must be equal
-# when it is made. Reads go to the first device if it can read. Needs no mdadm.
+# make_raid1 <variable> <device> <device>: makes a mirror without metadata of its own. Its halves must be equal at
+# that time. Reads go to the first device unless they fail. Needs no mdadm.
 make_raid1() {
 	local name=md_$1 parameters=/sys/module/md_mod/parameters directory device member n=0 turn
 	modprobe -q raid1 || true
-	# Without this, a mirror that is stopped would stay.
+	# Without this, the device of a stopped mirror would stay.
 	[[ ! -e $parameters/legacy_async_del_gendisk ]] || echo 0 >"$parameters/legacy_async_del_gendisk"
 	echo "$name" >"$parameters/new_array"
 	defer remove_raid1 "$name"
@@ -387,7 +391,7 @@ make_raid1() {
 	echo $(($(sectors_of "$2") / 2)) >"$directory/component_size"
 	echo none >"$directory/resync_start"
 	echo active >"$directory/array_state"
-	# md drops a device for failures, not for the number of repairs.
+	# md should drop a device for failures only, not for the number of repairs.
 	echo 1000000 >"$directory/max_read_errors"
 	for ((turn = 0; turn < 50; turn++)); do
 		[[ ! -b /dev/$name ]] || break
@@ -398,15 +402,15 @@ make_raid1() {
 
 # raid1_is_whole <variable>: fails if the mirror has dropped a device.
 raid1_is_whole() {
-	expect_equal "$(cat /sys/block/md_"$1"/md/degraded)" 0 "devices that the mirror has given up"
+	expect_equal "$(cat /sys/block/md_"$1"/md/degraded)" 0 "devices that the mirror has dropped"
 }
 
-# Prints the directory of a block device in sysfs.
+# sysfs_of <device>: prints the directory of a block device in sysfs.
 sysfs_of() {
 	echo "/sys/dev/block/$(stat -L -c '%Hr:%Lr' "$1")"
 }
 
-# disk_stat <device> <field>: prints a column of /sys/block/*/stat, from 1.
+# disk_stat <device> <field>: prints a field of /sys/block/*/stat, counted from 1.
 disk_stat() {
 	local fields
 	read -ra fields <"$(sysfs_of "$1")/stat"
@@ -417,37 +421,37 @@ disk_stat() {
 
 remove_mapped() { ask remove "$1"; }
 
-# make_mapped <name> <table line>...: any mapped device, /dev/mapper/<name>.
+# make_mapped <name> <table line>...: makes a mapped device of any targets, /dev/mapper/<name>.
 make_mapped() {
 	ask create "$1" "${@:2}" || return
 	defer remove_mapped "$1"
 }
 
-# Prints the table line of a remap device, with the number of its options.
+# remap_line <sectors> <main> <spare> <spare_start> <spare_len> [<option>...]: prints the table line of a remap device.
 remap_line() {
 	local sectors=$1 options=("${@:6}")
 	echo "0 $sectors remap $2 $3 $4 $5${options[*]:+ ${#options[@]} ${options[*]}}"
 }
 
-# make_remap <name> <sectors> <main> <spare> <spare_start> <spare_len> [<option>...]
+# make_remap <name> <sectors> <main> <spare> <spare_start> <spare_len> [<option>...]: makes a remap device.
 make_remap() {
 	make_mapped "$1" "$(remap_line "${@:2}")"
 }
 
-# load_remap <name> <sectors> ...: loads a table without activating it.
+# load_remap <name> <sectors> ...: loads a table, without a resume.
 load_remap() {
 	remap_line "${@:2}" | dmsetup load "$1"
 }
 
 message() { ask message "$@"; }
 
-# expect_reply <reply> <name> <message>...
+# expect_reply <reply> <name> <message>...: sends a message and compares its reply.
 expect_reply() {
 	expect_equal "$(message "${@:2}")" "$1" "reply to '${*:3}'"
 }
 
-# status_word <name> <n>: prints a word of the status line behind the target's name: 1 <remapped>/<spare
-# blocks>, 2 lost sectors, 3 pending blocks, 4 block size, 5 health, 6 metadata.
+# status_word <name> <n>: prints a word of the status: 1 <remapped>/<spare blocks>, 2 lost sectors, 3 pending blocks,
+# 4 block size, 5 health, 6 metadata.
 status_word() {
 	local words
 	read -ra words <<<"$(ask status "$1")"
@@ -466,17 +470,17 @@ state() {
 # expect_state <name> <state> [<when>]
 expect_state() { expect_equal "$(state "$1")" "$2" "remapped, lost, pending, health${3:+ $3}"; }
 
-# is_state <name> <state>, is_pending <name> <blocks>: for wait_until.
+# is_state <name> <state>, is_pending <name> <blocks>, is_health <name> <health>: conditions for wait_until.
 is_state() { [[ $(state "$1") == "$2" ]]; }
 is_pending() { [[ $(status_word "$1" 3) == "$2" ]]; }
 is_health() { [[ $(health "$1") == "$2" ]]; }
 
 # last_event <name>: prints the number of the last event.
-# next_event <name> <last> [<seconds>]: waits for an event behind it, and prints its number.
+# next_event <name> <last> [<seconds>]: waits for an event after the last one, and prints its number.
 last_event() { ask event "$1"; }
 next_event() { ask wait_event "$1" "$2" "${3:-10}"; }
 
-# counter <name> <key>: prints a value of the status line.
+# counter <name> <key>: prints the value of a key in the status.
 counter() {
 	local word
 	for word in $(ask status "$1"); do
@@ -490,9 +494,10 @@ counter() {
 
 # --- the kernel's log ---------------------------------------------------------------------------
 
+# log_mark: makes log_lines and expect_log start here.
 log_mark() { ask log_mark; }
 
-# Prints the module's lines since the last log_mark.
+# log_lines: prints the lines that dm-remap has logged since the last log_mark.
 log_lines() {
 	local line lines
 	lines=$(ask log_lines)
@@ -501,22 +506,21 @@ log_lines() {
 	done <<<"$lines"
 }
 
-# expect_log <text>...: expects that the module has written one line since log_mark, with each of the texts.
-# Lines about health do not count.
+# expect_log <text>...: expects that dm-remap has logged one line since log_mark, with each of the texts. Lines about
+# health do not count.
 expect_log() {
 	local lines text
 	lines=$(log_lines | grep -v ': health is ' || true)
 	[[ -n $lines ]] || fail "no line in the kernel log with: $*"
 	[[ $lines != *$'\n'* ]] || fail "more than one line in the kernel log: $lines"
 	for text; do
-		[[ $lines == *"$text"* ]] || fail "no '$text' in the kernel log's line: $lines"
+		[[ $lines == *"$text"* ]] || fail "no '$text' in this line of the kernel log: $lines"
 	done
 }
 
 # --- load ---------------------------------------------------------------------------------------
 
-# verifying_fio <device> <loops> [<fio option>...]: writes at random and reads back. The output of fio is in
-# $work/fio.
+# verifying_fio <device> <loops> [<fio option>...]: runs fio with random writes and verify. Its output is in $work/fio.
 verifying_fio() {
 	(cd "$work" && exec fio --name=verify --filename="$1" --loops="$2" --randseed="$SEED" --direct=1 \
 		--rw=randwrite --bsrange=512-64k --bs_unaligned=0 --blockalign=512 --ioengine=libaio --iodepth=16 \
@@ -524,8 +528,8 @@ verifying_fio() {
 		--verify_backlog=64 --do_verify=1 --size=8M "${@:3}" >"$work/fio" 2>&1)
 }
 
-# random_moves <name> <sectors>: remaps and unremaps at random, in the background, until the file
-# $work/moving is gone. Sets moves to its process.
+# random_moves <name> <sectors>: remaps and unremaps at random, in the background, until end_moves. Sets moves to the
+# process.
 random_moves() {
 	: >"$work/moving"
 	(while [[ -e $work/moving ]]; do sleep 0.1; done) &
@@ -536,11 +540,11 @@ random_moves() {
 
 end_moves() {
 	rm "$work/moving"
-	wait "$moves" || fail "the random moves"
+	wait "$moves" || fail "the random moves failed"
 }
 
-# files_survive <name> <sectors> <file system> <command that checks it>: files are written, read,
-# removed and written again while blocks move; then the file system is checked and compared.
+# files_survive <name> <sectors> <file system> <command that checks it>: writes and removes files while blocks move,
+# then compares them and checks the file system.
 files_survive() {
 	local device=/dev/mapper/$1
 	mkdir -p "$work/mounted"
@@ -559,9 +563,9 @@ files_survive() {
 	umount "$work/mounted"
 }
 
-# files_on_failing_disk <name> <sectors> <disk> <device> <file system> <command that checks it> <n>: files
-# are written, read and removed while n places of /dev/mapper/<disk>, over <device>, begin to fail
-# writes. The file system must not see any error.
+# files_on_failing_disk <name> <sectors> <disk> <device> <file system> <command that checks it> <n>: writes and removes
+# files while n places of /dev/mapper/<disk>, over <device>, begin to fail writes, then compares the files and checks
+# the file system, which must not have seen an error.
 files_on_failing_disk() {
 	local device=/dev/mapper/$1 spoiler
 	mkdir -p "$work/mounted"
@@ -572,9 +576,9 @@ files_on_failing_disk() {
 	python3 -S "$tests/failing.py" spoil "$3" "$4" "$2" "$7" "$SEED" $! &
 	spoiler=$!
 	python3 -S "$tests/file_tree.py" write "$work/mounted" "$work/tree" "$SEED" "$(scaled 300)"
-	wait "$spoiler" || fail "the disk did not fail"
+	wait "$spoiler" || fail "the bad places were not made"
 	rm "$work/spoiling"
-	# The whole device, now that no further place fails.
+	# Writes the whole device, now that all bad places are there.
 	python3 -S "$tests/file_tree.py" write "$work/mounted" "$work/tree" "$((SEED + 1))" "$(scaled 300)" empty
 	fill_up "$work/mounted"
 	umount "$work/mounted"
@@ -591,7 +595,7 @@ files_on_failing_disk() {
 	local moved
 	moved=$(counter "$1" auto_remaps)
 	echo "$moved blocks were relocated"
-	# A full file system has been written nearly everywhere but in its journal.
+	# Filling the file system has written nearly all of the disk but the journal.
 	((moved >= $7 / 2)) || fail "only $moved blocks were relocated"
 	expect_state "$1" "$moved 0 0 ok"
 }
@@ -612,8 +616,8 @@ leave_mount() {
 
 # --- the tools ----------------------------------------------------------------------------------
 
-# expect_status <status> <tool> <argument>...: runs a tool of `make tools`. Its output is in $work/out and
-# $work/err then.
+# expect_status <status> <tool> <argument>...: runs a tool of `make tools`, and expects its exit status. Leaves its
+# output in $work/out and $work/err.
 expect_status() {
 	local status=0
 	"$tests/../target/release/$2" "${@:3}" >"$work/out" 2>"$work/err" || status=$?
