@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Direct I/O to block devices, and a model of what they should hold.
+"""Direct I/O to block devices, and a model of their expected contents.
 
     block_io.py fill DEVICE SEED [START SECTORS]     writes a pattern
-    block_io.py check DEVICE SEED [START SECTORS]    reads it back, by its bytes
+    block_io.py check DEVICE SEED [START SECTORS]    compares the device with a pattern
     block_io.py differs A B SECTORS                  fails unless A and B are equal
-    block_io.py read DEVICE START SECTORS            one read; prints the name of its errno or "ok"
-    block_io.py write DEVICE START SECTORS SEED      one write; the same
-    block_io.py durable DEVICE START SECTORS SEED    one write that is forced through; the same
-    block_io.py zero DEVICE START SECTORS            one write-zeroes; the same
-    block_io.py discard DEVICE START SECTORS         one discard; the same
-    block_io.py flush DEVICE                         a flush; the same
-    block_io.py unreadable DEVICE START SECTORS      the sectors that read as EIO, one read each
+    block_io.py unreadable DEVICE START SECTORS      prints the sectors whose reads fail with EIO
+
+These submit one request, and print "ok" or the name of its errno:
+
+    block_io.py read DEVICE START SECTORS
+    block_io.py write DEVICE START SECTORS SEED
+    block_io.py durable DEVICE START SECTORS SEED    an O_DSYNC write
+    block_io.py zero DEVICE START SECTORS            write-zeroes
+    block_io.py discard DEVICE START SECTORS
+    block_io.py flush DEVICE
 """
 
 import binascii
@@ -29,10 +32,9 @@ _NOISE = random.Random(0).randbytes(1 << 16)
 
 
 def pattern(seed, start, sectors):
-    """Returns contents for `sectors` sectors from `start` on: no two sectors or seeds have the same.
+    """Returns contents for `sectors` sectors from `start` on, different for each sector and seed.
 
-    A sector begins with its number and the seed's checksum; the rest is from somewhere in a pool of
-    noise.
+    A sector begins with its number and the checksum of the seed; the rest is from a place in a pool of noise.
     """
     mark = binascii.crc32(str(seed).encode())
     parts = []
@@ -44,7 +46,7 @@ def pattern(seed, start, sectors):
 
 
 class Disk:
-    """Block device, read and written past the page cache, one bio for each call."""
+    """Block device, read and written with O_DIRECT, one bio for each call."""
 
     def __init__(self, path, flags=0):
         self.path = path
@@ -60,7 +62,7 @@ class Disk:
 
     def read(self, start, sectors, flags=0):
         with memoryview(self._buffer)[: sectors * SECTOR] as view:
-            # Old contents of the buffer must not pass for the data of the read.
+            # Old contents of the buffer must not pass for data of the read.
             view[:] = b"\xee" * len(view)
             got = os.preadv(self.fd, [view], start * SECTOR, flags)
             if got != len(view):
@@ -112,7 +114,7 @@ def expect(found, wanted, start, what):
 
 
 class Model:
-    """Expected contents of a device, byte by byte, beside the device."""
+    """Expected contents of a device, which are compared with the device."""
 
     def __init__(self, disk, sectors):
         self.disk = disk

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Carries out commands from standard input, so that a scenario need not start a process for each:
-where everything is checked, that takes a second.
+"""Carries out commands from standard input, so that a scenario need not start a process for each, which takes
+up to a second on the machines with debugging options.
 
 A command is a line of words between unit separators. Its output is followed by a line that begins
 with an end-of-transmission character and has the exit status.
@@ -44,7 +44,7 @@ def create(name, *lines):
 def remove(name):
     """Removes a mapped device, if there is one."""
     try:
-        # A suspended device would keep its I/O, and the threads that wait for it, for ever.
+        # A suspended device would hold its I/O, and the threads that wait for it, for ever.
         control.resume(name)
     except OSError:
         pass
@@ -56,7 +56,7 @@ def remove(name):
                 break
             if left == 0:
                 raise
-            # Another process is about to close the device.
+            # Another process still has the device open, and is about to close it.
             time.sleep(0.1)
         else:
             break
@@ -69,12 +69,12 @@ def log_mark():
 
 
 def unescape(record):
-    """Returns a record of /dev/kmsg without its escapes, which it has for backslashes and what is not printable."""
+    """Returns a record of /dev/kmsg without its escapes, which stand for backslashes and unprintable bytes."""
     return re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes([int(match[1], 16)]), record)
 
 
 def log_lines():
-    """Returns the lines that the kernel has logged since log_mark."""
+    """Prints the lines that the kernel has logged since log_mark."""
     while True:
         try:
             record = unescape(os.read(log, 8192)).decode(errors="replace")
@@ -93,7 +93,7 @@ def message(name, *words):
 
 
 def wait_event(name, event, seconds):
-    """Waits for an event behind `event`, and returns the number of the last one."""
+    """Waits for an event after number `event`, and prints the number of the last one."""
     found = control.wait_event(name, int(event), float(seconds))
     if found == int(event):
         raise SystemExit(f"FAIL: no event of {name} within {seconds} s, the last one is {event}")
@@ -120,7 +120,7 @@ def carry_out(words):
         COMMANDS[words[0]](*words[1:])
     except SystemExit as end:
         print(end)
-    except Exception as error:  # any error goes to the scenario that asked
+    except Exception as error:  # any error is for the scenario
         print(f"{' '.join(words)}: {type(error).__name__}: {error}")
     else:
         return 0

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
-"""In a guest that is going to be killed: checks what the guest before it left, then makes load.
+"""Runs in a guest that will be killed: checks the disks that the guest before has left, then makes load.
 
     crash.py DIRECTORY SEED MAIN SPARE [last]
 
-The directory is the host's, and outlives the guest. In it are `base`, what the device held when this
-guest began, and `journal`, what was asked of it since: each line is written through before its
-operation is issued, or after it was acknowledged. So whatever the device holds after the guest's end
-can be judged, sector by sector and block by block: what was acknowledged as durable is there, or
-something that was asked for later.
+The directory is on the host, and outlives the guest. Its file `base` has the contents of the device at the start
+of the guest before, and `journal` the operations of that guest. A line is on the host's disk before its operation
+is submitted, or is written after the operation was acknowledged. With them each sector and block can be checked:
+it has the last state that was acknowledged as durable, or one of a later operation.
 """
 
 import json
@@ -40,7 +39,7 @@ class Journal:
 
 
 class Past:
-    """Contents that the device may have."""
+    """States that the device may have, by base and journal."""
 
     def __init__(self, base, lines):
         # Seeds that each sector may have, the oldest first.
@@ -74,7 +73,7 @@ class Past:
                 for block in range(numbers[0], numbers[0] + numbers[1]):
                     self.remapped[block] = {word == "remapped"}
             else:
-                raise SystemExit(f"FAIL: a line of the journal: {line}")
+                raise SystemExit(f"FAIL: unknown line of the journal: {line}")
 
     def settle(self, seed, issued):
         """Removes the seeds older than `seed`."""
@@ -85,8 +84,8 @@ class Past:
                 del seeds[: seeds.index(seed)]
 
 
-def find_out(disk, past):
-    """Returns the seed of every sector, or fails the test."""
+def seeds_of(disk, past):
+    """Returns the seed of every sector. Fails if a sector has none that it may have."""
     found = []
     for start in range(0, SECTORS, 256):
         data = disk.read(start, 256)
@@ -98,7 +97,7 @@ def find_out(disk, past):
                     break
             else:
                 raise SystemExit(
-                    f"FAIL: sector {sector} begins {part[:16].hex()}; it may hold what was written with "
+                    f"FAIL: sector {sector} begins {part[:16].hex()}; expected the pattern of one of "
                     f"{past.contents[sector]}, such as {pattern(past.contents[sector][-1], sector, 1)[:16].hex()}"
                 )
     return found
@@ -120,14 +119,14 @@ def check(directory, control, main, spare):
     control.resume("crash")
     os.mknod("/dev/mapper/crash", 0o60600, control.number("crash"))
     remaps = control.remaps("crash")
-    assert sorted(seen) == [sector // BLOCK for sector, _, _ in remaps], "another reading of the metadata finds others"
+    assert sorted(seen) == [sector // BLOCK for sector, _, _ in remaps], "the second reader of the metadata finds other remaps"
     assert all(flags == "-" for _, _, flags in remaps), remaps
     remapped = {sector // BLOCK for sector, _, _ in remaps}
     for block in range(BLOCKS):
         if (block in remapped) not in past.remapped[block]:
-            raise SystemExit(f"FAIL: block {block} is remapped: {block in remapped}, and may be {past.remapped[block]}")
+            raise SystemExit(f"FAIL: block {block} is remapped: {block in remapped}, expected one of {past.remapped[block]}")
     disk = Disk("/dev/mapper/crash")
-    contents = find_out(disk, past)
+    contents = seeds_of(disk, past)
     disk.close()
     new = f"{directory}/base.new"
     with open(new, "w") as file:
@@ -142,7 +141,7 @@ def check(directory, control, main, spare):
 
 
 def prepare(directory, main, spare):
-    """Prepares the first run: a device full of pattern 0, and an empty spare."""
+    """Prepares the disks for the first guest: pattern 0 on main, and an empty spare area."""
     disk = Disk(main)
     for start in range(0, SECTORS, 256):
         disk.write(start, pattern(0, start, 256))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What dmsetup does, by the ioctls: many in one process, and errors that have names.
+"""Requests of dmsetup, by ioctls: many in one process, with errnos instead of messages.
 
     device_mapper.py NAME MESSAGE...     sends messages; prints each reply, or the name of its errno
 """
@@ -40,13 +40,13 @@ _libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 
 
 class Control:
-    """/dev/mapper/control. Methods raise OSError if the kernel refuses."""
+    """Open /dev/mapper/control. Methods raise OSError if an ioctl fails."""
 
     def __init__(self):
         self._fd = os.open("/dev/mapper/control", os.O_RDWR)
 
     def _call(self, request, name, flags=0, payload=b"", targets=0, room=32768):
-        """Carries out an ioctl. Returns flags, number of targets and data of the answer."""
+        """Carries out an ioctl. Returns flags, number of targets and data of the reply."""
         while True:
             buffer = bytearray(_HEADER.size + max(len(payload), room))
             _HEADER.pack_into(
@@ -60,7 +60,7 @@ class Control:
             room *= 4
 
     def _ioctl(self, request, buffer):
-        # Not fcntl.ioctl, which stops all other threads for so large a buffer.
+        # Not fcntl.ioctl, which holds the interpreter's lock for large buffers.
         if _libc.ioctl(self._fd, request, (ctypes.c_char * len(buffer)).from_buffer(buffer)) < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
@@ -71,7 +71,7 @@ class Control:
         self._call(_REMOVE, name)
 
     def load(self, name, table, read_only=False):
-        """Loads `table`: lines "<start> <length> <target> <arguments>"."""
+        """Loads a table, of lines "<start> <length> <target> <arguments>"."""
         payload, lines = b"", table.split("\n")
         for line in lines:
             start, length, target, *arguments = line.split(" ", 3)
@@ -90,11 +90,11 @@ class Control:
     def number(self, name):
         """Returns the device number of a mapped device."""
         number = self._header(_STATUS, name)[10]
-        # The kernel's own encoding: minor 0-7, major, minor 8 and up.
+        # The kernel's encoding: bits 0 to 7 of the minor, then the major, then the rest of the minor.
         return os.makedev(number >> 8 & 0xFFF, number & 0xFF | number >> 12 & ~0xFF)
 
     def _header(self, request, name, event=0):
-        """Returns the header of the answer to a request without data."""
+        """Carries out an ioctl without data. Returns the header of the reply."""
         header = bytearray(_HEADER.size)
         _HEADER.pack_into(header, 0, 4, 0, 0, len(header), len(header), 0, 0, 0, event, 0, 0, name.encode(), b"")
         self._ioctl(request, header)
@@ -105,11 +105,11 @@ class Control:
         return self._header(_STATUS, name)[8]
 
     def wait(self, name, event):
-        """Waits for an event behind `event`, as `dmsetup wait` does, without a time limit."""
+        """Waits for an event after number `event`, as `dmsetup wait` does, without a time limit."""
         return self._header(_WAIT, name, event)[8]
 
     def wait_event(self, name, event, seconds):
-        """Waits for an event behind `event` with a time limit. Returns the number of the last event, which may be `event`."""
+        """Waits for an event after number `event`, with a time limit. Returns the number of the last event."""
         end = time.monotonic() + seconds
         # The event that poll() compares with belongs to the open file.
         poller = Control()
@@ -127,7 +127,7 @@ class Control:
             os.close(poller._fd)
 
     def clear(self, name):
-        """Drops the table that was loaded and is not active."""
+        """Drops the inactive table."""
         self._call(_CLEAR, name)
 
     def status(self, name):
@@ -166,13 +166,13 @@ class Control:
         return state
 
     def replace(self, name, table, flush=True):
-        """Loads a table and activates it, while I/O goes on."""
+        """Loads a table and makes it the active one, under I/O."""
         self.load(name, table)
         self.suspend(name, flush)
         self.resume(name)
 
     def remaps(self, name, page=None):
-        """Returns all remaps as (sector, spare sector, flags), by as many `list` messages as needed."""
+        """Returns all remaps as (sector, spare sector, flags), by `list` messages with `page` lines each."""
         found, at = [], 0
         while True:
             *lines, last = self.message(name, f"list {at}" + (f" {page}" if page else "")).split("\n")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Disks whose sectors go bad while programs run, and many writers at once.
+"""Disks whose sectors become bad under load, and calls that run in parallel.
 
-    failing.py spoil NAME DEVICE SECTORS COUNT SEED PID    ranges of /dev/mapper/NAME, a linear device over
-                                                           DEVICE, refuse writes, more and more of them,
-                                                           COUNT in all, until a process ends
+    failing.py spoil NAME DEVICE SECTORS COUNT SEED PID    makes more and more ranges of /dev/mapper/NAME, a linear
+                                                           device over DEVICE, fail writes, COUNT in all; fails
+                                                           if the process ends before
 """
 
 import os
@@ -18,8 +18,7 @@ from random_moves import lives
 
 
 class NullBlk:
-    """Bad sectors of a null_blk that make_null_blk has made, counted from `start`: they fail for reads
-    and writes."""
+    """Bad sectors of a disk of make_null_blk, counted from `start`. Their reads and writes fail."""
 
     def __init__(self, variable, start=0):
         self._start = start
@@ -27,8 +26,8 @@ class NullBlk:
         self.bad = set()
 
     def _tell(self, sign, sectors):
-        """Sets (+) or clears (-) sectors, by ranges. Callers leave out sectors that are set, or clear, already:
-        null_blk would refuse them."""
+        """Sets (+) or clears (-) bad sectors, by ranges. null_blk refuses sectors that are so already, so callers
+        leave them out."""
         while sectors:
             first = last = min(sectors)
             while last + 1 in sectors:
@@ -53,7 +52,7 @@ class NullBlk:
 
 
 class Segments:
-    """Mapped device over another one, with ranges that fail for writes, or for reads as well."""
+    """Mapped device over another one, with ranges that fail writes, or reads and writes."""
 
     def __init__(self, name, device, sectors):
         self.name, self.device, self.sectors = name, device, sectors
@@ -115,8 +114,8 @@ def spoil(name, device, sectors, count, seed, pid):
         segments.set(ways)
         time.sleep(0.05)
     bad = sum(many for many, _ in segments.ways.values())
-    print(f"{bad} sectors that refuse writes, in {len(segments.ways)} ranges")
-    assert len(segments.ways) >= count, "the other process has ended too soon"
+    print(f"{bad} sectors fail writes, in {len(segments.ways)} ranges")
+    assert len(segments.ways) >= count, "the process has ended before all ranges failed"
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Everything that can be done to a remap device whose disks fail, at random, compared with a model.
+"""Random operations on a remap device whose disks fail, compared with a model.
 
     failing_walk.py NAME MAIN SPARE STEPS SEED START     MAIN and SPARE: the variables of make_null_blk
 
-The table is there, begins at sector START of main and has the whole of SPARE, with one-sector logical blocks below.
-The model knows of every byte which value it has, or which ones it may have where a write has failed. A
-read has to give that, or EIO if there is a sector in it that is bad where it lies, or that may be lost
-because it was bad when its block moved. Nothing else is ever right: no zeros, nothing older, no EIO of
-what can be read, no error for a write that has a spare to go to.
+The remap device exists. It begins at sector START of main and uses the whole of SPARE; logical blocks have one
+sector. The model has the contents of each sector, or several if a write has failed. A read has to return one of
+them, or EIO if one of its sectors is bad in its present place, or may be lost because it was bad when its block
+moved. Anything else is an error: zeros, older data, EIO for readable sectors, and a failed write while a spare
+block is free.
 """
 
 import os
@@ -97,7 +97,7 @@ class Walk:
         return self.slots - len(used | self.spoilt_slots)
 
     def may_refuse(self, start, count):
-        """Returns whether a write may fail."""
+        """Returns whether the policy, or too few spares, may make a write fail."""
         touched = self.blocks_of(start, count)
         if self.policy != "relocate" and any(map(self.bad_below, range(start, start + count))):
             return True
@@ -106,6 +106,7 @@ class Walk:
     # Operations.
 
     def a_range(self, most):
+        """Returns a random range of sectors, often near the hot blocks."""
         if self.random.random() < 0.5:
             block = max(0, min(self.blocks - 1, self.random.choice(self.hot) + self.random.randrange(-2, 3)))
         else:
@@ -129,16 +130,16 @@ class Walk:
             end = error.errno
         if end is not None:
             failing = [sector for sector in range(start, start + count) if self.may_fail(sector)]
-            assert end == 5 and failing, f"{what} of {count} at {start}: errno {end}, though nothing is bad; {self.describe(start)}"
+            assert end == 5 and failing, f"{what} of {count} at {start}: errno {end}, although no sector is bad; {self.describe(start)}"
             return False
         for n in range(count):
             sector, found = start + n, data[n * SECTOR : (n + 1) * SECTOR]
-            # A sector that may be lost and can be read has to be right as well.
+            # A sector that may be lost has the right contents, too, if it can be read.
             wanted = self.held[sector]
             if ANYTHING not in wanted and found not in wanted:
                 raise SystemExit(
                     f"FAIL: {what}: sector {sector} begins {found[:16].hex()}, "
-                    f"may be {[value[:16].hex() for value in wanted]}; {self.describe(sector)}"
+                    f"expected one of {[value[:16].hex() for value in wanted]}; {self.describe(sector)}"
                 )
             self.held[sector] = (found,)
             self.may_be_lost.discard(sector)
@@ -152,9 +153,10 @@ class Walk:
 
     def read(self):
         self.check(*self.a_range(MOST))
-        assert not self.look(), "a read has moved something"
+        assert not self.look(), "a read has moved a block"
 
     def put(self, start, data, call, *arguments):
+        """Carries out a write by `call`, checks its end, and updates the model."""
         count = len(data) // SECTOR
         sectors = range(start, start + count)
         end = outcome(call, *arguments)
@@ -194,6 +196,7 @@ class Walk:
         self.disk.flush()
 
     def tell(self, text):
+        """Sends a message. Returns the reply, or the name of the errno."""
         end = self.control.outcome(self.name, text)
         self.done[text.split(" ")[0]] = self.done.get(text.split(" ")[0], 0) + 1
         return end
@@ -207,7 +210,7 @@ class Walk:
         if RANGE_REPLY.fullmatch(end):
             assert blocks <= self.places.keys(), f"remap {start} {count}: {end}, {self.places}"
         else:
-            # A failing spare may stop a message; the sender may try again.
+            # A message may fail on a bad spare block; the sender may repeat it.
             assert end == "EEXIST" or (end in ("ENOSPC", "EIO") and (free < len(blocks) or self.spare.bad)), f"remap {start} {count}: {end}"
 
     def bad(self):
@@ -260,12 +263,12 @@ class Walk:
             self.main.mend(self.random.choice(sorted(self.main.bad)))
 
     def spoil_spare(self):
-        # Slots only: other tests cover the metadata. Some slots stay good.
+        # Only slots become bad, and not too many: other tests cover bad metadata.
         if not self.places or len(self.spoilt_slots) > self.slots // 4:
             return self.mend_spare()
         slot = self.random.choice(sorted(self.places.values()))
         if self.random.random() < 0.5:
-            # Perhaps the next free slot.
+            # A slot further on, which may be the next free one.
             slot += self.block * self.random.randrange(3)
             if slot > max(self.places.values()):
                 slot = max(self.places.values())
@@ -278,7 +281,7 @@ class Walk:
             self.spare.mend(self.random.choice(sorted(self.spare.bad)))
 
     def reload(self):
-        """Replaces the table, with the device open or closed: remaps and lost sectors stay."""
+        """Replaces the table, with the device open or closed. Remaps and lost sectors have to stay."""
         control, before = self.control, self.control.remaps(self.name)
         lost = control.state(self.name)["lost"]
         table = f"0 {self.sectors} remap {control.table(self.name)}"
@@ -294,7 +297,7 @@ class Walk:
         assert control.state(self.name)["lost"] == lost, "the lost sectors after a reload"
 
     def again(self):
-        """Removes the device and makes it again, as at the next start of the machine."""
+        """Removes the device and makes it again, as a reboot does. Remaps and lost sectors have to stay."""
         control, before = self.control, self.control.remaps(self.name)
         state, table = control.state(self.name), f"0 {self.sectors} remap {control.table(self.name)}"
         self.disk.close()
@@ -303,7 +306,7 @@ class Walk:
                 control.remove(self.name)
                 break
             except OSError:
-                # A probe of the new device by udev or another process.
+                # udev, or another process that probes the device, has it open.
                 time.sleep(0.05)
         control.create(self.name)
         control.load(self.name, table)
@@ -316,9 +319,10 @@ class Walk:
         assert control.remaps(self.name) == before, "the remaps in the next table"
         assert control.state(self.name)["lost"] == state["lost"], "the lost sectors in the next table"
 
-    # All operations together.
+    # Runs of random operations.
 
     def check_all(self):
+        """Reads everything. Returns the number of unreadable sectors, each of which has a reason."""
         unreadable = 0
         for start in range(0, self.sectors, 64):
             count = min(64, self.sectors - start)
@@ -331,7 +335,7 @@ class Walk:
     def check_state(self):
         state = self.control.state(self.name)
         assert state["remapped"] == len(self.places), f"{state}, {len(self.places)} are listed"
-        assert state["lost"] <= len(self.may_be_lost), f"{state}, and {len(self.may_be_lost)} may be lost"
+        assert state["lost"] <= len(self.may_be_lost), f"{state}, but only {len(self.may_be_lost)} sectors may be lost"
         assert state["metadata"] in ("ok", "degraded"), state
         assert state["health"] in ("ok", "degraded", "spare_low", "spare_full"), state
         if state["health"] == "ok":
@@ -358,7 +362,7 @@ class Walk:
                 self.check_state()
 
     def end(self, seed):
-        """Repairs all disks, and checks that everything can be written and nothing stays lost or pending."""
+        """Repairs all disks. Checks that everything can be written, and no sector is lost and no block pending then."""
         unreadable = self.check_all()
         print(f"{len(self.places)} blocks remapped, {unreadable} sectors unreadable, {len(self.main.bad)} bad ones of main")
         self.main.mend_all()

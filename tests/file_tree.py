@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A tree of files, written at random and known by the checksums of what was written.
+"""A tree of files with random contents, and the checksums of these.
 
-    file_tree.py write DIRECTORY SUMS SEED STEPS [empty]    into what is made empty before
-    file_tree.py check DIRECTORY SUMS
+    file_tree.py write DIRECTORY SUMS SEED STEPS [empty]    writes and removes files; `empty` removes all others first
+    file_tree.py check DIRECTORY SUMS                       compares the files with the checksums
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def check(directory, sums_path):
     with open(sums_path) as file:
         sums = json.load(file)
     found = {}
-    # Past the page cache: the contents of the disk count.
+    # The page cache is dropped, so that the files are read from the disk.
     with open("/proc/sys/vm/drop_caches", "w") as file:
         file.write("3")
     for parent, _, names in os.walk(directory):

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Every state that a power cut could have left a spare area in, from what dm-log-writes saw of it.
+"""Checks every state in which a power cut can leave a spare area, by a log of dm-log-writes.
 
     log_replay.py MAIN SPARE LOGGED LOG REPLAY OPERATIONS SEED [VARIABLE]
 
-LOGGED is the mapped device over SPARE that logs to LOG. Blocks of MAIN are remapped, moved back and
-written through a table on LOGGED; then the log is replayed to REPLAY, and at every flush and every
-write that was forced through, the kernel and a second reader of the format look at what is there: each
-block is where it was or where it was about to be, with contents that it had.
+LOGGED is a mapped device over SPARE that logs its writes to LOG. Blocks of MAIN are remapped, unremapped and
+written through a table with its spare area on LOGGED. Then the log is replayed to REPLAY. At every flush and every
+FUA write the kernel and a second reader of the format load the metadata: each block has to be in its old or its new
+place, with contents that it had.
 
-With VARIABLE, the one that make_null_blk has set to MAIN, sectors of MAIN become bad meanwhile, so that
-writes relocate and sectors are lost.
+With VARIABLE, the variable of make_null_blk that has MAIN, sectors of MAIN become bad meanwhile, so that writes
+relocate blocks and sectors are lost.
 """
 
 import os
@@ -33,11 +33,11 @@ LOST = None
 
 
 class Done:
-    """Operation, and its changes."""
+    """Operation that was carried out, and its changes."""
 
     def __init__(self, operation, before, after, lost):
         self.verb, *self.what = operation
-        # By block: whether it is remapped afterwards.
+        # For each block that has changed, true if it is remapped now.
         self.changed = {block: block in after for block in before ^ after}
         self.moved = after - before
         # Sectors that the operation has lost.
@@ -56,7 +56,7 @@ class Done:
 
 
 class Past:
-    """States that a block may have: all since the last one that is certain."""
+    """States that each block and sector may have: the last one that is durable, and all later ones."""
 
     def __init__(self):
         self.remapped = [{False} for _ in range(BLOCKS)]
@@ -73,13 +73,13 @@ class Past:
             self.seeds[sector].append(LOST)
 
     def end(self, done):
-        # A block that moves is durable with all earlier writes to it, and lost sectors stay lost.
+        # The move of a block makes earlier writes to it durable. Its lost sectors are durable, too.
         for block, remapped in done.changed.items():
             self.remapped[block] = {remapped}
         self.settle(done.lost)
         sectors, _ = done.writes()
         for sector in sectors:
-            # A write to a lost sector, or one that is relocated, is durable when it is acknowledged.
+            # A write to a lost sector, or with a relocation, is durable when it is acknowledged.
             if done.verb == "durable" or sector // BLOCK in done.moved or LOST in self.seeds[sector]:
                 self.settle([sector])
             else:
@@ -164,11 +164,11 @@ class Test:
             return verb, first, min(BLOCKS, first + self.chance.choice((1, 1, 1, 3, 40)))
         start = self.chance.randrange(SECTORS)
         if self.disk and self.disk.bad and self.chance.random() < 0.5:
-            # Bad sectors have to be hit to matter.
+            # Often starts at or before a bad sector.
             start = max(0, self.chance.choice(sorted(self.disk.bad)) - self.chance.randrange(4))
         count = min(self.chance.choice((1, 3, 8, 20)), SECTORS - start)
         if verb == "durable" and not self.unflushed.isdisjoint(range(start, start + count)):
-            # dm-log-writes would log earlier writes behind the mark.
+            # A FUA write to sectors with unflushed writes: dm-log-writes would log these behind the mark.
             return ("flush",)
         return verb, start, count, seed
 
@@ -180,7 +180,7 @@ class Test:
         if verb == "flush":
             return outcome(plain.flush)
         if verb == "spoil":
-            # A table of bad blocks has room for 512.
+            # null_blk has room for 512 ranges.
             if len(self.disk.bad) < 300:
                 self.disk.spoil(*what)
         elif verb == "mend":
@@ -197,7 +197,7 @@ class Test:
         return {sector // BLOCK for sector, _, _ in self.control.remaps("r0")}
 
     def one(self, operation, plain, durable):
-        """Carries an operation out, and returns its changes."""
+        """Carries out an operation, checks its end, and returns its changes."""
         verb, *what = operation
         before = self.places()
         end = self.carry_out(operation, plain, durable)
@@ -206,7 +206,7 @@ class Test:
         done = Done(operation, before, after, set())
         sectors, _ = done.writes()
         if verb in ("remap", "unremap"):
-            # A bad block stays on the spare, and so do the blocks behind it in the range.
+            # unremap stops at a block that is bad on main, so this block and those behind it stay on the spare.
             left = set(range(*what)) & after if verb == "unremap" else set(range(*what)) - after
             assert not left or (verb == "unremap" and bad), f"{operation}: {end}, {left}"
         elif verb == "read":
@@ -229,7 +229,7 @@ class Test:
         return sector in self.lost if sector // BLOCK in places else sector in self.disk.bad
 
     def work(self):
-        """Carries the operations out, each with a mark behind it in the log."""
+        """Carries out all operations, with a mark in the log after each."""
         control = self.control
         control.create("r0")
         control.load("r0", self.table(f"/dev/mapper/{self.logged}"))
@@ -277,10 +277,10 @@ class Test:
         places = {sector // BLOCK: place for sector, place, _ in remaps}
         found = area.remaps()
         seen = {block: area.slot_sector(slot) for block, (slot, _) in found.items()}
-        assert seen == places, f"cut {cut}: the kernel finds {places}, another reader {seen}"
+        assert seen == places, f"cut {cut}: the kernel finds {places}, the second reader {seen}"
         for block in range(BLOCKS):
             if (block in places) not in past.remapped[block]:
-                raise SystemExit(f"FAIL: cut {cut}: block {block} remapped: {block in places}, may be {past.remapped[block]}")
+                raise SystemExit(f"FAIL: cut {cut}: block {block} remapped: {block in places}, expected one of {past.remapped[block]}")
         for block, place in places.items():
             data = self.image.read(place * SECTOR, BLOCK * SECTOR)
             for n in range(BLOCK):
@@ -288,15 +288,15 @@ class Test:
                 part = data[n * SECTOR : (n + 1) * SECTOR]
                 if found[block][1] >> n & 1:
                     if LOST not in past.seeds[sector]:
-                        raise SystemExit(f"FAIL: cut {cut}: sector {sector} is lost, and may hold {past.seeds[sector]}")
+                        raise SystemExit(f"FAIL: cut {cut}: sector {sector} is lost, expected one of the seeds {past.seeds[sector]}")
                     continue
                 if not any(seed is not LOST and part == pattern(seed, sector, 1) for seed in past.seeds[sector]):
                     held = [seed for seed in range(self.count + 1) if part == pattern(seed, sector, 1)]
                     raise SystemExit(
-                        f"FAIL: cut {cut}: sector {sector}, in {place + n}, may hold {past.seeds[sector]}, and holds {held}"
+                        f"FAIL: cut {cut}: sector {sector}, in {place + n}, has the seeds {held}, expected one of {past.seeds[sector]}"
                     )
-        # The repaired area has the same remaps.
-        assert self.load(read_only=False) == remaps, f"cut {cut}: mending changes the remaps"
+        # A load that may write repairs the area, which then has to have the same remaps.
+        assert self.load(read_only=False) == remaps, f"cut {cut}: the repair changes the remaps"
         self.image.restore(0, area.half)
         self.image.restore(SPARE_SECTORS - area.half, area.half)
 
@@ -321,8 +321,8 @@ class Test:
         assert n == len(done), f"{n} of {len(done)} operations in the log"
         print(f"{len(done)} operations, {cuts} cuts, {self.relocations} blocks relocated by errors")
         assert bool(self.disk) == (self.relocations > 0)
-        # A short run may have few such states.
-        assert cuts >= due > max(0, len(done) - 60) // 6, f"{due} operations are logged at least once"
+        # There is at least a cut for each operation that needs one. A short run may have few of these.
+        assert cuts >= due > max(0, len(done) - 60) // 6, f"{cuts} cuts, but {due} operations need a flush or a FUA write"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The metadata of a spare area, read by docs/metadata-format.md alone: a second opinion.
+"""A second reader of the metadata of a spare area, written from docs/metadata-format.md alone.
 
-    metadata.py list IMAGE START SECTORS     "<block> <slot> <lost units>" of every remap, in order
+    metadata.py list IMAGE START SECTORS     prints "<block> <slot> <lost units>" of every remap, in order
 """
 
 import os
@@ -46,11 +46,11 @@ def checksum(page):
 
 
 class Refused(Exception):
-    pass
+    """Metadata that the format does not allow."""
 
 
 class Area:
-    """Area in `image`, which has read(offset, bytes) and write(offset, data)."""
+    """Spare area in `image`, which has read(offset, bytes) and write(offset, data)."""
 
     def __init__(self, image, start, sectors):
         self.image, self.start, self.sectors = image, start, sectors
@@ -73,7 +73,7 @@ class Area:
         self.image.write((self.start + sector) * SECTOR, page)
 
     def _find(self):
-        # The head is enough for areas without bad copies.
+        # The head only: the tests read no area of which both copies there are bad.
         for sector in 0, PAGE_SECTORS:
             page = self.read(sector)
             if page and page[:8] == MAGIC and number(page, 8, 4) == checksum(page) and number(page, 12, 4) == 0:
@@ -81,7 +81,7 @@ class Area:
         raise Refused("no superblock in the head")
 
     def places(self, index):
-        """Returns (parity of the generation, sector) of the four places of a page."""
+        """Yields (parity of the generation, sector) of the four places of a page."""
         end = self.sectors - self.sectors % PAGE_SECTORS
         for base in index * 2 * PAGE_SECTORS, end - (index + 1) * 2 * PAGE_SECTORS:
             for odd in 0, 1:
@@ -105,7 +105,7 @@ class Area:
         return max(valid)[1]
 
     def entries(self):
-        """Returns (slot, name, bits of lost units) of every slot that is not free, in order."""
+        """Yields (slot, name, bits of lost units) of every slot that is not free, in order."""
         for slot in range(self.slots):
             if slot % self.per_page == 0:
                 page = self.page(1 + slot // self.per_page)
@@ -127,7 +127,7 @@ class Area:
         return {block: counting(block, slots) for block, slots in found.items()}
 
     def change(self, slot, name):
-        """Gives a slot another name, in every copy of its page, so that each is valid."""
+        """Writes another name for a slot to every copy of its page, with a valid checksum."""
         at = HEADER + slot % self.per_page * self.entry_bytes
         for _, sector in self.places(1 + slot // self.per_page):
             page = bytearray(self.read(sector))
@@ -141,7 +141,7 @@ class Area:
 
 
 def counting(block, slots):
-    """Returns the (turn, slot, lost) of a block that counts, without its turn."""
+    """Returns (slot, lost) of the entry of a block that counts."""
     if len(slots) == 2:
         slots = [new for old, new in (slots, slots[::-1]) if new[0] == (old[0] + 1) % 4]
     if len(slots) != 1:
@@ -164,7 +164,7 @@ class File:
 
 
 def superblocks(path, start, sectors, change):
-    """Changes every copy of the superblock, so that each is valid."""
+    """Calls `change` for every copy of the superblock, and writes it with a valid checksum."""
     image = File(path)
     area = Area(image, start, sectors)
     for _, sector in area.places(0):

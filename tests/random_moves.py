@@ -13,7 +13,7 @@ from in_guest import require_guest
 
 
 def lives(pid):
-    """Returns whether a process runs; False for one that has ended and was not waited for."""
+    """Returns whether a process runs. A zombie does not."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"

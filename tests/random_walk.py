@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Reads, writes, remaps and unremaps at random, everything compared with a model.
+"""Reads, writes, remaps and unremaps at random, and compares all results with a model.
 
     random_walk.py NAME BLOCK SPARE_BLOCKS STEPS SEED [MAIN MAIN_START SPARE]
 
-The model knows what every byte of /dev/mapper/NAME should be and which blocks are remapped, so
-every reply is known beforehand, too. With the devices below, what lies on them is compared as well.
+The model has the contents of /dev/mapper/NAME and the blocks that are remapped, so that every reply is known in
+advance, too. If MAIN and SPARE are given, their contents are compared as well.
 """
 
 import random
@@ -24,7 +24,8 @@ class Walk:
         self.model = Model(disk, disk.sectors())
         self.blocks = -(-self.model.sectors // block)
         self.remapped = set()
-        # Places that are chosen often: the ends, and block numbers that share a word of an index.
+        # Blocks that are chosen often: the first, the last, and some others with their neighbours, which share a
+        # word of the index.
         self.hot = [0, self.blocks - 1] + [self.random.randrange(self.blocks) for _ in range(8)]
         self.done = {}
 
@@ -94,7 +95,7 @@ class Walk:
         wanted = [block * self.block for block in sorted(self.remapped)]
         assert sectors == wanted, f"list: {sectors}, expected {wanted}"
         places = [spare for _, spare, _ in listed]
-        assert len(set(places)) == len(places), f"list: one spare block for two: {listed}"
+        assert len(set(places)) == len(places), f"list: two blocks have one spare block: {listed}"
         return listed
 
     def go(self, steps):
