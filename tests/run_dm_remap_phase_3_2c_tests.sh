@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Validates dm-remap on this machine: loads it as production does, and judges it.
+# Validates dm-remap on this machine, under the loads of the stress manager.
 set -u
 
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
@@ -11,17 +11,17 @@ usage() {
 	cat <<'END'
 usage: tests/run_dm_remap_phase_3_2c_tests.sh [--quick] [--tap] [--directory DIR]
 
-Goes through the stress testing framework, a quick validation, a regression test, concurrent stress,
-memory pressure, the integration with the optimizations, and the comprehensive report, on a remap
-device of its own over two loop devices. Takes a quarter of an hour. Needs root, dmsetup, losetup, and
-the module: loaded, or named by $DM_REMAP_KO, or dm_remap.ko in the checkout, or known to modprobe.
+Checks the stress testing framework, a quick validation, a regression test, concurrent stress, memory
+pressure, the integration with the optimizations, and the comprehensive report, on a remap device of
+its own over two loop devices. Takes a quarter of an hour. Needs root, dmsetup, losetup, and the module:
+loaded, or named by $DM_REMAP_KO, or dm_remap.ko in the checkout, or known to modprobe.
 
-  --quick          the same in less than two minutes
-  --tap            prints TAP (Test Anything Protocol, version 13) and nothing else
-  --directory DIR  where the files of the loop devices go, 400 MiB (default: $TMPDIR or /var/tmp)
+  --quick          makes the same checks in less than two minutes
+  --tap            prints only TAP (Test Anything Protocol, version 13)
+  --directory DIR  directory for the files of the loop devices, 400 MiB (default: $TMPDIR or /var/tmp)
 
-Exit status: 0 when every check was made and passed, 1 when one failed or could not be made, 2 for
-wrong usage or a machine that cannot run this. Nothing is left behind, whatever happens.
+Exit status: 0 if every check was made and passed, 1 if one failed or could not be made, 2 for wrong
+usage or a machine that cannot run the checks. In any case it leaves nothing behind.
 END
 }
 
@@ -60,7 +60,7 @@ failure() {
 	fi
 }
 
-# check <what> <command>...: passes when the command succeeds.
+# check <name> <command>...: makes a check, which passes if the command succeeds.
 check() {
 	local output
 	if output=$("${@:2}" 2>&1); then pass "$1"; else failure "$1" "${output:-$2 failed}"; fi
@@ -79,7 +79,7 @@ directory='' main='' spare='' loaded=no
 clean_up() {
 	local i
 	[[ ! -e $stress/stress_test_stop ]] || echo 1 >$stress/stress_test_stop
-	# udev may have it open.
+	# udev may have the device open for a moment.
 	for ((i = 0; i < 50; i++)); do
 		dmsetup info "$name" >/dev/null 2>&1 || break
 		dmsetup remove "$name" >/dev/null 2>&1 && break
@@ -97,7 +97,7 @@ load_module() {
 	for file in "${DM_REMAP_KO:-}" "$here/../dm_remap.ko"; do
 		if [[ -f $file ]]; then
 			modprobe dm-mod 2>/dev/null
-			insmod "$file" || die "insmod $file failed; the kernel's log says why"
+			insmod "$file" || die "insmod $file failed; the kernel's log has the reason"
 			loaded=yes
 			return
 		fi
@@ -109,7 +109,7 @@ load_module() {
 make_device() {
 	local sectors
 	directory=$(mktemp -d "$base/dm-remap.XXXXXX") || die "no directory in $base"
-	# Noise, so that a block in the wrong place is found.
+	# Random data, so that a block in the wrong place is noticed.
 	if ! head -c 256M /dev/urandom >"$directory/main" || ! truncate -s 128M "$directory/spare"; then
 		die "no room in $base"
 	fi
@@ -117,7 +117,7 @@ make_device() {
 	spare=$(losetup -f --show "$directory/spare") || die 'no loop device'
 	sectors=$(blockdev --getsz "$main")
 	echo "0 $sectors remap $main $spare 0 $(blockdev --getsz "$spare") 1 volatile" |
-		dmsetup create "$name" || die 'the remap device cannot be made; the kernel log says why'
+		dmsetup create "$name" || die "the remap device cannot be made; the kernel's log has the reason"
 	echo "$name" >$stress/set_target || die 'the remap device cannot be chosen'
 }
 
@@ -142,13 +142,13 @@ show_progress() {
 	fi
 }
 
-# run <what> <file> <text>: starts a test, waits for its end, and reports its result as a check. Records
-# which targets it could judge.
+# run <name> <file> <text>: starts a test, waits for its end, and reports its result as a check. Records the targets
+# that were judged.
 declare -A judged=()
 run() {
 	local target line
 	if ! echo "$3" 2>/dev/null >"$stress/$2"; then
-		failure "$1" "the kernel refuses '$3' in $2; its log says why"
+		failure "$1" "the kernel refuses '$3' in $2; its log has the reason"
 		return 1
 	fi
 	while [[ $(<$stress/stress_test_status) == RUNNING* ]]; do
@@ -173,7 +173,7 @@ $(report_value stress_test_results Throughput), added latency $(report_value str
 	done <<<"$(sed -n '/^VALIDATION TARGETS:/,/^$/p' $stress/comprehensive_report | grep '^  ')"
 }
 
-# put <file> <text>: writes to a file, as a user does with echo.
+# put <file> <text>: writes to a file of the stress manager.
 put() {
 	echo "$2" >"$stress/$1"
 }
@@ -193,16 +193,16 @@ framework() {
 		regression_test memory_pressure_test high_concurrency_stress tb_scale_validation endurance_test \
 		production_workload custom_workload baseline regression_thresholds stress_test_status \
 		stress_test_results comprehensive_report; do
-		[[ -e $stress/$file ]] || failure "$file is there" 'it is not'
+		[[ -e $stress/$file ]] || failure "$file exists" 'it does not'
 	done
-	check 'the attributes are there' test -d $stress
+	check 'the attributes exist' test -d $stress
 	check 'no test runs' stopped
 	check 'a wrong test type is refused' refused stress_test_start '6 1 1000'
 	check 'too many workers are refused' refused stress_test_start '4 33 1000'
 	check 'a test starts' put stress_test_start '4 2 60000'
-	check 'a second one is refused' refused quick_validation 1
-	check 'it stops at once' put stress_test_stop 1
-	check 'no test runs after that' stopped
+	check 'a second test is refused' refused quick_validation 1
+	check 'the test stops at once' put stress_test_stop 1
+	check 'no test runs after the stop' stopped
 }
 
 quick_validation() {
@@ -214,7 +214,7 @@ regression() {
 	section 'Performance regression'
 	run 'a baseline is set' regression_test "1 $regression_ms"
 	check 'the baseline can be read' baseline_known
-	run 'the same device compares with it' regression_test "1 $regression_ms"
+	run 'the same device passes the comparison with the baseline' regression_test "1 $regression_ms"
 	note "latency $(report_value stress_test_results 'Latency Change'), throughput $(report_value stress_test_results 'Throughput Change')"
 }
 
@@ -226,13 +226,13 @@ concurrent() {
 }
 
 memory_pressure() {
-	local to_spare
+	local available
 	section 'Memory pressure'
-	# The memory that the machine can spare is the limit.
-	to_spare=$(awk '/^MemTotal:/ { all = $2 } /^MemAvailable:/ { print int(($2 - all / 16) / 2048) }' /proc/meminfo)
-	if ((to_spare < pressure_mb)); then
-		note "this machine can spare $to_spare of $pressure_mb MiB"
-		pressure_mb=$to_spare
+	# The stress manager refuses to take more than this.
+	available=$(awk '/^MemTotal:/ { all = $2 } /^MemAvailable:/ { print int(($2 - all / 16) / 2048) }' /proc/meminfo)
+	if ((available < pressure_mb)); then
+		note "this machine can spare $available of $pressure_mb MiB"
+		pressure_mb=$available
 	fi
 	run "$pressure_mb MiB held, 8 workers" memory_pressure_test "$pressure_mb $pressure_ms"
 }
@@ -250,15 +250,15 @@ integration() {
 	section 'Integration with the optimizations'
 	entries=$(<$optimization/remap_entries)
 	check 'a hundred blocks are remapped' dmsetup message "$name" 0 remap 0 800
-	check 'the remap table knows them' remaps_agree $((entries + 100))
+	check 'remap_entries counts them' remaps_agree $((entries + 100))
 	remapped=$(<$optimization/remapped_ios)
 	run 'remap heavy, 4 workers' stress_test_start "5 4 $concurrent_ms"
-	check 'remapped blocks were used' test "$(<$optimization/remapped_ios)" -gt "$remapped"
+	check 'the test has used remapped blocks' test "$(<$optimization/remapped_ios)" -gt "$remapped"
 	check 'the per-CPU counters of fast and slow path add up' paths_add_up
-	check 'the test left the remaps as they were' remaps_agree $((entries + 100))
+	check 'the test has left the remaps as before' remaps_agree $((entries + 100))
 	check 'more than ten thousand blocks are remapped' dmsetup message "$name" 0 remap 0 80800
-	run 'they cost nothing next to the baseline' regression_test "1 $regression_ms"
-	check 'the baselines of before are put back' put baseline "$baselines"
+	run 'the remaps cost nothing in comparison with the baseline' regression_test "1 $regression_ms"
+	check 'the former baselines are restored' put baseline "$baselines"
 	check 'all blocks can be moved back' dmsetup message "$name" 0 clear
 }
 
@@ -280,13 +280,13 @@ report() {
 	local heading target
 	section 'Comprehensive report'
 	for heading in 'STRESS TEST RESULTS' 'REMAP ENGINE' RESOURCES TREND 'VALIDATION TARGETS' 'OVERALL ASSESSMENT'; do
-		check "it has $heading" grep -q "^$heading:" $stress/comprehensive_report
+		check "the report has $heading" grep -q "^$heading:" $stress/comprehensive_report
 	done
 	while IFS= read -r heading; do note "$heading"; done <$stress/comprehensive_report
 	for target in "${!judged[@]}"; do
 		case $target in
-		'Peak throughput' | Stability) note "$target is for other tests: the hardware's own, and one of a day" ;;
-		*) check "$target could be judged" was_judged "$target" ;;
+		'Peak throughput' | Stability) note "$target is not judged by these tests" ;;
+		*) check "$target was judged" was_judged "$target" ;;
 		esac
 	done
 }
@@ -339,8 +339,8 @@ main() {
 	memory_pressure
 	integration
 	report
-	section 'After all'
-	check 'the device holds what it held' test "$(contents)" = "$before"
+	section 'Afterwards'
+	check 'the contents of the device are as before' test "$(contents)" = "$before"
 	if [[ $tap == yes ]]; then
 		echo "1..$checks"
 	else

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Who is compared: devices that are mapped to the same disk, and where on them bios go."""
+"""Contestants: devices that are mapped to the same disk, and the parts of them that bios go to."""
 
 import math
 import os
@@ -16,7 +16,7 @@ STRESS = "/sys/kernel/dm_remap_stress_test"
 
 
 def run(*words):
-    """The output of a command that has to succeed."""
+    """Runs a command, which has to succeed. Returns its output."""
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
@@ -31,7 +31,7 @@ def read(path):
 
 
 def null_disk(name, megabytes, **attributes):
-    """A disk of null_blk; its path."""
+    """Makes a disk of null_blk. Returns its path."""
     folder = f"/sys/kernel/config/nullb/{name}"
     os.mkdir(folder)
     for key, value in {"size": megabytes, "irqmode": 0, **attributes, "power": 1}.items():
@@ -40,12 +40,12 @@ def null_disk(name, megabytes, **attributes):
 
 
 class Disks:
-    """The disks below, which take no time of their own, and what is mapped to them."""
+    """Disks without latency, and the devices that are mapped to them."""
 
     def __init__(self, main_mb, spare_mb, answers="at once"):
         """
-        `answers`: "at once", as RAM disks do; "in turn", with a queue as a disk's, that ends a bio as it
-        comes; "later", after 10 ms.
+        Makes the disks. `answers` is when they complete a bio: "at once", as RAM disks do; "in turn", by a null_blk
+        with a queue; "later", by a null_blk after 10 ms.
         """
         self.control = Control()
         self.sectors = main_mb * 2048
@@ -56,7 +56,7 @@ class Disks:
             size = max(main_mb, spare_mb) * 1024
             run("modprobe", "brd", "rd_nr=2", f"rd_size={size}")
             self.main, self.spare = "/dev/ram0", "/dev/ram1"
-            # A RAM disk looks for its pages in a tree: as high a one for both.
+            # A RAM disk keeps its pages in a tree, which is made equally high for both.
             for disk in self.main, self.spare:
                 for page in 0, size // 4 - 1:
                     self._zero(disk, page, 1)
@@ -68,7 +68,7 @@ class Disks:
 
     @staticmethod
     def _zero(disk, page, pages):
-        """Writes pages of 4 KiB."""
+        """Writes zeros to pages of 4 KiB."""
         with open(disk, "r+b", buffering=0) as file:
             file.seek(page * 4096)
             for _ in range(pages):
@@ -76,13 +76,13 @@ class Disks:
             os.fsync(file.fileno())
 
     def fill(self):
-        """Gives main and the spare blocks contents, so that no write has to find memory."""
+        """Writes main and all spare blocks, so that no later write has to allocate memory."""
         self._zero(self.main, 0, self.sectors // BLOCK)
         for begin, end in self._remaps:
             self._zero(self.spare, begin // BLOCK, (end - begin) // BLOCK)
 
     def map(self, name, target, arguments=""):
-        """A device of a whole disk's size; None where the kernel has no such target."""
+        """Makes a mapped device of the size of main. Returns its path, or None if the kernel has no such target."""
         self.control.create(name)
         try:
             self.control.load(name, f"0 {self.sectors} {target} {arguments}")
@@ -99,14 +99,14 @@ class Disks:
 
     def remap(self, name, remaps, run_of, shuffled=False):
         """
-        A remap target with so many remaps, with metadata where the spare keeps any: the first `run_of`
-        blocks of every stride, in order or not. Its path and the blocks of a stride.
+        Makes a remap device with so many remaps, of the first `run_of` blocks of every stride, in order or shuffled;
+        with metadata if the disks keep their contents. Returns its path and the number of blocks of a stride.
         """
         blocks = self.sectors // BLOCK
         stride = max(blocks * run_of // remaps, 1) if remaps else 1
-        # Of a run, of an entry, and of an empty area.
+        # Sectors of the slots, of their entries in the metadata, and of an empty area.
         spare = remaps * BLOCK + remaps // 4 + 8192
-        # A page of a RAM disk has a spare block, and not two of them.
+        # Aligned, so that a page of a RAM disk holds one spare block and not parts of two.
         spare = math.ceil(spare / BLOCK) * BLOCK
         begin, self._used = self._used, self._used + spare
         kept = "" if self._in_memory else " 1 volatile"
@@ -118,17 +118,17 @@ class Disks:
             count = min(run_of, remaps - start * run_of)
             self.control.message(name, f"remap {start * stride * BLOCK} {count * BLOCK}")
         if remaps:
-            # Slots are given out in order.
+            # Slots are used in order.
             first = int(self.control.message(name, f"verify {starts[0] * stride * BLOCK}").split()[-1])
             self._remaps.append((first, first + remaps * BLOCK))
             if self._in_memory:
-                # The spare blocks are as empty as main's: what it costs to copy memory is not compared.
+                # Makes the spare blocks as empty as those of main, so that the cost of copying memory does not count.
                 run("blkdiscard", "-f", "-o", str(first * 512), "-l", str(remaps * BLOCK * 512), self.spare)
         return path, stride
 
 
 class Contestant:
-    """A device, and what part of its blocks bios go to."""
+    """Device, and the part of its blocks that bios go to."""
 
     def __init__(self, name, path, *, remaps=None, layout=None, state=None, run_of=0, stride=1, hits=0):
         self.name, self.path = name, path
@@ -137,16 +137,16 @@ class Contestant:
         self.cost = []
 
     def on(self, other):
-        """The same blocks on another device."""
+        """Returns a contestant with the same blocks on another device."""
         name = f"{other.name}, blocks of {self.name}"
         return Contestant(name, other.path, run_of=self.run_of, stride=self.stride, hits=self.hits)
 
     def goes_in(self, size):
-        """Whether its runs and strides are whole places of so many bytes."""
+        """Returns whether runs and strides are multiples of so many bytes."""
         return not self.run_of or self.run_of * BLOCK * 512 % size == 0 and self.stride * BLOCK * 512 % size == 0
 
     def pick(self, size):
-        """Run, stride and hits, in places of so many bytes."""
+        """Returns run, stride and hits for bio_bench, in places of so many bytes."""
         if not self.run_of:
             return 0, 1, 0
         scale = BLOCK * 512
@@ -154,7 +154,7 @@ class Contestant:
 
 
 def others(disks):
-    """The disk itself, and targets that everybody knows."""
+    """Returns the disk itself, and targets of the kernel."""
     size = f"{disks.main} 0"
     field = [Contestant("disk", disks.main)]
     for target, arguments in (
@@ -177,8 +177,8 @@ def linear(disks):
 
 def remapped(disks, remaps, run_of=1, shares=(0, 1000), layout="scattered"):
     """
-    A remap target, once for every share of hits (of a thousand). Where they are shuffled, their slots
-    are in no order.
+    Returns a remap device once for every share of hits (of a thousand). With the layout "shuffled" slots are in
+    random order.
     """
     number = f"{remaps:,}"
     path, stride = disks.remap(f"remap_{remaps}_{layout}", remaps, run_of, layout == "shuffled")

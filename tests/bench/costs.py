@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a bio costs in which function, from what rounds.py and whoever looked on have written.
+"""Prints the cost of a bio by function, from the files of rounds.py and of instruction_counter or sampler.py.
 
     costs.py instructions ROUNDS COUNTS --json FILE
     costs.py time ROUNDS SAMPLES --json FILE
 
-COUNTS is of instruction_counter, SAMPLES a directory of sampler.py. Prints functions and groups of them,
-each contestant next to dm-linear, and fails where the sum is not what the guest has measured itself.
+COUNTS is a file of instruction_counter, SAMPLES a directory of sampler.py. Prints functions and groups of them, each
+contestant in comparison with dm-linear. Fails if the sum of the instructions differs from the guest's own measurement.
 """
 
 import argparse
@@ -24,23 +24,23 @@ from sampler import PERIOD_NS
 
 LINEAR = "linear"
 SHOWN = 25
-TOLERANCE = 0.01  # of a contestant's instructions
-FARTHEST = 1 << 16  # bytes that a function may have
+TOLERANCE = 0.01  # share of a contestant's instructions
+FARTHEST = 1 << 16  # most bytes of a function
 HOST = "the host"
 
 
 def in_order(contestants):
-    """dm-linear first: the others are compared with it."""
+    """Returns the contestants, with dm-linear first, which the others are compared with."""
     return [LINEAR] + sorted(set(contestants) - {LINEAR})
 
 
-# Which group a function is of: the first line whose module and name fit. The stock kernel has
-# device-mapper as a module, user-mode Linux has it built in, so that there the names have to tell.
+# Groups of functions: the first row whose module and name match. The stock kernel has device-mapper as a module. In
+# user-mode Linux it is built in, so there the names of the functions decide.
 GROUPS = tuple(
     (group, re.compile(module), re.compile(function))
     for group, module, function in (
         ("benchmark", r"bio_bench$", r""),
-        # Nobody else here looks up pages in an xarray, and reads them.
+        # In these runs only the RAM disk looks up pages in an xarray and copies them.
         ("disk below", r"brd$", r""),
         ("disk below", r"$", r"xas_|xa_load|memset|memcpy"),
         ("target", r"dm_remap$", r""),
@@ -59,7 +59,7 @@ GROUPS = tuple(
         (
             "memory, RCU, locks",
             r"$",
-            # The last row is how user-mode Linux turns interrupts off and on.
+            # The last row has the functions by which user-mode Linux disables and enables interrupts.
             r".*(mempool|kmem_cache|slab|rcu_|spin_|preempt|this_cpu|_thunk)"
             r"|um_[gs]et_signals|(un)?block_signals|arch_local_|deliver_time_travel_irqs",
         ),
@@ -77,7 +77,7 @@ class Symbols:
     """Names of addresses in the guest's kernel."""
 
     def __init__(self, known):
-        # `__pfx_` is padding before a function that is never executed; a cold part belongs to its function.
+        # `__pfx_` is padding before a function, and is never executed; a cold part belongs to its function.
         functions = sorted(
             (address, re.sub(r"\.(cold|part|isra|constprop|llvm)\b.*", "", name), module)
             for address, name, module in known
@@ -87,7 +87,7 @@ class Symbols:
         self.names = [(name, module) for _, name, module in functions]
 
     def function(self, address):
-        """Function and module, or `None`."""
+        """Returns function and module of an address, or None."""
         at = bisect.bisect_right(self.starts, address) - 1
         if at < 0 or address - self.starts[at] > FARTHEST:
             return None
@@ -95,20 +95,20 @@ class Symbols:
 
 
 def readable(names):
-    """Rust's names as they are written."""
+    """Returns the demangled names of Rust's functions."""
     mangled = [name for name in names if name.startswith("_R")]
     output = subprocess.run(["c++filt"], input="\n".join(mangled), check=True, capture_output=True, text=True).stdout
     return dict(zip(mangled, (re.sub(r"\[[0-9a-f]+\]", "", line) for line in output.split("\n"))))
 
 
 class Profile:
-    """Cost per bio and its error by contestant and function, or by whatever an address is resolved to."""
+    """Cost per bio and its error, by contestant and function, or whatever addresses are resolved to."""
 
     def __init__(self, unit):
         self.unit = unit
-        self.costs = collections.defaultdict(dict)  # contestant: (function, module): (per bio, error of itself)
-        self.weather = collections.defaultdict(float)  # contestant: relative error that all functions share
-        self.expected = {}  # contestant: what the guest says of all functions together
+        self.costs = collections.defaultdict(dict)  # contestant: (function, module): (per bio, error of its own)
+        self.shared_error = collections.defaultdict(float)  # contestant: relative error that all functions share
+        self.expected = {}  # contestant: cost of a bio that the guest has measured
 
     def contestants(self):
         return in_order(self.costs)
@@ -126,7 +126,7 @@ class Profile:
                 "module": module,
                 "group": group_of(function, module),
                 "per_bio": per_bio,
-                "error": math.hypot(error, per_bio * self.weather[contestant]),
+                "error": math.hypot(error, per_bio * self.shared_error[contestant]),
             }
             for contestant in self.contestants()
             for (function, module), (per_bio, error) in sorted(
@@ -136,7 +136,7 @@ class Profile:
 
 
 def read_counts(path):
-    """For each run how often which address was executed."""
+    """Returns for each run how often each address was executed."""
     counted = []
     with open(path, encoding="ascii") as lines:
         for line in lines:
@@ -149,7 +149,7 @@ def read_counts(path):
 
 
 def count_instructions(rounds, path, name_of=None):
-    """A profile of the runs that were counted. `name_of` tells what an address is counted as."""
+    """Returns a profile of the runs that were counted. `name_of` resolves an address, by default to its function."""
     counted = read_counts(path)
     if len(counted) != len(rounds["runs"]):
         raise ValueError(f"{len(rounds['runs'])} runs, but {len(counted)} were counted")
@@ -174,7 +174,7 @@ def count_instructions(rounds, path, name_of=None):
 
 
 class Maps:
-    """What is in the memory of the guest's process besides its kernel."""
+    """Names of the memory areas of the guest's process."""
 
     def __init__(self, path):
         self.areas = []
@@ -199,7 +199,7 @@ def read_samples(directory, number, name_of):
 
 
 def share_time(rounds, directory, name_of=None):
-    """A profile of the runs that were sampled, with the time of those that were not."""
+    """Returns a profile with the shares of the sampled runs, and the times of the others."""
     symbols, maps = Symbols(rounds["symbols"]), Maps(f"{directory}/maps")
     name_of = name_of or (lambda address: symbols.function(address) or (maps.name(address), HOST))
     functions = collections.defaultdict(collections.Counter)
@@ -219,7 +219,7 @@ def share_time(rounds, directory, name_of=None):
     profile = Profile("ns")
     base = statistics.median(times[LINEAR])
     for contestant, counts in functions.items():
-        # Round by round: what was measured in one round was measured under one weather.
+        # Ratios are within a round, whose measurements share the state of the machine.
         ratio, low, high = interval([a / b for a, b in zip(times[contestant], times[LINEAR])])
         total = sum(counts.values())
         print(
@@ -227,8 +227,8 @@ def share_time(rounds, directory, name_of=None):
             f" {statistics.median(elapsed[contestant]):.1f} ns by the guest's clock; {total} samples are"
             f" {100 * total * PERIOD_NS / sum(slowed[contestant]):.1f} % of the time that was sampled"
         )
-        # The interval has 95 %, the error is that of one standard deviation.
-        profile.weather[contestant] = (high - low) / 2 / 1.96 / ratio
+        # The interval is one of 95 %; the error is one standard deviation.
+        profile.shared_error[contestant] = (high - low) / 2 / 1.96 / ratio
         for name, count in counts.items():
             per_bio = base * ratio / total * count
             profile.costs[contestant][name] = per_bio, base * ratio / total * math.sqrt(count)
@@ -236,7 +236,7 @@ def share_time(rounds, directory, name_of=None):
 
 
 def table(title, profile, costs, names):
-    """Lines of dm-linear's cost and the others' difference to it."""
+    """Prints dm-linear's cost of each name, and the differences of the others from it."""
     width = 58
     contestants = profile.contestants()
     print(f"{title:<{width}} {LINEAR:>9}", *(f"{name.removeprefix('remap, '):>24}" for name in contestants[1:]))
@@ -248,14 +248,14 @@ def table(title, profile, costs, names):
         line = f"{shown:<{width}} {linear.get(name, (0.0, 0.0))[0]:9.1f}"
         for contestant in contestants[1:]:
             (mine, my_error), (its, its_error) = (side.get(name, (0.0, 0.0)) for side in (costs[contestant], linear))
-            error = math.hypot(my_error, its_error, mine * profile.weather[contestant])
+            error = math.hypot(my_error, its_error, mine * profile.shared_error[contestant])
             line += f" {f'{mine - its:+.1f} ± {error:.1f}':>24}"
         print(line)
     print()
 
 
 def grouped(costs, by):
-    """The same costs, summed up."""
+    """Returns the costs summed up by `by`, which maps a name to its group."""
     sums = {}
     for contestant, functions in costs.items():
         sums[contestant] = found = {}
@@ -281,7 +281,7 @@ def show(profile):
 
 
 def judge(profile):
-    """Whether the functions' sum is what the guest has measured."""
+    """Returns the number of contestants whose functions do not add up to the guest's measurement."""
     wrong = 0
     for contestant in profile.contestants():
         total = sum(per_bio for per_bio, _ in profile.costs[contestant].values())
@@ -307,7 +307,7 @@ def main():
     with open(options.json, "w", encoding="ascii") as out:
         json.dump(profile.records(), out, indent=1)
     show(profile)
-    # Shares of a time add up to it whatever they are.
+    # The shares of a time always add up to it, so only instructions can be checked.
     return 1 if counts and judge(profile) else 0
 
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a bio costs in which instruction of a module, for reading.
+"""Prints the cost of a bio by instruction of a module.
 
     disassembly.py instructions|time ROUNDS SEEN MODULE_KO
 
-ROUNDS and SEEN as for costs.py. Prints every function of the module that a bio comes through, with a
-column for each contestant. The clock's interrupt waits for the instruction that takes long, so a time
-stands at the one behind it.
+ROUNDS and SEEN are as for costs.py. Prints every function of the module that was executed, with a column for each
+contestant. The interrupt of the sampling clock comes after an instruction has ended, so the time of an instruction
+is at the one behind it.
 """
 
 import bisect
@@ -21,7 +21,7 @@ LEAST = 0.005  # per bio
 
 
 def per_address(measure, rounds, seen):
-    """Cost per bio by contestant and address."""
+    """Returns the cost per bio by contestant and address."""
     read = costs.count_instructions if measure == "instructions" else costs.share_time
     by_address = read(rounds, seen, lambda address: address).costs
     return {
@@ -31,7 +31,7 @@ def per_address(measure, rounds, seen):
 
 
 def functions_of(module, rounds, found):
-    """Start and name of every function of a module that has costs."""
+    """Returns start and name of every function of a module that has costs."""
     symbols = sorted((start, function, of) for start, function, of in rounds["symbols"])
     starts = [start for start, _, _ in symbols]
     addresses = set().union(*found.values())
@@ -40,7 +40,7 @@ def functions_of(module, rounds, found):
 
 
 def listing(path, function):
-    """Offset and text of every instruction of a function. Calls look like jumps to themselves, as the
+    """Returns offset and text of every instruction of a function. Calls seem to go to the next instruction, as the
     module is not relocated."""
     words = ["objdump", "-d", "--no-show-raw-insn", f"--disassemble={function}", path]
     lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split("\n")

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Measures in a guest what one bio costs on each contestant, in interleaved rounds.
+"""Measures the cost of one bio on each contestant, in a guest and in interleaved rounds.
 
     measure.py BIO_BENCH_KO SERIES --measure time|instructions [--rounds N] [--bios N] [--json FILE]
 
-The unit is the nanosecond of the guest's clock: of CPU time where the guest runs natively on one CPU
-and its devices end bios as they come, an instruction where the emulator counts them. What leads is the
-ratio to dm-linear, of two measurements of one round; the last column holds it against limits.json.
+The unit is a nanosecond of the guest's clock: of CPU time if the guest runs natively on one CPU and its devices
+complete bios at once, and an instruction if the emulator counts them. The main result is the ratio to dm-linear, of
+two measurements of one round. The last column compares it with limits.json.
 """
 
 import argparse
@@ -27,7 +27,7 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 class Cell:
-    """What all contestants are asked for."""
+    """Kind of bios that all contestants are measured with."""
 
     def __init__(self, *, size=4096, direction="read", order="random", depth=32, batch=False, cpus=1):
         self.labels = {
@@ -50,7 +50,7 @@ class Cell:
         return ", ".join(words)
 
     def cost(self, contestant, bios, seed):
-        """Of one bio of that contestant, on average."""
+        """Returns the mean cost of one bio on a contestant."""
         run_of, stride, hits = contestant.pick(self.size)
         write(
             f"{BENCH}/run",
@@ -61,7 +61,7 @@ class Cell:
 
 
 def interval(values):
-    """The median and the interval that holds it with 95 % (by order statistics)."""
+    """Returns the median and its 95 % interval, by order statistics."""
     ordered = sorted(values)
     n = len(ordered)
     reach = int(0.98 * n**0.5 + 0.5)
@@ -70,12 +70,12 @@ def interval(values):
 
 
 def limits(part):
-    """What is measured may be at most."""
+    """Returns a part of limits.json."""
     return json.loads(read(f"{FOLDER}/limits.json"))[part]
 
 
 def limit_of(record):
-    """What its ratio may be at most: that of the first rule that fits."""
+    """Returns the limit of a record's ratio, by the first rule that matches, or None."""
     for rule in limits("bios"):
         if all(record.get(key) in values for key, values in rule["where"].items()):
             return rule["most"]
@@ -84,8 +84,8 @@ def limit_of(record):
 
 class Recorded:
     """
-    Instruction counts as they were when somebody last looked: what nobody meant to grow must not. They
-    are exact, so a hundredth more is somebody's doing.
+    Recorded instruction counts, which must not grow unnoticed. Counts vary by two tenths of a percent, so an
+    increase of a hundredth is due to a change.
     """
 
     MOST = 1.01
@@ -100,8 +100,8 @@ class Recorded:
 
     def judge(self, records):
         """
-        Prints what has grown; how many have, and how many have not. Another kernel or another
-        compiler changes what everything costs, dm-linear too, and is allowed for by that.
+        Prints the counts that have grown. Returns how many have not, and how many have. Another kernel or compiler
+        changes the counts of dm-linear, too, so the recorded counts are scaled by the change of these.
         """
         by_key = {self.key(record): record for record in records}
         grown = kept = 0
@@ -131,7 +131,7 @@ class Recorded:
 
 
 class Bench:
-    """Takes the measurements, prints them, and keeps a record of each."""
+    """Takes and prints measurements, and keeps a record of each."""
 
     def __init__(self, options):
         self.options = options
@@ -140,28 +140,28 @@ class Bench:
 
     def compare(self, cell, field):
         """Measures all of a field in interleaved rounds, each next to dm-linear."""
-        # As many bytes are worth as much patience.
+        # Larger bios are fewer, so that the number of bytes is the same.
         bios = max(self.options.bios * 4096 // max(cell.size, 4096), 64)
         field = [contestant for contestant in field if contestant.goes_in(cell.size)]
-        rivals = self.rivals(cell, field)
-        everybody = field + [rival for rival in set(rivals.values()) if rival not in field]
-        everybody.sort(key=lambda contestant: contestant.name)
-        for contestant in everybody:
+        references = self.references(cell, field)
+        measured = field + [reference for reference in set(references.values()) if reference not in field]
+        measured.sort(key=lambda contestant: contestant.name)
+        for contestant in measured:
             cell.cost(contestant, bios, 1)
             contestant.cost = []
         for number in range(self.options.rounds):
-            for contestant in self.order.sample(everybody, len(everybody)):
+            for contestant in self.order.sample(measured, len(measured)):
                 contestant.cost.append(cell.cost(contestant, bios, SEED + number))
         self.heading(cell)
         for contestant in field:
-            rival = rivals[contestant]
-            self.keep(cell, contestant, contestant.cost, rival.cost if rival is not contestant else None)
+            reference = references[contestant]
+            self.keep(cell, contestant, contestant.cost, reference.cost if reference is not contestant else None)
 
     @staticmethod
-    def rivals(cell, field):
+    def references(cell, field):
         """
-        Whom each is compared with: dm-linear. What is written stays in the caches the longer the less of
-        it there is: the few blocks that are remapped are compared with as few.
+        Returns the reference of each contestant, which is dm-linear. Written data stays in the caches if it is
+        little, so writes to few remapped blocks are compared with writes to the same blocks of dm-linear.
         """
         linear = next(contestant for contestant in field if contestant.name == "linear")
         few = {}
@@ -175,7 +175,7 @@ class Bench:
         print(f"\n{str(cell):<40} {'median':>9} {'95 % interval':>19} {'ratio':>7} {'95 % interval':>15}  limit")
 
     def keep(self, cell, contestant, cost, other, measure=None):
-        """Prints and records what a contestant cost, and next to another one."""
+        """Prints and records the costs of a contestant, and their ratio to those of another one."""
         median, low, high = interval(cost)
         digits = 1 if median >= 10 else 3
         record = {
@@ -192,14 +192,14 @@ class Bench:
         line = f"{contestant.name:<40} {median:9.{digits}f} {low:9.{digits}f}-{high:9.{digits}f}"
         judged = median
         if other:
-            # Pair by pair: what was measured in one round was measured under one weather.
+            # Ratios are within a round, whose measurements share the state of the machine.
             judged, low, high = interval([a / b for a, b in zip(cost, other)])
             record.update(ratio=round(judged, 4), ratio_interval=[round(low, 4), round(high, 4)])
             line += f" {judged:7.3f} {low:7.3f}-{high:7.3f}"
         limit = limit_of(record)
         if limit:
             record["limit"] = limit
-            # Two that are the same are as often above one as below, and by little.
+            # A limit of 1: two equal contestants are as often slightly above 1 as below.
             record["reached"] = judged <= limit or limit == 1 and low <= 1 and judged <= 1.05
             line += f"  {limit:.3f} {'reached' if record['reached'] else 'MISSED'}"
         print(line, flush=True)
@@ -207,7 +207,7 @@ class Bench:
 
 
 def field_of_all(bench):
-    """Everybody, as they are mostly asked: 4 KiB."""
+    """Measures all contestants with bios of 4 KiB, the usual size."""
     disks = Disks(512, 128)
     field = others(disks) + remapped(disks, 0) + remapped(disks, 10_000, bench.options.run_of)
     bench.compare(Cell(), field)
@@ -216,10 +216,10 @@ def field_of_all(bench):
 
 
 def sizes(bench):
-    """From a sector to a mebibyte, where no bio has to be split."""
+    """Measures bios from a sector to 1 MiB, none of which is split."""
     disks = Disks(256, 128)
     field = [linear(disks)] + remapped(disks, 0)
-    # In runs of a mebibyte, which a bio of that size fits in.
+    # Runs of 1 MiB, so that no bio spans the end of one.
     field += remapped(disks, 32 * 256, 256, layout="clustered")
     for direction in "read", "write", "mixed":
         if direction == "write":
@@ -231,39 +231,39 @@ def sizes(bench):
 
 
 def remaps(bench):
-    """None to a hundred thousand remaps, here and there or in runs of 64."""
+    """Measures none to 100,000 remaps, scattered or in runs of 64."""
     disks = Disks(4096, 1024)
     field = [linear(disks)] + remapped(disks, 0)
     for exponent in range(6):
         field += remapped(disks, 10**exponent)
         if exponent > 1:
             field += remapped(disks, 10**exponent, 64, layout="clustered")
-    # A turn starts with what the others have left in the caches. It is to be so long that this is
-    # the smaller part of what it costs.
+    # A turn begins with the caches as the others have left them. It is so long that warming them is a small part
+    # of its cost.
     bench.options.bios *= 10
     bench.compare(Cell(), field)
 
 
 def million(bench):
-    """A million, and as many as are compared with it, on a disk large enough."""
+    """Measures a million remaps, and fewer for comparison, on a disk of 16 GiB."""
     disks = Disks(16384, 16384)
     field = [linear(disks)] + remapped(disks, 0) + remapped(disks, 10_000)
     field += remapped(disks, 1_000_000) + remapped(disks, 1_000_000, 64, layout="clustered")
     field += remapped(disks, 1_000_000, layout="shuffled", shares=(1000,))
-    # So many that what the caches hold is not what was touched a moment ago.
+    # So many bios that the caches do not hold the data of the turn before.
     bench.options.bios *= 50
     bench.compare(Cell(), field)
 
 
 def hits(bench):
-    """From no bio to every bio remapped."""
+    """Measures shares of remapped bios, from none to all."""
     disks = Disks(512, 128)
     field = [linear(disks)] + remapped(disks, 10_000, shares=(0, 10, 500, 1000))
     bench.compare(Cell(), field)
 
 
 def depths(bench):
-    """One to 64 in flight, on a disk with a queue."""
+    """Measures 1 to 64 bios in flight, on a disk with a queue."""
     disks = Disks(512, 128, "null")
     field = [linear(disks)] + remapped(disks, 0) + remapped(disks, 10_000)
     for exponent in range(7):
@@ -271,7 +271,7 @@ def depths(bench):
 
 
 def cpus(bench):
-    """What a bio costs on two CPUs at once, next to one: how much worse that is than dm-linear's."""
+    """Measures the cost of a bio on two CPUs as a ratio to that on one, compared with the ratio of dm-linear."""
     disks = Disks(512, 128)
     field = [linear(disks)] + remapped(disks, 0) + remapped(disks, 10_000, bench.options.run_of)
     one, two = Cell(), Cell(cpus=2)
@@ -289,13 +289,13 @@ def cpus(bench):
 
 
 def latency(bench):
-    """What the target says it adds to a bio, with 1024 in flight."""
+    """Measures the latency that the target adds to a bio by its own account, with 1024 bios in flight."""
     disks = Disks(512, 128, "later")
     cell = Cell(size=4096, direction="mixed", depth=1024, batch=True)
-    # It looks at the clock four times, and two looks are within what it times.
+    # The target reads the clock four times; two of these are within the measured time.
     clock = 2 * int(read(f"{BENCH}/clock")) / 1000
     print(f"\nadded to {cell}, by its own account, less {clock:.1f} for two looks at the clock")
-    # A stress test goes everywhere.
+    # A stress test uses the whole device.
     remaps = 10_000
     hits = round(1000 * remaps * BLOCK / disks.sectors)
     for contestant in remapped(disks, 0) + remapped(disks, remaps, bench.options.run_of, shares=(hits,)):
@@ -313,7 +313,7 @@ def latency(bench):
 
 
 def stress(workload):
-    """The results of a stress test."""
+    """Runs a stress test. Returns its results."""
     write(f"{STRESS}/custom_workload", workload)
     while read(f"{STRESS}/stress_test_status").startswith("RUNNING"):
         time.sleep(0.05)
@@ -321,7 +321,7 @@ def stress(workload):
 
 
 def value_of(report, key):
-    """The rest of the key's line."""
+    """Returns the value in the line of the key."""
     return next(re.sub(r"^[^:]*: *", "", line) for line in report.splitlines() if line.strip().startswith(key))
 
 
@@ -338,7 +338,7 @@ SERIES = {
 
 
 def setting(options):
-    """Under what the figures came about."""
+    """Returns the conditions of the measurement."""
     return {
         "date": datetime.date.today().isoformat(),
         "kernel": os.uname().release,
@@ -356,12 +356,12 @@ def main():
     options.add_argument("series", choices=SERIES)
     options.add_argument("--measure", choices=("time", "instructions"), default="time")
     options.add_argument("--rounds", type=int, default=31)
-    options.add_argument("--bios", type=int, default=4000, help="of 4 KiB in a round")
+    options.add_argument("--bios", type=int, default=4000, help="bios of 4 KiB in a round")
     options.add_argument("--run-of", type=int, default=1, help="neighbouring blocks remapped")
     options.add_argument("--processor", default="unknown", help="what the guest runs on")
     options.add_argument("--json")
     options.add_argument("--recorded", help="instruction counts that must not grow")
-    options.add_argument("--record", action="store_true", help="keep them instead")
+    options.add_argument("--record", action="store_true", help="record the counts instead")
     options = options.parse_args()
 
     run("insmod", os.environ["DM_REMAP_KO"], "debug_level=0")

@@ -1,36 +1,34 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Measures in a guest what a million remaps cost their owner, and what blocks that move cost the rest.
+"""Measures the cost of a million remaps, and of moving blocks under load, in a guest.
 
     moves.py [--only million|live] [--times N] [--rounds N] [--pace BLOCKS] [--json FILE]
 
-`million`: seconds to load (resume), list (all pages, by ioctls as dmsetup's) and save 1,000,000 remaps,
-the median of several times, and bytes of kernel memory each. Once in long ranges, in shuffled order,
-and once scattered over 64 GiB, one message each, so that neither order says anything of the other.
-Disks without latency, whose contents nobody keeps but for the ends of the spare, which hold the
-metadata.
+`million`: the median of the seconds to load (resume), list (all pages, by ioctls) and save 1,000,000 remaps, and the
+bytes of kernel memory of each. Measured with long ranges in shuffled order, and with single blocks scattered over
+64 GiB, one message each, so that neither blocks nor slots are in order. The disks have no latency, and keep no
+contents but the ends of the spare, which hold the metadata.
 
-`live`: blocks move while fio reads and writes at random, 4 KiB, 32 bios in flight. In ranges and one by
-one (every message waits for the one before), with metadata and volatile:
+`live`: blocks move while fio reads and writes at random, 4 KiB, 32 bios in flight. In ranges and one by one (each
+message waits for the one before), with metadata and volatile:
 
-* how many blocks a second move at most beside that load;
-* what is left of the load's throughput at a pace of 2,000 blocks a second (`--pace`).
+* the most blocks a second that move under that load;
+* the rest of the load's throughput at a pace of 2,000 blocks a second (`--pace`).
 
-The load runs all the time, in windows of a tenth of a second (half of one off `uml`) that follow each
-other at random: in `moved` ones blocks are moved at that pace, in `asked` ones the same messages only
-ask where they are (`verify`), in `quiet` ones there are none. A ratio is that of two windows of the same
-round; what is shown is the median of all rounds and the interval that holds it with 95 %. The bios are
-counted by the target, which does not count what a move reads and writes itself.
+The load runs all the time. Windows of a tenth of a second (half a second on machines other than `uml`) follow each
+other in random order: in `moved` ones blocks move at that pace, in `asked` ones the same number of messages only asks
+for their places (`verify`), in `quiet` ones there are no messages. A ratio is one of two windows of the same round.
+The result is the median of all rounds with its 95 % interval. The target counts the bios, and does not count those of
+its own moves.
 
-On one CPU with disks that answer at once the load takes all the time that there is, so that every
-microsecond of a move is one less for the load, and so is every one of the process that sends the
-messages, which is no part of a move. So the limit is for `moved` against `asked`; `quiet` is shown next
-to it. `uml` is to be kept on one CPU of the host (taskset), or the load comes and goes with how fast
-that wakes the other one up.
+On one CPU, with disks without latency, the load uses all the CPU time. So a move takes time from the load, and so does
+the process that sends the messages, which is not a part of the move. The limit is therefore for `moved` in comparison
+with `asked`; `quiet` is only shown. `uml` has to stay on one CPU of the host (taskset); otherwise the load varies with
+the time that the host takes to wake up the other CPU.
 
-Limits are for `uml`, and for other machines where a pace is given: where the guest is emulated or full
-of checks a block takes milliseconds of its CPU, and times say little. The pace is then an eighth of
-what it can do one by one, as 2,000 is on `uml`.
+Limits are for `uml`, and for other machines if a pace is given. On an emulated guest, or one with debugging options, a
+move takes milliseconds of CPU time, and times mean little. The pace is then an eighth of the most blocks a second that
+move one by one, which is the share that 2,000 has on `uml`.
 """
 
 import argparse
@@ -50,16 +48,16 @@ from measure import SEED, interval, limits, run  # noqa: E402
 
 MILLION = 1_000_000
 MAIN_MB = 65536
-# Metadata takes 18 bytes a slot in each half; what lies between is not kept.
+# Metadata takes 18 bytes of a slot in each half; the sectors between the halves are not kept.
 END_BYTES = 20
 CONFIG = "/sys/kernel/config"
-RANGE = 50  # blocks in a message, at a pace
+RANGE = 50  # blocks of a message, under load
 LONG_RANGE = 20_000
 NATIVE = os.environ.get("DM_REMAP_MACHINE", "uml") == "uml"
 
 
 class Disks:
-    """A main device, and spares of which only the ends are kept."""
+    """Main device, and spare devices that keep only their ends."""
 
     def __init__(self):
         self.control = Control()
@@ -71,7 +69,7 @@ class Disks:
         self.made = 0
 
     def spare(self, slots):
-        """A spare area for so many blocks: its device and its length."""
+        """Makes a spare area for so many blocks. Returns its device and its length."""
         self.made += 1
         end = slots * END_BYTES // 512 // BLOCK * BLOCK
         name, length = f"spare_{self.made}", slots * BLOCK + 2 * end
@@ -88,7 +86,7 @@ class Disks:
         return f"{os.major(number)}:{os.minor(number)}", length
 
     def remap(self, name, spare, *options):
-        """A remap table; the seconds that its activation took."""
+        """Makes a remap device. Returns the seconds of its resume."""
         device, length = spare
         table = f"0 {self.sectors} remap {self.main} {device} 0 {length}"
         if options:
@@ -105,7 +103,7 @@ def timed(call, *arguments):
 
 
 def kernel_memory():
-    """Bytes that the kernel holds for good."""
+    """Returns the bytes of memory that the kernel uses and cannot reclaim."""
     write("/proc/sys/vm/drop_caches", "3")
     time.sleep(0.5)
     with open("/proc/meminfo", encoding="ascii") as file:
@@ -114,15 +112,15 @@ def kernel_memory():
 
 
 class Report:
-    """Lines, and the same as records."""
+    """Results, as printed lines and as records."""
 
     def __init__(self, at_most):
         self.limits, self.results = at_most, []
         print(f"{'':<48} {'median':>10} {'lowest':>10} {'highest':>10}  limit", flush=True)
 
     def add(self, name, values, limit=None):
-        """Values of one kind, the median of which may be `limit` at most: a key of limits.json; or, of
-        ratios and blocks a second, at least."""
+        """Adds values, whose median is compared with `limit`, a key of limits.json: an upper limit, but a lower one for
+        ratios and blocks a second."""
         median, low, high = interval(values)
         record = {"name": name, "median": median, "low": low, "high": high, "limit": None, "reached": None}
         verdict = ""
@@ -137,7 +135,7 @@ class Report:
 
 
 def list_all(control, name):
-    """Asks for all pages of a list; the number of lines."""
+    """Reads all pages of a list. Returns the number of lines."""
     lines, at = 0, 0
     while True:
         reply = control.message(name, f"list {at}")
@@ -149,7 +147,7 @@ def list_all(control, name):
 
 
 def measure_million(disks, report, times):
-    """A million remaps, made in two ways."""
+    """Measures a million remaps, made in long ranges and one by one."""
     control, chance = disks.control, random.Random(SEED)
     long = list(range(0, MILLION, LONG_RANGE))
     chance.shuffle(long)
@@ -164,7 +162,7 @@ def measure_million(disks, report, times):
         for message in messages:
             control.message("million", message)
         print(f"# {kind}: made in {time.monotonic() - began:.0f} s")
-        # As they were made, and then as they were loaded.
+        # The first time as they were made, and then as they were loaded.
         listed, saved, loaded, memory = [], [], [], []
         for _ in range(times):
             listed.append(timed(list_all, control, "million"))
@@ -182,7 +180,7 @@ def measure_million(disks, report, times):
 
 
 class Load:
-    """fio at work, until it is stopped."""
+    """Running fio, until it is stopped."""
 
     def __init__(self, path):
         self.fio = subprocess.Popen(
@@ -199,21 +197,22 @@ class Load:
 
 
 class Traffic:
-    """A table under load, and messages to it: of one kind, in windows."""
+    """Messages of one kind to a table under load, in windows."""
 
-    # Seconds; messages go out in bursts, as a process that wakes up for each would be measured, too.
+    # Seconds. Messages are sent in bursts, so that the process does not wake up for each, which would cost time.
     WINDOW, BURST = 0.1 if NATIVE else 0.5, 0.01
 
     def __init__(self, disks, name, each):
         self.control, self.name, self.each = disks.control, name, each
-        # Nobody's neighbours: every range or block is one of its own.
+        # Ranges and blocks are not adjacent, so that none is merged with the one before.
         self.stride, self.next = 2 * each, 0
 
     def bios(self):
         state = self.control.state(self.name)
         return state["reads"] + state["writes"]
 
-    def ask(self, verb):
+    def send(self, verb):
+        """Sends the next message."""
         sector = self.next * BLOCK
         if verb == "remap":
             self.next += self.stride
@@ -223,8 +222,8 @@ class Traffic:
             self.control.message(self.name, f"verify {sector}")
 
     def window(self, verb, pace):
-        """The load's bios a second, and the blocks a second that were moved or asked for: at a pace, as
-        fast as they go without one."""
+        """Sends messages for a window, at a pace or without a pause. Returns the bios a second of the load, and the
+        blocks a second of the messages."""
         before, began = self.bios(), time.monotonic()
         end, done = began + self.WINDOW, 0
         while (now := time.monotonic()) < end:
@@ -234,14 +233,14 @@ class Traffic:
             elif pace and done + self.each > due:
                 time.sleep(min(end - now, max((done + self.each - due) / pace, self.BURST)))
             else:
-                self.ask(verb)
+                self.send(verb)
                 done += self.each
         seconds = time.monotonic() - began
         return (self.bios() - before) / seconds, done / seconds
 
 
 def measure_live(disks, report, rounds, pace):
-    """Blocks move beside a load, with metadata and without."""
+    """Measures moves under load, with metadata and volatile."""
     for options in ((), ("volatile",)):
         kept = "volatile" if options else "metadata"
         name = f"live_{kept}"
@@ -249,7 +248,7 @@ def measure_live(disks, report, rounds, pace):
         load = Load(f"/dev/dm-{os.minor(disks.control.number(name))}")
         time.sleep(2)
         ranges, singles = Traffic(disks, name, RANGE), Traffic(disks, name, 1)
-        # Apart from each other.
+        # The two use different halves of the device.
         singles.next = disks.sectors // BLOCK // 2
         most = {}
         for kind, traffic in (("ranges", ranges), ("one by one", singles)):
@@ -258,7 +257,7 @@ def measure_live(disks, report, rounds, pace):
             report.add(f"{kind}, {kept}: blocks a second at most", most[kind], limit)
         here = pace or (2000 if NATIVE else min(2000, statistics.median(most["one by one"]) / 8))
         for kind, traffic in (("ranges", ranges), ("one by one", singles)):
-            # A few messages in a window at least.
+            # At least three messages in a window.
             least = 3 * traffic.each / Traffic.WINDOW
             measure_traffic(report, f"{kind}, {kept}", traffic, rounds, max(here, least), bool(limit))
         load.stop()

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""In a guest: has the contestants of a profile measured, round by round, while the host looks on.
+"""Runs the contestants of a profile in a guest, in rounds, while the host counts instructions or takes samples.
 
     rounds.py BIO_BENCH_KO --out FILE [--sampler DIR] [--rounds N] [--bios N] [--run-of N]
 
-FILE gets what the host cannot see: which run was whose, what it took by the guest's clock, and the
-kernel's symbols. With a sampler every contestant runs twice in a round, sampled and only timed: the one
-gives the shares, and the other the time, without what sampling costs.
+FILE gets the data that the host does not have: the contestant of each run, its cost by the guest's clock, and the
+kernel's symbols. With a sampler every contestant runs twice in a round: once sampled, for the shares of functions,
+and once only timed, for the time without the cost of sampling.
 """
 
 import argparse
@@ -19,19 +19,20 @@ from measure import SEED, Cell
 from in_guest import require_guest
 
 CELL = Cell()
-PATIENCE = 20  # seconds
+SAMPLER_TIMEOUT = 20  # seconds
 
 
 class Sampler:
-    """The other half of sampler.py. They talk by directories: those are what no guest caches."""
+    """Guest's side of sampler.py. The two communicate by making directories, which guests do not cache."""
 
     def __init__(self, directory, samples):
         self.directory = directory
         self.word = "sample" if samples else "time"
 
     def _tell(self, number, word, answer):
+        """Tells the sampler a word for a run, and waits for its answer."""
         os.mkdir(f"{self.directory}/{number}-{word}")
-        gives_up = time.monotonic() + PATIENCE
+        gives_up = time.monotonic() + SAMPLER_TIMEOUT
         while not os.path.exists(f"{self.directory}/{number}-{answer}"):
             if time.monotonic() > gives_up:
                 raise TimeoutError(f"the sampler does not answer: no {number}-{answer}")
@@ -45,7 +46,7 @@ class Sampler:
 
 
 def one_run(contestant, bios, seed, sampler, number):
-    """A run of a contestant, as a record. `sampler` is None where nobody else takes its time."""
+    """Runs a contestant. Returns a record of the run. `sampler` is None if there is none."""
     if sampler:
         sampler.begin(number)
     per_bio = CELL.cost(contestant, bios, seed)
@@ -63,7 +64,7 @@ def one_run(contestant, bios, seed, sampler, number):
 def run_rounds(field, options):
     ways = [Sampler(options.sampler, samples) for samples in (False, True)] if options.sampler else [None]
     order = random.Random(SEED)
-    # Warmed up without anybody's notice, but for a counter of instructions: that sees every run.
+    # Runs to warm up, which the sampler does not see. A counter of instructions counts every run, so they are on record.
     runs = [
         {**one_run(contestant, options.bios, 1, None, number), "warms_up": True}
         for number, contestant in enumerate(field)
@@ -77,7 +78,7 @@ def run_rounds(field, options):
 
 
 def symbols():
-    """Address, name and module of every function."""
+    """Returns address, name and module of every function."""
     found = []
     with open("/proc/kallsyms", encoding="ascii") as lines:
         for line in lines:
@@ -97,7 +98,7 @@ def main():
     options.add_argument("--run-of", type=int, default=1, help="neighbouring blocks remapped")
     options = options.parse_args()
 
-    # Else the addresses in /proc/kallsyms are zeros.
+    # Otherwise the addresses in /proc/kallsyms are zeros.
     with open("/proc/sys/kernel/kptr_restrict", "w", encoding="ascii") as file:
         file.write("0")
     run("insmod", os.environ["DM_REMAP_KO"], "debug_level=0")

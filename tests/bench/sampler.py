@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Beside a guest of user-mode Linux: where its kernel is, every fifth of a millisecond of its CPU time.
+"""Samples the kernel of a guest of user-mode Linux, on the host, every fifth of a millisecond of its CPU time.
 
     sampler.py PID DIR
 
-DIR is where rounds.py tells which run begins, whether it is sampled, and when it ends. For each run N its
-CPU time is written to N-ns and the samples to N-samples: a line with an address and a count, `host` for
-the host's kernel. DIR/maps is what else the guest's process has in its memory.
+In DIR rounds.py tells which run begins, whether it is sampled, and when it ends. The CPU time of run N is written to
+N-ns and its samples to N-samples: lines of an address and a count, with the address `host` for the host's kernel.
+DIR/maps gets the memory areas of the guest's process.
 
-The clock is the host's (PERF_COUNT_SW_CPU_CLOCK): it needs no counters of the processor, which virtual
-machines often have none of, and as its interrupt hits between any two instructions, the guest cannot
-put a sample off by having its own interrupts off.
+The clock is the host's (PERF_COUNT_SW_CPU_CLOCK). It needs no counters of the processor, which virtual machines often
+lack. Its interrupt can come after any instruction, so the guest cannot delay a sample by disabling its interrupts.
 """
 
 import collections
@@ -21,7 +20,7 @@ import struct
 import sys
 import time
 
-PERIOD_NS = 199_999  # not in step with anything of the guest's
+PERIOD_NS = 199_999  # not a multiple of any period of the guest
 PERF_EVENT_OPEN = 298
 PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK = 1, 0
 PERF_SAMPLE_IP = 1
@@ -35,7 +34,7 @@ DISABLED = 1
 
 
 def open_clock(process, period=0):
-    """A file with the CPU time of a process; with a period it takes samples, and is disabled."""
+    """Opens a perf event with the CPU time of a process. With a period it takes samples, and starts disabled."""
     sampling = (period, PERF_SAMPLE_IP, 0, DISABLED) if period else (0, 0, 0, 0)
     attributes = ctypes.create_string_buffer(
         ATTRIBUTES.pack(PERF_TYPE_SOFTWARE, ATTRIBUTES.size, PERF_COUNT_SW_CPU_CLOCK, *sampling, 0, 0, 0)
@@ -49,7 +48,7 @@ def open_clock(process, period=0):
 
 
 class Samples:
-    """The samples of a process while they are taken."""
+    """Sampling of a process, and the ring that the samples arrive in."""
 
     def __init__(self, process):
         self.clock = open_clock(process, PERIOD_NS)
@@ -60,18 +59,18 @@ class Samples:
         return struct.unpack_from("=Q", self.ring, at)[0]
 
     def start(self):
-        # What came after the end of the last run is nobody's.
+        # Drops samples that came after the end of the last run.
         struct.pack_into("=Q", self.ring, DATA_TAIL, self._word(DATA_HEAD))
         fcntl.ioctl(self.clock, ENABLE, 0)
 
     def stop(self):
-        """Stops, and returns how often which address was seen."""
+        """Stops the samples, and returns how often each address was seen."""
         fcntl.ioctl(self.clock, DISABLE, 0)
         head, tail = self._word(DATA_HEAD), self._word(DATA_TAIL)
         data = self.ring[mmap.PAGESIZE :]
         found = collections.Counter()
         while tail < head:
-            # Every record is a multiple of 8 bytes, as the ring is: the first 16 may only be split there.
+            # Records and ring are multiples of 8 bytes, so at most the address of a record begins the ring again.
             at = tail % self.size
             kind, where, size = struct.unpack_from("=IHH", data, at)
             if kind == RECORD_SAMPLE:
@@ -90,9 +89,9 @@ def wait_for(path):
 
 
 def next_run(directory, number):
-    """The next run, when it begins, and whether it is sampled."""
+    """Waits for the next run. Returns its number and whether it is sampled."""
     while True:
-        # The first few are for warming up, and not seen.
+        # The numbers of the first few runs, which warm up, are skipped.
         for candidate in range(number, number + 10):
             for word in ("sample", "time"):
                 if os.path.exists(f"{directory}/{candidate}-{word}"):
@@ -101,7 +100,7 @@ def next_run(directory, number):
 
 
 class Guest:
-    """What is known of the guest's process."""
+    """Clocks and memory areas of the guest's process."""
 
     def __init__(self, process):
         self.samples = Samples(process)
@@ -131,7 +130,7 @@ def one_run(guest, directory, number, sampled):
 
 def main():
     process, directory = int(sys.argv[1]), sys.argv[2]
-    # Not before the first run: by then the process is what it is going to be.
+    # Opens the clocks at the first run, when the guest's process has all its memory areas.
     number, sampled = next_run(directory, 0)
     guest = Guest(process)
     with open(f"{directory}/maps", "w", encoding="ascii") as copy:

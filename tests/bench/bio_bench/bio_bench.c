@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What one bio costs: submits bios to a block device from a kernel thread's view of the world,
- * without system calls, and tells how long that took.
+ * Measures the cost of a bio: submits bios to a block device from within the kernel, without
+ * system calls, and reports the time.
  *
  *   cd /sys/kernel/debug/bio_bench
  *   echo "<device> <bios> <in flight> <bytes> <r|w|m> <r|s> <seed> <run> <stride> <hits> \
@@ -9,20 +9,20 @@
  *   cat run	# nanoseconds for all of them
  *   cat clock	# nanoseconds to read the clock, 1000 times
  *
- * Reads, writes or a mixture of seven reads to three writes; random or sequential. The device
- * is divided into places of so many bytes. A stride of places begins with a run; of a thousand
- * bios, so many `hits` go to a run and the others to what is between. Without a run they go
- * anywhere.
+ * Submits reads, writes, or a mixture of seven reads to three writes, in random or sequential
+ * order. The device is divided into places of <bytes>, and the places into strides. Each stride
+ * begins with a run of places; of a thousand bios <hits> go to runs, and the others to the places
+ * between them. If <run> is 0, bios go to all places.
  *
- * In a batch, so many bios as may be in flight are given to the device at once (under a plug),
- * and it has ended all of them before the next. That is for devices that end a bio as it comes.
+ * A batch submits <in flight> bios at once, under a plug, and waits for all of them. It is for
+ * devices that complete each bio within its submission.
  *
- * With one CPU it is the caller that submits; with several, a thread on each of the first of them
- * submits so many bios.
+ * With one CPU the caller submits the bios. With several, a thread on each of the first <cpus>
+ * CPUs submits <bios>.
  *
- * Where the bios go follows from the seed alone. Under instruction-counting emulation, where an
- * instruction is a nanosecond, the answer is the number of instructions. An emulator that looks at
- * the instructions finds what is measured between two that do nothing and occur nowhere else (see
+ * The seed alone determines the places. Under instruction-counting emulation, where an instruction
+ * takes a nanosecond, the result is the number of instructions. Two marks, instructions that do
+ * nothing and occur nowhere else, surround the measured code for plugins of the emulator (see
  * ../instruction_counter).
  */
 
@@ -49,7 +49,7 @@ struct slot {
 	unsigned int number;
 };
 
-/* What is asked for. */
+/* Line that was written to `run`. */
 struct job {
 	struct block_device *bdev;
 	unsigned int bios;
@@ -69,7 +69,7 @@ struct run {
 	const struct job *job;
 	u64 strides;
 	u64 random;
-	u64 at;		/* of sequential bios: the stride, and the place in it */
+	u64 at;		/* next sequential bio: its stride, and the place in it */
 	u64 within;
 	u64 began;
 	u64 ended;
@@ -87,7 +87,7 @@ static DEFINE_MUTEX(one_at_a_time);
 static u64 last_ns;
 static atomic_t not_ready;
 
-/* A long NOP: the address in it is not used. */
+/* Executes a long NOP, which does not access its address. */
 static __always_inline void mark(unsigned int which)
 {
 	asm volatile("nopl %c0(%%rax)" : : "i"(which) : "memory");
@@ -129,7 +129,7 @@ static struct slot *take_slot(struct run *run)
 	return slot;
 }
 
-/* The next place in the part of each stride that begins at `first` and has `choice` places. */
+/* Returns the next place in order, of the `choice` places from `first` on in each stride. */
 static u64 next_in_order(struct run *run, u64 first, u64 choice)
 {
 	u64 place = run->at * run->job->stride + first + run->within;
@@ -142,7 +142,7 @@ static u64 next_in_order(struct run *run, u64 first, u64 choice)
 	return place;
 }
 
-/* The same work wherever the bios go, so that the asking costs the same for everybody. */
+/* Returns the place of the next bio, by the same work in every case, which all contestants pay. */
 static u64 next_place(struct run *run)
 {
 	const struct job *job = run->job;
@@ -198,7 +198,7 @@ static void submit_all(struct run *run)
 		}
 	}
 	wait_event(run->freed, READ_ONCE(run->nr_free) == job->depth);
-	/* The last one may still have the lock, wherever it has ended. */
+	/* The last slot_end_io(), on any CPU, may still hold the lock. */
 	spin_lock_irq(&run->lock);
 	spin_unlock_irq(&run->lock);
 }
@@ -261,7 +261,7 @@ static struct run *make_run(const struct job *job, unsigned int number)
 	spin_lock_init(&run->lock);
 	init_waitqueue_head(&run->freed);
 	init_completion(&run->done);
-	/* Each begins somewhere else. */
+	/* The sequential bios of each run begin at another place. */
 	run->at = run->strides * number / job->cpus;
 	for (i = 0; i < job->depth; i++) {
 		run->slots[i] = make_slot(run, i);
@@ -297,7 +297,7 @@ static int measure_beside_others(void *data)
 	return 0;
 }
 
-/* A thread for every run, on the CPU of its number. */
+/* Measures each run in a thread of its own, on the CPU of the run's number. */
 static int measure_on_cpus(struct run **runs, unsigned int cpus)
 {
 	struct task_struct *threads[MAX_CPUS];
@@ -355,7 +355,7 @@ static bool is_valid(const struct job *job)
 		return false;
 	if (!strchr("rwm", job->direction) || !strchr("rs", job->order) || !job->seed)
 		return false;
-	/* What is sequential has one part of each stride to go through. */
+	/* Sequential bios go through one part of each stride, so all or none of them may be hits. */
 	if (job->order == 's' && job->hits && job->hits < 1000)
 		return false;
 	if (job->run >= job->stride || job->hits > 1000 || (job->hits && !job->run))

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A plugin for QEMU: how often each instruction is executed while bio_bench measures.
+ * Plugin for QEMU that counts how often each instruction is executed while bio_bench measures.
  *
  *   qemu-system-x86_64 -accel tcg,thread=single -plugin file=instruction_counter.so,out=FILE
  *
- * For each measured run FILE gets a line `run` and then an address and its count per line. One
- * virtual CPU in one thread, so nothing here is locked. The counting costs no time that the guest
- * could see where the guest's clock counts instructions.
+ * For each measured run FILE gets a line `run`, and then lines of an address and its count. There is
+ * one virtual CPU in one thread, so there are no locks. If the guest's clock counts instructions, the
+ * plugin takes no time of the guest.
  */
 
 #include <stdbool.h>
@@ -27,7 +27,7 @@ struct place {
 	unsigned long count;
 };
 
-/* Every instruction that was ever translated; it may be translated again, and is the same place. */
+/* All instructions that were translated, by address. One that is translated again keeps its place. */
 #define CHAINS 0x100000
 static struct place *places[CHAINS];
 
@@ -82,7 +82,7 @@ static void end(unsigned int cpu, void *data)
 	fflush(out);
 }
 
-/* Which mark an instruction is; 0 for none. */
+/* Returns the mark that an instruction is, or 0. */
 static unsigned int mark_of(const struct qemu_plugin_insn *insn)
 {
 	unsigned char bytes[16];
@@ -118,7 +118,7 @@ EXPORTED int qemu_plugin_install(unsigned long id, const void *info, int argc, c
 {
 	(void)info;
 	if (argc != 1 || strncmp(argv[0], "out=", 4)) {
-		fprintf(stderr, "instruction_counter: where to? (out=FILE)\n");
+		fprintf(stderr, "instruction_counter: out=FILE is missing\n");
 		return -1;
 	}
 	out = fopen(argv[0] + 4, "w");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the counter uses of QEMU's interface for plugins, version 3: distributions package the
- * emulator without its header. The longest of the names are shortened.
+ * The part of QEMU's interface for plugins, version 3, that the counter uses: distributions package
+ * QEMU without this header. The longest names are shortened.
  */
 #ifndef QEMU_PLUGIN_H
 #define QEMU_PLUGIN_H
@@ -15,13 +15,13 @@ struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 struct qemu_plugin_scoreboard;
 
-/* A number for each virtual CPU. */
+/* Number of each virtual CPU. */
 struct qemu_plugin_number {
 	struct qemu_plugin_scoreboard *score;
 	size_t offset;
 };
 
-/* What a callback does with registers, and when it is called. */
+/* Registers that a callback uses, and the condition of its call. */
 #define NO_REGISTERS 0
 #define IF_NOT_EQUAL 3
 
@@ -44,7 +44,7 @@ void on_instruction_if(struct qemu_plugin_insn *insn,
 		       void (*executed)(unsigned int cpu, void *data), int registers, int condition,
 		       struct qemu_plugin_number entry, unsigned long than, void *data);
 
-/* Not called here, but by QEMU: it looks for these two. */
+/* Symbols that QEMU looks for. */
 extern EXPORTED int qemu_plugin_version;
 EXPORTED int qemu_plugin_install(unsigned long id, const void *info, int argc, char **argv);
 

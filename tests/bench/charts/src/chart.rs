@@ -22,25 +22,25 @@ const CURVES: [RGBColor; 6] = [
 ];
 const SIZE: (u32, u32) = (900, 480);
 
-/// One chart.
+/// Chart of ratios at places along an axis.
 pub(crate) struct Chart {
     pub(crate) title: String,
-    /// What is along the lower edge.
+    /// Title of the x axis.
     pub(crate) below: String,
-    /// What is written there.
+    /// Labels of the places on the x axis.
     pub(crate) places: Vec<String>,
     pub(crate) curves: Vec<Curve>,
 }
 
-/// One of its curves.
+/// Curve of a [`Chart`].
 pub(crate) struct Curve {
     pub(crate) name: String,
     pub(crate) points: Vec<Point>,
 }
 
-/// A ratio and the interval that holds it.
+/// Ratio and its interval.
 pub(crate) struct Point {
-    /// Which of the places it is at.
+    /// Index of its place.
     pub(crate) at: usize,
     pub(crate) ratio: f64,
     pub(crate) low: f64,
@@ -48,14 +48,14 @@ pub(crate) struct Point {
 }
 
 impl Chart {
-    /// The chart as SVG.
+    /// Returns the chart as SVG.
     pub(crate) fn svg(&self) -> Result<String, DrawingAreaErrorKind<io::Error>> {
         let mut text = String::new();
         self.draw(&mut text)?;
         Ok(text)
     }
 
-    /// From a little below the least to a little above the largest; 1 is always there.
+    /// Returns the limits of the y axis: all intervals and 1, with a margin.
     fn heights(&self) -> (f64, f64) {
         let points = || self.curves.iter().flat_map(|curve| &curve.points);
         let least = points().map(|point| point.low).fold(1.0, f64::min);
@@ -119,7 +119,7 @@ impl Chart {
         root.present()
     }
 
-    /// What is written at a place; nothing between two.
+    /// Returns the label of a place, or an empty one between two places.
     fn label(&self, at: f64) -> String {
         if at < -0.01 || (at - at.round()).abs() > 0.01 {
             return String::new();

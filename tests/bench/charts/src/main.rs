@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Draws what `tests/bench/run` has measured, and writes it down.
+//! Writes the results of `tests/bench/run` as tables and charts.
 //!
-//! `bench_charts INTO FILE...`: reads the files of `measure.py`, and writes into the directory `INTO`
-//! what they say: `results.json`, `results.md`, and a picture for each series that is a curve.
+//! `bench_charts INTO FILE...` reads the files of `measure.py`, and writes `results.json`,
+//! `results.md`, and a chart for each series with an axis to the directory `INTO`.
 
 mod chart;
 mod results;
@@ -30,13 +30,13 @@ use results::{
     Record, //
 };
 
-/// What a picture shows: which records, and what is along its lower edge.
+/// Choice of records for a chart, with their places and curves.
 struct Picture {
     file: &'static str,
     title: &'static str,
     below: &'static str,
     shows: fn(&Record) -> bool,
-    /// Place along the edge, and what is written there.
+    /// Returns the place of a record on the x axis, and its label.
     place: fn(&Record) -> (u64, String),
     curve: fn(&Record) -> String,
 }
@@ -118,7 +118,7 @@ const PICTURES: [Picture; 6] = [
     },
 ];
 
-/// The chart of a picture; `None` where nothing was measured for it.
+/// Returns the chart of a picture, or `None` if no record is for it.
 fn chart(picture: &Picture, records: &[Record]) -> Option<Chart> {
     let shown: Vec<(&Record, f64)> = records
         .iter()

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What was measured, as `measure.py` writes it.
+//! Results of `measure.py`.
 
 use serde::{
     Deserialize,
     Serialize, //
 };
 
-/// A file.
+/// File of `measure.py`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Measured {
     pub(crate) setting: Setting,
     pub(crate) results: Vec<Record>,
 }
 
-/// Under what the figures came about.
+/// Conditions of the measurements.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Setting {
     pub(crate) date: String,
@@ -26,7 +26,7 @@ pub(crate) struct Setting {
     pub(crate) bios: u32,
 }
 
-/// What a contestant cost, asked for bios of one kind.
+/// Cost of bios of one kind on a contestant.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Record {
     pub(crate) series: String,
@@ -35,7 +35,7 @@ pub(crate) struct Record {
     pub(crate) remaps: Option<u64>,
     pub(crate) layout: Option<String>,
     pub(crate) state: Option<String>,
-    /// Thousandths of the bios that are remapped.
+    /// Remapped bios of a thousand.
     pub(crate) hits: u64,
     pub(crate) bytes: u64,
     pub(crate) direction: String,
@@ -44,7 +44,7 @@ pub(crate) struct Record {
     pub(crate) cpus: u64,
     pub(crate) median: f64,
     pub(crate) interval: [f64; 2],
-    /// To dm-linear.
+    /// Ratio of the cost to that of dm-linear.
     pub(crate) ratio: Option<f64>,
     pub(crate) ratio_interval: Option<[f64; 2]>,
     pub(crate) limit: Option<f64>,
@@ -52,7 +52,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// A row of the table.
+    /// Returns the row of the table.
     pub(crate) fn row(&self) -> String {
         let digits = if self.median < 10.0 { 3 } else { 1 };
         let [low, high] = self.interval;
@@ -77,7 +77,7 @@ impl Record {
         )
     }
 
-    /// What was asked for, in words.
+    /// Returns the kind of bios in words.
     fn bio(&self) -> String {
         let size = match self.bytes {
             bytes if bytes >= 1 << 10 => format!("{} KiB", bytes >> 10),
