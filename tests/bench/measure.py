@@ -358,7 +358,7 @@ def main():
     options.add_argument("--rounds", type=int, default=31)
     options.add_argument("--bios", type=int, default=4000, help="bios of 4 KiB in a round")
     options.add_argument("--run-of", type=int, default=1, help="neighbouring blocks remapped")
-    options.add_argument("--processor", default="unknown", help="what the guest runs on")
+    options.add_argument("--processor", default="unknown", help="processor that the guest runs on")
     options.add_argument("--json")
     options.add_argument("--recorded", help="instruction counts that must not grow")
     options.add_argument("--record", action="store_true", help="record the counts instead")

@@ -47,10 +47,11 @@ race() {
 	wait
 	expect_equal "$(cat "$work/first" "$work/second")" $'ok\nok' "both writes"
 	[[ $(message r0 verify 80) != *" $place" ]] || fail "block 80 has not moved"
-	look "after the move"
+	expect_lost "after the move"
 }
 
-look() {
+# expect_lost <when>: expects the data of both writes, and the sectors that they have not filled as lost.
+expect_lost() {
 	block_io check /dev/mapper/r0 2 80 3
 	block_io check /dev/mapper/r0 3 84 2
 	expect_equal "$(block_io unreadable /dev/mapper/r0 80 8)" "83 86 87" "lost sectors $1"
@@ -64,7 +65,7 @@ test() {
 	race format
 	remove_mapped r0
 	make_remap r0 4096 "$main" /dev/mapper/seg 0 1600
-	look "in the next table"
+	expect_lost "in the next table"
 	remove_mapped r0
 	remove_mapped seg
 	remove_mapped slow

@@ -4,8 +4,8 @@ DESCRIPTION="every automatic remap and every change of health raises a device-ma
 MACHINES="uml debian"
 LONG_MACHINES=uml-smp
 
-# raised <cause> [<health after it>]: expects an event after the last one that was seen.
-raised() {
+# expect_event <cause> [<health after it>]: expects an event after the last one that was seen.
+expect_event() {
 	seen=$(next_event r0 "$seen") || fail "no event: $1"
 	# One cause may raise two events, one after the other.
 	sleep 0.2
@@ -13,8 +13,8 @@ raised() {
 	[[ -z ${2:-} ]] || expect_equal "$(health r0)" "$2" "health after: $1"
 }
 
-# quiet <cause>: expects no event after the last one that was seen.
-quiet() {
+# expect_no_event <cause>: expects no event after the last one that was seen.
+expect_no_event() {
 	sleep 0.5
 	expect_equal "$(last_event r0)" "$seen" "the last event: $1"
 }
@@ -28,37 +28,37 @@ test() {
 	seen=$(last_event r0)
 	block_io check /dev/mapper/r0 1
 	expect_reply pong r0 ping
-	quiet "reads and a message without errors"
+	expect_no_event "reads and a message without errors"
 
 	null_blk_set main badblocks=+83-83
 	block_io write /dev/mapper/r0 80 8 2 >/dev/null
-	raised "an automatic remap" ok
+	expect_event "an automatic remap" ok
 	# Another automatic remap raises an event, although the health does not change.
 	null_blk_set main badblocks=+163-163
 	block_io write /dev/mapper/r0 160 8 2 >/dev/null
-	raised "another automatic remap" ok
+	expect_event "another automatic remap" ok
 	block_io write /dev/mapper/r0 160 8 3 >/dev/null
-	quiet "a write of a remapped block"
+	expect_no_event "a write of a remapped block"
 
 	null_blk_set main badblocks=+243-243
 	block_io read /dev/mapper/r0 243 1 >/dev/null
-	raised "a pending block" degraded
+	expect_event "a pending block" degraded
 	block_io read /dev/mapper/r0 243 1 >/dev/null
-	quiet "the same error again"
+	expect_no_event "the same error again"
 	null_blk_set main badblocks=-243-243
 	message r0 retry >/dev/null
-	raised "a pending block that was cleared" ok
+	expect_event "a pending block that was cleared" ok
 	message r0 bad 400
-	raised "lost sectors" degraded
+	expect_event "lost sectors" degraded
 	block_io write /dev/mapper/r0 400 8 2 >/dev/null
-	raised "no lost sectors" ok
+	expect_event "no lost sectors" ok
 	message r0 remap 800 128 >/dev/null
-	raised "few spares" spare_low
+	expect_event "few spares" spare_low
 	null_blk_set main badblocks=+2003-2003
 	block_io write /dev/mapper/r0 2000 8 2 >/dev/null
-	raised "an automatic remap to the last spare" spare_full
+	expect_event "an automatic remap to the last spare" spare_full
 	message r0 unremap 800 128 >/dev/null
-	raised "spares again" ok
+	expect_event "spares again" ok
 
 	# dmsetup waits as a user does.
 	dmsetup wait r0 "$seen" >"$work/waited" 2>&1 &
@@ -75,7 +75,7 @@ test() {
 	# A new device has no events of the one before.
 	make_remap r0 4096 "$main" "$spare" 0 224
 	seen=$(last_event r0)
-	quiet "a new table"
+	expect_no_event "a new table"
 	block_io check /dev/mapper/r0 2 3000 8
 }
 

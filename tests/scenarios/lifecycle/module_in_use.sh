@@ -4,8 +4,8 @@ DESCRIPTION="rmmod is refused with a live or a loaded table, and leaves nothing 
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 
-# refused <condition>: expects that rmmod fails because the module is in use.
-refused() {
+# expect_refused <condition>: expects that rmmod fails because the module is in use.
+expect_refused() {
 	if rmmod dm_remap 2>"$work/rmmod"; then
 		fail "the module was removed with $1"
 	fi
@@ -16,16 +16,16 @@ test() {
 	make_null_blk main 2
 	make_null_blk spare 1
 	make_remap r0 4096 "$main" "$spare" 0 1024
-	refused "a live table"
+	expect_refused "a live table"
 	dmsetup suspend r0
-	refused "a suspended device"
+	expect_refused "a suspended device"
 	dmsetup resume r0
 	remove_mapped r0
 
 	dmsetup create --notable r1
 	defer remove_mapped r1
 	load_remap r1 4096 "$main" "$spare" 0 1024
-	refused "a loaded table"
+	expect_refused "a loaded table"
 	dmsetup clear r1
 	remove_mapped r1
 

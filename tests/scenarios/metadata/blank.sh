@@ -13,8 +13,8 @@ label() {
 	printf '%b' "$1" | dd of="$spare" bs=1 seek=$((start * 512 + $2)) conv=notrunc,fsync status=none
 }
 
-# refused <sector>: expects that the area is refused because of that sector, and not changed.
-refused() {
+# expect_refused <sector>: expects that the area is refused because of that sector, and not changed.
+expect_refused() {
 	local before
 	before=$(md5sum <"$spare")
 	log_mark
@@ -23,8 +23,8 @@ refused() {
 	expect_equal "$(md5sum <"$spare")" "$before" "the spare device after a label in sector $1"
 }
 
-# accepted <option>...: expects that the area is accepted, and that the table works.
-accepted() {
+# expect_accepted <option>...: expects that the area is accepted, and that the table works.
+expect_accepted() {
 	make_remap r0 4096 "$main" "$spare" $start $sectors "$@"
 	message r0 remap 80
 	block_io check /dev/mapper/r0 1 80 8
@@ -37,32 +37,32 @@ test() {
 	block_io fill "$main" 1
 	# In the first MiB: superblocks of md 1.2 and of btrfs, the last byte.
 	label '\xfc\x4e\x2b\xa9' 4096
-	refused 8
+	expect_refused 8
 	label '_BHRfS_M' $((65536 + 64))
-	refused 128
+	expect_refused 128
 	label x $((1048576 - 1))
-	refused 2047
+	expect_refused 2047
 	# In the last MiB: the first byte, md 1.0, the backup of a GUID partition table.
 	label x $((sectors * 512 - 1048576))
-	refused $((sectors - 2048))
+	expect_refused $((sectors - 2048))
 	label '\xfc\x4e\x2b\xa9' $((sectors * 512 - 8192))
-	refused $((sectors - 16))
+	expect_refused $((sectors - 16))
 	label 'EFI PART' $((sectors * 512 - 512))
-	refused $((sectors - 1))
+	expect_refused $((sectors - 1))
 	# The option format accepts any contents, and so does a volatile table.
-	accepted format
+	expect_accepted format
 	label '_BHRfS_M' $((65536 + 64))
-	accepted volatile
+	expect_accepted volatile
 	# An area that a volatile table has used is not blank.
 	expect_errno EINVAL make_remap r0 4096 "$main" "$spare" $start $sectors
 
 	# Sectors outside the area, or further than a MiB from its ends, do not matter.
 	label x -1
-	accepted
+	expect_accepted
 	label x $((sectors * 512))
-	accepted
+	expect_accepted
 	label x 1048576
-	accepted
+	expect_accepted
 	label x $((sectors * 512 - 1048576 - 1))
-	accepted
+	expect_accepted
 }

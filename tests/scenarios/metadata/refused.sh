@@ -4,9 +4,9 @@ DESCRIPTION="metadata of another main device or another configuration is refused
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 
-# refuse <errno> <reason> <make_remap arguments behind the name>: expects that a table is refused with that reason,
-# and that the spare device is as before.
-refuse() {
+# expect_refused <errno> <reason> <make_remap arguments behind the name>: expects that a table is refused with that
+# reason, and that the spare device is as before.
+expect_refused() {
 	local before
 	before=$(md5sum <"$spare")
 	log_mark
@@ -30,18 +30,18 @@ test() {
 	make_remap r0 4096 "$one" "$spare" 0 1600 block_size 16
 	message r0 remap 160
 	remove_mapped r0
-	refuse EINVAL 'metadata of another main device' 4096 "$two" "$spare" 0 1600
-	refuse EINVAL 'metadata with block_size 16' 4096 "$one" "$spare" 0 1600 block_size 8
-	refuse EINVAL 'metadata of a target with main_start 0' 4096 "$one" "$spare" 0 1600 main_start 16
-	refuse EINVAL 'metadata of a spare area of 1600 sectors' 4096 "$one" "$spare" 0 1608
-	refuse EINVAL 'the spare area holds metadata of remapped blocks; format discards them' \
+	expect_refused EINVAL 'metadata of another main device' 4096 "$two" "$spare" 0 1600
+	expect_refused EINVAL 'metadata with block_size 16' 4096 "$one" "$spare" 0 1600 block_size 8
+	expect_refused EINVAL 'metadata of a target with main_start 0' 4096 "$one" "$spare" 0 1600 main_start 16
+	expect_refused EINVAL 'metadata of a spare area of 1600 sectors' 4096 "$one" "$spare" 0 1608
+	expect_refused EINVAL 'the spare area holds metadata of remapped blocks; format discards them' \
 		4096 "$one" "$spare" 0 1600 volatile
 	dmsetup reload one --table "0 8000 linear $below 0"
 	dmsetup resume one
-	refuse EINVAL 'metadata of a larger main device, of 8192 sectors' 4096 "$one" "$spare" 0 1600
+	expect_refused EINVAL 'metadata of a larger main device, of 8192 sectors' 4096 "$one" "$spare" 0 1600
 	dmsetup reload one --table "0 8190 linear $below 0"
 	dmsetup resume one
-	refuse EINVAL 'metadata of a larger main device, of 8192 sectors' 4096 "$one" "$spare" 0 1600
+	expect_refused EINVAL 'metadata of a larger main device, of 8192 sectors' 4096 "$one" "$spare" 0 1600
 	# Main may grow, and the block size is read from the metadata.
 	dmsetup reload one --table "0 8200 linear $below 0"
 	dmsetup resume one
@@ -58,11 +58,11 @@ from metadata import superblocks
 
 superblocks(sys.argv[1], 0, 1600, lambda page: page.__setitem__(slice(32, 36), int(sys.argv[2]).to_bytes(4, "little")))
 END
-	refuse EINVAL 'metadata of version 9, newer than 1' 4096 "$one" "$spare" 0 1600
+	expect_refused EINVAL 'metadata of version 9, newer than 1' 4096 "$one" "$spare" 0 1600
 
 	# Contents that are no metadata.
 	block_io fill "$spare" 1
-	refuse EINVAL 'the spare area holds something that is no metadata' 4096 "$one" "$spare" 0 1600
+	expect_refused EINVAL 'the spare area holds something that is no metadata' 4096 "$one" "$spare" 0 1600
 	expect_errno EROFS dmsetup create r0 --readonly --table "0 4096 remap $one $spare 0 1600 1 format"
 	dmsetup remove r0 2>/dev/null || true
 	make_remap r0 4096 "$one" "$spare" 0 1600 format
@@ -80,11 +80,11 @@ END
 	make_remap r0 4096 "$one" "$spare" 0 1600 volatile
 	message r0 remap 0 1600
 	remove_mapped r0
-	refuse EINVAL 'the spare area holds something that is no metadata' 4096 "$one" "$spare" 0 1600
+	expect_refused EINVAL 'the spare area holds something that is no metadata' 4096 "$one" "$spare" 0 1600
 
 	# Zeros in the first 4096 bytes do not make the area blank; zeros everywhere do, and it is formatted.
 	dd if=/dev/zero of="$spare" bs=4096 count=1 oflag=direct status=none
-	refuse EINVAL 'the spare area is not blank: sector 8 of it is not zero; format discards what is there' \
+	expect_refused EINVAL 'the spare area is not blank: sector 8 of it is not zero; format discards what is there' \
 		4096 "$one" "$spare" 0 1600
 	blkdiscard -z "$spare"
 	log_mark

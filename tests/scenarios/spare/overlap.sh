@@ -4,8 +4,8 @@ DESCRIPTION="a spare area in use is refused for another device, by path or by nu
 MACHINES="uml uml-debug debian"
 LONG_MACHINES=uml-smp
 
-# refused <make_remap arguments behind the name>: expects that the spare area is refused.
-refused() {
+# expect_refused <make_remap arguments behind the name>: expects that the spare area is refused.
+expect_refused() {
 	log_mark
 	expect_errno EBUSY make_remap r1 "$@"
 	expect_log "'$3'" 'overlaps with a spare area in use'
@@ -17,10 +17,10 @@ test() {
 	make_null_blk spare 4
 	make_remap r0 4096 "$main" "$spare" 1000 1000
 	message r0 remap 8 >/dev/null
-	refused 4096 "$other" "$spare" 1000 1000
-	refused 4096 "$other" "$spare" 0 1001
-	refused 4096 "$other" "$spare" 1999 500
-	refused 4096 "$other" "$spare" 1500 80
+	expect_refused 4096 "$other" "$spare" 1000 1000
+	expect_refused 4096 "$other" "$spare" 0 1001
+	expect_refused 4096 "$other" "$spare" 1999 500
+	expect_refused 4096 "$other" "$spare" 1500 80
 	# The spare device by its number.
 	log_mark
 	expect_errno EBUSY make_remap r1 4096 "$other" "$(cat "/sys/block/$(basename "$spare")/dev")" 1500 80

@@ -75,7 +75,7 @@ test() {
 	expect_match "$(stress_status)" 'elapsed_ms=[3-9][0-9]{3} '
 	expect_equal "$(checksum /dev/ram0)" "$before" contents
 
-	# Data that another opener writes meanwhile is kept, and the report tells of the writer.
+	# Data that another opener writes meanwhile is kept, and the report names the reason.
 	head -c 1M /dev/urandom >"$work/noise"
 	stress_write stress_test_start '3 4 600000'
 	sleep 0.3

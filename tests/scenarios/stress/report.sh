@@ -48,7 +48,8 @@ TREND
 VALIDATION TARGETS
 OVERALL ASSESSMENT'
 
-look() {
+# Expects that both reports have their headings and keys, and that all texts have their sizes.
+expect_forms() {
 	expect_equal "$(keys stress_test_results)" "$results_keys" 'keys of the results'
 	expect_equal "$(keys comprehensive_report | grep -v -e '^ ' -e ===)" "$comprehensive_headings" \
 		'headings of the report'
@@ -62,9 +63,9 @@ test() {
 	make_stress_device
 	stress_write quick_validation '1 5500'
 	expect_match "$(stress_status)" '^RUNNING device=stress type=4 workers=4 in_flight=[0-9]+ elapsed_ms=[0-9]+ duration_ms=5500 progress=[0-9]+% ops=[0-9]+ iops=[0-9]+ mb_s=[0-9]+ errors=0$'
-	look
+	expect_forms
 	wait_for_stress 60
-	look
+	expect_forms
 	ops=$(stress_value ops)
 	expect_equal "$(report_value stress_test_results 'Total Operations')" "$ops"
 	expect_equal "$(report_value comprehensive_report Operations)" "$ops"

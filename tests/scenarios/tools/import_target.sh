@@ -11,8 +11,8 @@ nothing_moved() {
 	expect_equal "$(dmsetup message r0 0 list)$(dmsetup message r0 4096 list)" endend "lists $1"
 }
 
-# refused <words> <argument>...: expects that remap_import refuses its arguments, and sends nothing.
-refused() {
+# expect_refused <words> <argument>...: expects that remap_import refuses its arguments, and sends nothing.
+expect_refused() {
 	import 3 "${@:2}"
 	expect_match "$(<"$work/err")" "$1" "the refusal of ${*:2}"
 	nothing_moved "after ${*:2}"
@@ -29,14 +29,14 @@ test() {
 	# Sectors 224 and 225 of main are sectors 160 and 161 of the second target. The first target has a good block there.
 	echo 112 >"$work/bad"
 
-	refused 'several remap targets: --target-start is to be one of 0 \(of 4096 sectors\), 4096 \('
-	refused 'no remap target of r0 starts at sector 160, but at 0 ' --target-start 160
-	refused '--main-start: 0, but the target of r0 at sector 4096 has 64' --target-start 4096 --main-start 0
-	refused '--target-sectors: 8192, but the target of r0 at sector 4096 has 4096' \
+	expect_refused 'several remap targets: --target-start is to be one of 0 \(of 4096 sectors\), 4096 \('
+	expect_refused 'no remap target of r0 starts at sector 160, but at 0 ' --target-start 160
+	expect_refused '--main-start: 0, but the target of r0 at sector 4096 has 64' --target-start 4096 --main-start 0
+	expect_refused '--target-sectors: 8192, but the target of r0 at sector 4096 has 4096' \
 		--target-start 4096 --target-sectors 8192
-	refused '--block-size: 16, but the target of r0 at sector 4096 has 8' --target-start 4096 --block-size 16
+	expect_refused '--block-size: 16, but the target of r0 at sector 4096 has 8' --target-start 4096 --block-size 16
 	echo 9999 >"$work/bad"
-	refused 'sectors 19998 to 19999 of main are not all within the target' --target-start 4096
+	expect_refused 'sectors 19998 to 19999 of main are not all within the target' --target-start 4096
 	echo 112 >"$work/bad"
 
 	import 0 --target-start 4096

@@ -3,8 +3,8 @@
 DESCRIPTION="the tools refuse to write to an image or a disk under a loop device, by any name, and write once the loop device is gone"
 MACHINES="uml"
 
-# refused <image>: expects that both tools that write refuse the image and change nothing.
-refused() {
+# expect_refused <image>: expects that both tools that write refuse the image and change nothing.
+expect_refused() {
 	local before tool
 	before=$(md5sum <"$work/link.img")
 	for tool in repair restore; do
@@ -37,12 +37,12 @@ test() {
 
 	loop=$(losetup -f --show "$work/area.img")
 	defer detach "$loop"
-	refused "$work/area.img"
+	expect_refused "$work/area.img"
 	ln -s area.img "$work/name.img"
-	refused "$work/name.img"
-	refused "$work/link.img"
+	expect_refused "$work/name.img"
+	expect_refused "$work/link.img"
 	mv "$work/area.img" "$work/moved.img"
-	refused "$work/moved.img"
+	expect_refused "$work/moved.img"
 	mv "$work/moved.img" "$work/area.img"
 	# Reading is allowed, and so is a repaired copy.
 	expect_status 1 remap_check "$work/area.img"
@@ -55,14 +55,14 @@ test() {
 	defer detach "$loop"
 	again=$(losetup -f --show "$work/area.img")
 	defer detach "$again"
-	refused "$loop"
+	expect_refused "$loop"
 	losetup -d "$again"
 	expect_status 0 remap_repair --yes "$loop"
 	expect_status 0 remap_restore --yes "$loop" "$work/dump"
 	# A loop device over another.
 	again=$(losetup -f --show "$loop")
 	defer detach "$again"
-	refused "$loop"
+	expect_refused "$loop"
 	losetup -d "$again"
 	losetup -d "$loop"
 	expect_status 0 remap_restore --yes "$work/area.img" "$work/dump"

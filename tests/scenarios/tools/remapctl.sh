@@ -16,15 +16,15 @@ devices_are_shown() {
 	expect_status 0 remapctl status --json
 	python3 -S - "$work/out" "$(ask status stress)" <<'END'
 import json, sys
-[told] = json.load(open(sys.argv[1]))
+[shown] = json.load(open(sys.argv[1]))
 words = sys.argv[2].split()
-assert words[0] == f"{told['remapped']}/{told['spare_blocks']}" == "2000/8192", words
-assert words[1:6] == [str(told["lost_sectors"]), str(told["pending_blocks"]), str(told["block_size"]),
-                      told["health"], told["metadata"]], words
-assert told["device"] == "stress" and told["length"] == 65536, told
+assert words[0] == f"{shown['remapped']}/{shown['spare_blocks']}" == "2000/8192", words
+assert words[1:6] == [str(shown["lost_sectors"]), str(shown["pending_blocks"]), str(shown["block_size"]),
+                      shown["health"], shown["metadata"]], words
+assert shown["device"] == "stress" and shown["length"] == 65536, shown
 counters = dict(word.split("=") for word in words[6:])
-assert list(told["counters"]) == list(counters), told
-assert told["counters"]["manual_remaps"] == 2000, told
+assert list(shown["counters"]) == list(counters), shown
+assert shown["counters"]["manual_remaps"] == 2000, shown
 END
 	expect_status 0 remapctl status /dev/mapper/stress
 	expect_match "$(<"$work/out")" 'Remapped +2000 of 8192 spare blocks' 'status of a device'
@@ -34,9 +34,9 @@ END
 	python3 -S - "$work/out" <<'END'
 import json, sys
 from device_mapper import Control
-told = [(remap["sector"], remap["spare_sector"]) for remap in json.load(open(sys.argv[1]))]
-assert told == [(sector, spare) for sector, spare, _ in Control().remaps("stress", None)], told[:5]
-assert len(told) == 2000, len(told)
+shown = [(remap["sector"], remap["spare_sector"]) for remap in json.load(open(sys.argv[1]))]
+assert shown == [(sector, spare) for sector, spare, _ in Control().remaps("stress", None)], shown[:5]
+assert len(shown) == 2000, len(shown)
 END
 	expect_status 0 remapctl list stress
 	expect_equal "$(tail -n 1 "$work/out")" '2000 remapped blocks'
@@ -93,11 +93,11 @@ reports_agree() {
 import json, sys
 from xml.etree import ElementTree
 work, operations = sys.argv[1], int(sys.argv[2])
-told = json.load(open(f"{work}/report.json"))
-assert told["results"]["operations"] == operations, told["results"]
-counted = sum(count for _, count in told["histograms"]["read_latency"])
-assert counted == told["results"]["read_latency"]["count"] > 0, counted
-assert "samples" in told["trend"], told["trend"]
+shown = json.load(open(f"{work}/report.json"))
+assert shown["results"]["operations"] == operations, shown["results"]
+counted = sum(count for _, count in shown["histograms"]["read_latency"])
+assert counted == shown["results"]["read_latency"]["count"] > 0, counted
+assert "samples" in shown["trend"], shown["trend"]
 svg = ElementTree.parse(f"{work}/report.svg").getroot()
 assert svg.tag.endswith("}svg"), svg.tag
 assert any(text.text and "Random Read on stress" in text.text for text in svg), "no title"
@@ -105,7 +105,7 @@ page = ElementTree.parse(f"{work}/report.html").getroot()
 words = " ".join(page.itertext())
 assert f"{operations:,}" in words, words
 assert "stopped early" in words, words
-for target in told["results"]["targets"]:
+for target in shown["results"]["targets"]:
     assert target["name"] in words, target
 END
 }

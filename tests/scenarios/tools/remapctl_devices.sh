@@ -56,12 +56,12 @@ odd\x20name /dev/ram0 /dev/ram1' 'names in the table'
 	expect_status 0 remapctl status --json
 	python3 -S - "$work/out" <<'END'
 import json, sys
-told = {device["device"]: device for device in json.load(open(sys.argv[1]))}
-assert set(told) == {"odd name", "back\\slash", "größe"}, told
-for place, (name, device) in enumerate(sorted(told.items(), key=lambda item: item[1]["spare"]["start"])):
+shown = {device["device"]: device for device in json.load(open(sys.argv[1]))}
+assert set(shown) == {"odd name", "back\\slash", "größe"}, shown
+for place, (name, device) in enumerate(sorted(shown.items(), key=lambda item: item[1]["spare"]["start"])):
     assert device["main"] == {"path": "/dev/ram0", "number": "1:0", "start": 8192 * place}, device
     assert device["spare"] == {"path": "/dev/ram1", "number": "1:1", "start": 1024 * place, "length": 1024}, device
-assert told["odd name"]["kernel_name"] == "odd\\x20name", told
+assert shown["odd name"]["kernel_name"] == "odd\\x20name", shown
 END
 
 	# One of several devices, by a name that the kernel does not have.
