@@ -105,7 +105,6 @@ COMMANDS = {
     "remove": remove,
     "message": message,
     "status": lambda name: print(control.status(name)),
-    "load": lambda name, *lines: control.load(name, "\n".join(lines)),
     "replace": lambda name, *lines: control.replace(name, "\n".join(lines)),
     "event": lambda name: print(control.event(name)),
     "wait_event": wait_event,

@@ -32,7 +32,7 @@ def _iowr(number):
 
 _CREATE, _REMOVE, _SUSPENDED, _LOAD = _iowr(3), _iowr(4), _iowr(6), _iowr(9)
 _STATUS, _CLEAR, _TABLE_STATUS, _MESSAGE = _iowr(7), _iowr(10), _iowr(12), _iowr(14)
-_WAIT, _ARM_POLL = _iowr(8), _iowr(16)
+_ARM_POLL = _iowr(16)
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -93,20 +93,16 @@ class Control:
         # The kernel's encoding: bits 0 to 7 of the minor, then the major, then the rest of the minor.
         return os.makedev(number >> 8 & 0xFFF, number & 0xFF | number >> 12 & ~0xFF)
 
-    def _header(self, request, name, event=0):
+    def _header(self, request, name):
         """Carries out an ioctl without data. Returns the header of the reply."""
         header = bytearray(_HEADER.size)
-        _HEADER.pack_into(header, 0, 4, 0, 0, len(header), len(header), 0, 0, 0, event, 0, 0, name.encode(), b"")
+        _HEADER.pack_into(header, 0, 4, 0, 0, len(header), len(header), 0, 0, 0, 0, 0, 0, name.encode(), b"")
         self._ioctl(request, header)
         return _HEADER.unpack_from(header)
 
     def event(self, name):
         """Returns the number of the last event of a mapped device, from which a wait for the next one starts."""
         return self._header(_STATUS, name)[8]
-
-    def wait(self, name, event):
-        """Waits for an event after number `event`, as `dmsetup wait` does, without a time limit."""
-        return self._header(_WAIT, name, event)[8]
 
     def wait_event(self, name, event, seconds):
         """Waits for an event after number `event`, with a time limit. Returns the number of the last event."""

@@ -342,14 +342,13 @@ scsi_unreadable() {
 	if (($2 > 0)); then echo 2; else echo 0; fi >/sys/bus/pseudo/drivers/scsi_debug/opts
 }
 
-# scsi_writes_fail <n> medium|transport|write_protected: makes the next n writes fail, or all if n is -1.
+# scsi_writes_fail <n> medium|transport: makes the next n writes fail, or all if n is -1.
 scsi_writes_fail() {
 	local way
 	case $2 in
 	# Host byte, driver byte, status byte; sense key, code and qualifier.
 	medium) way='0 0 2 3 11 0' ;;
 	transport) way='f 0 0 0 0 0' ;;
-	write_protected) way='0 0 2 7 27 0' ;;
 	*) fail "scsi_writes_fail does not know $2" ;;
 	esac
 	# For scsi_debug a positive count means all writes.
@@ -470,8 +469,7 @@ state() {
 # expect_state <name> <state> [<when>]
 expect_state() { expect_equal "$(state "$1")" "$2" "remapped, lost, pending, health${3:+ $3}"; }
 
-# is_state <name> <state>, is_pending <name> <blocks>, is_health <name> <health>: conditions for wait_until.
-is_state() { [[ $(state "$1") == "$2" ]]; }
+# is_pending <name> <blocks>, is_health <name> <health>: conditions for wait_until.
 is_pending() { [[ $(status_word "$1" 3) == "$2" ]]; }
 is_health() { [[ $(health "$1") == "$2" ]]; }
 

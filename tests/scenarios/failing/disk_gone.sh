@@ -79,8 +79,6 @@ END
 	null_blk_set other power=0
 	expect_equal "$(block_io read /dev/mapper/r1 80 8)" EIO "read of a disk that is gone"
 	expect_equal "$(block_io read /dev/mapper/r1 160 80)" EIO "long read of a disk that is gone"
-	wait_until 10 reads_failing
+	wait_until 10 is_health r1 failing
 	expect_equal "$(status_word r1 3) $(health r1)" "0 failing" "pending blocks and health"
 }
-
-reads_failing() { [[ $(health r1) == failing ]]; }
