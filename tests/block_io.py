@@ -3,7 +3,7 @@
 
     block_io.py fill DEVICE SEED [START SECTORS]     writes a pattern
     block_io.py check DEVICE SEED [START SECTORS]    compares the device with a pattern
-    block_io.py differs A B SECTORS                  fails unless A and B are equal
+    block_io.py compare A B SECTORS                  fails unless A and B are equal
     block_io.py unreadable DEVICE START SECTORS      prints the sectors whose reads fail with EIO
 
 These submit one request, and print "ok" or the name of its errno:
@@ -183,7 +183,7 @@ def carry_out(words):
 
 def _carry_out(command, disk, rest):
     path = disk.path
-    if command == "differs":
+    if command == "compare":
         other, sectors = Disk(rest[0]), int(rest[1])
         for start, part in _parts(0, sectors):
             expect(disk.read(start, part), other.read(start, part), start, f"{path} and {rest[0]}")

@@ -44,7 +44,7 @@ test() {
 	# one that failed as a whole.
 	n=$(counter r0 auto_remaps)
 	((n >= 220 && n <= 280)) || fail "$n blocks were relocated"
-	block_io differs /dev/mapper/r0 "$other" 98304
+	block_io compare /dev/mapper/r0 "$other" 98304
 	mount -t ext4 "$mirror" "$work/mounted"
 	python3 -S "$tests/file_tree.py" check "$work/mounted" "$work/tree"
 	umount "$work/mounted"
@@ -52,7 +52,7 @@ test() {
 	remove_raid1 md_mirror
 	remove_mapped r0
 	make_remap r0 98304 "$main" "$spare" 0 32768
-	block_io differs /dev/mapper/r0 "$other" 98304
+	block_io compare /dev/mapper/r0 "$other" 98304
 }
 
 # Reads everything, with a write now and then: a disk that fails 64 requests in a row, without a success,
