@@ -355,7 +355,7 @@ static bool is_valid(const struct job *job)
 		return false;
 	if (!strchr("rwm", job->direction) || !strchr("rs", job->order) || !job->seed)
 		return false;
-	/* Sequential bios go through one part of each stride, so all or none of them may be hits. */
+	/* Sequential bios go through one part of each stride, so all or none may be hits. */
 	if (job->order == 's' && job->hits && job->hits < 1000)
 		return false;
 	if (job->run >= job->stride || job->hits > 1000 || (job->hits && !job->run))

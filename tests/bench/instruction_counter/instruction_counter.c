@@ -4,9 +4,9 @@
  *
  *   qemu-system-x86_64 -accel tcg,thread=single -plugin file=instruction_counter.so,out=FILE
  *
- * For each measured run FILE gets a line `run`, and then lines of an address and its count. There is
- * one virtual CPU in one thread, so there are no locks. If the guest's clock counts instructions, the
- * plugin takes no time of the guest.
+ * For each measured run FILE gets a line `run`, and then lines of an address and its count. There
+ * is one virtual CPU in one thread, so there are no locks. If the guest's clock counts
+ * instructions, the plugin takes no time of the guest.
  */
 
 #include <stdbool.h>
@@ -27,7 +27,7 @@ struct place {
 	unsigned long count;
 };
 
-/* All instructions that were translated, by address. One that is translated again keeps its place. */
+/* All instructions that were translated, by address. Translated again, they keep their place. */
 #define CHAINS 0x100000
 static struct place *places[CHAINS];
 
