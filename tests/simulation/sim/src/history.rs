@@ -156,7 +156,9 @@ impl History {
         let mains: Vec<*mut Disk> = (0..)
             .zip(&all)
             .map(|(number, unit)| {
-                let len = unit.main_start + unit.most_sectors + 8;
+                // Some targets are all of their disk.
+                let behind = if unit.submitters % 2 == 0 { 0 } else { 8 };
+                let len = unit.main_start + unit.most_sectors + behind;
                 let contents = (0..len)
                     .map(|sector| match sector.checked_sub(unit.main_start) {
                         Some(sector) if sector < unit.most_sectors => {

@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 
 use machine::{
     c,
+    disk::Disk,
     fail,
     scheduler::{self, world},
     trace, //
@@ -273,6 +274,7 @@ impl Unit {
         self.check_health();
         let status = self.status();
         self.check_list(&status);
+        self.check_devices(&status);
         self.check_counters(&status);
         self.check_scrub();
         self.check_log(true);
@@ -307,6 +309,28 @@ impl Unit {
         let failing = status.health == Health::Failing;
         if failing && !self.main().has_failed {
             fail!("health is failing, and main has never failed");
+        }
+    }
+
+    /// Fails where the target does not name its disks and its parts of them, or lets ioctls through to a disk of which
+    /// it is not all, or not as it is.
+    fn check_devices(&self, status: &Status) {
+        let (settings, sectors) = (&self.settings, self.sectors.get());
+        let number = |disk: &Disk| disk.device.bd_dev & 0xfffff;
+        let main = number(self.main());
+        let ranges = vec![
+            (main, settings.main_start, sectors),
+            (number(self.spare()), settings.spare_start, settings.spare_len),
+        ];
+        let named = self.device().data_ranges();
+        if named != ranges {
+            fail!("the target has data on {named:?}, and not on {ranges:?}");
+        }
+        let same = settings.main_start == 0 && sectors == self.main().sectors();
+        let expected = Some((main, same && status.remapped == 0));
+        let answer = self.device().ioctl_disk();
+        if answer != expected {
+            fail!("ioctls go to {answer:?}, and not to {expected:?}");
         }
     }
 

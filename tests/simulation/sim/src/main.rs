@@ -23,6 +23,7 @@ mod options;
 mod other_tables;
 #[allow(dead_code)]
 mod remap;
+mod replies;
 mod reports;
 mod scrub;
 mod senders;

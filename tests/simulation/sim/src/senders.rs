@@ -41,7 +41,11 @@ impl Unit {
                 self.device().status(c::status_type_t_STATUSTYPE_TABLE);
                 self.device().status(c::status_type_t_STATUSTYPE_INFO);
             }
-            _ => drop(self.send(&self.text_of(message, first, len))),
+            _ => {
+                if let Ok(reply) = self.send(&self.text_of(message, first, len)) {
+                    self.check_reply(message, first, len, &reply);
+                }
+            }
         }
     }
 
@@ -103,7 +107,9 @@ impl Unit {
             .next_multiple_of(block)
             .min(self.settings.most_sectors);
         self.model().begin_bad(from, to);
-        let _ = self.send(&self.text_of("bad", first, len));
+        if let Ok(reply) = self.send(&self.text_of("bad", first, len)) {
+            self.check_reply("bad", first, len, &reply);
+        }
         self.model().end_bad(from, to);
     }
 

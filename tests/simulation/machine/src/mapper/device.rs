@@ -330,6 +330,47 @@ impl MappedDevice {
         .unwrap_or(Err(-6))
     }
 
+    /// Returns the number of the disk that ioctls go to, and whether they go there without a check of their sender's
+    /// rights, as dm_prepare_ioctl() in drivers/md/dm.c does.
+    pub fn ioctl_disk(&self) -> Option<(u32, bool)> {
+        self.with_table(|device, table| {
+            let mut bdev = std::ptr::null_mut();
+            // SAFETY: As device-mapper calls it.
+            unsafe {
+                let prepare = (*device.target_type).prepare_ioctl.expect("prepare_ioctl");
+                let checked = prepare(table.target, &mut bdev, 0, 0, &mut false);
+                ((*bdev).bd_dev & 0xfffff, checked == 0)
+            }
+        })
+    }
+
+    /// Returns the disks that the target has data on, by number, with the ranges: their first sectors and lengths.
+    pub fn data_ranges(&self) -> Vec<(u32, u64, u64)> {
+        unsafe extern "C" fn note(
+            _: *mut c::dm_target,
+            device: *mut c::dm_dev,
+            start: u64,
+            len: u64,
+            ranges: *mut std::ffi::c_void,
+        ) -> i32 {
+            // SAFETY: The target passes on what it was given, and an open device.
+            unsafe {
+                let number = (*(*device).bdev).bd_dev & 0xfffff;
+                (*ranges.cast::<Vec<(u32, u64, u64)>>()).push((number, start, len));
+            }
+            0
+        }
+        let mut ranges = Vec::new();
+        self.with_table(|device, table| {
+            // SAFETY: As device-mapper calls it.
+            unsafe {
+                let iterate = (*device.target_type).iterate_devices.expect("iterate_devices");
+                iterate(table.target, Some(note), (&raw mut ranges).cast());
+            }
+        });
+        ranges
+    }
+
     /// Returns the text of `dmsetup status` or `dmsetup table`, without a table an empty one.
     pub fn status(&self, kind: u32) -> String {
         self.with_table(|device, table| {
