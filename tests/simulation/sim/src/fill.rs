@@ -29,7 +29,7 @@ impl Unit {
             self.give_up(0, taken);
         }
         let rounds = match self.settings.kind {
-            Kind::Pages => world().random.between(3, 10),
+            Kind::Pages => world().random.between(4, 11),
             _ => world().random.between(2, 9),
         };
         for _ in 0..rounds {

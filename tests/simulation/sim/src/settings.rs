@@ -399,7 +399,6 @@ impl Settings {
         self.latency = (1_000, 5_000);
         self.slow = 0;
         self.set_slots(1_000);
-        self.operations += 12;
         let page = self.first_page();
         self.set_slots(page + 24);
         self.sectors = page + 8;
