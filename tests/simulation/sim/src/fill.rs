@@ -30,7 +30,7 @@ impl Unit {
         }
         let rounds = match self.settings.kind {
             Kind::Pages => world().random.between(4, 11),
-            _ => world().random.between(2, 9),
+            _ => world().random.between(3, 9),
         };
         for _ in 0..rounds {
             let blocks = self.limit.get().div_ceil(self.settings.block);
