@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is in a spare area.
+//! Loads spare areas.
 
 use std::collections::HashMap;
 
@@ -31,27 +31,28 @@ use crate::{
     },
 };
 
-/// An area as it was found.
+/// Area as it was found on a medium.
 #[derive(Debug)]
 pub struct Area {
-    /// What it is.
+    /// Contents of its superblock.
     pub superblock: Superblock,
-    /// How it is divided.
+    /// Places of its pages and slots.
     pub layout: Layout,
     /// Slots that are not free, in order.
     pub entries: Vec<(u32, Entry)>,
-    /// What is wrong with the copies.
+    /// Faults of the copies.
     pub findings: Findings,
-    /// Slots that have failed and are not noted as bad, in order; of `entries` they are.
+    /// Slots that have failed, but are not recorded as bad in the metadata, in order. `entries` has them
+    /// as bad.
     pub failed: Vec<Failed>,
 }
 
-/// The checksum of pages.
+/// Returns the checksum of a page.
 pub fn crc32c(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
 
-/// Takes everything that is there.
+/// Collects all entries of an area.
 #[derive(Default)]
 struct Entries(Vec<(u32, Entry)>);
 
@@ -93,7 +94,7 @@ impl Reader for Entries {
     }
 }
 
-/// Calls `with` with memory for as many pages as may be looked at together.
+/// Calls `with` with memory for the largest number of pages that are read together.
 pub fn with_scratch<R>(with: impl FnOnce(&mut Scratch<'_>) -> R) -> R {
     let mut head = vec![Page::new_zeroed(); MAX_PLACES];
     let mut tail = head.clone();
@@ -103,7 +104,7 @@ pub fn with_scratch<R>(with: impl FnOnce(&mut Scratch<'_>) -> R) -> R {
     })
 }
 
-/// How an area may be found that was looked for in `sectors` sectors in vain.
+/// Returns a hint on how to find an area that was not found in `sectors` sectors, if there is one.
 pub fn length_hint(why: &LoadError, location: &Location, sectors: u64) -> Option<String> {
     match (why, location.length) {
         (LoadError::Length { is }, Some(_)) => Some(format!("--length {is} looks at all of it")),
@@ -119,7 +120,7 @@ pub fn length_hint(why: &LoadError, location: &Location, sectors: u64) -> Option
 }
 
 impl Area {
-    /// Loads an area, and changes nothing in it.
+    /// Loads an area. Does not write to it.
     pub fn load(location: &Location) -> Result<Self, Failure> {
         let image = location.open_found(Access::Read)?;
         let loaded = Self::load_from(&image, image.sectors(), false);
@@ -130,8 +131,10 @@ impl Area {
         Ok(area)
     }
 
-    /// Loads an area of `sectors` sectors, and puts right what it can where it is to be mended. What
-    /// was wrong is in the area, and not whether it still is, except for what cannot be written.
+    /// Loads an area of `sectors` sectors. With `mend`, also repairs what it can.
+    ///
+    /// The findings are those before the repair, except for `unmended`: it counts what could not be
+    /// written.
     pub fn load_from<S: Storage>(
         storage: S,
         sectors: u64,
@@ -155,7 +158,7 @@ impl Area {
         Ok((area, store))
     }
 
-    /// A line for each slot that has failed and is not noted as bad.
+    /// Returns a line for each slot that has failed, but is not recorded as bad.
     pub fn failed_slots(&self) -> Vec<String> {
         if self.failed.is_empty() {
             return Vec::new();
@@ -175,7 +178,7 @@ impl Area {
         self.failed.iter().filter_map(line).collect()
     }
 
-    /// Number of remapped blocks.
+    /// Returns the number of remapped blocks.
     pub fn remaps(&self) -> usize {
         let is_block = |entry: &Entry| matches!(entry, Entry::Block { .. });
         self.entries

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The command lines of the tools, for the tools and for their manual.
+//! Command lines of the tools. The manual is made from them, too.
 
 use std::{
     num::NonZeroU64,
@@ -27,7 +27,7 @@ fn remaps(text: &str) -> Result<u32, String> {
         .ok_or_else(|| format!("{number} is not in 1..={MAX_SLOTS}"))
 }
 
-/// Parses the bytes of a block of badblocks(8).
+/// Parses the size of a block of badblocks(8), in bytes.
 fn block(text: &str) -> Result<NonZeroU64, String> {
     let bytes = remap_size::parse(text)?;
     NonZeroU64::new(bytes).ok_or_else(|| String::from("no block has 0 bytes"))
@@ -138,7 +138,7 @@ pub struct Repair {
     pub forget_lost_pages: bool,
 }
 
-/// A form of what is remapped.
+/// Formats that `remap_export` writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
     /// As badblocks(8) prints it: the numbers of blocks of main
@@ -181,7 +181,7 @@ pub struct Export {
     pub block: NonZeroU64,
 }
 
-/// A form of what is bad.
+/// Formats of lists of bad blocks that `remap_import` reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
     /// As badblocks(8) prints it: the numbers of blocks of main
@@ -279,7 +279,7 @@ pub struct Manual {
     pub directory: PathBuf,
 }
 
-/// The command lines of the tools that have a page in the manual.
+/// Returns the command lines of the tools that have a page in the manual.
 pub fn commands() -> Vec<Command> {
     vec![
         Check::command(),

@@ -15,7 +15,7 @@ use std::{
 
 use remap_core::interface::decimal;
 
-/// Why a text is no such list.
+/// Line of a text that is no list of bad blocks, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrongLine {
     number: usize,
@@ -28,7 +28,7 @@ impl fmt::Display for WrongLine {
     }
 }
 
-/// Ranges in order, those that overlap or touch made one, and none empty.
+/// Returns the ranges in order, without empty ones. Ranges that overlap or touch become one.
 pub fn merge(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
     ranges.retain(|range| !range.is_empty());
     ranges.sort_by_key(|range| range.start);
@@ -42,7 +42,7 @@ pub fn merge(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
     merged
 }
 
-/// Calls `read` for the lines that have something, without blanks around it.
+/// Calls `read` for each line that is not empty, without the blanks around it.
 fn each_line(
     text: &str,
     mut read: impl FnMut(&str) -> Result<(), String>,
@@ -56,7 +56,7 @@ fn each_line(
     Ok(())
 }
 
-/// Reads what badblocks(8) prints: a number of a block of `block` bytes on each line.
+/// Reads the output of badblocks(8): on each line the number of a block of `block` bytes.
 pub fn read_badblocks(text: &str, block: NonZeroU64) -> Result<Vec<Range<u64>>, WrongLine> {
     let mut ranges = Vec::new();
     each_line(text, |line| {
@@ -70,7 +70,8 @@ pub fn read_badblocks(text: &str, block: NonZeroU64) -> Result<Vec<Range<u64>>, 
     Ok(merge(ranges))
 }
 
-/// Prints what badblocks(8) would: every block of `block` bytes that has a byte of the ranges.
+/// Writes the ranges in the format of badblocks(8): the number of every block of `block` bytes that has a
+/// byte of them.
 pub fn write_badblocks(
     ranges: &[Range<u64>],
     block: NonZeroU64,
@@ -87,7 +88,7 @@ pub fn write_badblocks(
     Ok(())
 }
 
-/// What an area of a map file is.
+/// Status of an area of a map file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Not tried.
@@ -103,7 +104,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// By its character.
+    /// Returns the status that a character of a map file stands for.
     pub fn new(character: char) -> Option<Self> {
         Some(match character {
             '?' => Status::NonTried,
@@ -116,7 +117,7 @@ impl Status {
     }
 }
 
-/// A number as C writes it, which is what ddrescue takes.
+/// Parses a number in the notation of C, as ddrescue does.
 fn number(text: &str) -> Result<u64, String> {
     let parsed = if let Some(digits) = text.strip_prefix("0x").or(text.strip_prefix("0X")) {
         u64::from_str_radix(digits, 16)
@@ -140,7 +141,7 @@ pub fn read_map(text: &str, wanted: &[Status]) -> Result<Vec<Range<u64>>, WrongL
         let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
             [word, ..] if word.starts_with('#') => Ok(()),
-            // Where ddrescue was, what it was doing, and since 1.22 in which pass.
+            // ddrescue's position, its status, and since 1.22 its pass.
             [position, _] | [position, _, _] if !current => {
                 current = true;
                 number(position).map(|_| ())
@@ -174,7 +175,7 @@ pub fn read_map(text: &str, wanted: &[Status]) -> Result<Vec<Range<u64>>, WrongL
     Ok(merge(ranges))
 }
 
-/// Writes a map file of a device of `size` bytes: the ranges are bad, everything else is rescued.
+/// Writes a map file of a device of `size` bytes. The ranges are bad, everything else is rescued.
 pub fn write_map(bad: &[Range<u64>], size: u64, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# Mapfile. Written by remap_export")?;
     writeln!(out, "# current_pos  current_status  current_pass")?;
@@ -222,7 +223,7 @@ mod tests {
         let text = written(|out| write_badblocks(&bad, block(1024), out));
         assert_eq!(text, "1\n2\n3\n8\n");
         assert_eq!(read_badblocks(&text, block(1024)), Ok(bad.to_vec()));
-        // Whatever has a byte of them, and once.
+        // Each larger block that has a byte of the ranges, once.
         let text = written(|out| write_badblocks(&bad, block(4096), out));
         assert_eq!(text, "0\n2\n");
         let text = written(|out| write_badblocks(&[0..512, 1024..1536], block(4096), out));

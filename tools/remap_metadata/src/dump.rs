@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a spare area holds, in words and as JSON.
+//! Dumps of spare areas: as JSON, which can be read back, and as text.
 
 use std::{
     collections::HashSet,
@@ -44,45 +44,45 @@ use crate::{
     failure::Failure, //
 };
 
-/// An area as JSON. Positions and sizes are in sectors.
+/// Contents of an area, as JSON has them. Positions and sizes are in sectors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dump {
-    /// Of the area.
+    /// UUID of the area.
     pub uuid: Uuid,
-    /// What tells the main device from others, if anything does.
+    /// Identity of the main device; `None` if the device has none.
     pub main_identity: Option<Uuid>,
     /// Size of the main device.
     pub main_sectors: u64,
-    /// Where the target starts on it.
+    /// Sector of the main device at which the target starts.
     pub main_start: u64,
     /// Size of the target.
     pub target_sectors: u64,
     /// Size of a block.
     pub block_size: u32,
-    /// Size of the unit in which lost sectors are noted.
+    /// Size of the unit in which lost sectors are recorded.
     pub lost_unit: u32,
     /// Size of the area.
     pub spare_sectors: u64,
-    /// How many slots it has.
+    /// Number of slots of the area.
     pub slots: u32,
-    /// What is remapped, in the order of the slots.
+    /// Remapped blocks, in the order of their slots.
     pub remaps: Vec<Remap>,
     /// Slots that have failed.
     pub bad_slots: Vec<u32>,
 }
 
-/// A remapped block.
+/// Remapped block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Remap {
-    /// Where it is.
+    /// Slot that holds the block.
     pub slot: u32,
-    /// From the start of the target.
+    /// First sector of the block, from the start of the target.
     pub sector: u64,
-    /// From the start of the spare area.
+    /// First sector of the slot, from the start of the spare area.
     pub spare_sector: u64,
-    /// How often, modulo four, it has gone from a slot that failed to another. Left out where it is 0.
+    /// Number of moves of the block from a failed slot to another one, modulo four. Left out if it is 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub turn: u8,
     /// First sectors, from the start of the block, of the units that are lost.
@@ -93,7 +93,7 @@ fn is_zero(number: &u8) -> bool {
     *number == 0
 }
 
-/// What of a dump does not agree with the rest of it.
+/// Contradiction within a dump: the field, and what it disagrees with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disagreement(String);
 
@@ -103,25 +103,25 @@ impl fmt::Display for Disagreement {
     }
 }
 
-/// The area that a dump describes.
+/// Area that a dump describes.
 #[derive(Clone, Debug)]
 pub struct Described {
-    /// What it is.
+    /// Contents of its superblock.
     pub superblock: Superblock,
-    /// How it is divided.
+    /// Places of its pages and slots.
     pub layout: Layout,
     /// Slots that are not free, in order.
     pub entries: Vec<(u32, Entry)>,
 }
 
-/// The slot's first sector, from the start of the area.
+/// Returns the first sector of a slot, from the start of the area.
 fn sector_of_slot(layout: &Layout, block: BlockSize, slot: u32) -> u64 {
     let sector = block.first_sector(u64::from(slot));
     layout.first_slot().saturating_add(sector)
 }
 
 impl Dump {
-    /// Of an area.
+    /// Makes the dump of an area.
     pub fn new(area: &Area) -> Self {
         let superblock = &area.superblock;
         let (block, unit) = (superblock.block, superblock.lost_unit);
@@ -166,7 +166,7 @@ impl Dump {
         }
     }
 
-    /// Reads JSON from a file, or from standard input where it is called `-`.
+    /// Reads JSON from a file, or from standard input if `path` is `-`.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let text = if path == Path::new("-") {
             let mut text = Vec::new();
@@ -179,18 +179,18 @@ impl Dump {
             .map_err(|error| Failure::Undone(format!("{} is no dump: {error}", path.display())))
     }
 
-    /// Reads JSON.
+    /// Parses JSON. Does not check that the fields agree with each other: [`Dump::describe`] does.
     pub fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(text)
     }
 
-    /// As JSON, with a line feed at the end.
+    /// Writes JSON, with a line feed at the end.
     pub fn to_json(&self, out: &mut dyn Write) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut *out, self).map_err(io::Error::from)?;
         writeln!(out)
     }
 
-    /// For people.
+    /// Writes text for people.
     pub fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "area          {}", self.uuid)?;
         if let Some(identity) = self.main_identity {
@@ -223,7 +223,8 @@ impl Dump {
         Ok(())
     }
 
-    /// Gives free slots to the blocks of these sectors that are not remapped yet; all of each is lost.
+    /// Gives a free slot to each block of these sectors that is not remapped yet. All sectors of these
+    /// blocks are lost.
     pub fn give_up(&mut self, sectors: &[Range<u64>]) -> Result<(), Failure> {
         let block = self.block_size as usize;
         let known: HashSet<_> = self.remaps.iter().map(|remap| remap.sector).collect();
@@ -276,7 +277,7 @@ impl Dump {
         })
     }
 
-    /// The area that this describes, if it agrees with itself.
+    /// Returns the area that the dump describes, or the first contradiction within the dump.
     pub fn describe(&self) -> Result<Described, Disagreement> {
         let superblock = self.superblock()?;
         let units = self.block_size.checked_rem(self.lost_unit);
@@ -328,7 +329,7 @@ impl Dump {
         })
     }
 
-    /// The entry that a remap describes.
+    /// Returns the metadata entry of a remapped block.
     fn entry(
         &self,
         remap: &Remap,
@@ -356,7 +357,7 @@ impl Dump {
         let turn = turn.ok_or_else(|| wrong(format!("turn {} is more than 3", remap.turn)))?;
         let mut lost = LostUnits::NONE;
         for sector in &remap.lost {
-            // The unit is no zero: it divides the block size.
+            // The unit is not zero, since it divides the block size.
             let (unit, rest) = (
                 sector / self.lost_unit.max(1),
                 sector % self.lost_unit.max(1),

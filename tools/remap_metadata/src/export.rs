@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The remapped blocks of an area, for other programs.
+//! Exports the remapped blocks of an area for other programs.
 
 use std::{
     io::{
@@ -29,7 +29,7 @@ use crate::{
     image::SECTOR, //
 };
 
-/// The sectors of the target that are remapped.
+/// Returns the sectors of the target that are remapped.
 fn remapped(dump: &Dump) -> Vec<Range<u64>> {
     let block = u64::from(dump.block_size);
     let ranges = dump.remaps.iter().map(|remap| {
@@ -39,14 +39,14 @@ fn remapped(dump: &Dump) -> Vec<Range<u64>> {
     merge(ranges.collect())
 }
 
-/// A sector of the target in bytes of main.
+/// Returns the byte of main at which a sector of the target starts.
 fn on_main(dump: &Dump, sector: u64) -> Result<u64, Failure> {
     let sector = dump.main_start.checked_add(sector);
     let bytes = sector.and_then(|sector| sector.checked_mul(SECTOR));
     bytes.ok_or_else(|| Failure::Undone("the target is beyond what has a number in bytes".into()))
 }
 
-/// `remap_export`.
+/// Runs `remap_export`.
 pub fn run(arguments: &Export, out: &mut dyn Write) -> Result<(), Failure> {
     let dump = Dump::new(&Area::load(&arguments.location)?);
     let sectors = remapped(&dump);
@@ -60,7 +60,7 @@ pub fn run(arguments: &Export, out: &mut dyn Write) -> Result<(), Failure> {
     printed(match arguments.format {
         ExportFormat::Badblocks => write_badblocks(&bytes()?, arguments.block, out),
         ExportFormat::Ddrescue => {
-            // A device that has grown is noted with the size that it had.
+            // The metadata has the size that the device had before it grew.
             let target = on_main(&dump, dump.target_sectors)?;
             let size = target.max(dump.main_sectors.saturating_mul(SECTOR));
             write_map(&bytes()?, size, out)
@@ -74,8 +74,8 @@ pub fn run(arguments: &Export, out: &mut dyn Write) -> Result<(), Failure> {
     printed(out.flush())
 }
 
-/// Sectors of a target as messages have them: from the start of the mapped device, on which the target
-/// starts at `start`.
+/// Turns sectors of a target into sectors of the mapped device, which messages use. The target starts at
+/// `start` there.
 pub fn shifted(sectors: &[Range<u64>], start: u64) -> Result<Vec<Range<u64>>, Failure> {
     let shifted = |range: &Range<u64>| {
         let end = range.end.checked_add(start);
@@ -89,7 +89,7 @@ pub fn shifted(sectors: &[Range<u64>], start: u64) -> Result<Vec<Range<u64>>, Fa
     })
 }
 
-/// A line with a message for each range of sectors of a mapped device.
+/// Writes a line with a message for each range of sectors of a mapped device.
 pub fn write_messages(
     command: &str,
     sectors: &[Range<u64>],
@@ -101,7 +101,7 @@ pub fn write_messages(
     Ok(())
 }
 
-/// The message for a range of sectors.
+/// Returns the message for a range of sectors.
 pub fn message(command: &str, range: &Range<u64>) -> String {
     let count = range.end.saturating_sub(range.start);
     format!("{command} {} {count}", range.start)

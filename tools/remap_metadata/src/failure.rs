@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Why a tool could not do what it was asked to, and the exit status for it.
+//! Failures of the tools, and their exit statuses.
 
 use std::{
     fmt,
@@ -14,16 +14,16 @@ use std::{
 
 use remap_core::metadata::store::LoadError;
 
-/// Exit status: everything is as it should be.
+/// Exit status: all copies are good, or the tool has done its work.
 pub const GOOD: u8 = 0;
-/// Exit status: some copies are bad, but everything is there.
+/// Exit status: some copies are bad, but nothing is missing.
 pub const DEGRADED: u8 = 1;
 /// Exit status: the metadata cannot be used.
 pub const UNUSABLE: u8 = 2;
-/// Exit status: it could not be looked at.
+/// Exit status: the area could not be read, or the work could not be done.
 pub const UNDONE: u8 = 3;
 
-/// What a tool's end is: its exit status, or what to say behind its name.
+/// Returns the exit status of a tool. Prints a failure and its hint, after the name of the tool.
 pub fn end(name: &str, result: Result<u8, Failure>) -> ExitCode {
     match result {
         Ok(status) => ExitCode::from(status),
@@ -40,13 +40,13 @@ pub fn end(name: &str, result: Result<u8, Failure>) -> ExitCode {
     }
 }
 
-/// A line on standard error. Where that is closed or full, nobody can be told.
+/// Prints a line on standard error. If that fails, there is no other place to report it.
 fn complain(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// What was to be printed was, or not. Whoever has closed the output has had enough of it, and that
-/// is no failure.
+/// Turns an error of writing the output into a failure. A closed output is no failure: its reader needed
+/// no more.
 pub fn printed(result: io::Result<()>) -> Result<(), Failure> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -56,7 +56,7 @@ pub fn printed(result: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
-/// Prints lines.
+/// Prints lines on standard output.
 pub fn print(lines: &[String]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let mut text = String::new();
@@ -67,27 +67,27 @@ pub fn print(lines: &[String]) -> Result<(), Failure> {
     printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Why nothing came of it.
+/// Reason why a tool has not done its work.
 #[derive(Debug)]
 pub enum Failure {
     /// The metadata cannot be used.
     Unusable {
-        /// What is wrong with it.
+        /// Fault of the metadata.
         why: LoadError,
-        /// What could be done.
+        /// Options that may help.
         hint: Option<String>,
     },
-    /// It could not be looked at.
+    /// The area could not be read, or the work could not be done: a message for the user.
     Undone(String),
 }
 
 impl Failure {
-    /// What the system said of a file.
+    /// Failure of a system call on a file; `what` is a verb.
     pub fn file(what: &str, path: &Path, error: &io::Error) -> Self {
         Failure::Undone(format!("cannot {what} {}: {error}", path.display()))
     }
 
-    /// The exit status.
+    /// Returns the exit status of a tool that ends with this failure.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::Unusable { .. } => UNUSABLE,

@@ -46,7 +46,7 @@ use crate::{
 /// Bytes of a sector.
 pub const SECTOR: u64 = 512;
 
-/// Which area a tool is to look at.
+/// Options that say where an area is.
 #[derive(Args, Clone, Debug)]
 pub struct Location {
     /// An image of the spare device, or the device itself while nothing uses it
@@ -61,16 +61,16 @@ pub struct Location {
     pub length: Option<u64>,
 }
 
-/// What an area is opened for.
+/// Access that an area is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Nothing in it changes.
+    /// Reads only.
     Read,
-    /// It is written to as well.
+    /// Reads and writes.
     Write,
 }
 
-/// An open area.
+/// Open area in a file or a block device.
 #[derive(Debug)]
 pub struct Image {
     file: File,
@@ -78,24 +78,26 @@ pub struct Image {
     sectors: u64,
 }
 
-/// What an area is written to.
+/// Medium of an area. Tests have one that records the writes.
 pub trait Medium {
-    /// Sectors of the area.
+    /// Returns the number of sectors of the area.
     fn sectors(&self) -> u64;
 
     /// Reads bytes from `sector` of the area on.
     fn read_bytes(&self, sector: u64, bytes: &mut [u8]) -> io::Result<()>;
 
-    /// Writes bytes from `sector` of the area on; durable they are after [`Medium::sync`].
+    /// Writes bytes from `sector` of the area on. They are durable after [`Medium::sync`].
     fn write_bytes(&self, sector: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes durable what was written.
+    /// Makes all earlier writes durable.
     fn sync(&self) -> io::Result<()>;
 }
 
 impl Location {
-    /// Opens the area, up to the end where no length was given. What is no file or block device is
-    /// refused, and a block device that somebody uses. So is, to be written to, what a loop device uses.
+    /// Opens the area. Without `length`, it reaches to the end of the image.
+    ///
+    /// Refuses anything that is neither a file nor a block device, and a block device that is in use. For
+    /// writing, also refuses an image that a loop device uses.
     pub fn open(&self, access: Access) -> Result<Image, Failure> {
         let path: &Path = &self.image;
         let kind = |metadata: io::Result<Metadata>| {
@@ -109,11 +111,11 @@ impl Location {
                 ))),
             }
         };
-        // Before it is opened, which for a pipe would not end; and what was opened after all.
+        // Checked before the open, which would wait for ever on a pipe, and again on the file that was opened.
         kind(std::fs::metadata(path))?;
         let mut options = OpenOptions::new();
         options.read(true).write(access == Access::Write);
-        // Nothing to a file that exists.
+        // O_EXCL has no effect on a regular file that exists.
         let file = options.custom_flags(libc::O_EXCL).open(path);
         let mut file = file.map_err(|error| Failure::file("open", path, &error))?;
         let metadata = kind(file.metadata())?;
@@ -144,11 +146,11 @@ impl Location {
         })
     }
 
-    /// Opens the area. Where no length was given it is as long as the metadata at its start says, if
-    /// that is found and there is so much.
+    /// Opens the area. Without `length`, it is as long as the superblock at its start says, if there is
+    /// one and the image is long enough.
     pub fn open_found(&self, access: Access) -> Result<Image, Failure> {
         let mut image = self.open(access)?;
-        let known = image.noted_sectors();
+        let known = image.recorded_sectors();
         if let Some(sectors) = known.filter(|known| *known < image.sectors) {
             if self.length.is_none() {
                 image.sectors = sectors;
@@ -159,7 +161,7 @@ impl Location {
 }
 
 impl Image {
-    /// A new file, all zeros, that is one area. A file that exists is refused.
+    /// Creates a file of zeros for one area. Refuses a file that exists.
     pub fn create(path: &Path, sectors: u64) -> Result<Self, Failure> {
         let failed = |error| Failure::file("create", path, &error);
         let mut options = OpenOptions::new();
@@ -175,9 +177,9 @@ impl Image {
         })
     }
 
-    /// Sectors of the area that the newest superblock at its start is of. The places there are the same
-    /// for every length.
-    fn noted_sectors(&self) -> Option<u64> {
+    /// Returns the length in sectors that the newest superblock at the start of the area has. The places of
+    /// these superblocks do not depend on the length.
+    fn recorded_sectors(&self) -> Option<u64> {
         let mut newest = None;
         for (sector, parity) in [(0, 0), (PAGE_SECTORS, 1)] {
             let mut page = Page::new_zeroed();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lists of bad blocks, for a target.
+//! Imports lists of bad blocks: into messages for a target, or into a dump.
 
 use std::{
     fs,
@@ -43,7 +43,7 @@ use crate::{
     target::Target, //
 };
 
-/// Sectors of a block where nothing says another number.
+/// Sectors of a block if the user names no other number.
 const USUAL_BLOCK: u64 = 8;
 
 fn read_text(path: &Path) -> Result<String, Failure> {
@@ -56,7 +56,7 @@ fn read_text(path: &Path) -> Result<String, Failure> {
     text.map_err(|error| Failure::file("read", path, &error))
 }
 
-/// Ranges of bytes of main.
+/// Reads the user's list. Returns ranges of bytes of main.
 fn read_list(arguments: &Import) -> Result<Vec<Range<u64>>, Failure> {
     let text = read_text(&arguments.list)?;
     let read = match arguments.format {
@@ -79,7 +79,7 @@ fn read_list(arguments: &Import) -> Result<Vec<Range<u64>>, Failure> {
     read.map_err(|why| Failure::Undone(format!("{}: {why}", arguments.list.display())))
 }
 
-/// Refuses what was said of a target and is not so.
+/// Refuses options about the target that differ from the live target.
 fn agree(arguments: &Import, device: &str, live: &LiveTarget) -> Result<(), Failure> {
     for (option, said, is) in [
         ("--main-start", arguments.main_start, live.main_start),
@@ -106,7 +106,7 @@ fn send(arguments: &Import, device: &str, command: &str) -> Result<(), Failure> 
     let live = choose(device, &mapped.targets()?, arguments.target_start)?;
     agree(arguments, device, &live)?;
     let sectors = Target::from(live).touched(&read_list(arguments)?, arguments.clip)?;
-    // Hidden where standard error is no terminal.
+    // The bar is hidden if standard error is no terminal.
     let bar = ProgressBar::new(sectors.len() as u64);
     for range in shifted(&sectors, live.start)? {
         mapped.send(range.start, &message(command, &range))?;
@@ -116,11 +116,11 @@ fn send(arguments: &Import, device: &str, command: &str) -> Result<(), Failure> 
     Ok(())
 }
 
-/// `remap_import`.
+/// Runs `remap_import`.
 pub fn run(arguments: &Import, out: &mut dyn Write) -> Result<(), Failure> {
     if let Some(path) = &arguments.json {
         let mut dump = Dump::read(path)?;
-        // Whether it agrees with itself comes first: its figures are relied on.
+        // Checked first: the code below relies on the dump's figures.
         dump.describe()
             .map_err(|why| Failure::Undone(format!("{}: {why}", path.display())))?;
         let block = u64::from(dump.block_size);
@@ -138,7 +138,7 @@ pub fn run(arguments: &Import, out: &mut dyn Write) -> Result<(), Failure> {
     }
     let target = Target::new(
         arguments.main_start.unwrap_or(0),
-        // clap asks for it where there is neither a dump nor a device.
+        // clap requires it if there is neither a dump nor a device.
         arguments.target_sectors.unwrap_or(0),
         arguments.block_size.unwrap_or(USUAL_BLOCK),
     )?;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the offline tools for spare areas share: images, and loading what is in them.
+//! Library of the offline tools for spare areas: finds an area in an image or a device, loads it and
+//! writes it.
 //!
-//! The format itself is `remap_core::metadata`, the same files that the kernel module is built from.
+//! The format itself is `remap_core::metadata`: the kernel module is built from the same files.
 
 #![forbid(unsafe_code)]
 

@@ -11,26 +11,26 @@ use remap_core::{
 
 use crate::failure::Failure;
 
-/// A remap target of a mapped device, in sectors.
+/// Remap target of a mapped device. Positions and sizes are in sectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveTarget {
-    /// Where it starts on the mapped device.
+    /// Start on the mapped device.
     pub start: u64,
-    /// How long it is.
+    /// Length.
     pub sectors: u64,
-    /// Where it starts on main.
+    /// Start on main.
     pub main_start: u64,
-    /// Its block size.
+    /// Block size.
     pub block: BlockSize,
 }
 
 impl LiveTarget {
-    /// The target of a table line and a status line, without their kind; `None` where they are none that
-    /// this version of the tools knows.
+    /// Parses a table line and a status line of a target, both without start, length and type. Returns
+    /// `None` if these tools do not know them.
     pub fn parse(start: u64, sectors: u64, table: &str, status: &str) -> Option<Self> {
         let words: Vec<_> = table.split_whitespace().map(str::as_bytes).collect();
         let arguments = Arguments::parse(&words).ok()?;
-        // The table has no block size where none was asked for.
+        // The block size is in the status: the table has it only if the user gave it.
         let block = status.split_whitespace().nth(3)?.parse().ok()?;
         Some(Self {
             start,
@@ -47,7 +47,7 @@ impl fmt::Display for LiveTarget {
     }
 }
 
-/// The target of `device` that starts at `start`, or the only one.
+/// Chooses the target of `device` that starts at `start`, or the only one if there is no `start`.
 pub fn choose(
     device: &str,
     targets: &[LiveTarget],

@@ -20,12 +20,12 @@ use std::{
     },
 };
 
-/// Bytes that two names may be of.
+/// Identity of a file or a block device, whatever its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Backing {
-    /// A file, by the number of its file system and its own.
+    /// File: device number of its file system, and inode number.
     File(u64, u64),
-    /// A block device, by its number as sysfs has it.
+    /// Block device: its number, `<major>:<minor>` as in sysfs.
     Device(String),
 }
 
@@ -40,27 +40,28 @@ impl Backing {
     }
 }
 
-/// A loop device that has something below it.
+/// Loop device with a backing file or device.
 struct LoopDevice {
     name: String,
-    /// Its own number.
+    /// Number of the loop device itself.
     number: String,
     backing: Backing,
 }
 
-/// The loop devices of a machine.
+/// Loop devices of a machine.
 pub struct LoopDevices {
     sysfs: PathBuf,
     all: Vec<LoopDevice>,
 }
 
 impl LoopDevices {
-    /// Those of this machine, as they are now.
+    /// Finds the loop devices of this machine.
     pub fn of_the_kernel() -> Self {
         Self::new(Path::new("/sys"))
     }
 
-    /// Those that a tree like the kernel's names. One whose backing file has no name here is left out.
+    /// Finds the loop devices in a tree like sysfs. Leaves out those whose backing file has no path in this
+    /// mount namespace.
     pub fn new(sysfs: &Path) -> Self {
         let mut all = Vec::new();
         for entry in fs::read_dir(sysfs.join("block"))
@@ -86,12 +87,12 @@ impl LoopDevices {
         }
     }
 
-    /// The name of a loop device that has the same bytes as an open file or device, or some of them. Of a
-    /// loop device it is another one above the same file.
+    /// Returns the name of a loop device that is backed by an open file or device, or shares a part of it.
+    /// If the open device is itself a loop device, this is another one on the same file.
     pub fn using(&self, opened: &Metadata) -> Option<&str> {
         let mut same = vec![Backing::of(opened)];
         let mut passed: Vec<&str> = Vec::new();
-        // Down through the loop devices that it is itself, or a partition of.
+        // From a loop device, or a partition of one, down to its backing file.
         while let Some(Backing::Device(number)) = same.last() {
             let disk = self.disk(number);
             let below = self.all.iter().find(|device| {
@@ -111,7 +112,7 @@ impl LoopDevices {
             .map(|device| device.name.as_str())
     }
 
-    /// Whether one is the other, or a part of it.
+    /// Returns whether both are the same, or one is a partition of the other.
     fn overlap(&self, one: &Backing, other: &Backing) -> bool {
         if one == other {
             return true;
@@ -122,7 +123,7 @@ impl LoopDevices {
         self.disk(one).as_ref() == Some(other) || self.disk(other).as_ref() == Some(one)
     }
 
-    /// The number of the disk that a device is a partition of.
+    /// Returns the number of the disk that a device is a partition of; `None` if it is no partition.
     fn disk(&self, number: &str) -> Option<String> {
         let device = fs::canonicalize(self.sysfs.join("dev/block").join(number)).ok()?;
         device.join("partition").exists().then_some(())?;
@@ -130,7 +131,7 @@ impl LoopDevices {
     }
 }
 
-/// What a loop device has below it, by the name that sysfs shows.
+/// Finds the backing file of a loop device by the name that sysfs shows.
 fn find(mut name: Vec<u8>) -> Option<Backing> {
     if name.last() == Some(&b'\n') {
         name.pop();
@@ -169,7 +170,7 @@ mod tests {
             fs::write(path, text).unwrap();
         }
 
-        /// A file beside the tree's own ones.
+        /// Makes a file that may back a loop device.
         fn file(&self, name: &str) -> PathBuf {
             self.put(name, name);
             self.0.join(name)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mapped devices, asked and told by the ioctls of device-mapper.
+//! Mapped devices, by the ioctls of device-mapper.
 
 use std::fmt;
 
@@ -17,14 +17,14 @@ use crate::{
     live_target::LiveTarget, //
 };
 
-/// A mapped device, asked by its name.
+/// Mapped device, by its name.
 pub struct MappedDevice<'a> {
     control: DM,
     name: &'a str,
 }
 
 impl<'a> MappedDevice<'a> {
-    /// Whether there is one is known when it is asked.
+    /// Opens device-mapper. Does not check that the device exists: the methods below fail if not.
     pub fn new(name: &'a str) -> Result<Self, Failure> {
         let control = DM::new().map_err(|error| {
             Failure::Undone(format!(
@@ -46,7 +46,7 @@ impl<'a> MappedDevice<'a> {
         Ok(DevId::Name(name))
     }
 
-    /// The remap targets of its live table, in order.
+    /// Returns the remap targets of the live table, in order.
     pub fn targets(&self) -> Result<Vec<LiveTarget>, Failure> {
         let id = self.id()?;
         let ask = |what: &str, flags: DmFlags| {
@@ -77,7 +77,7 @@ impl<'a> MappedDevice<'a> {
         Ok(targets)
     }
 
-    /// Sends a message to the target that has this sector.
+    /// Sends a message to the target that maps this sector.
     pub fn send(&self, sector: u64, text: &str) -> Result<(), Failure> {
         self.control
             .target_msg(&self.id()?, Some(sector), text)

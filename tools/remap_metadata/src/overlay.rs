@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What would be written to an area, in memory.
+//! Keeps writes to an area in memory.
 
 use std::{
     cell::RefCell,
@@ -19,14 +19,15 @@ use crate::image::{
     Medium, //
 };
 
-/// An image that stays as it is, and the pages that would be written to it, by their sector.
+/// Image that is not changed, and the pages that would be written to it, by their sector. Reads return
+/// these pages.
 pub struct Overlay<'a> {
     image: &'a Image,
     pages: RefCell<BTreeMap<u64, Page>>,
 }
 
 impl<'a> Overlay<'a> {
-    /// An image as it is.
+    /// Makes an overlay without changes.
     pub fn new(image: &'a Image) -> Self {
         Self {
             image,
@@ -34,13 +35,13 @@ impl<'a> Overlay<'a> {
         }
     }
 
-    /// What would be written, by sector.
+    /// Returns the pages that would be written, by their sector.
     pub fn into_pages(self) -> BTreeMap<u64, Page> {
         self.pages.into_inner()
     }
 }
 
-/// The sector of page number `number` from `sector` on.
+/// Returns the sector of page number `number`, counted from the page at `sector`.
 fn nth(sector: u64, number: usize) -> u64 {
     sector.saturating_add(PAGE_SECTORS.saturating_mul(number as u64))
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Putting the copies of metadata right, in place or in a copy of the area.
+//! Repairs the copies of metadata, in place or in a new file.
 
 use std::{
     collections::BTreeMap,
@@ -53,22 +53,22 @@ use crate::{
     withheld::Withheld,
 };
 
-/// Pages that are to be written, by sector.
+/// Pages to be written, by their sector.
 pub type Pages = BTreeMap<u64, Page>;
 
 /// Bytes that are copied together.
 const CHUNK: usize = 1 << 16;
 
-/// What was found and done.
+/// Result of a repair.
 #[derive(Debug)]
 struct Repaired {
-    /// What was wrong where it could be proven what is right.
+    /// Faults of pages whose newest contents are proven.
     findings: Findings,
-    /// Pages that could not be believed.
+    /// Pages whose newest contents are not proven, and what was taken for them.
     recovered: Vec<Recovered>,
-    /// A line for each slot that has failed and was not noted as bad.
+    /// A line for each slot that has failed, but was not recorded as bad.
     failed: Vec<String>,
-    /// Pages that could not be put right.
+    /// Number of pages that could not be repaired.
     unmended: u32,
 }
 
@@ -77,8 +77,9 @@ impl Repaired {
         self.recovered.is_empty() && self.findings == Findings::default()
     }
 
-    /// A line for each page that could not be believed and each slot that has failed, and one for all.
-    fn words(&self, done: &str) -> Vec<String> {
+    /// Returns a line for each page of `recovered` and each failed slot, and then a summary that ends with
+    /// `done`.
+    fn report(&self, done: &str) -> Vec<String> {
         let mut lines: Vec<_> = self.recovered.iter().map(line).collect();
         lines.extend(self.failed.iter().cloned());
         lines.push(if self.is_whole() {
@@ -119,7 +120,7 @@ fn line(page: &Recovered) -> String {
     }
 }
 
-/// The slots of a page; the superblock has none.
+/// Returns the slots of a page in words, followed by `what`; nothing for the superblock, which has none.
 fn slots(page: &Recovered, what: &str) -> String {
     match page.slots.end.checked_sub(1) {
         Some(last) if !page.slots.is_empty() => {
@@ -129,7 +130,7 @@ fn slots(page: &Recovered, what: &str) -> String {
     }
 }
 
-/// Puts right what can be proven, and what is to be believed.
+/// Repairs the pages whose newest contents are proven, and, if the user asks for it, the others, too.
 fn repair<S: Storage + Copy>(
     mut storage: S,
     sectors: u64,
@@ -161,7 +162,7 @@ fn repair<S: Storage + Copy>(
     })
 }
 
-/// Writes the area, with some pages changed, to a new file; holes where it is zero.
+/// Writes the area, with some pages changed, to a new file. Zeros become holes.
 fn copy(image: &Image, written: &Pages, path: &Path) -> Result<(), Failure> {
     let new = Image::create(path, image.sectors())?;
     let copied = copy_area(image, written, &new).and_then(|()| {
@@ -173,19 +174,19 @@ fn copy(image: &Image, written: &Pages, path: &Path) -> Result<(), Failure> {
         noted.map_err(|error| Failure::file("write the directory of", path, &error))
     });
     if copied.is_err() {
-        // Half a copy is worse than none.
+        // A part of a copy is worse than none.
         let _ = fs::remove_file(path);
     }
     copied
 }
 
-/// Writes the area, with some pages changed, to a medium that is zero. An area is found there when it
-/// is whole and durable, and nothing before.
+/// Writes the area, with some pages changed, to a medium of zeros. The copy becomes a valid area only when
+/// it is complete and durable.
 pub fn copy_area<M: Medium>(image: &Image, written: &Pages, new: &M) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::Undone(format!("cannot write the copy: {error}"));
     let mut withheld = Withheld::begin(new).map_err(failed)?;
     let total = image.sectors().saturating_mul(SECTOR);
-    // Hidden where standard error is no terminal.
+    // The bar is hidden if standard error is no terminal.
     let bar = ProgressBar::new(total);
     let mut buffer = vec![0; CHUNK];
     let mut done: u64 = 0;
@@ -206,7 +207,7 @@ pub fn copy_area<M: Medium>(image: &Image, written: &Pages, new: &M) -> Result<(
     withheld.finish().map_err(failed)
 }
 
-/// Reads a part of an area. What is put right need not be readable.
+/// Reads a part of an area. Sectors of pages in `written` need not be readable: they become zeros.
 fn read(image: &Image, written: &Pages, sector: u64, bytes: &mut [u8]) -> Result<(), Failure> {
     if image.read_bytes(sector, bytes).is_ok() {
         return Ok(());
@@ -227,7 +228,7 @@ fn read(image: &Image, written: &Pages, sector: u64, bytes: &mut [u8]) -> Result
     Ok(())
 }
 
-/// `remap_repair`. Returns the exit status, and the lines to say.
+/// Runs `remap_repair`. Returns the exit status, and the lines to print.
 pub fn run(arguments: &Repair) -> Result<(u8, Vec<String>), Failure> {
     let access = match arguments.yes {
         true => Access::Write,
@@ -247,23 +248,23 @@ pub fn run(arguments: &Repair) -> Result<(u8, Vec<String>), Failure> {
     })?;
     if let Some(path) = &arguments.output {
         copy(&image, &overlay.into_pages(), path)?;
-        return Ok((GOOD, planned.words(&format!("right in {}", path.display()))));
+        return Ok((GOOD, planned.report(&format!("right in {}", path.display()))));
     }
     if planned.is_whole() {
-        return Ok((GOOD, planned.words("")));
+        return Ok((GOOD, planned.report("")));
     }
     if !arguments.yes {
-        return Ok((DEGRADED, planned.words("--yes puts them right")));
+        return Ok((DEGRADED, planned.report("--yes puts them right")));
     }
     let repaired = repair(&image, sectors, arguments)?;
     let status = match repaired.unmended {
         0 => GOOD,
         _ => DEGRADED,
     };
-    Ok((status, repaired.words("put right")))
+    Ok((status, repaired.report("put right")))
 }
 
-/// What could be done where an area cannot be believed.
+/// Returns the option that helps if an area is refused, if there is one.
 fn hint(why: &LoadError, arguments: &Repair) -> Option<&'static str> {
     match why {
         LoadError::Page {
@@ -272,7 +273,7 @@ fn hint(why: &LoadError, arguments: &Repair) -> Option<&'static str> {
         } if !arguments.believe_newest => {
             Some("--believe-newest takes the newest valid copy, which may be an older one")
         }
-        // Without a superblock there is nothing to begin with.
+        // Page 0 is the superblock: without it no other page is found.
         LoadError::Page {
             index: 1..,
             doubt: Doubt::Nothing,

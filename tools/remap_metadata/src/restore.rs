@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Writing the metadata of a dump.
+//! Writes the metadata of a dump to an area.
 
 use std::io;
 
@@ -36,7 +36,7 @@ use crate::{
 /// Pages that are written together.
 const PAGES_AT_ONCE: usize = 128;
 
-/// Writes the metadata of an area. Its slots are not touched.
+/// Writes the metadata of an area. Does not write to its slots.
 pub fn write<M: Medium>(image: &M, described: &Described) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::Undone(format!("cannot write: {error}"));
     let unwritable = |index| Failure::Undone(format!("cannot write metadata page {index}"));
@@ -56,7 +56,7 @@ pub fn write<M: Medium>(image: &M, described: &Described) -> Result<(), Failure>
     withheld.finish().map_err(failed)
 }
 
-/// Refuses an area that holds anything which would be given up.
+/// Refuses an area with remaps, or with anything else that the restore would overwrite.
 fn refuse_remaps(image: &Image) -> Result<(), Failure> {
     let held = match Area::load_from(image, image.sectors(), false) {
         Ok((area, _)) if area.remaps() == 0 => return Ok(()),
@@ -67,7 +67,7 @@ fn refuse_remaps(image: &Image) -> Result<(), Failure> {
     Err(Failure::Undone(format!("{held}; --yes gives it up")))
 }
 
-/// `remap_restore`. Returns what to say.
+/// Runs `remap_restore`. Returns the line to print.
 pub fn run(arguments: &Restore) -> Result<String, Failure> {
     let mut dump = Dump::read(&arguments.json)?;
     if arguments.any_main {

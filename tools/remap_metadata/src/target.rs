@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the ranges of a list of bad blocks lie on a target.
+//! Finds the blocks of a target that a list of bad blocks touches.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::{
     live_target::LiveTarget, //
 };
 
-/// A target, as far as a list is about it. In sectors.
+/// Place and block size of a target on main, in sectors.
 pub struct Target {
     main_start: u64,
     sectors: u64,
@@ -31,7 +31,7 @@ impl From<LiveTarget> for Target {
 }
 
 impl Target {
-    /// A target that starts at a sector of main.
+    /// Checks the figures of a target that starts at sector `main_start` of main.
     pub fn new(main_start: u64, sectors: u64, block_size: u64) -> Result<Self, Failure> {
         let block = BlockSize::from_sectors(block_size).ok_or_else(|| {
             Failure::Undone(format!(
@@ -50,7 +50,8 @@ impl Target {
         })
     }
 
-    /// The blocks of the target that ranges of bytes of main touch, as sectors of the target.
+    /// Returns the blocks of the target that ranges of bytes of main touch, as sectors of the target.
+    /// Bytes outside of the target are an error, or left out with `clip`.
     pub fn touched(&self, bytes: &[Range<u64>], clip: bool) -> Result<Vec<Range<u64>>, Failure> {
         let main_end = self.main_start.saturating_add(self.sectors);
         let size = u64::from(self.block.sectors());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Areas that are none before they are whole.
+//! Writes an area so that it is valid only when it is complete.
 
 use std::{
     collections::BTreeMap,
@@ -24,19 +24,19 @@ use crate::image::{
     SECTOR, //
 };
 
-/// What stands in the first place of an area until everything else is there. The kernel takes it for
-/// something that is no metadata, and leaves the area alone; a blank one it would format.
+/// Text at the start of an area until everything else is there. The kernel takes it for foreign data, and
+/// refuses the area. It would format a blank one.
 const UNFINISHED: &[u8] = b"Writing dm-remap's metadata here was cut short: do it again.\n";
 
-/// Keeps the superblocks of an area back until everything else is durable: before that the area
-/// would be taken for one with fewer remaps, or with other contents.
+/// Holds back the superblocks of an area until everything else is durable. Without this, an area that is
+/// not complete would be taken for one with fewer remaps, or with other contents.
 pub struct Withheld<'a, M> {
     medium: &'a M,
     superblocks: BTreeMap<u64, Page>,
 }
 
 impl<'a, M: Medium> Withheld<'a, M> {
-    /// Makes what is there no area, and then lets it be written to.
+    /// Overwrites the superblocks that are there, so that no valid area is left. Durable on return.
     pub fn begin(medium: &'a M) -> io::Result<Self> {
         medium.write_bytes(0, placeholder(0).as_bytes())?;
         medium.sync()?;
@@ -54,8 +54,8 @@ impl<'a, M: Medium> Withheld<'a, M> {
         })
     }
 
-    /// Writes bytes from `sector`, the start of a page, on; superblocks among them are kept back. `bytes`
-    /// are changed to what is written. What is zero on a medium that `is_zero` need not be.
+    /// Writes bytes from `sector`, the start of a page, on. Superblocks among them are held back, and
+    /// replaced in `bytes` by their placeholders. Zeros are not written if the medium `is_zero`.
     pub fn write_bytes(&mut self, sector: u64, bytes: &mut [u8], is_zero: bool) -> io::Result<()> {
         for (sector, page) in (sector..)
             .step_by(PAGE_SECTORS as usize)
@@ -72,7 +72,8 @@ impl<'a, M: Medium> Withheld<'a, M> {
         self.medium.write_bytes(sector, bytes)
     }
 
-    /// Makes durable what was written, and then the superblocks, the first place last.
+    /// Makes the earlier writes durable, and then writes the superblocks, the one at sector 0 last. Each is
+    /// durable before the next one is written.
     pub fn finish(self) -> io::Result<()> {
         self.medium.sync()?;
         for (sector, page) in self.superblocks.iter().rev() {
@@ -83,7 +84,7 @@ impl<'a, M: Medium> Withheld<'a, M> {
     }
 }
 
-/// What stands in a place of the superblock meanwhile.
+/// Returns the page that stands in a place of the superblock until the end.
 fn placeholder(sector: u64) -> Page {
     let mut page = Page::new_zeroed();
     if sector == 0 {
@@ -102,7 +103,7 @@ impl<M: Medium> Storage for &mut Withheld<'_, M> {
     }
 
     fn write(&mut self, sector: u64, pages: &[Page]) -> io::Result<()> {
-        // A superblock and what is next to it are never written together.
+        // The store writes a superblock alone, never together with the page beside it.
         if let (Some(kept), [page]) = (self.superblocks.get_mut(&sector), pages) {
             *kept = *page;
             return Ok(());

@@ -69,7 +69,7 @@ fn bad_copies_are_told_and_left_alone() {
 fn a_write_that_was_cut_short_is_told_and_no_fault() {
     let (mut bytes, superblock) = image();
     let layout = superblock.layout().unwrap();
-    // The commit was generation 3: of its tail there was only generation 1.
+    // The commit was generation 3. Its head is left, and its tail is generation 1 again.
     let [head, tail] = [Place::ALL[1], Place::ALL[3]]
         .map(|place| layout.sector_of(1, place).unwrap() as usize * 512);
     let (mut fresh, _) = area::formatted();
@@ -261,7 +261,7 @@ fn an_area_is_found_in_a_longer_image() {
             "{err}"
         );
     }
-    // Nothing at its start tells how long it is.
+    // Without the superblocks at the start, the length is unknown.
     for place in [0, 1] {
         area::spoil(&mut longer[..good.len()], &layout, 0, Place::ALL[place]);
     }
@@ -273,14 +273,14 @@ fn an_area_is_found_in_a_longer_image() {
         "{err}"
     );
     assert_eq!(run(program, &["--length", "4096"], &file).0, 1);
-    // And what is cut off.
+    // An image that is cut off.
     let file = File::new("shorter", &good[..good.len() - 4096]);
     let (status, _, err) = check(&file);
     assert_eq!(status, 2);
     assert!(err.contains("has only 4088 of its 4096 sectors\n"), "{err}");
 }
 
-/// The tools, each with what makes it print.
+/// Returns the tools, each with arguments with which it prints something.
 fn printing(file: &File, json: &File) -> Vec<(&'static str, Vec<String>)> {
     let [area, dump] = [file, json].map(|file| file.path().to_owned());
     let text = |words: &[&str]| {

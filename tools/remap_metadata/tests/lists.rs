@@ -28,7 +28,7 @@ fn import(arguments: &[&str], list: &str) -> (i32, String, String) {
     call(env!("CARGO_BIN_EXE_remap_import"), &arguments, list)
 }
 
-/// What is printed for a target of 1000 sectors from sector 100 of main on.
+/// Returns the output of `remap_import` for a target of 1000 sectors from sector 100 of main on.
 fn imported(arguments: &[&str], list: &str) -> String {
     let target = ["--main-start", "100", "--target-sectors", "1000"];
     let (status, out, errors) = import(&[&target, arguments].concat(), list);
@@ -36,7 +36,7 @@ fn imported(arguments: &[&str], list: &str) -> String {
     out
 }
 
-/// The image of the tests, with its target at sector 64 of main.
+/// Makes the image of the tests, but with its target at sector 64 of main.
 fn moved(name: &str) -> File {
     let mut dump: Value = serde_json::from_str(&dump(&File::new(name, &image().0))).unwrap();
     dump["main_start"] = json!(64);
@@ -167,7 +167,7 @@ fn an_area_is_imported_offline() {
         remaps.insert(slot as usize, remap);
     }
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), wanted);
-    // And it is what remap_restore takes.
+    // remap_restore takes this output.
     let file = File::new("import_json_to", &formatted().0);
     let program = env!("CARGO_BIN_EXE_remap_restore");
     assert_eq!(call(program, &[file.path(), "-"], &out).0, 0);

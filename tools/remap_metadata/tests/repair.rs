@@ -46,7 +46,7 @@ fn check(file: &File) -> i32 {
     call(env!("CARGO_BIN_EXE_remap_check"), &[file.path()], "").0
 }
 
-/// The image with some places of page 1, or 0, spoilt.
+/// Returns the image with some places of a page spoilt.
 fn spoilt(index: u32, places: &[usize]) -> Vec<u8> {
     let (mut bytes, superblock) = image();
     let layout = superblock.layout().unwrap();
@@ -138,7 +138,7 @@ fn a_copy_has_blocks_and_holes() {
     assert_eq!(dump(&new), wanted);
     let blocks = std::fs::metadata(&new.0).unwrap().blocks();
     assert!(blocks < SECTORS, "{blocks}");
-    // What is there is not written over.
+    // A file that exists is not overwritten.
     let (status, _, errors) = repair(&arguments);
     assert_eq!(status, 3);
     assert!(errors.contains("cannot create"), "{errors}");
@@ -205,7 +205,8 @@ fn without_a_superblock_there_is_nothing_to_repair() {
     assert!(file.bytes() == before);
 }
 
-/// A copy of an area whose page 1 has a bad copy, blocks included.
+/// Copies an area, blocks included, with a bad copy of page 1 repaired. The medium fails after `most`
+/// operations. Returns the medium, the contents that a complete copy has, and whether the copy succeeded.
 fn copied(most: usize) -> (Written, Vec<u8>, bool) {
     let (whole, superblock) = image();
     let layout = superblock.layout().unwrap();
@@ -246,7 +247,7 @@ fn a_copy_that_is_not_whole_is_no_area() {
                 let same = without_superblocks(state) == without_superblocks(&wanted);
                 assert!(same, "state {number} is taken for an area");
             }
-            // Before anything was written.
+            // The states before the first write is complete.
             Err(LoadError::Blank) => assert!(number < 5, "state {number} is taken for blank"),
             Err(_) => {}
         }

@@ -75,7 +75,7 @@ fn only_the_area_and_only_its_metadata_is_written() {
     let file = File::new("restore_part", &before);
     let length = SECTORS.to_string();
     let arguments = [file.path(), "-", "--start", "8", "--length", &length];
-    // What is in the slots may be somebody's.
+    // The contents of the slots may be data.
     let (status, _, errors) = restore(&arguments, &json);
     assert_eq!(status, 3);
     let wanted = format!("not blank: sector {} of it", layout.first_slot());
@@ -112,7 +112,7 @@ fn remaps_are_given_up_only_when_asked() {
         assert_eq!(restore(&[file.path(), "-", "--yes"], &json).0, 0);
         assert_eq!(dump(&file), json);
     }
-    // Nothing is given up.
+    // An area without remaps may be overwritten.
     let file = File::new("restore_again", &formatted().0);
     assert_eq!(restore(&[file.path(), "-"], &json).0, 0);
 }

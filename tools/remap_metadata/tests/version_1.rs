@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Areas of version 1 are read as long as this test is there.
+//! Areas of version 1, which later tools have to read.
 
 mod area;
 
@@ -64,7 +64,7 @@ fn an_area_of_version_1_is_read_as_it_was() {
     assert_eq!(dump(&file), wanted);
 }
 
-/// As long as 1 is the version that is written.
+/// Holds for as long as the sources write version 1.
 #[test]
 fn an_area_of_version_1_is_written_as_it_was() {
     let superblock = Superblock {

@@ -7,7 +7,7 @@
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
 
-/// Splits a number from its suffix. Returns it multiplied, and whether there was one.
+/// Parses a number with or without a suffix. Returns it multiplied by the suffix, and whether there was one.
 fn split(text: &str) -> Result<(u64, bool), String> {
     let wrong = || String::from("not a size such as 512, 4k, 1M, 2G or 1T");
     let (digits, shift) = match text.as_bytes().split_last() {
@@ -27,13 +27,13 @@ fn split(text: &str) -> Result<(u64, bool), String> {
     Ok((number, shift != 0))
 }
 
-/// Parses a number of whatever the argument counts, bytes or blocks: `k` is 1024 of them.
+/// Parses a number of bytes, blocks or anything else: `4k` is 4096 of them.
 pub fn parse(text: &str) -> Result<u64, String> {
     split(text).map(|(number, _)| number)
 }
 
-/// Parses a number of sectors. A plain one counts sectors, one with a suffix bytes: `8` and `4k` are the
-/// same.
+/// Parses a number of sectors. A number without suffix counts sectors, one with a suffix counts bytes: `8`
+/// and `4k` are equal.
 pub fn sectors(text: &str) -> Result<u64, String> {
     match split(text)? {
         (bytes, true) => Ok(bytes / SECTOR),

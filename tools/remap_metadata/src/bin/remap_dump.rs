@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Shows what a spare area holds.
+//! Shows the contents of a spare area.
 
 #![forbid(unsafe_code)]
 

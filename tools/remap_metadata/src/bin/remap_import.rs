@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Remaps what other programs have found to be bad.
+//! Remaps the blocks that other programs have found to be bad.
 
 #![forbid(unsafe_code)]
 

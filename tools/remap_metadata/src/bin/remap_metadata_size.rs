@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tells how large a spare area has to be.
+//! Prints the size that a spare area needs.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Puts the copies of a spare area's metadata right.
+//! Repairs the copies of a spare area's metadata.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Images with an area in them, and files for them.
+//! Images with an area, and files for them.
 
-// Each test program uses a part of it.
+// Each test program uses a part of this module.
 #![allow(dead_code, unreachable_pub)]
 
 use std::{
@@ -81,7 +81,7 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
 
-/// An image of an area without a remap.
+/// Returns an image of an area without remaps.
 pub fn formatted() -> (Vec<u8>, Superblock) {
     let superblock = Superblock {
         uuid: *b"0123456789abcdef",
@@ -111,7 +111,7 @@ pub fn commit(bytes: &mut Vec<u8>, entries: &[(u32, Entry)]) {
     store.commit(entries.iter().copied(), &mut pages).unwrap();
 }
 
-/// An image of an area with three blocks, one of which has lost something, and a slot that failed.
+/// Returns an image of an area with three blocks and a failed slot. One of the blocks has a lost sector.
 pub fn image() -> (Vec<u8>, Superblock) {
     let (mut bytes, superblock) = formatted();
     let mut lost = LostUnits::NONE;
@@ -126,14 +126,14 @@ pub fn image() -> (Vec<u8>, Superblock) {
     (bytes, superblock)
 }
 
-/// A block and the number of its turn.
+/// Returns the entry of a block with this turn.
 pub fn block(block: u64, turn: u8, lost: LostUnits) -> Entry {
     let turn = Turn::new(turn).unwrap();
     Entry::Block { block, turn, lost }
 }
 
-/// The same image after a crash: block 5 was going from slot 0, which has failed, to the last one,
-/// and block 100, which has done so twice, to slot 2.
+/// Returns the image of [`image`] after a crash. Block 5 was going from slot 0, which had failed, to the
+/// last slot. Block 100 was going from slot 1 to slot 2, for the third time.
 pub fn image_with_failed_slots() -> (Vec<u8>, Superblock) {
     let (mut bytes, superblock) = image();
     let last = superblock.layout().unwrap().slots() - 1;
@@ -146,15 +146,15 @@ pub fn image_with_failed_slots() -> (Vec<u8>, Superblock) {
     (bytes, superblock)
 }
 
-/// A medium that remembers what was written to it, in which order.
+/// Medium that records the writes to it, in their order.
 pub struct Written {
     before: Vec<u8>,
     writes: RefCell<Vec<Write>>,
-    /// So many of the writes there may be, and what is written to it then fails.
+    /// Number of operations after which all fail.
     most: usize,
 }
 
-/// What is done to a medium.
+/// Operation on a medium.
 pub enum Write {
     Bytes { sector: u64, bytes: Vec<u8> },
     Sync,
@@ -169,7 +169,7 @@ impl Written {
         }
     }
 
-    fn note(&self, write: Write) -> io::Result<()> {
+    fn record(&self, write: Write) -> io::Result<()> {
         let mut writes = self.writes.borrow_mut();
         if writes.len() >= self.most {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
@@ -188,13 +188,15 @@ impl Written {
         all
     }
 
-    /// What is there.
+    /// Returns the contents after all writes.
     pub fn bytes(&self) -> Vec<u8> {
         self.with(&*self.writes.borrow())
     }
 
-    /// What may be there when the writer was killed after any write, and when the power was cut: nothing
-    /// of what was not durable, only the last of it, or half of that.
+    /// Returns the contents that a crash at each write may leave.
+    ///
+    /// If the writer is killed, all earlier writes are there, and none or half of this one. If the power is
+    /// cut, of the writes that are not durable there is none, only the last one, or half of it.
     pub fn states(&self) -> Vec<Vec<u8>> {
         let writes = self.writes.borrow();
         let mut states = Vec::new();
@@ -230,15 +232,15 @@ impl Medium for Written {
 
     fn write_bytes(&self, sector: u64, bytes: &[u8]) -> io::Result<()> {
         let bytes = bytes.to_vec();
-        self.note(Write::Bytes { sector, bytes })
+        self.record(Write::Bytes { sector, bytes })
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.note(Write::Sync)
+        self.record(Write::Sync)
     }
 }
 
-/// The bytes of an image without the places of its superblock.
+/// Returns an image with zeros in the places of its superblock.
 pub fn without_superblocks(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for sector in superblocks(bytes.len() as u64 / 512) {
@@ -247,14 +249,14 @@ pub fn without_superblocks(bytes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What is found in bytes.
+/// Loads the area of an image.
 pub fn load(bytes: &[u8]) -> Result<Area, LoadError> {
     let mut bytes = bytes.to_vec();
     let sectors = bytes.len() as u64 / 512;
     Area::load_from(Memory(&mut bytes), sectors, false).map(|(area, _)| area)
 }
 
-/// A file in a directory of the test's own.
+/// Temporary file of a test.
 pub struct File(pub PathBuf);
 
 impl File {
@@ -264,7 +266,7 @@ impl File {
         file
     }
 
-    /// A name for a file that a tool is to make.
+    /// Returns the name of a file that does not exist yet: a tool will make it.
     pub fn absent(name: &str) -> Self {
         let name = format!("dm-remap.{name}.{}", std::process::id());
         File(std::env::temp_dir().join(name))
@@ -285,7 +287,7 @@ impl Drop for File {
     }
 }
 
-/// A directory of the test's own, which a tool makes.
+/// Temporary directory of a test, which a tool makes.
 pub struct Directory(pub PathBuf);
 
 impl Directory {
@@ -301,13 +303,13 @@ impl Drop for Directory {
     }
 }
 
-/// Spoils a place of a page.
+/// Fills a place of a page with bytes that are no page.
 pub fn spoil(bytes: &mut [u8], layout: &Layout, index: u32, place: Place) {
     let sector = layout.sector_of(index, place).unwrap() as usize;
     bytes[sector * 512..][..PAGE_BYTES].fill(0xff);
 }
 
-/// Exit status and both outputs of a tool that is given `input`.
+/// Runs a tool with `input` on standard input. Returns its exit status and both outputs.
 pub fn call(program: &str, arguments: &[&str], input: &str) -> (i32, String, String) {
     let mut child = Command::new(program)
         .args(arguments)
@@ -316,7 +318,7 @@ pub fn call(program: &str, arguments: &[&str], input: &str) -> (i32, String, Str
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Who refuses before it reads closes the pipe.
+    // Fails if the tool ends before it has read the input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let Output {
         status,
@@ -327,7 +329,7 @@ pub fn call(program: &str, arguments: &[&str], input: &str) -> (i32, String, Str
     (status.code().unwrap(), text(stdout), text(stderr))
 }
 
-/// What `remap_dump --json` says of a file.
+/// Returns the output of `remap_dump --json` for a file.
 pub fn dump(file: &File) -> String {
     let program = env!("CARGO_BIN_EXE_remap_dump");
     let (status, out, errors) = call(program, &["--json", file.path()], "");
