@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The command line.
+//! Command line. The comments of its types and fields are the help texts.
 
 use std::{
     path::PathBuf,
@@ -21,7 +21,7 @@ use crate::{
     size, //
 };
 
-/// Identifies the arguments that take the name of a device.
+/// Identifier of the arguments that take the name of a device.
 pub(crate) const DEVICE: &str = "device";
 
 /// Looks after remap devices, and runs and reports their stress tests.

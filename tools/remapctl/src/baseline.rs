@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Baselines: what regression tests are compared with. The kernel keeps them until the module goes.
+//! Baselines: figures that regression tests are compared with. The module keeps them until it is unloaded.
 
 use std::{
     collections::HashMap,
@@ -32,7 +32,7 @@ use crate::{
 
 const FILE: &str = "baseline";
 
-/// One baseline.
+/// Baseline of a device, a test type, a number of workers and a queue depth.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Baseline {
     /// Name of the device, as its user knows it.
@@ -51,7 +51,7 @@ impl Baseline {
             .split_whitespace()
             .map(|word| word.split_once('='))
             .collect::<Option<_>>()?;
-        // A key twice: a separator is missing.
+        // A key that occurs twice shows that a separator is missing.
         if pairs.len() != text.split_whitespace().count() {
             return None;
         }
@@ -67,7 +67,7 @@ impl Baseline {
     }
 }
 
-/// Parses the line of the kernel: baselines with ` ; ` between, or `none`.
+/// Parses the module's line: baselines separated by ` ; `, or `none`.
 pub(crate) fn parse(line: &str) -> Option<Vec<Baseline>> {
     match line.trim() {
         "none" => Some(Vec::new()),
@@ -75,13 +75,13 @@ pub(crate) fn parse(line: &str) -> Option<Vec<Baseline>> {
     }
 }
 
-/// `remapctl baseline save`.
+/// Runs `remapctl baseline save`.
 pub(crate) fn save(sysfs: &Sysfs, file: &Path, out: &mut dyn Write) -> Result<Answer, Failure> {
     output::write(Some(file), &sysfs.report(FILE)?, out)?;
     Ok(Answer::Good)
 }
 
-/// `remapctl baseline load`.
+/// Runs `remapctl baseline load`.
 pub(crate) fn load(sysfs: &Sysfs, file: &Path) -> Result<Answer, Failure> {
     let text = if file == Path::new("-") {
         io::read_to_string(io::stdin())
@@ -90,7 +90,7 @@ pub(crate) fn load(sysfs: &Sysfs, file: &Path) -> Result<Answer, Failure> {
     };
     let text = text.map_err(|error| Failure::file("read", file, &error))?;
     let line = text.trim_end_matches('\n');
-    // The kernel would say so, too, but not which file.
+    // The module would refuse the text, too, but without the name of the file.
     if parse(line).is_none() {
         return Err(Failure::Undone(format!(
             "{} holds no baselines",
@@ -101,7 +101,7 @@ pub(crate) fn load(sysfs: &Sysfs, file: &Path) -> Result<Answer, Failure> {
     Ok(Answer::Good)
 }
 
-/// `remapctl baseline show`.
+/// Runs `remapctl baseline show`.
 pub(crate) fn show(sysfs: &Sysfs, json: bool, out: &mut dyn Write) -> Result<Answer, Failure> {
     let line = sysfs.report(FILE)?;
     let baselines = parse(&line)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The picture of a test: its latencies, and how it went.
+//! Charts of a test: its latencies, and its trend over time.
 //!
-//! Each colour has one meaning, so that a page that embeds the picture can replace it by its own.
+//! Each colour has one meaning. So a page that embeds the charts can replace colours by its own.
 
 use std::io;
 
@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-/// The colours, as the SVG writes them and as a page on a dark ground would have them.
+/// Colours of the SVG, each with its replacement on a dark page.
 pub(crate) const ON_DARK: [(&str, &str); 8] = [
     ("#FFFFFF", "#161B22"),
     ("#1F2328", "#E6EDF3"),
@@ -56,10 +56,10 @@ const TARGET: RGBColor = RGBColor(0xCF, 0x22, 0x2E);
 
 const SIZE: (u32, u32) = (1080, 720);
 
-/// Bars of a histogram in a tenfold of time.
+/// Bars of a histogram in a decade of time.
 const BARS_PER_DECADE: f64 = 16.0;
 
-/// The target of 99.9 % of the added latencies, in nanoseconds.
+/// Limit that 99.9 % of the added latencies should meet, in nanoseconds.
 const ADDED_TARGET: f64 = 2000.0;
 
 type Panel<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -67,7 +67,7 @@ type LatencyChart<'a, 'b> =
     ChartContext<'a, SVGBackend<'b>, Cartesian2d<LogCoord<f64>, RangedCoordf64>>;
 type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
 
-/// Draws the picture of a test.
+/// Draws the charts of a test as SVG.
 pub(crate) fn svg(record: &Record) -> Result<String, Failure> {
     let mut text = String::new();
     draw(&mut text, record)
@@ -113,7 +113,7 @@ fn font(size: u32, color: RGBColor) -> TextStyle<'static> {
     style
 }
 
-/// Both panels of latencies.
+/// Draws both panels of latencies.
 fn latencies(added: &Panel<'_>, io: &Panel<'_>, record: &Record) -> Drawn {
     let results = &record.results;
     let histograms = &record.histograms;
@@ -149,7 +149,7 @@ fn latencies(added: &Panel<'_>, io: &Panel<'_>, record: &Record) -> Drawn {
     )
 }
 
-/// One kind of latency.
+/// Bars of one kind of latency.
 struct Series<'a> {
     name: &'a str,
     color: RGBColor,
@@ -171,7 +171,7 @@ impl Series<'_> {
     }
 }
 
-/// A bar: from where to where in nanoseconds, and how many of 100 operations.
+/// Bar of a histogram: its edges in nanoseconds, and its share of the operations in percent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Bar {
     from: f64,
@@ -179,7 +179,7 @@ struct Bar {
     share: f64,
 }
 
-/// Sums up fine buckets in bars that are equally wide on a log axis.
+/// Adds fine buckets up to bars of equal width on a logarithmic axis.
 fn bars(pairs: &[(u64, u64)]) -> Vec<Bar> {
     let total: f64 = pairs.iter().map(|(_, count)| *count as f64).sum();
     let mut bars: Vec<(i64, f64)> = Vec::new();
@@ -200,14 +200,14 @@ fn bars(pairs: &[(u64, u64)]) -> Vec<Bar> {
     bars.into_iter().map(bar).collect()
 }
 
-/// Whole decades around the bars; `None` where there are none.
+/// Returns the ends of the whole decades around the bars; `None` if there are no bars.
 fn decades<'a>(bars: impl Iterator<Item = &'a Bar>) -> Option<(f64, f64)> {
     let mut span: Option<(f64, f64)> = None;
     for bar in bars {
         let (from, to) = span.unwrap_or((bar.from, bar.to));
         span = Some((from.min(bar.from), to.max(bar.to)));
     }
-    // An edge that is a power of ten is one only nearly.
+    // Rounding errors: an edge may lie just beside a power of ten.
     let (from, to) = span?;
     let first = (from.log10() + 1e-9).floor();
     let last = (to.log10() - 1e-9).ceil().max(first + 1.0);
@@ -281,7 +281,7 @@ fn draw_bars(chart: &mut LatencyChart<'_, '_>, series: &Series<'_>, bars: &[Bar]
     Ok(())
 }
 
-/// Where a figure was, over the seconds of the run.
+/// Returns the points of a figure over the seconds of the run.
 fn points(samples: &[Sample], figure: impl Fn(&Sample) -> Option<f64>) -> Vec<(f64, f64)> {
     let mut seconds = 0.0;
     let mut points = Vec::new();
@@ -324,7 +324,7 @@ fn course(
         points.iter().copied(),
         color.stroke_width(2),
     ))?;
-    // A line of many samples shows where they are by itself.
+    // Dots mark the samples. A line of many samples needs none.
     if points.len() <= 60 {
         let dots = points
             .iter()
@@ -334,7 +334,7 @@ fn course(
     Ok(())
 }
 
-/// A panel for what was not measured.
+/// Draws a panel for figures that were not measured.
 fn vacant(panel: &Panel<'_>, caption: &str) -> Drawn {
     let below = panel
         .margin(14, 14, 14, 14)
@@ -417,7 +417,7 @@ mod tests {
             let wanted = wanted.replace("&#x3c;", "<");
             assert!(texts.contains(&wanted), "{wanted}: {texts:?}");
         }
-        // A line for the trend of each figure, and one for the target.
+        // One line for the trend of each figure, and one for the limit.
         let document = Document::parse(&svg).unwrap();
         let with = |name: &str, key: &str, color: &str| {
             let of = document.descendants().filter(|node| {
@@ -436,7 +436,7 @@ mod tests {
             ("#0E8A6A", &histograms.read_latency),
             ("#C2570C", &histograms.write_latency),
         ] {
-            // And one in the legend.
+            // The legend has one, too.
             assert_eq!(
                 with("rect", "fill", color),
                 bars(pairs).len() + 1,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mapped devices and what users call them.
+//! Mapped devices and their names.
 
 use std::{
     fs,
@@ -16,18 +16,18 @@ use crate::{
     name::known_as, //
 };
 
-/// A mapped device.
+/// Mapped device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Device {
-    /// Name that its user knows. No two devices share it.
+    /// Name for users, see [`name_all`]. Unique.
     pub(crate) name: String,
-    /// Name that the kernel has.
+    /// Name in the kernel.
     pub(crate) kernel_name: String,
     /// `<major>:<minor>`.
     pub(crate) number: String,
     /// The kernel's name for the disk, `dm-<minor>`.
     pub(crate) node: String,
-    /// Suspended by device-mapper, and so takes no I/O.
+    /// True if device-mapper has suspended the device.
     pub(crate) suspended: bool,
 }
 
@@ -36,8 +36,8 @@ impl Device {
         self.name == text || self.kernel_name == text || printable(&self.name) == text
     }
 
-    /// Returns the failure of a command that needs a remap target, of which the device has none.
-    pub(crate) fn is_no_remap_device(&self) -> Failure {
+    /// Returns the failure of a command that needs a remap target, for a device without one.
+    pub(crate) fn no_remap_target(&self) -> Failure {
         Failure::Undone(format!("{} is no remap device", printable(&self.name)))
     }
 
@@ -60,7 +60,7 @@ impl Device {
     }
 }
 
-/// Names each device as its user knows it, or as the kernel does where another one has that name.
+/// Names each device as its user knows it; if that name is not unique, as the kernel has it.
 pub(crate) fn name_all(devices: &mut [Device]) {
     let names: Vec<(String, String)> = devices
         .iter()
@@ -76,7 +76,7 @@ pub(crate) fn name_all(devices: &mut [Device]) {
     }
 }
 
-/// Returns the device that a user calls `text`. A name goes before a number that looks like it.
+/// Returns the device that a user calls `text`: by name, or else by number or path.
 pub(crate) fn find<'a>(devices: &'a [Device], text: &str) -> Result<&'a Device, Failure> {
     let bare = text
         .strip_prefix("/dev/mapper/")
@@ -101,7 +101,7 @@ pub(crate) fn find<'a>(devices: &'a [Device], text: &str) -> Result<&'a Device, 
         .ok_or_else(|| Failure::Undone(format!("there is no mapped device {}", printable(text))))
 }
 
-/// Returns the number of the block device at a path, whatever links lead there.
+/// Returns the number of the block device at a path, through links.
 fn number_of(path: &str) -> Option<String> {
     if !path.starts_with('/') {
         return None;
@@ -158,13 +158,13 @@ mod tests {
 
     #[test]
     fn no_name_means_two_devices() {
-        // The first was made without libdevmapper's mangling.
+        // The first device was made without libdevmapper's mangling.
         let devices = devices(&["a b", r"a\x20b"]);
         let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
         assert_eq!(names, ["a b", r"a\x20b"]);
         let found = |text| find(&devices, text).map(|device| device.number.as_str());
         assert_eq!(found("a b"), Ok("253:0"));
-        // The second's name, and how the first's is printed.
+        // The kernel's name of the second device, and the printed name of the first one.
         let refused = found(r"a\x20b").unwrap_err().to_string();
         assert!(refused.contains("dm-0 or dm-1"), "{refused}");
         assert_eq!(found("dm-1"), Ok("253:1"));

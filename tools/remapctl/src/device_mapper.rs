@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Device-mapper: tables and status of its devices, and messages to their targets.
+//! Requests to device-mapper: tables and status of devices, and messages to their targets.
 
 use std::{
     fs, io,
@@ -28,7 +28,7 @@ use crate::{
     figures::printable, //
 };
 
-/// A line of a device's table or status.
+/// Line of a device's table or status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     /// First sector of the target on the device.
@@ -48,30 +48,30 @@ impl Line {
     }
 }
 
-/// Which of the two tables that a device may have.
+/// Selects one of the two tables that a device may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
-    /// The table that takes I/O.
+    /// Table that is in use.
     Live,
-    /// The table that waits to be resumed.
+    /// Table that was loaded, and becomes live with the next resume.
     Inactive,
 }
 
-/// Answers questions about devices, which are called by the names that the kernel has.
+/// Access to mapped devices, by their names in the kernel.
 pub(crate) trait DeviceMapper {
-    /// Returns the lines of a table; `None` where there is no such device (any more). No target
-    /// writes or waits for that.
+    /// Returns the lines of a table; `None` if the device does not exist, or no longer. No target writes or
+    /// waits for this.
     fn table(&self, device: &str, slot: Slot) -> Result<Option<Vec<Line>>, Failure>;
 
-    /// Returns the status of all targets of a device; `None` where there is no such device (any
-    /// more). For devices with a remap target only: other types may have much to do for theirs.
+    /// Returns the status of all targets of a device; `None` if the device does not exist, or no longer.
+    /// For devices with a remap target only: targets of other types may do I/O for their status.
     fn status(&self, device: &str) -> Result<Option<Vec<Line>>, Failure>;
 
-    /// The reply to a message to the target that has this sector.
+    /// Sends a message to the target that maps this sector. Returns the reply.
     fn message(&self, device: &str, sector: u64, text: &str) -> Result<String, Failure>;
 }
 
-/// The kernel.
+/// Device-mapper of the running kernel.
 pub(crate) struct Kernel {
     control: DM,
 }
@@ -87,7 +87,7 @@ impl Kernel {
     }
 }
 
-/// The errno of a refused ioctl.
+/// Returns the errno of a refused ioctl.
 fn errno(error: &DmError) -> Option<io::Error> {
     match error {
         DmError::Core(errors::Error::Ioctl(_, _, _, errno)) => {
@@ -142,7 +142,7 @@ impl DeviceMapper for Kernel {
     }
 
     fn status(&self, device: &str) -> Result<Option<Vec<Line>>, Failure> {
-        // Other targets of the device do not commit their metadata either.
+        // With NOFLUSH, other targets of the device do not commit their metadata either.
         self.ask(device, "the status", DmFlags::DM_NOFLUSH)
     }
 
@@ -156,9 +156,9 @@ impl DeviceMapper for Kernel {
     }
 }
 
-/// Answers from a directory: `<device>/table`, `<device>/inactive` and `<device>/status` as dmsetup
-/// prints them, and a file for each message that has a reply. For tests, and to look at what somebody
-/// else's machine has said.
+/// Recorded answers of device-mapper, in a directory: `<device>/table`, `<device>/inactive` and
+/// `<device>/status` as dmsetup prints them, and a file for each message that has a reply. For tests, and
+/// for answers from another machine.
 pub(crate) struct Recording {
     directory: PathBuf,
 }

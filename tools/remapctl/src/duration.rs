@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lengths of time as users write them: `500ms`, `90s`, `2m`, `1h30m`.
+//! Parses durations as users write them: `500ms`, `90s`, `2m`, `1h30m`.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ const UNITS: [(&str, u64); 5] = [
     ("d", 86_400_000),
 ];
 
-/// The longest test, in milliseconds: a day.
+/// Duration of the longest test, in milliseconds: a day.
 const LONGEST_TEST_MS: u64 = 86_400_000;
 
-/// Parses a length of time: numbers, each with its unit.
+/// Parses a duration: numbers, each with its unit.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let mut rest = text;
     let mut total = 0_u64;
@@ -54,7 +54,7 @@ pub(crate) fn of_test(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// Parses the duration of a test that is told in whole seconds, at most an hour.
+/// Parses the duration of a test that takes whole seconds, at most an hour.
 pub(crate) fn of_whole_seconds(text: &str) -> Result<Duration, String> {
     let duration = parse(text)?;
     if duration.subsec_millis() != 0 || duration.as_secs() > 3600 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What keeps a command from being done.
+//! Failures of commands, and their exit statuses.
 
 use std::{
     fmt,
@@ -8,27 +8,27 @@ use std::{
     path::Path, //
 };
 
-/// Why there is no answer.
+/// Reason why a command has not done its work.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The command line asks for what cannot be.
+    /// Values of the command line that do not go together.
     Usage(String),
-    /// It could not be done.
+    /// Work that could not be done: a message for the user.
     Undone(String),
-    /// There is nothing to tell yet.
+    /// No test has run yet.
     Nothing(String),
-    /// Whoever reads the output has had enough of it.
+    /// The reader of the output has closed it.
     Closed,
 }
 
 impl Failure {
-    /// What could not be done with a file.
+    /// Failure of a system call on a file; `verb` says what was tried.
     pub(crate) fn file(verb: &str, path: &Path, error: &io::Error) -> Self {
         let path = path.display();
         Failure::Undone(format!("cannot {verb} {path}: {}", words(error)))
     }
 
-    /// The kernel has refused `text` for a file of the stress manager.
+    /// Failure of a write of `text` into a file of the stress manager.
     pub(crate) fn refused(file: &str, text: &str, error: &io::Error) -> Self {
         Failure::Undone(format!(
             "the kernel refused '{}' for {file}: {}\n  {}\n  \
@@ -39,13 +39,13 @@ impl Failure {
         ))
     }
 
-    /// The exit status that stands for it.
+    /// Returns the exit status of a command that ends with this failure.
     pub(crate) const fn exit_status(&self) -> u8 {
         match self {
             Failure::Usage(_) => 2,
             Failure::Undone(_) => 3,
             Failure::Nothing(_) => 1,
-            // As a shell tells of a process that SIGPIPE has ended, which Rust's start-up ignores.
+            // Shells report a process that SIGPIPE has killed like this. Rust's start-up ignores SIGPIPE.
             Failure::Closed => 128 + libc::SIGPIPE as u8,
         }
     }
@@ -62,7 +62,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Errors of writing the output; all others say what they are about.
+/// Converts errors of writing the output. For all other errors use a function that names the subject.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -72,7 +72,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// An error without its number.
+/// Returns the text of an error without its number.
 pub(crate) fn words(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error ") {
@@ -81,7 +81,7 @@ pub(crate) fn words(error: &io::Error) -> String {
     }
 }
 
-/// What an errno of the stress manager's files means (docs/interface.md).
+/// Returns the meaning of an errno of the stress manager's files (docs/interface.md).
 fn meaning(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::EBUSY) => {

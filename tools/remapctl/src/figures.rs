@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Figures and names as people read them.
+//! Formats figures and names for people.
 
 use std::fmt::Write;
 
-/// A name with everything that could upset a terminal or a line written as `\xNN`, as the reports
-/// of the stress manager have it.
+/// Returns a name that can be printed in a line: blanks, backslashes and all bytes that are not printable
+/// ASCII become `\xNN`, as in the reports of the stress manager.
 pub(crate) fn printable(name: &str) -> String {
     name.bytes().fold(String::new(), |mut text, byte| {
         if byte.is_ascii_graphic() && byte != b'\\' {
@@ -18,7 +18,7 @@ pub(crate) fn printable(name: &str) -> String {
     })
 }
 
-/// Text without characters that XML may not have.
+/// Replaces the characters that XML does not allow.
 pub(crate) fn legible(text: &str) -> String {
     text.replace(
         |char: char| char.is_control() || matches!(char, '\u{fffe}' | '\u{ffff}'),
@@ -26,13 +26,13 @@ pub(crate) fn legible(text: &str) -> String {
     )
 }
 
-/// The value in the largest of the units that it reaches, with three digits or so.
+/// Returns a value with about three digits, and its unit: the largest one that the value reaches.
 fn scaled(value: f64, base: f64, units: &[&'static str]) -> (String, &'static str) {
     let mut value = value;
     let mut unit = "";
     for (index, name) in units.iter().enumerate() {
         unit = name;
-        // What would be rounded up to the next unit is said in that one.
+        // A value that would be rounded up to the next unit is given in that unit.
         if value < base - 0.5 || index + 1 == units.len() {
             break;
         }
@@ -47,26 +47,26 @@ fn scaled(value: f64, base: f64, units: &[&'static str]) -> (String, &'static st
     (number, unit)
 }
 
-/// A time: `96 ns`, `12.3 µs`.
+/// Formats a time: `96 ns`, `12.3 µs`.
 pub(crate) fn nanoseconds(ns: u64) -> String {
     let (number, unit) = scaled(ns as f64, 1000.0, &["ns", "µs", "ms", "s"]);
     format!("{number} {unit}")
 }
 
-/// An amount of storage: `4 KiB`, `1.5 GiB`.
+/// Formats an amount of storage: `4 KiB`, `1.5 GiB`.
 pub(crate) fn storage(bytes: u64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let (number, unit) = scaled(bytes as f64, 1024.0, &units);
     format!("{number} {unit}")
 }
 
-/// A number that has to be short: `950`, `41.2k`.
+/// Formats a number briefly: `950`, `41.2k`.
 pub(crate) fn short(value: f64) -> String {
     let (number, unit) = scaled(value, 1000.0, &["", "k", "M", "G", "T"]);
     format!("{number}{unit}")
 }
 
-/// A number with its thousands set apart: `3,000,000`.
+/// Formats a number with commas between thousands: `3,000,000`.
 pub(crate) fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
@@ -79,12 +79,12 @@ pub(crate) fn grouped(value: u64) -> String {
     text
 }
 
-/// A time in seconds with a tenth: `12.3 s`.
+/// Formats a time in seconds and tenths: `12.3 s`.
 pub(crate) fn seconds(ms: u64) -> String {
     format!("{}.{} s", ms / 1000, ms % 1000 / 100)
 }
 
-/// Hundredths of a percent as percent, with its sign.
+/// Formats hundredths of a percent as percent, with a sign.
 pub(crate) fn percent(basis_points: i64) -> String {
     let sign = if basis_points < 0 { '-' } else { '+' };
     let size = basis_points.unsigned_abs();

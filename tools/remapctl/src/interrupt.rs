@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Ctrl-c, and other signals that ask us to end.
+//! Catches Ctrl-c and the other signals that ask a process to end.
 
 use std::{
     sync::mpsc::{
@@ -13,17 +13,18 @@ use std::{
 
 use crate::failure::Failure;
 
-/// The signals that have come.
+/// Receiver of the signals that ask the process to end.
 pub(crate) struct Interrupt {
     signals: Receiver<()>,
 }
 
 impl Interrupt {
-    /// From here on such a signal does not end the process, but is told by [`Interrupt::wait`].
+    /// Installs the handler. From then on such a signal does not end the process; [`Interrupt::wait`]
+    /// reports it.
     pub(crate) fn catch() -> Result<Self, Failure> {
         let (sender, signals) = mpsc::channel();
         let handler = move || {
-            // Where nobody listens any more, nobody has to know.
+            // Fails if the receiver is gone: then no caller waits for signals.
             let _ = sender.send(());
         };
         ctrlc::set_handler(handler)
@@ -31,7 +32,7 @@ impl Interrupt {
         Ok(Self { signals })
     }
 
-    /// Waits for so long, or until a signal comes, and tells whether one has come.
+    /// Waits until a signal has come, at most for `duration`. Returns whether one has come.
     pub(crate) fn wait(&self, duration: Duration) -> bool {
         !matches!(
             self.signals.recv_timeout(duration),

@@ -2,8 +2,7 @@
 
 //! `remapctl`: looks after remap devices, and runs and reports their stress tests.
 //!
-//! It reads what the kernel shows in sysfs and debugfs, asks device-mapper by its ioctls, and keeps
-//! nothing of its own.
+//! Reads sysfs and debugfs, asks device-mapper by its ioctls, and keeps no state of its own.
 
 #![forbid(unsafe_code)]
 
@@ -66,12 +65,12 @@ use crate::{
     sysfs::Sysfs,
 };
 
-/// How it is with what was asked for.
+/// Result of a command that has done its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// As it should be.
+    /// Nothing is wrong.
     Good,
-    /// Not so: a test has failed, a device is not well.
+    /// Something is wrong: a test has failed, or a device is not well.
     Bad,
 }
 
@@ -106,7 +105,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Writes help or the version, which clap would without telling of a full output.
+/// Writes help or the version. clap itself would ignore a full output.
 fn explain(help: &clap::Error, out: &mut dyn Write) -> Result<Answer, Failure> {
     let text = help.render();
     if io::stdout().is_terminal() {

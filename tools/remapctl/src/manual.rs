@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The manual, and the completions of shells.
+//! Writes the manual, and the completions of shells.
 
 use std::{
     fs,
@@ -27,10 +27,11 @@ use crate::{
     Answer, //
 };
 
-/// Stands for the names of the remap devices while completions are generated.
+/// Placeholder for the names of the remap devices while completions are generated.
 const DEVICES: &str = "REMAP_DEVICES";
 
-/// Returns what is offered of a command: nothing that is hidden, and names for devices.
+/// Returns a command as completions offer it: without hidden arguments, and with the placeholder for device
+/// names.
 fn offered(command: &clap::Command) -> clap::Command {
     let argument = |argument: &clap::Arg| match argument.get_id() == arguments::DEVICE {
         true => argument.clone().value_parser([DEVICES]),
@@ -46,7 +47,7 @@ fn offered(command: &clap::Command) -> clap::Command {
         .subcommands(commands.map(offered))
 }
 
-/// Returns the completions with the names of the devices that there are when they are asked for.
+/// Replaces the placeholder by a command that prints the names of the devices at the time of completion.
 fn with_devices(shell: Shell, text: &str) -> String {
     let ask = "$(remapctl devices 2>/dev/null)";
     match shell {
@@ -56,7 +57,7 @@ fn with_devices(shell: Shell, text: &str) -> String {
             &format!("{{compadd -- ${{(f)\"{ask}\"}}}}"),
         ),
         Shell::Bash => text.replace(DEVICES, ask),
-        // For options only; its generator passes over what has no dashes.
+        // The generator for fish completes options only; `words` completes the names after a command.
         Shell::Fish => {
             let ask = "\"(remapctl devices 2>/dev/null)\"";
             let words = ["status", "list", "target"].map(|command| {
@@ -64,14 +65,14 @@ fn with_devices(shell: Shell, text: &str) -> String {
             });
             text.replace(&format!("\"{DEVICES}\\t''\""), ask) + &words.concat()
         }
-        // Others have no names.
+        // Other shells get no names.
         _ => text.replace(DEVICES, ""),
     }
 }
 
-/// `remapctl completions`.
+/// Runs `remapctl completions`.
 pub(crate) fn completions(shell: Shell, out: &mut dyn Write) -> Result<Answer, Failure> {
-    // The generators panic where they cannot write; to memory they can.
+    // The generators panic if they cannot write, so they write to memory.
     let mut text = Vec::new();
     let mut command = offered(&Arguments::command());
     clap_complete::generate(shell, &mut command, "remapctl", &mut text);
@@ -80,7 +81,8 @@ pub(crate) fn completions(shell: Shell, out: &mut dyn Write) -> Result<Answer, F
     Ok(Answer::Good)
 }
 
-/// `remapctl devices`, which completions ask: a word for each remap device, which needs no quotes.
+/// Runs `remapctl devices`, which completions call: prints a word for each remap device, which needs no
+/// quotes in a shell.
 pub(crate) fn devices(
     sysfs: &Sysfs,
     mapper: &dyn DeviceMapper,
@@ -102,7 +104,7 @@ pub(crate) fn devices(
     Ok(Answer::Good)
 }
 
-/// `remapctl man`.
+/// Runs `remapctl man`.
 pub(crate) fn pages(directory: &Path) -> Result<Answer, Failure> {
     let command = Arguments::command().disable_help_subcommand(true);
     fs::create_dir_all(directory)

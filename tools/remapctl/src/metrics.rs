@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Metrics in Prometheus' text format, for node-exporter's textfile collector.
+//! Writes metrics in Prometheus' text format, for node-exporter's textfile collector.
 
 use std::{
     fmt::Display,
@@ -27,7 +27,7 @@ use crate::{
     Answer, //
 };
 
-/// The words of health and metadata that are known; others are shown where a device has them.
+/// Known words of health. Other words are shown, too, if a device has them.
 const HEALTH: [&str; 6] = [
     "ok",
     "degraded",
@@ -36,9 +36,10 @@ const HEALTH: [&str; 6] = [
     "failing",
     "read_only",
 ];
+/// Known words for the state of the metadata.
 const METADATA: [&str; 4] = ["none", "ok", "degraded", "failed"];
 
-/// Name of a gauge, help, and its value.
+/// Name of a gauge, its help, and a function that returns its value.
 type Gauge = (&'static str, &'static str, fn(&State) -> u64);
 
 /// Gauges of the status.
@@ -70,7 +71,7 @@ const GAUGES: [Gauge; 5] = [
     ),
 ];
 
-/// Counters of the status, and what they count.
+/// Counters of the status, each with its help.
 const COUNTERS: [(&str, &str); 10] = [
     ("reads", "Bios that read."),
     ("writes", "Bios that change the medium."),
@@ -90,7 +91,7 @@ const COUNTERS: [(&str, &str); 10] = [
     ("spare_errors", "I/O that failed on the spare."),
 ];
 
-/// Counters over all tables: the file, the name as a metric, and what is counted.
+/// Counters over all tables: the file, the name of the metric, and its help.
 const OPTIMIZATION: [(&str, &str, &str); 5] = [
     (
         "fast_path_hits",
@@ -111,14 +112,14 @@ const OPTIMIZATION: [(&str, &str, &str); 5] = [
     ),
 ];
 
-/// Metrics as they are written, a family after the other.
+/// Text of the metrics, one family after the other.
 #[derive(Default)]
 struct Exposition {
     text: String,
 }
 
 impl Exposition {
-    /// Begins a family. `name` and `help` are plain.
+    /// Begins a family. `name` and `help` need no escapes.
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         self.text.push_str(&format!(
             "# HELP dm_remap_{name} {help}\n# TYPE dm_remap_{name} {kind}\n"
@@ -138,13 +139,13 @@ impl Exposition {
             .push_str(&format!("dm_remap_{name}{labels} {value}\n"));
     }
 
-    /// A family without labels.
+    /// Writes a family of one sample without labels.
     fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.family(name, kind, help);
         self.sample(name, &[], value);
     }
 
-    /// A family with a sample for each target that has a value.
+    /// Writes a family with a sample for each target that has a value.
     fn of_targets(
         &mut self,
         (name, kind, help): (&str, &str, &str),
@@ -161,7 +162,7 @@ impl Exposition {
         }
     }
 
-    /// A state set: 1 for the word that holds, 0 for the others.
+    /// Writes a state set: 1 for the current word of a target, 0 for the others.
     fn states(
         &mut self,
         (name, help, words): (&str, &str, &[&str]),
@@ -187,15 +188,15 @@ impl Exposition {
     }
 }
 
-/// The value of a label.
+/// Escapes the value of a label.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('"', "\\\"")
         .replace('\n', "\\n")
 }
 
-/// `remapctl metrics`. Without the module there is that to tell. What cannot be found out keeps nothing
-/// else from being written.
+/// Runs `remapctl metrics`. Without the module, writes only that it is not loaded. Figures that cannot be
+/// read are left out, and reported on standard error.
 pub(crate) fn run(
     sysfs: &Sysfs,
     mapper: impl Fn() -> Result<Box<dyn DeviceMapper>, Failure>,

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Names of mapped devices: as the kernel has them, and as their users know them.
+//! Names of mapped devices: in the kernel, and for users.
 //!
-//! libdevmapper, and so dmsetup, LVM and cryptsetup, give the kernel a name in which every byte that
-//! udev does not take is written as `\xNN`. A device that was created as `odd name` is `odd\x20name`
-//! to the kernel and in /dev/mapper, and `odd name` in what dmsetup prints. A name that is written
-//! like that already stays as it is, so both forms mean one device.
+//! libdevmapper mangles names, and so do dmsetup, LVM and cryptsetup: every byte that udev does not take
+//! becomes `\xNN`. A device that was created as `odd name` is `odd\x20name` in the kernel and in
+//! /dev/mapper, and `odd name` in the output of dmsetup. A name that is already mangled is not changed, so
+//! both forms mean one device.
 
-/// Returns the name that the users of a device know, from the kernel's.
+/// Returns the name that the users of a device know, from its name in the kernel.
 ///
-/// A name that libdevmapper would not have made is what it is: one with other bytes that udev does
-/// not take, one that stands for no text, or one that was written like that twice.
+/// A name that libdevmapper cannot have made is returned unchanged: it has a byte that udev does not take,
+/// stands for no text, or was mangled twice.
 pub(crate) fn known_as(kernel: &str) -> String {
     unescaped(kernel)
         .filter(|name| is_mangled(kernel) && !name.contains('\0') && !has_escape(name))
         .unwrap_or_else(|| kernel.to_owned())
 }
 
-/// Returns `text` with the byte that each `\xNN` stands for; `None` where that is no text.
+/// Replaces each `\xNN` by its byte. Returns `None` if the result is not UTF-8.
 pub(crate) fn unescaped(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -29,7 +29,7 @@ pub(crate) fn unescaped(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Returns the byte that a `\xNN` at the beginning of `text` stands for, and what follows it.
+/// Returns the byte that a `\xNN` at the beginning of `text` stands for, and the rest of the text.
 fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
     let [b'\\', b'x', high, low, behind @ ..] = text else {
         return None;
@@ -43,7 +43,7 @@ fn has_escape(text: &str) -> bool {
     (0..text.len()).any(|at| escape(&text.as_bytes()[at..]).is_some())
 }
 
-/// Returns whether all other bytes are among those that libdevmapper leaves as they are.
+/// Returns whether all bytes outside of escapes are among those that libdevmapper does not mangle.
 fn is_mangled(kernel: &str) -> bool {
     let mut rest = kernel.as_bytes();
     while let Some((first, behind)) = rest.split_first() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Standard output, and files that are there as a whole or not at all.
+//! Writes standard output and files. A file is replaced as a whole.
 
 use std::{
     fs::{
@@ -24,12 +24,12 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// Says something on standard error. Where that cannot be written, nothing else could be told either.
+/// Prints a line on standard error. If that fails, there is no other place to report it.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr(), "remapctl: {text}");
 }
 
-/// Writes `text` to the file, or to `out` where none is named.
+/// Writes `text` to the file, or to `out` if there is no path or it is `-`.
 pub(crate) fn write(path: Option<&Path>, text: &str, out: &mut dyn Write) -> Result<(), Failure> {
     match path {
         None => Ok(out.write_all(text.as_bytes())?),
@@ -47,8 +47,8 @@ fn put(path: &Path, text: &str) -> io::Result<()> {
     }
 }
 
-/// Puts `text` in the place of what the file held, or makes the file. Readers see the one or the
-/// other; where it fails nothing has changed.
+/// Replaces the contents of a file by `text`, or creates the file. Readers see the old contents or the new
+/// ones. If this fails, nothing has changed.
 fn replace(path: &Path, text: &str, permissions: Option<Permissions>) -> io::Result<()> {
     let name = path
         .file_name()
@@ -60,7 +60,7 @@ fn replace(path: &Path, text: &str, permissions: Option<Permissions>) -> io::Res
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    // What the umask leaves of this, as for any new file.
+    // Limited by the umask, as for any new file.
     let mut temporary = tempfile::Builder::new()
         .prefix(&hidden)
         .permissions(Permissions::from_mode(0o666))
@@ -74,8 +74,8 @@ fn replace(path: &Path, text: &str, permissions: Option<Permissions>) -> io::Res
     Ok(())
 }
 
-/// Writes `text` into a pipe or a character device, which are not to be replaced. A link may lead to
-/// one of them, as /dev/stdout does, and to nothing else.
+/// Writes `text` into a pipe or a character device, which must not be replaced. A link to one of them is
+/// followed, as /dev/stdout. A link to anything else is an error.
 fn stream(path: &Path, text: &str) -> io::Result<()> {
     let is_stream = |metadata: fs::Metadata| {
         let kind = metadata.file_type();
@@ -90,7 +90,7 @@ fn stream(path: &Path, text: &str) -> io::Result<()> {
     opened.write_all(text.as_bytes())
 }
 
-/// Writes JSON for people to read, too.
+/// Writes JSON, with line breaks and indentation.
 pub(crate) fn json<T: Serialize + ?Sized>(value: &T, out: &mut dyn Write) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::Undone(format!("cannot write JSON: {error}")))?;

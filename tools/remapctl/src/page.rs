@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The report of a test as one page of HTML that needs nothing else.
+//! Writes the report of a test as a single page of HTML, which needs no other file.
 
 use std::fmt::{
     self,
@@ -31,7 +31,7 @@ use crate::{
 
 const STYLE: &str = include_str!("page.css");
 
-/// Text with what means something to HTML escaped, and without characters that it may not have.
+/// Text for HTML: its special characters are escaped, and characters that are not allowed are replaced.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -47,7 +47,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Writes the page.
+/// Returns the page.
 pub(crate) fn html(record: &Record) -> Result<String, Failure> {
     let charts = charts::svg(record)?;
     let mut page = String::new();
@@ -101,7 +101,7 @@ fn write_page(page: &mut String, record: &Record, charts: &str) -> fmt::Result {
     )
 }
 
-/// The colours of the charts on a dark ground.
+/// Returns the style that gives the charts other colours on a dark page.
 fn dark_charts() -> String {
     let mut style = String::from("@media (prefers-color-scheme: dark) {\n");
     for (light, dark) in ON_DARK {
@@ -120,7 +120,7 @@ fn verdict(results: &Results) -> &str {
     }
 }
 
-/// The class of a word of judgement.
+/// Returns the CSS class of a word that judges a test.
 fn class(word: &str) -> &'static str {
     match word {
         "PASS" | "PASSED" => "good",
@@ -247,7 +247,7 @@ fn latencies(page: &mut String, results: &Results) -> fmt::Result {
     Ok(())
 }
 
-/// Names and values.
+/// Names and values of a table.
 type Rows = Vec<(&'static str, String)>;
 
 fn section(page: &mut String, heading: &str, rows: &Rows) -> fmt::Result {
@@ -434,7 +434,7 @@ mod tests {
         Document::parse_with_options(html, options).unwrap()
     }
 
-    /// The text of each cell of each row of the tables.
+    /// Returns the rows of all tables as text.
     fn rows(document: &Document<'_>) -> Vec<String> {
         let text = |node: Node<'_, '_>| -> String {
             node.descendants()

@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Main and the spare area of a remap target, by its line of the table.
+//! Parses a target's line of the table: main, the spare area, and the options.
 
 use serde::Serialize;
 
 use crate::sysfs::Sysfs;
 
-/// The arguments of a target.
+/// Arguments of a target.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Places {
-    /// The device with bad blocks.
+    /// Device with bad blocks.
     pub(crate) main: Main,
-    /// The area that has the remapped blocks.
+    /// Area that holds the remapped blocks.
     pub(crate) spare: Spare,
-    /// Word for the way in which failing writes are handled.
+    /// Word for the error policy.
     pub(crate) error_policy: String,
-    /// The optional arguments, as they are in the table.
+    /// Optional arguments, as they are in the table.
     pub(crate) options: Vec<String>,
 }
 
-/// The device with bad blocks.
+/// Device with bad blocks.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Main {
     #[serde(flatten)]
     pub(crate) disk: Disk,
-    /// Its sector that the target starts at.
+    /// Sector of the device at which the target starts.
     pub(crate) start: u64,
 }
 
-/// The spare area.
+/// Spare area.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Spare {
     #[serde(flatten)]
@@ -39,10 +39,10 @@ pub(crate) struct Spare {
     pub(crate) length: u64,
 }
 
-/// A block device below.
+/// Block device below a target.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Disk {
-    /// Path in /dev, where one is known.
+    /// Path in /dev, if one is known.
     pub(crate) path: Option<String>,
     /// `<major>:<minor>`.
     pub(crate) number: String,
@@ -56,7 +56,7 @@ impl Disk {
         }
     }
 
-    /// Returns the path in one word, or else the number.
+    /// Returns the path if it is one word, or else the number.
     pub(crate) fn word(&self) -> &str {
         let odd = |char: char| char.is_whitespace() || char.is_control();
         match &self.path {
@@ -67,7 +67,7 @@ impl Disk {
 }
 
 impl Places {
-    /// Parses the arguments of a table line. Options may be added by later modules.
+    /// Parses the arguments of a table line. Takes unknown options: later modules may have more.
     pub(crate) fn parse(sysfs: &Sysfs, arguments: &str) -> Option<Self> {
         let mut words = arguments.split_whitespace();
         let (main, spare) = (words.next()?, words.next()?);

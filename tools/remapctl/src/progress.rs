@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How far a test has come, on standard error: a bar on a terminal, elsewhere a line now and then.
+//! Shows the progress of a test on standard error: a bar on a terminal, elsewhere a line every few seconds.
 
 use std::{
     io::{
@@ -30,11 +30,11 @@ use crate::{
 /// Time between two lines.
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
-/// Where progress is shown.
+/// Form of the progress.
 pub(crate) enum Progress {
-    /// On a terminal.
+    /// Bar on a terminal.
     Bar(ProgressBar),
-    /// Elsewhere: when the last line was written.
+    /// Lines, with the time of the last one.
     Lines(Option<Instant>),
 }
 
@@ -44,13 +44,13 @@ impl Progress {
             return Progress::Lines(None);
         }
         let bar = ProgressBar::new(100);
-        // A template that is none would give indicatif's own style.
+        // If the template were wrong, the bar would have indicatif's own style.
         let style = ProgressStyle::with_template("{bar:32} {pos:>3} %  {wide_msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         Progress::Bar(bar.with_style(style.progress_chars("━╸─")))
     }
 
-    /// Shows how it is now.
+    /// Shows the current progress.
     pub(crate) fn show(&mut self, run: &Run) {
         match self {
             Progress::Bar(bar) => {
@@ -67,7 +67,7 @@ impl Progress {
         }
     }
 
-    /// Says something once.
+    /// Prints a message.
     pub(crate) fn say(&self, text: &str) {
         match self {
             Progress::Bar(bar) => bar.suspend(|| line(text)),
@@ -76,12 +76,12 @@ impl Progress {
     }
 }
 
-/// Writes a line where progress goes. The test goes on where that is not possible.
+/// Writes a line on standard error. The test goes on if that fails.
 fn line(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Takes the bar away, whatever happens.
+/// Removes the bar, also on errors.
 impl Drop for Progress {
     fn drop(&mut self) {
         if let Progress::Bar(bar) = self {
@@ -90,15 +90,15 @@ impl Drop for Progress {
     }
 }
 
-/// Whether it is time for another line.
+/// Returns whether it is time for another line.
 fn is_due(last: Option<Instant>, now: Instant) -> bool {
     last.is_none_or(|last| now.duration_since(last) >= BETWEEN_LINES)
 }
 
-/// The figures of a run in a line.
+/// Returns the figures of a run in a line.
 fn figures(run: &Run) -> String {
     let mut time = seconds(run.elapsed_ms);
-    // A test that ends by volume is as long as it is.
+    // A test that ends by volume has no duration of its own.
     if run.duration_ms != run.elapsed_ms {
         time = format!("{time} of {}", seconds(run.duration_ms));
     }

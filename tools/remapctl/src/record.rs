@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The records of a test in debugfs: results, histograms and trend, in JSON.
+//! Reads the records of a test in debugfs: results, histograms and trend, in JSON.
 //!
-//! Keys that are not known are passed over, and those that a module does not write have nothing in
-//! them.
+//! Unknown keys are ignored. Keys that a module does not write have default values.
 
 use serde::{
     de::DeserializeOwned,
@@ -17,11 +16,11 @@ use crate::{
     sysfs::Sysfs, //
 };
 
-/// `results.json`.
+/// Contents of `results.json`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Results {
-    /// `RUNNING` or `STOPPED`; nothing before the first test.
+    /// `RUNNING` or `STOPPED`; empty before the first test.
     pub(crate) status: String,
     pub(crate) progress: String,
     pub(crate) device: String,
@@ -73,7 +72,7 @@ pub(crate) struct Latency {
     pub(crate) max: u64,
 }
 
-/// What reading again at the end has shown.
+/// Result of the verification at the end of the test.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Integrity {
@@ -83,7 +82,7 @@ pub(crate) struct Integrity {
     pub(crate) shared: bool,
 }
 
-/// What the target did.
+/// Figures of the remap target.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Engine {
@@ -95,7 +94,7 @@ pub(crate) struct Engine {
     pub(crate) remapped_writes: u64,
 }
 
-/// What the test used.
+/// Resources that the test used.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Resources {
@@ -106,7 +105,7 @@ pub(crate) struct Resources {
     pub(crate) pressure_bytes: u64,
 }
 
-/// The run in comparison with the baseline.
+/// Comparison of the run with the baseline.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Regression {
@@ -121,7 +120,7 @@ pub(crate) struct Regression {
     pub(crate) throughput_threshold_percent: Option<u64>,
 }
 
-/// What is typical of a run.
+/// Figures of a run that a baseline consists of.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Typical {
@@ -130,7 +129,7 @@ pub(crate) struct Typical {
     pub(crate) bytes_per_second: u64,
 }
 
-/// A target, and how the run meets it.
+/// Limit that a run has to meet, and the outcome.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Target {
@@ -139,14 +138,14 @@ pub(crate) struct Target {
     pub(crate) measured: String,
     /// `PASS`, `FAIL` or `N/A`.
     pub(crate) outcome: String,
-    /// Why it cannot be told.
+    /// Reason for `N/A`.
     pub(crate) reason: Option<String>,
 }
 
-/// Pairs of the longest time of a bucket, in nanoseconds, and how many times were counted in it.
+/// Buckets of a histogram: the longest time of each, in nanoseconds, and its count.
 pub(crate) type Histogram = Vec<(u64, u64)>;
 
-/// `histograms.json`.
+/// Contents of `histograms.json`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Histograms {
@@ -155,27 +154,27 @@ pub(crate) struct Histograms {
     pub(crate) write_latency: Histogram,
 }
 
-/// What happened in a span of time.
+/// Figures of a span of time.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Sample {
-    /// How long the span is.
+    /// Length of the span, in nanoseconds.
     pub(crate) ns: u64,
     pub(crate) operations: u64,
     pub(crate) bytes: u64,
-    /// The average, in nanoseconds.
+    /// Average added latency, in nanoseconds.
     pub(crate) added_latency: Option<u64>,
 }
 
-/// `trend.json`.
+/// Contents of `trend.json`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Trend {
-    /// The oldest first.
+    /// Samples, the oldest first.
     pub(crate) samples: Vec<Sample>,
 }
 
-/// Everything that is recorded of a test.
+/// All records of a test.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record {
     pub(crate) results: Results,
@@ -204,7 +203,7 @@ impl Results {
 }
 
 impl Record {
-    /// Reads all of it; `None` before the first test.
+    /// Reads all records; `None` before the first test.
     pub(crate) fn read(sysfs: &Sysfs) -> Result<Option<Self>, Failure> {
         let Some(results) = Results::read(sysfs)? else {
             return Ok(None);
@@ -217,7 +216,7 @@ impl Record {
     }
 }
 
-/// The record of a test that never ran, for tests.
+/// Returns a record for tests.
 #[cfg(test)]
 pub(crate) fn example() -> Record {
     let results = include_str!("../tests/records/results.json");

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Replies to the message `list`.
+//! Parses replies to the message `list`.
 
 use serde::Serialize;
 
-/// A block that lies on the spare.
+/// Block on the spare.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Remap {
-    /// Its first sector on the device.
+    /// First sector of the block on the mapped device.
     pub(crate) sector: u64,
-    /// Its first sector on the spare device.
+    /// First sector of the block on the spare device.
     pub(crate) spare_sector: u64,
-    /// What else there is to say, such as `lost`.
+    /// Flags of the block, such as `lost`.
     pub(crate) flags: Vec<String>,
 }
 
-/// What a reply to `list` holds.
+/// Reply to `list`: some of the remaps.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Page {
-    /// Its lines.
+    /// Remaps, in order.
     pub(crate) remaps: Vec<Remap>,
-    /// Where the next page starts, if there is one.
+    /// Sector at which the next page starts, if there is one.
     pub(crate) next: Option<u64>,
 }
 
 impl Page {
-    /// Parses the reply; `None` where it makes no sense.
+    /// Parses a reply. Returns `None` if it is malformed.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut lines: Vec<&str> = text.lines().collect();
         let next = match lines.pop()?.split_once(' ') {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The remaps of a device, by the message `list`.
+//! Lists the remaps of a device, by the message `list`.
 
 use std::io::Write;
 
@@ -25,7 +25,7 @@ use crate::{
     Answer, //
 };
 
-/// Hands every remap of the target that starts at `start` to `each`, in order.
+/// Calls `each` with every remap of the target that starts at `start`, in order.
 fn for_each(
     mapper: &dyn DeviceMapper,
     device: &Device,
@@ -46,7 +46,7 @@ fn for_each(
         let Some(next) = page.next else {
             return Ok(());
         };
-        // Or it would never end.
+        // Without this check, a list that goes back would never end.
         if from.is_some_and(|from| next <= from) {
             let name = printable(&device.name);
             return Err(Failure::Undone(format!(
@@ -58,7 +58,7 @@ fn for_each(
     }
 }
 
-/// `remapctl list`.
+/// Runs `remapctl list`.
 pub(crate) fn run(
     sysfs: &Sysfs,
     mapper: &dyn DeviceMapper,
@@ -69,7 +69,7 @@ pub(crate) fn run(
     let device = device::find(&devices, &asked.device)?;
     let targets = status::lines(mapper, device, Slot::Live)?.unwrap_or_default();
     if targets.is_empty() {
-        return Err(device.is_no_remap_device());
+        return Err(device.no_remap_target());
     }
     let json = asked.json;
     let mut count = 0_u64;
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::device_mapper::Line;
 
-    /// Answers every message with the same page.
+    /// Device-mapper that answers every message with the same page.
     struct Parrot(&'static str);
 
     impl DeviceMapper for Parrot {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reports on the test that runs, or the last one.
+//! Writes reports on the running test, or on the last one.
 
 use std::io::Write;
 
@@ -22,7 +22,7 @@ use crate::{
     Answer, //
 };
 
-/// All records in one, as the kernel wrote them.
+/// All records in one JSON document, as the module wrote them.
 #[derive(Serialize)]
 struct Records {
     results: Box<RawValue>,
@@ -30,13 +30,13 @@ struct Records {
     trend: Box<RawValue>,
 }
 
-/// `remapctl stress report`.
+/// Runs `remapctl stress report`.
 pub(crate) fn run(
     sysfs: &Sysfs,
     asked: &ReportArguments,
     out: &mut dyn Write,
 ) -> Result<Answer, Failure> {
-    // Of a test that never ran the kernel has reports, too, with nothing in them.
+    // Before the first test, the module has reports, too, but they are empty.
     if stress::status(sysfs)?.run.is_none() {
         return Err(no_test());
     }

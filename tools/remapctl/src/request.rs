@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the stress manager is asked: a file, and what is written into it (docs/interface.md).
+//! Requests to the stress manager: a file, and the text to write into it (docs/interface.md).
 
 use std::time::Duration;
 
@@ -15,18 +15,18 @@ use crate::{
     failure::Failure,
 };
 
-/// Most operations in flight, all workers together.
+/// Largest number of operations in flight, all workers together.
 const MAX_IN_FLIGHT: u32 = 50_000;
 
-/// Most sizes of operations.
+/// Largest number of different sizes of operations.
 const MAX_SIZES: usize = 8;
 
-/// Something to be written into a file of the stress manager.
+/// Request to the stress manager.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// The file.
+    /// Name of the file.
     pub(crate) file: &'static str,
-    /// The line.
+    /// Text to write into the file.
     pub(crate) text: String,
 }
 
@@ -55,7 +55,7 @@ impl Production {
 }
 
 impl RunKind {
-    /// What starts this test.
+    /// Returns the request that starts this test.
     pub(crate) fn request(&self) -> Result<Request, Failure> {
         let (file, text) = match self {
             RunKind::Type {
@@ -103,7 +103,7 @@ impl RunKind {
     }
 }
 
-/// A test whose length may be left to the kernel.
+/// Returns the text for a test whose duration the module chooses if there is none.
 fn preset(duration: Option<Duration>) -> String {
     match duration {
         None => String::from("1"),
@@ -151,7 +151,7 @@ fn append(text: &mut String, key: &str, value: Option<u64>) {
 }
 
 impl AdjustArguments {
-    /// What changes the test.
+    /// Returns the request that changes the test.
     pub(crate) fn request(&self) -> Request {
         let mut text = String::new();
         for (key, value) in [
@@ -182,7 +182,7 @@ mod tests {
         stress_test::StressTest, //
     };
 
-    /// The request of a command line, `<file>: <text>`; what is wrong with it where there is none.
+    /// Returns the request of a command line as `<file>: <text>`, or the error of the command line.
     fn asked(line: &str) -> Result<String, String> {
         let words = ["remapctl", "stress"].into_iter().chain(line.split(' '));
         let arguments = Arguments::try_parse_from(words).map_err(|error| error.to_string())?;
@@ -196,7 +196,7 @@ mod tests {
         Ok(format!("{}: {}", request.file, request.text))
     }
 
-    /// Whether the kernel, which parses with the same functions, takes a request.
+    /// Returns whether the module takes a request. The module parses with the same functions.
     fn is_taken(request: &str) -> bool {
         let Some((file, text)) = request.split_once(": ") else {
             return false;
@@ -217,7 +217,7 @@ mod tests {
         parse(text.as_bytes(), 0).is_ok()
     }
 
-    /// Command lines and what they ask.
+    /// Command lines and their requests.
     const REQUESTS: &[(&str, &str)] = &[
         (
             "run type --type random-write --workers 16 --duration 2m",

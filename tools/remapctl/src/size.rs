@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Sizes of operations and of memory, within the limits of the kernel module.
+//! Parses sizes of operations and of memory, within the limits of the kernel module.
 
 use remap_size::parse;
 
 const MIB: u64 = 1 << 20;
 
-/// Most memory that a test may hold, in MiB.
+/// Largest amount of memory that a test may hold, in MiB.
 const MAX_MEMORY_MIB: u64 = 1 << 30;
 
 /// Parses the size of an operation.

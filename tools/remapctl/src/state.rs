@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The words of a remap target's status.
+//! Parses the status of a remap target.
 
 use serde::{
     Serialize,
     Serializer, //
 };
 
-/// The words of a remap target's status.
+/// Status of a remap target.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct State {
     /// Remapped blocks.
@@ -16,28 +16,28 @@ pub(crate) struct State {
     pub(crate) spare_blocks: u64,
     /// Sectors whose contents are lost.
     pub(crate) lost_sectors: u64,
-    /// Blocks that wait to be remapped.
+    /// Pending blocks: a read or a write of them has failed, and the next write moves them.
     pub(crate) pending_blocks: u64,
     /// Sectors of a block.
     pub(crate) block_size: u64,
-    /// How the target is, in a word.
+    /// Word for the health of the target.
     pub(crate) health: String,
-    /// How its metadata is.
+    /// Word for the state of its metadata.
     pub(crate) metadata: String,
-    /// What it counts, in its own order.
+    /// Counters, in the order of the status.
     #[serde(serialize_with = "as_map")]
     pub(crate) counters: Vec<(String, u64)>,
-    /// How far its scrub is, while one runs.
+    /// Progress of the scrub that runs, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) scrub: Option<Scrub>,
 }
 
-/// How far a scrub is.
+/// Progress of a scrub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Scrub {
-    /// Sectors that it has read.
+    /// Sectors that the scrub has read.
     pub(crate) read: u64,
-    /// Sectors that there are.
+    /// Sectors of the device.
     pub(crate) sectors: u64,
 }
 
@@ -64,7 +64,7 @@ fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok
 }
 
 impl State {
-    /// Parses the status of a target. Counters may be added by later modules.
+    /// Parses the status of a target. Takes unknown counters: later modules may have more.
     pub(crate) fn parse(status: &str) -> Option<Self> {
         let mut words = status.split_whitespace();
         let (remapped, spare_blocks) = words.next()?.split_once('/')?;
@@ -91,13 +91,13 @@ impl State {
         })
     }
 
-    /// A counter; 0 where the target has none of that name.
+    /// Returns a counter; 0 if the target has none of that name.
     pub(crate) fn counter(&self, name: &str) -> u64 {
         let found = self.counters.iter().find(|(key, _)| key == name);
         found.map_or(0, |(_, value)| *value)
     }
 
-    /// I/O that failed, on main or on the spare.
+    /// Returns the number of failures, on main or on the spare.
     pub(crate) fn errors(&self) -> u64 {
         ["read_errors", "write_errors", "spare_errors"]
             .iter()

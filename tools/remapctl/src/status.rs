@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The status of remap targets.
+//! Status of remap targets.
 
 use std::io::Write;
 
@@ -33,28 +33,28 @@ use crate::{
 /// Bytes of a sector.
 pub(crate) const SECTOR: u64 = 512;
 
-/// The word for the health of a target that does not tell.
+/// Word for the health of a target whose status is not known.
 pub(crate) const UNKNOWN: &str = "unknown";
 
-/// One remap target, as far as it is known.
+/// Status of a remap target, as far as it could be read.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Status {
     /// Name of the device, as its user knows it.
     pub(crate) device: String,
-    /// Name of the device, as the kernel has it.
+    /// Name of the device in the kernel.
     pub(crate) kernel_name: String,
-    /// Its number.
+    /// Number of the device, `<major>:<minor>`.
     pub(crate) number: String,
-    /// The device is suspended, and so takes no I/O.
+    /// True if the device is suspended.
     pub(crate) suspended: bool,
-    /// Where the target starts on the device, in sectors.
+    /// Start of the target on the device, in sectors.
     pub(crate) start: u64,
-    /// How long it is.
+    /// Length of the target, in sectors.
     pub(crate) length: u64,
-    /// Its arguments, where they make sense.
+    /// Arguments of the target, if they could be parsed.
     #[serde(flatten)]
     pub(crate) places: Option<Places>,
-    /// Words of its status, where they make sense.
+    /// Words of the target's status, if they could be parsed.
     #[serde(flatten)]
     pub(crate) state: Option<State>,
     /// Why something is not known.
@@ -63,7 +63,7 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    /// Returns what a line of the table tells of a target.
+    /// Makes the status of a target from its line of the table alone.
     fn of_line(sysfs: &Sysfs, device: &Device, line: &Line) -> Self {
         let mut status = Self {
             device: device.name.clone(),
@@ -77,31 +77,31 @@ impl Status {
             problem: None,
         };
         if status.places.is_none() {
-            status.lacks(&format!("cannot make sense of the table: '{}'", line.text));
+            status.set_problem(&format!("cannot make sense of the table: '{}'", line.text));
         }
         status
     }
 
-    /// Adds what the target says of itself. `None` where it has said nothing.
+    /// Adds the target's line of the status, `None` if there is none.
     fn with_state(mut self, line: Option<&Line>) -> Self {
         match line {
             Some(line) => {
                 self.state = State::parse(&line.text);
                 if self.state.is_none() {
-                    self.lacks(&format!("cannot make sense of the status: '{}'", line.text));
+                    self.set_problem(&format!("cannot make sense of the status: '{}'", line.text));
                 }
             }
-            None => self.lacks("the table was changed while it was read"),
+            None => self.set_problem("the table was changed while it was read"),
         }
         self
     }
 
-    /// Notes that something is not known. The first reason stays.
-    fn lacks(&mut self, problem: &str) {
+    /// Records why something is not known. The first reason stays.
+    fn set_problem(&mut self, problem: &str) {
         self.problem.get_or_insert_with(|| problem.to_owned());
     }
 
-    /// Returns whether nobody has to look after the target.
+    /// Returns whether the target needs no attention.
     pub(crate) fn is_well(&self) -> bool {
         let well = |state: &State| {
             state.health == "ok" && matches!(state.metadata.as_str(), "none" | "ok")
@@ -114,28 +114,30 @@ impl Status {
         self.state.as_ref().map_or(UNKNOWN, |state| &state.health)
     }
 
-    /// Returns a line with the name of the device and why something is not known.
+    /// Returns a line with the name of the device and the reason why something is not known, if there is
+    /// one.
     fn complaint(&self) -> Option<String> {
         let problem = self.problem.as_ref()?;
         Some(format!("{}: {problem}", printable(&self.device)))
     }
 }
 
-/// The remap targets of all devices, and what keeps some from being known.
+/// Status of remap targets, and reasons why some of it is missing.
 pub(crate) struct Survey {
-    /// The targets, by the names of their devices.
+    /// Targets, in the order of the names of their devices.
     pub(crate) targets: Vec<Status>,
-    /// Reasons why something is not known, each with the name of its device.
+    /// Reasons why something is missing, each with the name of its device.
     pub(crate) complaints: Vec<String>,
 }
 
 impl Survey {
-    /// Looks at every mapped device. One that does not answer keeps no other from being shown.
+    /// Surveys all mapped devices. A device that fails to answer adds a complaint, and the others are still
+    /// surveyed.
     pub(crate) fn take(sysfs: &Sysfs, mapper: &dyn DeviceMapper) -> Result<Self, Failure> {
         let (mut targets, mut complaints) = (Vec::new(), Vec::new());
         for device in sysfs.devices()? {
             match of_device(sysfs, mapper, &device) {
-                // What goes while we look is not there.
+                // A device that is removed meanwhile is left out.
                 Ok(found) => targets.extend(found.into_iter().flatten()),
                 Err(failure) => complaints.push(failure.to_string()),
             }
@@ -147,13 +149,13 @@ impl Survey {
         })
     }
 
-    /// Returns whether nobody has to look after any target.
+    /// Returns whether no target needs attention, and nothing is missing.
     fn is_well(&self) -> bool {
         self.complaints.is_empty() && self.targets.iter().all(Status::is_well)
     }
 }
 
-/// Returns the lines of the remap targets in a device's table; `None` where the device is gone.
+/// Returns the lines of the remap targets in a device's table; `None` if the device is gone.
 pub(crate) fn lines(
     mapper: &dyn DeviceMapper,
     device: &Device,
@@ -166,9 +168,9 @@ pub(crate) fn lines(
     Ok(mapper.table(&device.kernel_name, slot)?.map(remaps))
 }
 
-/// Returns what is known of every remap target of a device; `None` where the device is gone.
+/// Returns the status of every remap target of a device; `None` if the device is gone.
 ///
-/// Other devices are not asked for their status, since that of some types writes metadata.
+/// A device without remap targets is not asked for its status: some types of targets write metadata for it.
 fn of_device(
     sysfs: &Sysfs,
     mapper: &dyn DeviceMapper,
@@ -205,23 +207,23 @@ fn of_device(
         }
         Err(failure) => targets
             .iter_mut()
-            .for_each(|status| status.lacks(&failure.to_string())),
+            .for_each(|status| status.set_problem(&failure.to_string())),
     }
     Ok(Some(targets))
 }
 
 fn not_active(mut status: Status) -> Status {
-    status.lacks("the table is loaded, but not active: dmsetup resume");
+    status.set_problem("the table is loaded, but not active: dmsetup resume");
     status
 }
 
-/// Returns what is known of the remap targets of one device, at least one.
+/// Surveys one device. Fails if it has no remap target.
 fn of(sysfs: &Sysfs, mapper: &dyn DeviceMapper, name: &str) -> Result<Survey, Failure> {
     let devices = sysfs.devices()?;
     let device = device::find(&devices, name)?;
     let targets = of_device(sysfs, mapper, device)?.unwrap_or_default();
     if targets.is_empty() {
-        return Err(device.is_no_remap_device());
+        return Err(device.no_remap_target());
     }
     let complaints = targets.iter().filter_map(Status::complaint).collect();
     Ok(Survey {
@@ -230,7 +232,7 @@ fn of(sysfs: &Sysfs, mapper: &dyn DeviceMapper, name: &str) -> Result<Survey, Fa
     })
 }
 
-/// `remapctl status`.
+/// Runs `remapctl status`.
 pub(crate) fn run(
     sysfs: &Sysfs,
     mapper: &dyn DeviceMapper,
@@ -308,7 +310,7 @@ mod tests {
         assert!(!target(None).is_well());
     }
 
-    /// Has a table, and notes who is asked for the status.
+    /// Device-mapper of one target, which records the requests for its status.
     struct Witness {
         kind: &'static str,
         asked: Cell<u32>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The status of remap targets for people: a table of all, and the details of one.
+//! Prints the status of remap targets for people: a table of all, or the details of one.
 
 use std::io::Write;
 
@@ -61,7 +61,7 @@ fn row(status: &Status) -> Vec<String> {
     ]
 }
 
-/// Writes everything that is known of a target.
+/// Writes all that is known of a target.
 pub(crate) fn details(status: &Status, out: &mut dyn Write) -> Result<(), Failure> {
     let (name, health) = (legible(&status.device), status.health());
     let suspended = if status.suspended { ", suspended" } else { "" };

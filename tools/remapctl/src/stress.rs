@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stress tests: started, followed to their end, changed and stopped.
+//! Starts, follows, changes and stops stress tests.
 
 use std::{
     io::Write,
@@ -29,29 +29,29 @@ use crate::{
     Answer, //
 };
 
-/// Time between two looks at a running test: seldom enough not to disturb it.
+/// Time between two looks at a running test: long enough not to disturb the test.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
-/// What the stress manager is doing.
+/// Reads the status of the stress manager.
 pub(crate) fn status(sysfs: &Sysfs) -> Result<StressStatus, Failure> {
     StressStatus::parse(&sysfs.report("stress_test_status")?)
 }
 
-/// `remapctl stress run`.
+/// Runs `remapctl stress run`.
 pub(crate) fn run(
     sysfs: &Sysfs,
     asked: &RunArguments,
     out: &mut dyn Write,
 ) -> Result<Answer, Failure> {
     let request = asked.kind.request()?;
-    // Before the start: from then on there is something to stop.
+    // Before the start: from then on a signal has to stop the test.
     let interrupt = Interrupt::catch()?;
     if let Some(device) = &asked.device {
         set_target(sysfs, device)?;
     }
     sysfs.control(request.file, &request.text)?;
     let ended = follow(sysfs, &interrupt)?;
-    // The results have more to say than the status; without them the status has to do.
+    // The results say more than the status. If they cannot be read, the summary has the status alone.
     let results = sysfs.report("stress_test_results").unwrap_or_default();
     summary(&ended, &results, out)?;
     Ok(if ended.has_passed() {
@@ -61,7 +61,7 @@ pub(crate) fn run(
     })
 }
 
-/// Follows the test that runs to its end, and stops it when a signal comes.
+/// Follows the running test to its end. Stops the test when a signal comes.
 fn follow(sysfs: &Sysfs, interrupt: &Interrupt) -> Result<Run, Failure> {
     let mut progress = Progress::new();
     loop {
@@ -82,7 +82,7 @@ fn follow(sysfs: &Sysfs, interrupt: &Interrupt) -> Result<Run, Failure> {
     }
 }
 
-/// What follows `key` in a report.
+/// Returns the value of `key` in a report.
 fn value_of<'a>(report: &'a str, key: &str) -> Option<&'a str> {
     report.lines().find_map(|line| {
         let value = line.trim_start().strip_prefix(key)?.strip_prefix(':')?;
@@ -125,11 +125,11 @@ fn summary(run: &Run, results: &str, out: &mut dyn Write) -> Result<(), Failure>
     Ok(())
 }
 
-/// Has the tests to come run on the device that a user calls `name`.
+/// Makes later tests run on the device that a user calls `name`.
 fn set_target(sysfs: &Sysfs, name: &str) -> Result<(), Failure> {
     let devices = sysfs.devices()?;
     let device = device::find(&devices, name)?;
-    // The kernel takes a line.
+    // The module reads one line only.
     let name = match device.kernel_name.contains('\n') {
         true => &device.number,
         false => &device.kernel_name,
@@ -137,7 +137,7 @@ fn set_target(sysfs: &Sysfs, name: &str) -> Result<(), Failure> {
     sysfs.control("set_target", name)
 }
 
-/// `remapctl stress target`.
+/// Runs `remapctl stress target`.
 pub(crate) fn target(sysfs: &Sysfs, asked: &TargetArguments) -> Result<Answer, Failure> {
     match &asked.device {
         Some(name) => set_target(sysfs, name)?,
@@ -146,13 +146,13 @@ pub(crate) fn target(sysfs: &Sysfs, asked: &TargetArguments) -> Result<Answer, F
     Ok(Answer::Good)
 }
 
-/// `remapctl stress stop`.
+/// Runs `remapctl stress stop`.
 pub(crate) fn stop(sysfs: &Sysfs) -> Result<Answer, Failure> {
     sysfs.control("stress_test_stop", "1")?;
     Ok(Answer::Good)
 }
 
-/// `remapctl stress adjust`.
+/// Runs `remapctl stress adjust`.
 pub(crate) fn adjust(sysfs: &Sysfs, asked: &AdjustArguments) -> Result<Answer, Failure> {
     let request = asked.request();
     sysfs.control(request.file, &request.text)?;

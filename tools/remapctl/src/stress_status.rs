@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The line of `stress_test_status`.
+//! Parses the line of `stress_test_status`.
 
 use std::collections::HashMap;
 
@@ -12,30 +12,30 @@ use crate::{
     },
 };
 
-/// The word of a test against which nothing speaks.
+/// Word for the result of a test that has passed.
 pub(crate) const PASSED: &str = "PASSED";
 
-/// The words for how a test has ended that are known; later modules may have others.
+/// Known words for the result of a test. Later modules may have others.
 pub(crate) const RESULTS: [&str; 3] = [PASSED, "FAILED", "STOPPED_EARLY"];
 
-/// The figures of the test that runs, or of the last one.
+/// Figures of the running test, or of the last one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
     /// Name of the device, as its user knows it.
     pub(crate) device: String,
-    /// Number of the test.
+    /// Number of the test type.
     pub(crate) test: u64,
     /// Number of worker threads.
     pub(crate) workers: u64,
     /// Operations in flight.
     pub(crate) in_flight: u64,
-    /// For how long it has run.
+    /// Time since the start, in milliseconds.
     pub(crate) elapsed_ms: u64,
-    /// For how long it is to run.
+    /// Duration of the whole test, in milliseconds.
     pub(crate) duration_ms: u64,
-    /// How much is done, in percent.
+    /// Progress, in percent.
     pub(crate) progress: u64,
-    /// Operations that ended well.
+    /// Operations that have succeeded.
     pub(crate) operations: u64,
     /// Operations a second, since the start.
     pub(crate) iops: u64,
@@ -43,28 +43,28 @@ pub(crate) struct Run {
     pub(crate) megabytes_per_second: u64,
     /// Operations that failed.
     pub(crate) errors: u64,
-    /// The kernel's word for how the test has ended, if it has.
+    /// Word for the result, if the test has ended.
     pub(crate) result: Option<String>,
 }
 
 impl Run {
-    /// Returns whether the test has ended, and nothing speaks against it.
+    /// Returns whether the test has ended and passed.
     pub(crate) fn has_passed(&self) -> bool {
         self.result.as_deref() == Some(PASSED)
     }
 }
 
-/// What the stress manager is doing.
+/// Status of the stress manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StressStatus {
-    /// Whether a test runs.
+    /// True while a test runs.
     pub(crate) running: bool,
-    /// That test, or the last one; `None` before the first.
+    /// Running test, or the last one; `None` before the first.
     pub(crate) run: Option<Run>,
 }
 
 impl StressStatus {
-    /// Parses the line. Keys may be added by later modules.
+    /// Parses the line. Takes unknown keys: later modules may have more.
     pub(crate) fn parse(line: &str) -> Result<Self, Failure> {
         words(line).ok_or_else(|| {
             Failure::Undone(format!(
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_device_is_called_as_its_user_calls_it() {
-        // The kernel writes `odd\x20name`, which is its name for it, in a way of its own.
+        // The name in the kernel is `odd\x20name`; the module prints its backslash as `\x5c`.
         let line = RUNNING.replace("=stress", r"=odd\x5cx20name");
         let run = StressStatus::parse(&line).unwrap().run.unwrap();
         assert_eq!(run.device, "odd name");

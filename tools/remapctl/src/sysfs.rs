@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel shows in files: the stress manager, the counters over all tables, the records in
-//! debugfs, and which mapped devices there are.
+//! Files of the kernel in sysfs and debugfs: the stress manager and its records, the counters over all
+//! tables, and the mapped devices.
 
 use std::{
     fs::{
@@ -26,7 +26,7 @@ use crate::{
     failure::Failure, //
 };
 
-/// The tree that sysfs is.
+/// Tree of sysfs.
 pub(crate) struct Sysfs {
     root: PathBuf,
 }
@@ -42,12 +42,12 @@ impl Sysfs {
         self.root.join("kernel/dm_remap_stress_test").join(file)
     }
 
-    /// Whether the module is there.
+    /// Returns whether the module is loaded.
     pub(crate) fn has_module(&self) -> bool {
         self.stress("").is_dir()
     }
 
-    /// Nothing can be done without the module.
+    /// Fails if the module is not loaded.
     pub(crate) fn require_module(&self) -> Result<(), Failure> {
         if self.has_module() {
             return Ok(());
@@ -91,7 +91,7 @@ impl Sysfs {
         })
     }
 
-    /// Reads a counter over all tables; `None` where there is none of that name.
+    /// Reads a counter over all tables; `None` if there is none of that name.
     pub(crate) fn optimization(&self, file: &str) -> Result<Option<u64>, Failure> {
         let path = self.root.join("module/dm_remap/optimization").join(file);
         if !path.exists() {
@@ -104,7 +104,7 @@ impl Sysfs {
             .map_err(|_| Failure::Undone(format!("no number in {}: {text:?}", path.display())))
     }
 
-    /// Every mapped device, by name.
+    /// Returns all mapped devices, in the order of their names.
     pub(crate) fn devices(&self) -> Result<Vec<Device>, Failure> {
         let directory = self.root.join("block");
         let entries =
@@ -114,7 +114,7 @@ impl Sysfs {
             let node = entry.file_name().to_string_lossy().into_owned();
             let name = read_if_there(&entry.path().join("dm/name"));
             let number = read_if_there(&entry.path().join("dev"));
-            // Whatever is no mapped device, or goes at this moment.
+            // No mapped device, or one that is removed at this moment.
             let (Some(name), Some(number)) = (name, number) else {
                 continue;
             };
@@ -132,7 +132,7 @@ impl Sysfs {
         Ok(devices)
     }
 
-    /// Returns the path in /dev of the block device with this number, where one is known.
+    /// Returns the path in /dev of the block device with this number, if it is known.
     pub(crate) fn path_of(&self, number: &str) -> Option<String> {
         let directory = self.root.join("dev/block").join(number);
         if let Some(name) = read_if_there(&directory.join("dm/name")) {
@@ -146,7 +146,7 @@ impl Sysfs {
     }
 }
 
-/// Returns what a file holds, without the newline at its end.
+/// Returns the contents of a file, without the newline at the end; `None` if it cannot be read.
 fn read_if_there(path: &Path) -> Option<String> {
     let text = read(path).ok()?;
     Some(text.strip_suffix('\n').unwrap_or(&text).to_owned())

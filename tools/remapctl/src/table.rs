@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Columns of text.
+//! Prints rows of text in columns.
 
 use std::io::{
     self,
     Write, //
 };
 
-/// Cell of what is not known.
+/// Cell of an unknown value.
 pub(crate) const NOTHING: &str = "-";
 
-/// Writes rows in columns, two blanks apart: the first and what is no number to the left, numbers
-/// to the right.
+/// Writes rows in columns, two blanks apart. Columns of numbers are aligned to the right, all others and
+/// the first one to the left.
 pub(crate) fn write(rows: &[Vec<String>], out: &mut dyn Write) -> io::Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let cell = |row: &Vec<String>, column: usize| row.get(column).cloned().unwrap_or_default();

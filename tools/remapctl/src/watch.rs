@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A live view of the test that runs and of the devices.
+//! Shows a live view of the running test and of the devices.
 
 use std::{
     collections::BTreeSet,
@@ -45,10 +45,10 @@ use crate::{
     Answer, //
 };
 
-/// What is seen at one look.
+/// State of the stress manager and of the devices at one moment.
 struct Look {
     stress: StressStatus,
-    /// Only root may read them.
+    /// Results of the test; `None` if they cannot be read. Only root may read them.
     results: Option<Results>,
     devices: Survey,
 }
@@ -62,13 +62,13 @@ impl Look {
         })
     }
 
-    /// The test that runs.
+    /// Returns the running test, if there is one.
     fn running(&self) -> Option<&Run> {
         self.stress.run.as_ref().filter(|_| self.stress.running)
     }
 
-    /// Operations and MB a second since the look before; from the start of the test where that was
-    /// at another test.
+    /// Returns operations and MB a second since the look before. If another test ran then, these are the
+    /// averages since the start of this test.
     fn rates(&self, run: &Run, before: Option<&Look>) -> (f64, f64) {
         let since = before.and_then(|before| {
             let earlier = before.running()?;
@@ -104,7 +104,7 @@ impl Look {
         .collect()
     }
 
-    /// All of it in one line.
+    /// Returns everything in one line.
     fn line(&self, before: Option<&Look>) -> String {
         let mut parts = Vec::new();
         match (&self.stress.run, self.running()) {
@@ -135,7 +135,7 @@ impl Look {
         parts.join("; ")
     }
 
-    /// All of it on a terminal.
+    /// Returns everything in several lines, for a terminal.
     fn view(&self, before: Option<&Look>) -> String {
         let mut lines = Vec::new();
         match (&self.stress.run, self.running()) {
@@ -167,7 +167,7 @@ impl Look {
 }
 
 impl Look {
-    /// The devices on a terminal, a line each.
+    /// Returns a line for each device, for a terminal.
     fn device_lines(&self) -> Vec<String> {
         let targets = &self.devices.targets;
         let names = targets.iter().map(|target| printable(&target.device));
@@ -197,11 +197,11 @@ fn ended(run: &Run) -> String {
     format!("{result} {device}: {operations} operations, {iops} IOPS, {errors} errors")
 }
 
-/// Where looks are shown.
+/// Form in which looks are shown.
 enum View<'a> {
-    /// In one place of a terminal, and how many lines that is.
+    /// Each look replaces the one before on a terminal; with its number of lines.
     Terminal(Term, usize),
-    /// One after the other.
+    /// One line for each look.
     Lines(&'a mut dyn Write),
 }
 
@@ -213,7 +213,7 @@ impl View<'_> {
                 out.flush()?;
             }
             View::Terminal(terminal, shown) => {
-                // What does not fit would be more lines than are cleared, or scroll away.
+                // Lines that do not fit would wrap or scroll, and more would be there than are cleared.
                 let (height, width) = terminal.size();
                 let lines = look.view(before);
                 let room = usize::from(height).saturating_sub(1);
@@ -229,7 +229,7 @@ impl View<'_> {
     }
 }
 
-/// Leaves nothing behind, whatever happens.
+/// Clears the view, also on errors.
 impl Drop for View<'_> {
     fn drop(&mut self) {
         if let View::Terminal(terminal, shown) = self {
@@ -240,7 +240,7 @@ impl Drop for View<'_> {
     }
 }
 
-/// A bar of 40 characters.
+/// Returns a bar of 40 characters and the percentage.
 fn bar(percent: u64) -> String {
     let done = usize::try_from(percent.min(100)).unwrap_or(100) * 40 / 100;
     format!(
@@ -250,7 +250,7 @@ fn bar(percent: u64) -> String {
     )
 }
 
-/// `remapctl watch`.
+/// Runs `remapctl watch`.
 pub(crate) fn run(
     sysfs: &Sysfs,
     mapper: &dyn DeviceMapper,
@@ -270,7 +270,7 @@ pub(crate) fn run(
         let look = Look::take(sysfs, mapper)?;
         view.show(&look, before.as_ref())?;
         for complaint in &look.devices.complaints {
-            // On a terminal it is part of the view.
+            // On a terminal the view has it.
             if said.insert(complaint.clone()) && matches!(view, View::Lines(_)) {
                 output::say(complaint);
             }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Devices: how they are called and shown, and those that do not tell all about themselves.
+//! Devices: their names, their status, and devices whose status is incomplete.
 
 use std::fs;
 
@@ -90,7 +90,7 @@ fn status_tells_where_main_and_spare_are() {
         .starts_with("bad (253:0): ok, suspended\n"));
 }
 
-/// Names as a command line has them, see [`Tree::command`].
+/// Names of devices; a blank is a non-breaking one here, see [`Tree::command`].
 const ODD_NAMES: [&str; 4] = [
     "odd\u{a0}name",
     r"odd\x20name",
@@ -130,7 +130,7 @@ fn names_are_taken_as_the_user_and_as_the_kernel_has_them() {
     assert_eq!(json[2]["device"], "odd name");
     assert_eq!(json[2]["kernel_name"], r"odd\x20name");
 
-    // The stress manager prints the kernel's name in a way of its own.
+    // The stress manager prints the backslash of the kernel's name as `\x5c`.
     tree.stress(
         "stress_test_status",
         &stopped("PASSED").replace("=bad", r"=odd\x5cx20name"),
@@ -145,7 +145,7 @@ fn names_are_taken_as_the_user_and_as_the_kernel_has_them() {
     }
 }
 
-/// A tree with one device of each kind that cannot be told all about, and one that is well.
+/// Makes a tree with one device of each kind whose status is incomplete, and one that is well.
 fn odd_devices(test: &str) -> Tree {
     let tree = Tree::new(test);
     tree.device(
@@ -157,12 +157,12 @@ fn odd_devices(test: &str) -> Tree {
     tree.mapped(3, "waiting", "");
     tree.write("mapper/waiting/inactive", "0 16 remap 7:0 7:1 8 2000\n");
     tree.mapped(4, "empty", "");
-    // It goes between the look at all devices and the look at this one.
+    // A device that is removed after all devices were listed.
     tree.mapped(5, "gone", "");
     fs::remove_file(tree.path("mapper/gone/table")).unwrap();
     tree.mapped(6, "going", "0 16 remap 7:0 7:1 8 2000\n");
     fs::remove_dir_all(tree.path("mapper/going/status")).unwrap();
-    // Its first target is another one's.
+    // A device whose first target is of another type.
     let mixed = "0 8 linear 7:0 0\n8 16 remap 7:0 7:1 8 2000\n24 8 remap 7:0 7:1 2008\n";
     tree.mapped(7, "mixed", mixed);
     fs::remove_dir_all(tree.path("mapper/mixed/status")).unwrap();
@@ -176,7 +176,7 @@ fn odd_devices(test: &str) -> Tree {
     tree
 }
 
-/// Odd devices and the words of the complaint about each, in order; there is none about others.
+/// Odd devices, and a part of the complaint about each, in order. There are no other complaints.
 const COMPLAINTS: [(&str, &str); 5] = [
     ("refusing", "Is a directory"),
     ("mixed: ", "cannot make sense of the table: '7:0 7:1 2008'"),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `remapctl` as a user meets it, on a tree of files that stands for sysfs and on recorded answers
-//! of device-mapper.
+//! Runs `remapctl` on a tree of files that stands for sysfs, with recorded answers of device-mapper.
 
 mod devices;
 mod outputs;
@@ -231,7 +230,7 @@ fn baselines_are_kept_in_files() {
     assert_eq!(tree.asked("baseline"), line);
 }
 
-/// Every sample line, and that each has a TYPE before it, told once.
+/// Returns the lines of the samples. Checks that each family has one TYPE, before its samples.
 fn samples(text: &str) -> Vec<&str> {
     let mut typed: Vec<&str> = Vec::new();
     let mut samples = Vec::new();
@@ -272,7 +271,7 @@ fn metrics_are_an_exposition() {
     ] {
         assert!(samples.contains(&wanted), "{wanted}: {text}");
     }
-    // Who has the old file open reads that to its end.
+    // A reader that has the old file open still reads the old contents.
     tree.write("remap.prom", "old");
     fs::hard_link(tree.path("remap.prom"), tree.path("opened")).unwrap();
     assert_eq!(tree.prints("metrics -o remap.prom"), "");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files, outputs that take no more, the manual and completions.
+//! Output files, outputs that are full or closed, the manual and completions.
 
 use std::{
     fs::{
@@ -37,7 +37,7 @@ fn reports_come_in_four_forms() {
     assert_eq!(tree.prints("stress report --html -o report.html"), "");
     let page = tree.read("report.html");
     assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg "));
-    // Nothing else is left behind.
+    // No temporary file is left.
     assert_eq!(tree.hidden(), [""; 0]);
 }
 
@@ -68,7 +68,7 @@ fn reports_need_the_records() {
         .contains("trend.json"));
 }
 
-/// Every command that prints.
+/// All commands that print.
 const PRINTING: [&str; 21] = [
     "status",
     "status --json",
@@ -99,7 +99,7 @@ fn an_output_that_is_closed_or_full_is_no_panic() {
     tree.stress("stress_test_status", &stopped("PASSED"));
     tree.records();
     for line in PRINTING {
-        // As if SIGPIPE had ended it.
+        // The status is that of a process that SIGPIPE has killed.
         assert_eq!(
             tree.with_closed_output(line),
             (141, String::new()),
@@ -119,7 +119,7 @@ fn an_output_that_is_closed_or_full_is_no_panic() {
             "{line}: {errors}"
         );
     }
-    // Where nothing can be said either.
+    // A full standard error causes no panic either.
     for line in ["status none", "stress run quick", "nonsense"] {
         let mut command = tree.command(line);
         let full = fs::OpenOptions::new()
@@ -141,7 +141,7 @@ fn a_file_that_cannot_be_written_is_told_and_left_alone() {
     assert!(tree
         .complains("metrics -o missing/file", 3)
         .contains("missing/file"));
-    // Not even where it leads to nothing, or nowhere.
+    // A link to a file is not followed, and a dangling one neither.
     tree.write("target", "old");
     symlink("target", tree.path("link")).unwrap();
     symlink("nowhere", tree.path("dangling")).unwrap();
@@ -159,7 +159,7 @@ fn a_file_that_cannot_be_written_is_told_and_left_alone() {
 #[test]
 fn what_is_no_plain_file_is_written_to() {
     let tree = Tree::new("streams");
-    // A link to the pipe that standard output is.
+    // A link to a pipe: standard output.
     let text = tree.prints("metrics -o /dev/stdout");
     assert!(text.contains("module_loaded 1"), "{text}");
     assert_eq!(tree.prints("metrics -o /dev/null"), "");
@@ -176,7 +176,7 @@ fn a_file_that_is_replaced_keeps_its_mode() {
     fs::set_permissions(tree.path("remap.prom"), Permissions::from_mode(0o640)).unwrap();
     tree.prints("metrics -o remap.prom");
     assert_eq!(mode("remap.prom"), 0o640);
-    // Somebody else has to read it.
+    // Other users have to be able to read a new file.
     tree.prints("metrics -o new.prom");
     tree.write("ordinary", "");
     assert_eq!(mode("new.prom"), mode("ordinary"));
@@ -211,7 +211,7 @@ fn completions_offer_remap_devices() {
     let tree = Tree::new("completions");
     tree.mapped(1, "linear", "0 8 linear 7:0 0\n");
     tree.device(2, r"odd\x20name", STATUS);
-    // A name that shells would read otherwise gives way to a word that they do not.
+    // A name with characters that shells interpret is replaced by the name of its node.
     let devices = tree.prints("devices");
     assert_eq!(devices, "bad\ndm-2\n");
     tree.write("completions", &tree.prints("completions bash"));

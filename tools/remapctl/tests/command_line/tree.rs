@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A tree of files that stands for sysfs and debugfs, with recorded answers of device-mapper, and
-//! `remapctl` run on it.
+//! Makes a tree of files that stands for sysfs and debugfs, with recorded answers of device-mapper, and runs
+//! `remapctl` on it.
 
 use std::{
     fs::{
@@ -29,7 +29,7 @@ use std::{
     },
 };
 
-/// What a device says of itself that is well.
+/// Status of a device that is well.
 pub(crate) const STATUS: &str =
     "0 100000 remap 2/125 0 0 16 ok none reads=10 writes=20 remapped_reads=1 \
     remapped_writes=2 read_errors=0 write_errors=0 auto_remaps=0 manual_remaps=2 unremaps=0 \
@@ -40,13 +40,13 @@ const RESULTS: &str =
     "=== Phase 3.2C Stress Test Results ===\n\n  Test Type:        Mixed Workload (4)\n\
     Added Latency (ns):  min=1 avg=2 p50=3\nFailure Reason:   Throughput >= 100 MB/s: 20 MB/s; b\n";
 
-/// A tree for one test.
+/// Tree for one test.
 pub(crate) struct Tree {
     pub(crate) root: PathBuf,
 }
 
 impl Tree {
-    /// With the module and one device.
+    /// Makes a tree with the module and one device.
     pub(crate) fn new(test: &str) -> Self {
         let tree = Self::without_module(test);
         for file in [
@@ -94,7 +94,7 @@ impl Tree {
         self.root.join(path)
     }
 
-    /// Readers see the old text or the new one.
+    /// Writes a file. Readers see the old text or the new one.
     pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -111,19 +111,19 @@ impl Tree {
         self.write(&format!("sys/kernel/dm_remap_stress_test/{file}"), text);
     }
 
-    /// The names of hidden files.
+    /// Returns the names of hidden files.
     pub(crate) fn hidden(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.root).unwrap().flatten();
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         names.filter(|name| name.starts_with('.')).collect()
     }
 
-    /// What was written into a control file.
+    /// Returns the text that was written into a control file.
     pub(crate) fn asked(&self, file: &str) -> String {
         self.read(&format!("sys/kernel/dm_remap_stress_test/{file}"))
     }
 
-    /// A device with this status, and a table that goes with it.
+    /// Adds a device with this status and a matching table.
     pub(crate) fn device(&self, minor: u32, name: &str, status: &str) {
         let line = |line: &str| {
             let words: Vec<&str> = line.splitn(4, ' ').collect();
@@ -136,7 +136,7 @@ impl Tree {
         self.write(&path, status);
     }
 
-    /// A device with this table, that fails to tell its status.
+    /// Adds a device with this table, whose status cannot be read.
     pub(crate) fn mapped(&self, minor: u32, name: &str, table: &str) {
         let directory = format!("sys/block/dm-{minor}");
         self.write(&format!("{directory}/dm/name"), &format!("{name}\n"));
@@ -147,7 +147,7 @@ impl Tree {
         fs::create_dir_all(self.path(&format!("mapper/{name}/status/x"))).unwrap();
     }
 
-    /// The records of a test that has run.
+    /// Adds the records of a test that has run.
     pub(crate) fn records(&self) {
         for file in ["results.json", "histograms.json", "trend.json"] {
             let record = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -165,7 +165,7 @@ impl Tree {
             .arg(self.path("sys"))
             .arg("--mapper")
             .arg(self.path("mapper"))
-            // A word with a blank in it has a non-breaking one here.
+            // In `line`, a blank within a word is a non-breaking one.
             .args(line.split(' ').map(|word| word.replace('\u{a0}', " ")))
             .current_dir(&self.root)
             .stdin(Stdio::null())
@@ -191,21 +191,21 @@ impl Tree {
         self.with_output(line, Stdio::from(full))
     }
 
-    /// Returns exit status and errors of a command whose output nobody reads any more.
+    /// Returns exit status and errors of a command whose output is closed by its reader.
     pub(crate) fn with_closed_output(&self, line: &str) -> (i32, String) {
         let (reader, writer) = UnixStream::pair().unwrap();
         drop(reader);
         self.with_output(line, Stdio::from(OwnedFd::from(writer)))
     }
 
-    /// What a command prints that does as it is asked.
+    /// Returns the output of a command that succeeds without errors.
     pub(crate) fn prints(&self, line: &str) -> String {
         let answer = self.run(line);
         assert_eq!(answer.status, 0, "{line}: {}", answer.errors);
         answer.out
     }
 
-    /// What a command complains about, that ends with this status and prints nothing.
+    /// Returns the errors of a command that ends with this status and prints nothing.
     pub(crate) fn complains(&self, line: &str, status: i32) -> String {
         let answer = self.run(line);
         assert_eq!(
@@ -217,7 +217,7 @@ impl Tree {
         answer.errors
     }
 
-    /// Waits until something was written into a control file.
+    /// Waits until a control file was written.
     pub(crate) fn wait_for(&self, file: &str) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while self.asked(file).is_empty() {
@@ -227,7 +227,7 @@ impl Tree {
     }
 }
 
-/// What a command has answered.
+/// Result of a command.
 pub(crate) struct Answer {
     pub(crate) status: i32,
     pub(crate) out: String,
@@ -244,7 +244,7 @@ impl Answer {
     }
 }
 
-/// A command that runs. Whatever happens to the test, it ends.
+/// Running command, which is killed if the test fails.
 pub(crate) struct Running(Option<Child>);
 
 impl Running {
@@ -256,7 +256,7 @@ impl Running {
         self.0.as_ref().unwrap().id().to_string()
     }
 
-    /// Waits for the end, but not for ever.
+    /// Waits until the command has ended. Panics after a time limit.
     pub(crate) fn end(mut self) -> Answer {
         let deadline = Instant::now() + Duration::from_secs(20);
         while self.0.as_mut().unwrap().try_wait().unwrap().is_none() {
