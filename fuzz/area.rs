@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the fuzzers share: an area in memory, and a valid one to begin with.
+//! Library of the fuzzers: an area in memory, and a valid one to begin with.
 
 use std::{
     cell::RefCell,
@@ -33,10 +33,10 @@ use remap_metadata::{
 };
 use zerocopy::FromZeros;
 
-/// Sectors of the area: room for 24 slots, and so many entries in a page that the table has two.
+/// Sectors of the area: room for 24 slots of 2048 sectors, whose entries need two pages.
 pub const SECTORS: u64 = 24 * 2048 + 2 * 3 * 16 + 2048;
 
-/// Pages by their sector; the others are zero.
+/// Area in memory: the pages by their sector. All other pages are zero.
 #[derive(Clone, Default)]
 pub struct Memory(pub RefCell<BTreeMap<u64, Page>>);
 
@@ -63,7 +63,7 @@ impl Storage for &Memory {
     }
 }
 
-/// Writes what a dump describes.
+/// Writes the area that a dump describes.
 pub fn write(described: &Described) -> Memory {
     let memory = Memory::default();
     let generations = vec![0; described.layout.pages() as usize];
@@ -78,7 +78,7 @@ pub fn write(described: &Described) -> Memory {
     memory
 }
 
-/// What the valid area is.
+/// Returns the superblock of the valid area.
 pub fn superblock() -> Superblock {
     Superblock {
         uuid: *b"0123456789abcdef",
@@ -94,7 +94,7 @@ pub fn superblock() -> Superblock {
     }
 }
 
-/// A valid area with some of everything in it.
+/// Returns a valid area with blocks, lost sectors and a bad slot.
 pub fn valid() -> Memory {
     thread_local! {
         static VALID: Memory = make_valid();

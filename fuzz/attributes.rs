@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Texts that users write into the attributes of the stress manager.
+//! Fuzzes texts that users write into the attributes of the stress manager.
 
 use remap_core::{
     interface::device_number::DeviceNumber,
@@ -33,14 +33,14 @@ use remap_core::{
 type Parser = fn(&[u8], u64) -> Result<StressTest, Refusal>;
 type Writer = fn(&StressTest) -> String;
 
-/// A test that an attribute starts.
+/// Attribute that starts a test.
 struct Attribute {
-    /// The byte that chooses it.
+    /// Byte of the input that chooses the attribute.
     letter: u8,
     parser: Parser,
-    /// Writes down what a test means.
+    /// Writes a test as a text for the attribute.
     writer: Writer,
-    /// The fields that a refusal may name.
+    /// Fields that a refusal may name.
     fields: &'static [&'static str],
 }
 
@@ -116,7 +116,7 @@ const TESTS: &[Attribute] = &[
     },
 ];
 
-/// Looks at a text for the attribute that the letter stands for.
+/// Checks a text for the attribute that the letter stands for.
 pub(crate) fn check(letter: u8, text: &[u8]) {
     match letter {
         b'a' => adjustment(text),
@@ -132,7 +132,8 @@ pub(crate) fn check(letter: u8, text: &[u8]) {
     }
 }
 
-/// Returns the text without the newline at its end, which makes no difference; all of it where there are two.
+/// Returns the text without one newline at its end, which parsers ignore. A text that ends with two is
+/// returned unchanged.
 fn without_newline(text: &[u8]) -> &[u8] {
     let bare = text.strip_suffix(b"\n");
     bare.filter(|bare| !bare.ends_with(b"\n")).unwrap_or(text)
@@ -284,7 +285,7 @@ fn adjustment(text: &[u8]) {
         .collect();
     assert_eq!(Adjustment::parse(words.join(" ").as_bytes()), Ok(change));
     assert_eq!(Adjustment::default().then(change), change);
-    // More workers than a test has places.
+    // If there are more workers than seats, workers share seats.
     let workload = TestType::Mixed.workload(3, 7);
     assert!((0..change.workers.unwrap_or(1)).all(|worker| workload.seat(worker).is_some()));
 }
@@ -306,7 +307,7 @@ fn baselines(text: &[u8]) {
         return check_refusal(&refusal, &fields);
     }
     let printed = format!("{read}\n");
-    // The page that it is read from.
+    // Users read it from a page of sysfs.
     assert!(printed.len() < 4096);
     let mut again = Baselines::new();
     assert_eq!(again.read(printed.as_bytes()), Ok(()));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Command lines of remapctl: durations, sizes, and requests to the stress manager.
+//! Fuzzes command lines of remapctl: durations, sizes, and requests to the stress manager.
 
 use clap::Parser;
 use remap_core::stress::{
@@ -20,14 +20,14 @@ use crate::{
     size, //
 };
 
-/// The longest test, in milliseconds.
+/// Duration of the longest test, in milliseconds.
 const DAY: u128 = 86_400_000;
 
 pub(crate) fn duration(text: &str) {
     let whole = duration::parse(text);
     if let Ok(time) = &whole {
         assert!(time.as_millis() > 0);
-        // All of it is told in whole milliseconds.
+        // Every duration is a whole number of milliseconds.
         let again = format!("{}ms", time.as_millis());
         assert_eq!(duration::parse(&again).as_ref(), Ok(time));
     }
@@ -47,7 +47,7 @@ pub(crate) fn size(text: &str) {
         assert!((512..=1 << 20).contains(&bytes));
     }
     if let Ok(mebibytes) = size::of_memory(text) {
-        // What memory_pressure_test takes.
+        // The limits of memory_pressure_test.
         assert!((1..=1 << 30).contains(&mebibytes));
     }
     if let (Ok(number), Ok(sectors)) = (remap_size::parse(text), remap_size::sectors(text)) {
@@ -56,7 +56,7 @@ pub(crate) fn size(text: &str) {
     }
 }
 
-/// Takes the words that follow `remapctl stress`, one on each line.
+/// Checks a command line. `text` has the words after `remapctl stress`, one on each line.
 pub(crate) fn request(text: &str) {
     let words = ["remapctl", "stress"].into_iter().chain(text.lines());
     let Ok(arguments) = Arguments::try_parse_from(words) else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whatever a dump says: it is refused, or an area can be written of which the same is dumped.
+//! Fuzzes dumps in JSON. A dump is refused, or an area can be written from it that has an equal dump.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use remap_metadata::{
     dump::Dump, //
 };
 
-/// More would only take longer.
+/// Largest area that is written. A larger one would only take longer.
 const MAX_PAGES: u32 = 8;
 
 fuzz_target!(|data: &[u8]| {
@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
     dump.remaps.sort_by_key(|remap| remap.slot);
     dump.remaps.iter_mut().for_each(|remap| remap.lost.sort());
     dump.bad_slots.sort();
-    // An identity of zeros is none.
+    // An identity of zeros means no identity.
     dump.main_identity = dump.main_identity.filter(|identity| !identity.is_nil());
     assert_eq!(Dump::new(&area), dump);
 });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lists of bad blocks, and the messages and dumps that remap_import makes of them.
+//! Fuzzes lists of bad blocks, and the messages and dumps that remap_import makes of them.
 
 use std::{
     num::NonZeroU64,
@@ -30,10 +30,10 @@ use remap_metadata::{
 
 const SECTOR: u64 = 512;
 
-/// More would only take longer.
+/// Largest number of blocks that are imported. More would only take longer.
 const MAX_BLOCKS: u64 = 1 << 12;
 
-/// Checks that ranges are in order, and neither touch nor are empty.
+/// Checks that ranges are in order, not empty, and do not touch.
 fn check_ranges(ranges: &[Range<u64>]) {
     assert!(ranges.iter().all(|range| range.start < range.end));
     assert!(ranges.windows(2).all(|pair| pair[0].end < pair[1].start));
@@ -95,7 +95,7 @@ pub(crate) fn map(text: &str) {
     messages(&ranges);
 }
 
-/// Checks that ranges of bytes of main become messages that the module takes for the sectors they mean.
+/// Checks the messages for ranges of bytes of main: the module has to parse them as the sectors of the ranges.
 fn messages(bytes: &[Range<u64>]) {
     for (main_start, sectors, block, begin) in
         [(0, 1 << 20, 8, 0), (1000, 77, 2048, 5), (7, 1 << 54, 1, 1)]
@@ -118,7 +118,7 @@ fn messages(bytes: &[Range<u64>]) {
         assert!(touched
             .iter()
             .all(|range| range.start % block == 0 && range.end <= sectors));
-        // Every sector of the list that the target has.
+        // Every sector of the list within the target is covered.
         for range in bytes {
             let start = (range.start / SECTOR).max(main_start);
             let end = range.end.div_ceil(SECTOR).min(main_end);
@@ -142,7 +142,7 @@ fn messages(bytes: &[Range<u64>]) {
     }
 }
 
-/// Imports a list of badblocks(8) into the dump in front of it; a zero is between them.
+/// Imports a list of badblocks(8) into a dump. `text` has the dump, a zero byte and the list.
 pub(crate) fn import(text: &str) {
     let Some((json, list)) = text.split_once('\0') else {
         return;

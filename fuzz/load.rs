@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bytes become changes of a valid area, or the pages of an area themselves. Whatever comes of it:
-//! loading does not panic, and what has been loaded and put right is loaded again as it was.
+//! Fuzzes loading and repairing of areas. The input becomes changes of a valid area, or the pages of an area.
+//! Loading must not panic. An area that was loaded and repaired is loaded again with equal contents.
 //!
-//! The first byte chooses. Changes follow each other: a byte says what is done, a byte to which
-//! place of which page, two where in it, one with how many bytes, then the bytes.
+//! The first byte chooses between pages and changes. A change is: a byte for the operation, a byte for the
+//! page and its place, two bytes for the offset in the page, a byte for the length, and the bytes themselves.
 
 #![no_main]
 
@@ -36,7 +36,7 @@ use remap_metadata::{
 };
 use zerocopy::FromZeros;
 
-/// The sector of a place.
+/// Returns the sector of a place: `number` is four times the page, plus the place.
 fn sector_of(number: u8) -> u64 {
     let layout = superblock().layout().expect("room for slots");
     let index = u32::from(number / 4) % layout.pages();
@@ -44,7 +44,7 @@ fn sector_of(number: u8) -> u64 {
     layout.sector_of(index, place).expect("a page of the area")
 }
 
-/// One change; what is left of the bytes.
+/// Makes one change. Returns the rest of the input, `None` if it has no further change.
 fn change<'a>(memory: &Memory, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let (&[what, place, low, high, length], rest) = bytes.split_first_chunk()?;
     let (patch, rest) = rest.split_at_checked(usize::from(length))?;
@@ -58,14 +58,14 @@ fn change<'a>(memory: &Memory, bytes: &'a [u8]) -> Option<&'a [u8]> {
     });
     let at = usize::from(u16::from_le_bytes([low, high]));
     match what % 5 {
-        // A page that is valid, with other contents.
+        // Other contents, with a valid checksum.
         0 => {
             for (to, from) in page.payload_mut().iter_mut().skip(at).zip(patch) {
                 *to = *from;
             }
             page.seal(&identity, crc32c);
         }
-        // One that says that it is something else.
+        // Another generation or index, with a valid checksum.
         1 => {
             let mut number = [0; 8];
             for (to, from) in number.iter_mut().zip(patch) {
@@ -82,7 +82,7 @@ fn change<'a>(memory: &Memory, bytes: &'a [u8]) -> Option<&'a [u8]> {
             }
             page.seal(&identity, crc32c);
         }
-        // One that is damaged.
+        // Damage, without a new checksum.
         2 => {
             let bytes = Page::bytes_mut(std::slice::from_mut(page));
             for (to, from) in bytes.iter_mut().skip(at).zip(patch) {
@@ -90,7 +90,7 @@ fn change<'a>(memory: &Memory, bytes: &'a [u8]) -> Option<&'a [u8]> {
             }
         }
         3 => page.zero(),
-        // One that was written to another place as well.
+        // A copy of the page in another place.
         _ => {
             let page = *page;
             pages.insert(sector_of(low), page);
@@ -120,10 +120,11 @@ fn area(data: &[u8]) -> Memory {
     memory
 }
 
-/// An area that can be loaded stays what it is.
-fn hold(memory: &Memory) -> bool {
+/// Loads an area, and checks that a repair does not change its contents. Returns false if it cannot be
+/// loaded.
+fn check_area(memory: &Memory) -> bool {
     let Ok((found, _)) = Area::load_from(memory, SECTORS, false) else {
-        // Loading to put it right comes to the same.
+        // Loading with repair has to fail, too.
         let copy = memory.clone();
         assert!(Area::load_from(&copy, SECTORS, true).is_err());
         return false;
@@ -138,7 +139,7 @@ fn hold(memory: &Memory) -> bool {
         panic!("what can be read cannot be put right");
     };
     assert!(mended.entries == found.entries);
-    // A page in the last generation that there is cannot be written again.
+    // A page of the last generation cannot be written again.
     if mended.findings.unmended == 0 {
         assert!(store.is_settled());
         let checked = with_scratch(|scratch| store.check(scratch));
@@ -155,12 +156,12 @@ fn hold(memory: &Memory) -> bool {
 
 fuzz_target!(|data: &[u8]| {
     let memory = area(data);
-    if hold(&memory) {
+    if check_area(&memory) {
         return;
     }
-    // What is recovered may still be refused, but stays what it is where it is not.
+    // A recovered area may still be refused. If it is not, the same has to hold for it.
     let mut pages = [Page::new_zeroed(); 2];
     if recover(&mut &memory, SECTORS, crc32c, &mut pages, true, |_| {}).is_ok() {
-        hold(&memory);
+        check_area(&memory);
     }
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Output of the module, as the tools read it. Later modules may print more, so not all that is read can
-//! be printed again.
+//! Fuzzes the tools' parsers of the module's output. They take more than the module prints, since later
+//! modules may print more.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ use crate::{
     sysfs::Sysfs, //
 };
 
-/// Reads a line of the table and one of the status.
+/// Parses a line of the table and one of the status.
 pub(crate) fn live_target(text: &str) {
     let Some((table, status)) = text.split_once('\n') else {
         return;
@@ -48,7 +48,7 @@ pub(crate) fn live_target(text: &str) {
     let block = status.split_whitespace().nth(3).map(str::parse);
     assert_eq!(block, Some(Ok(u64::from(target.block.sectors()))));
     let places = Places::parse(&Sysfs::new(Path::new("/nonexistent")), table);
-    // The two tools agree, where remapctl is not lenient.
+    // Both parsers agree.
     assert!(places.is_some_and(|places| places.main.start == target.main_start));
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn state(text: &str) {
 }
 
 pub(crate) fn places(text: &str) {
-    // Of a line that names files they would be looked for.
+    // A path in the line would be looked up.
     if text.contains('/') {
         return;
     }
@@ -101,7 +101,7 @@ pub(crate) fn places(text: &str) {
 }
 
 pub(crate) fn remap_list(text: &str) {
-    // One in front of a line feed belongs to the end of a line; the module prints none.
+    // A carriage return before a line feed would be taken for a part of the line's end. The module prints none.
     if text.contains('\r') {
         return;
     }
@@ -135,7 +135,7 @@ pub(crate) fn baselines(text: &str) {
     let taken = read.read(text.as_bytes());
     let printed = format!("{read}\n");
     let known = baseline::parse(&printed);
-    // Names of bytes that are no text are no names to remapctl.
+    // remapctl refuses names that are not UTF-8.
     let is_text = unescaped(&printed).is_some();
     assert!(known.is_some() || !is_text);
     if taken.is_ok() && is_text {
@@ -145,7 +145,7 @@ pub(crate) fn baselines(text: &str) {
     let _ = baseline::parse(text);
 }
 
-/// Draws the three records of a test, which have zeros between them.
+/// Draws the three records of a test, which are separated by zeros.
 pub(crate) fn record(text: &str) {
     let parts: Vec<&str> = text.split('\0').collect();
     let &[results, histograms, trend] = &parts[..] else {
@@ -176,7 +176,7 @@ pub(crate) fn record(text: &str) {
     }
 }
 
-/// Checks that a name as the module prints it stands for the name that its user knows.
+/// Checks that remapctl reads the printed name of a device as the name that its user knows.
 pub(crate) fn name(text: &str) {
     let name = Name::new(text.as_bytes());
     let printed = Printable(&name).to_string();

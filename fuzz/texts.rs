@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Texts that users write to the module: table lines, messages, attributes of the stress manager.
+//! Fuzzes texts that users write to the module: table lines, messages, attributes of the stress manager.
 //!
-//! The first byte chooses the parser. A text that is taken is within the limits of docs/interface.md, and
-//! can be written down as another one that is taken and means the same. A refusal names an argument that
-//! the text has, or a field that the attribute has.
+//! The first byte chooses the parser. A text that is taken is within the limits of docs/interface.md. Its
+//! values can be written as a new text, which is taken with equal values. A refusal names an argument of the
+//! text, or a field of the attribute.
 
 #![no_main]
 
@@ -27,10 +27,10 @@ use remap_core::{
     table::geometry::SectorRange, //
 };
 
-/// Longest line that the kernel keeps of what is logged, less what stands around an argument.
+/// Longest line that the kernel logs, less the words around an argument.
 const MAX_SHOWN: usize = 900;
 
-/// Sectors of their mapped devices that targets have, by the second byte of a message.
+/// Start and length of targets on their mapped devices; the second byte of a message chooses one.
 const TARGETS: [(u64, u64); 5] = [
     (0, 1000),
     (5000, 100),
@@ -43,7 +43,7 @@ fn words(text: &[u8]) -> Vec<&[u8]> {
     text.split(|byte| *byte == b' ').collect()
 }
 
-/// Returns the number that a word stands for, found in another way than the module does.
+/// Parses a number with other code than the module.
 fn number(word: &[u8]) -> Option<u64> {
     let digits = word.iter().all(u8::is_ascii_digit);
     let text = std::str::from_utf8(word).ok().filter(|_| digits)?;
@@ -100,7 +100,7 @@ fn table_line(text: &[u8]) {
     assert_eq!(Arguments::parse(&again), Ok(expected));
 }
 
-/// Writes down what a message means, with sectors from the start of the mapped device.
+/// Returns a message as text, with sectors from the start of the mapped device.
 fn written(message: &Message, begin: u64) -> String {
     let range = |range: &SectorRange| format!("{} {}", range.start() + begin, range.len());
     match message {

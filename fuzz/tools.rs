@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Texts that the tools read: lists of bad blocks, output of the module, sizes, durations and command
+//! Fuzzes texts that the tools read: lists of bad blocks, output of the module, sizes, durations and command
 //! lines.
 //!
-//! The first byte chooses. A list that is taken can be written as one that is read as the same, and becomes
-//! messages that the module takes; a command line that is taken becomes a request that the module takes.
+//! The first byte chooses the parser. A list that is taken can be written and read again with equal contents,
+//! and becomes messages that the module takes. A command line that is taken becomes a request that the module
+//! takes.
 
 #![no_main]
 
@@ -64,7 +65,7 @@ mod table;
 
 use libfuzzer_sys::fuzz_target;
 
-/// Answer of a command of remapctl; none is run here.
+/// Result of a command of remapctl, which the sources above name. No command runs here.
 #[allow(dead_code)]
 pub(crate) enum Answer {
     Good,
