@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The front door. What the kernel's build compiles is in Kbuild; guests, kernels and the toolchain
-# are made by scripts/ (see scripts/README.md).
+# Targets for users and developers. Kbuild has the rules of the kernel's build; scripts/ makes guests,
+# kernels and the toolchain (see scripts/README.md).
 
 # For `module`: the build directory of the kernel that is to load it.
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
-# For `demo` and `shell`: the stock kernel where the processor can run it, else user-mode Linux.
+# For `demo` and `shell`: the stock kernel if the processor can run it, else user-mode Linux.
 MACHINE ?= $(shell if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then echo debian; else echo uml; fi)
 
-# For `test` and `bench`: handed on as they are.
+# For `test` and `bench`: arguments for their scripts.
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -34,11 +34,11 @@ help:
 	@echo '  make lint      formatting, clippy, shellcheck, checkpatch and the rules of the house'
 	@echo '  make doc       target/doc/dm_remap/index.html'
 
-# -M 3G: the disks lie in memory.
+# -M 3G, since the disks are in memory.
 demo:
 	@scripts/vm -m $(MACHINE) -M 3G -t 300 -- scripts/demo
 
-# What these documents show is what happens.
+# Runs the sessions of these documents, and compares their output.
 examples:
 	@scripts/vm -M 3G -- scripts/run-examples -q README.md docs/interface.md
 
@@ -54,8 +54,8 @@ test-long:
 bench:
 	@tests/bench/run $(ARGS)
 
-# In a directory of its own: the kernel's build does not take a source tree with objects in it, which
-# is what the guests' modules are built from.
+# Builds in target/module, so that this tree has no objects: the guests' modules are built from it, and
+# the kernel's build refuses a source tree with objects.
 module:
 	@if [ ! -e "$(KDIR)/Makefile" ]; then \
 		echo "There is no kernel build directory $(KDIR)."; \
@@ -70,7 +70,7 @@ module:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/target/module modules
 	cp target/module/dm_remap.ko .
 
-# All of it in the toolchain's root: the host may have an older C library.
+# Builds and runs the tools in the toolchain's root, since the host may have an older C library.
 tools:
 	@scripts/toolchain cargo build --release --package remapctl --package remap_metadata
 	@mkdir -p target/completions
