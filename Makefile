@@ -23,7 +23,7 @@ help:
 	@echo '  make test      every test but those that take minutes each (ARGS=... for tests/all)'
 	@echo '  make test-long every test'
 	@echo '  make examples  runs the sessions in README.md and docs/interface.md, and compares their output'
-	@echo '  make bench     what dm-remap costs, next to dm-linear (ARGS=... for tests/bench/run)'
+	@echo '  make bench     measures the cost of dm-remap, next to dm-linear (ARGS=... for tests/bench/run)'
 	@echo '  make shell     a shell in a guest, $$DM_REMAP_KO is the module (MACHINE=debian|uml|uml-debug|uml-smp)'
 	@echo
 	@echo '  make module    dm_remap.ko here, for the running kernel or KDIR=/path/to/kernel/build'
