@@ -35,10 +35,10 @@ fn block(text: &str) -> Result<NonZeroU64, String> {
 
 /// Checks the metadata of a dm-remap spare area, and changes nothing
 ///
-/// Names slots that have failed and are not noted as bad, as a crash may leave them; that is no fault.
+/// Names slots that have failed and are not noted as bad, as a crash may leave them. They are no fault.
 ///
-/// Exit status: 0 everything is as it should be, 1 copies are bad but everything is there, 2 the
-/// metadata cannot be used, 3 it could not be looked at.
+/// Exit status: 0 all copies are good, 1 copies are bad but nothing is missing, 2 the metadata cannot be
+/// used, 3 the area could not be read.
 #[derive(Parser)]
 #[command(name = "remap_check", version)]
 pub struct Check {
@@ -46,14 +46,14 @@ pub struct Check {
     #[command(flatten)]
     pub location: Location,
 
-    /// Say nothing: the exit status tells
+    /// Print nothing; the exit status is the result
     #[arg(short, long)]
     pub quiet: bool,
 }
 
-/// Shows what a dm-remap spare area holds, and changes nothing
+/// Shows the contents of a dm-remap spare area, and changes nothing
 ///
-/// Exit status: 0, 2 the metadata cannot be used, 3 it could not be looked at.
+/// Exit status: 0, 2 the metadata cannot be used, 3 the area could not be read.
 #[derive(Parser)]
 #[command(name = "remap_dump", version)]
 pub struct Dump {
@@ -66,7 +66,7 @@ pub struct Dump {
     pub json: bool,
 }
 
-/// Tells how large a dm-remap spare area has to be for a number of remaps: its spare_len, in sectors
+/// Prints the size of a dm-remap spare area for a number of remaps: its spare_len, in sectors
 #[derive(Parser)]
 #[command(name = "remap_metadata_size", version)]
 pub struct MetadataSize {
@@ -81,10 +81,10 @@ pub struct MetadataSize {
 
 /// Writes the metadata of a dm-remap spare area from the JSON of remap_dump
 ///
-/// The blocks on the spare are not touched. An area that is not blank and may hold remaps is refused
-/// without --yes, and a dump that does not agree with itself or the area in any case.
+/// The blocks on the spare are not changed. Without --yes, an area that is not blank and may hold remaps is
+/// refused. A dump that contradicts itself or the area is always refused.
 ///
-/// Exit status: 0, 3 it was not done.
+/// Exit status: 0, 3 the metadata was not written.
 #[derive(Parser)]
 #[command(name = "remap_restore", version)]
 pub struct Restore {
@@ -92,25 +92,25 @@ pub struct Restore {
     #[command(flatten)]
     pub location: Location,
 
-    /// What remap_dump --json has printed, or - for standard input
+    /// Output of remap_dump --json, or - for standard input
     pub json: PathBuf,
 
-    /// Let any main device take the area over that has room for the target, not only the one that it
-    /// was of: for a disk that has replaced that
+    /// Let any main device that has room for the target take the area over, not only the one in the dump:
+    /// for a new disk
     #[arg(long)]
     pub any_main: bool,
 
-    /// Write over whatever is in the area
+    /// Overwrite the area, whatever it holds
     #[arg(long)]
     pub yes: bool,
 }
 
-/// Puts the copies of a dm-remap spare area's metadata right
+/// Repairs the copies of a dm-remap spare area's metadata
 ///
-/// Without --yes or --output it only tells what would be done. Every page of the metadata has to be
-/// proven to be the newest one; what may be older is refused, or believed with --believe-newest.
+/// Without --yes or --output, only prints what would be done. Every page of the metadata has to be proven to
+/// be the newest one. A page that may be older is refused, or believed with --believe-newest.
 ///
-/// Exit status: 0 every copy is right, 1 some are not, 2 the metadata cannot be used, 3 it was not
+/// Exit status: 0 every copy is right, 1 some are not, 2 the metadata cannot be used, 3 the repair was not
 /// done.
 #[derive(Parser)]
 #[command(name = "remap_repair", version)]
@@ -119,21 +119,21 @@ pub struct Repair {
     #[command(flatten)]
     pub location: Location,
 
-    /// Write the area, blocks included, with its metadata put right to a new file
+    /// Write the area, blocks included, to a new file, with its metadata repaired
     #[arg(long, value_name = "FILE", conflicts_with = "yes")]
     pub output: Option<PathBuf>,
 
-    /// Put it right in place
+    /// Repair in place
     #[arg(long)]
     pub yes: bool,
 
-    /// Of each page take the newest valid copy, where a newer one may have been lost as well, and
-    /// name those pages: blocks that were moved since are then taken for what they were before
+    /// Take the newest valid copy of each page, even if a newer one may have been lost, and name such pages.
+    /// Blocks that have moved since are then in their old places, with their old contents
     #[arg(long)]
     pub believe_newest: bool,
 
-    /// Let the slots of a page without any valid copy be free, and name them: the blocks that they
-    /// held are then read from main, where they may be older or damaged
+    /// Free the slots of each page without a valid copy, and name them. The blocks that they held are then
+    /// read from main, where they may be older or damaged
     #[arg(long, requires = "believe_newest")]
     pub forget_lost_pages: bool,
 }
@@ -153,7 +153,7 @@ pub enum ExportFormat {
 
 /// Prints the remapped blocks of a dm-remap spare area for other programs
 ///
-/// Exit status: 0, 2 the metadata cannot be used, 3 it could not be looked at.
+/// Exit status: 0, 2 the metadata cannot be used, 3 the area could not be read.
 #[derive(Parser)]
 #[command(name = "remap_export", version)]
 pub struct Export {
@@ -161,11 +161,11 @@ pub struct Export {
     #[command(flatten)]
     pub location: Location,
 
-    /// What to print
+    /// Format of the output
     #[arg(long, value_enum, default_value = "badblocks")]
     pub format: ExportFormat,
 
-    /// Where the target starts on the mapped device, in sectors: what dmsetup table has before the length.
+    /// Start of the target on the mapped device, in sectors: the first number of its line in dmsetup table.
     /// Messages count from the start of the mapped device
     #[arg(long, value_name = "SECTOR", default_value = "0", value_parser = sectors)]
     pub target_start: u64,
@@ -190,10 +190,10 @@ pub enum ListFormat {
     Ddrescue,
 }
 
-/// Remaps what other programs have found to be bad
+/// Remaps the blocks that other programs have found to be bad
 ///
 /// Prints messages for the target, sends them, or prints the JSON of an area that has the blocks
-/// remapped, for remap_restore. What the list names is widened to whole blocks of the target.
+/// remapped, for remap_restore. Ranges of the list are widened to whole blocks of the target.
 ///
 /// Exit status: 0, 3 it was not done.
 #[derive(Parser)]
@@ -202,7 +202,7 @@ pub struct Import {
     /// The list, or - for standard input
     pub list: PathBuf,
 
-    /// What the list is
+    /// Format of the list
     #[arg(long, value_enum, default_value = "badblocks")]
     pub format: ListFormat,
 
@@ -225,17 +225,17 @@ pub struct Import {
     )]
     pub status: String,
 
-    /// Where the target starts on the mapped device, in sectors of 512 bytes: what dmsetup table has before
-    /// the length. Messages count from the start of the mapped device. With --device, which of its
-    /// remap targets is meant, where there are several [default: 0]
+    /// Start of the target on the mapped device, in sectors of 512 bytes: the first number of its line in
+    /// dmsetup table. Messages count from the start of the mapped device. With --device, selects one of
+    /// several remap targets [default: 0]
     #[arg(long, value_name = "SECTOR", value_parser = sectors)]
     pub target_start: Option<u64>,
 
-    /// Where the target starts on main, in sectors [default: 0]
+    /// Start of the target on main, in sectors [default: 0]
     #[arg(long, value_name = "SECTOR", value_parser = sectors)]
     pub main_start: Option<u64>,
 
-    /// How long the target is, in sectors
+    /// Length of the target, in sectors
     #[arg(
         long,
         value_name = "SECTORS",
@@ -248,21 +248,21 @@ pub struct Import {
     #[arg(long, value_name = "SECTORS", value_parser = sectors)]
     pub block_size: Option<u64>,
 
-    /// Leave out what is not within the target; else it is refused
+    /// Leave out sectors outside of the target, which are refused otherwise
     #[arg(long)]
     pub clip: bool,
 
-    /// Ask for "remap" and not for "bad": what can still be read of the blocks is kept
+    /// Send or print the message remap instead of bad: sectors that can still be read are kept
     #[arg(long)]
     pub keep_contents: bool,
 
-    /// Send the messages to this mapped device. Start, length and block size of the target are those of its
-    /// table then; nothing is sent where one that is given is another
+    /// Send the messages to this mapped device. Start, length and block size of the target are taken from its
+    /// table. Nothing is sent if an option gives another value
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
 
-    /// Print the JSON of remap_dump in this file, or - for standard input, with the blocks remapped
-    /// and all of each lost; the target is then the one that it has
+    /// Print the JSON of this dump, or - for standard input, with the blocks remapped and all their sectors
+    /// lost. The target is that of the dump
     #[arg(
         long,
         value_name = "DUMP",

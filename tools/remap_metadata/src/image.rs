@@ -52,11 +52,11 @@ pub struct Location {
     /// An image of the spare device, or the device itself while nothing uses it
     pub image: PathBuf,
 
-    /// Where the spare area starts, in sectors of 512 bytes, or in bytes with a suffix such as 1M
+    /// Start of the spare area, in sectors of 512 bytes, or in bytes with a suffix such as 1M
     #[arg(long, value_name = "SECTOR", default_value = "0", value_parser = sectors)]
     pub start: u64,
 
-    /// How long it is, in sectors [default: what the metadata at its start says, or up to the end]
+    /// Length of the area, in sectors [default: from the metadata at its start, or up to the end]
     #[arg(long, value_name = "SECTORS", value_parser = sectors)]
     pub length: Option<u64>,
 }

@@ -24,10 +24,10 @@ use crate::{
 /// Identifier of the arguments that take the name of a device.
 pub(crate) const DEVICE: &str = "device";
 
-/// Looks after remap devices, and runs and reports their stress tests.
+/// Shows remap devices, and runs and reports their stress tests.
 ///
-/// Exit status: 0 when all is well, 1 when a test has not passed, or a device is not well or does not
-/// tell, 2 for wrong usage, 3 when it could not be done, 141 when the output was closed.
+/// Exit status: 0 if all is well, 1 if a test has not passed, or a device is not well or does not
+/// answer, 2 for wrong usage, 3 if the command could not be carried out, 141 if the output was closed.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -41,40 +41,41 @@ pub(crate) struct Arguments {
     )]
     pub(crate) sys: PathBuf,
 
-    /// Answers that stand for device-mapper's
+    /// Directory with recorded answers of device-mapper
     #[arg(long, global = true, hide = true, value_name = "DIR")]
     pub(crate) mapper: Option<PathBuf>,
 
-    /// What is to be done
+    /// Command to run
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// What is to be done.
+/// Commands of `remapctl`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Tells how the remap devices are
+    /// Shows the status of the remap devices
     ///
-    /// Exit status 1: some device's health is not ok, its metadata is in a bad way, or it does not tell.
+    /// Exit status 1: the health of a device is not ok, its metadata is neither ok nor none, or it does not
+    /// answer.
     Status(StatusArguments),
 
     /// Lists the remapped blocks of a device
     List(ListArguments),
 
-    /// Follows the stress test that runs, and the health of the devices
+    /// Shows the running stress test and the health of the devices, over and over
     Watch(WatchArguments),
 
     /// Runs stress tests, changes, stops and reports them
     #[command(subcommand)]
     Stress(StressCommand),
 
-    /// Keeps what regression tests are compared with
+    /// Saves, loads and shows the baselines of regression tests
     #[command(subcommand)]
     Baseline(BaselineCommand),
 
     /// Writes metrics for Prometheus, as node-exporter's textfile collector takes them
     ///
-    /// Exit status 1: something could not be found out; all else is written.
+    /// Exit status 1: a value could not be read; all others are written.
     Metrics {
         /// The file, replaced as a whole; standard output without it
         #[arg(short, long, value_name = "FILE")]
@@ -125,37 +126,37 @@ pub(crate) struct ListArguments {
 /// Arguments of `watch`.
 #[derive(Args, Debug)]
 pub(crate) struct WatchArguments {
-    /// Time between two looks
+    /// Time between two updates
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = duration::of_interval)]
     pub(crate) interval: Duration,
 
-    /// Ends after so many looks
+    /// Ends after this number of updates
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 }
 
-/// What is to be done about stress tests.
+/// Commands for stress tests.
 #[derive(Debug, Subcommand)]
 pub(crate) enum StressCommand {
-    /// Runs a stress test to its end, and tells what became of it
+    /// Runs a stress test to its end, and prints the result
     ///
-    /// A test never changes what is on the device. Ctrl-c stops it. Exit status: 0 it has passed, 1
+    /// A test never changes the data on the device. Ctrl-c stops it. Exit status: 0 it has passed, 1
     /// it has failed or was stopped, 3 it could not be started.
     Run(RunArguments),
 
-    /// Stops the stress test that runs
+    /// Stops the running stress test
     Stop,
 
-    /// Sets the device of the tests to come, or has none set
+    /// Sets or unsets the device of later tests
     ///
-    /// The module keeps it until another one is set, also by --device of a run, or the device is gone.
-    /// With none set, tests run on the only remap device that there is.
+    /// The module keeps it until another one is set, also by --device of a run, or the device is removed.
+    /// If no device is set, tests run on the only remap device.
     Target(TargetArguments),
 
-    /// Changes the test that runs, or the next one
+    /// Changes the running test, or the next one
     Adjust(AdjustArguments),
 
-    /// Reports on the test that runs, or the last one
+    /// Reports on the running test, or on the last one
     ///
     /// Exit status 1: no test has run since the module was loaded.
     Report(ReportArguments),
@@ -168,7 +169,7 @@ pub(crate) struct TargetArguments {
     /// A name, /dev/mapper/NAME, dm-N or MAJOR:MINOR
     pub(crate) device: Option<String>,
 
-    /// Has none set
+    /// Unsets the device
     #[arg(long)]
     pub(crate) none: bool,
 }
@@ -176,12 +177,12 @@ pub(crate) struct TargetArguments {
 /// Arguments of `stress run`.
 #[derive(Args, Debug)]
 pub(crate) struct RunArguments {
-    /// A name, /dev/mapper/NAME, dm-N or MAJOR:MINOR; kept for the tests to come. Not needed when
-    /// there is exactly one remap device
+    /// A name, /dev/mapper/NAME, dm-N or MAJOR:MINOR; kept for later tests. Not needed if there is exactly
+    /// one remap device
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) device: Option<String>,
 
-    /// What kind of test
+    /// Kind of test
     #[command(subcommand)]
     pub(crate) kind: RunKind,
 }
@@ -199,7 +200,7 @@ pub(crate) enum TestType {
     RandomWrite,
     /// 70 % reads and 30 % writes of 4 KiB all over the device
     Mixed,
-    /// The same while blocks are remapped and unremapped
+    /// As mixed, while blocks are remapped and unremapped
     RemapHeavy,
 }
 
@@ -285,7 +286,7 @@ pub(crate) enum RunKind {
         duration: Duration,
     },
 
-    /// 8 workers, until so much data was moved
+    /// 8 workers, until an amount of data has been moved
     TbScale {
         /// How many GB (10^9 bytes)
         #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=10_000))]
@@ -332,7 +333,7 @@ pub(crate) enum RunKind {
         minutes: u32,
     },
 
-    /// A workload made to measure
+    /// A workload of your own
     Custom(CustomArguments),
 }
 
@@ -379,19 +380,19 @@ pub(crate) struct CustomArguments {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::of_test)]
     pub(crate) duration: Duration,
 
-    /// The hundredth part of the device to which most random operations go
+    /// Hot set in hundredths of the device: most random operations go there
     #[arg(long, value_name = "PERCENT", value_parser = value_parser!(u32).range(..=99))]
     pub(crate) hot: Option<u32>,
 
-    /// A flush after so many writes of a worker
+    /// Number of writes of a worker after which a flush follows
     #[arg(long, value_name = "N")]
     pub(crate) fsync: Option<u32>,
 
-    /// Most operations a second, all workers together; 0 for no limit
+    /// Limit of operations a second, all workers together; 0 for none
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(..=100_000_000))]
     pub(crate) rate_iops: Option<u32>,
 
-    /// Where the random numbers start, to repeat a run
+    /// Seed of the random numbers, to repeat a run
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
 }
@@ -408,7 +409,7 @@ pub(crate) struct AdjustArguments {
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=4096))]
     pub(crate) queue_depth: Option<u32>,
 
-    /// Most operations a second, all workers together; 0 for no limit
+    /// Limit of operations a second, all workers together; 0 for none
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(..=100_000_000))]
     pub(crate) rate_iops: Option<u32>,
 
@@ -424,11 +425,11 @@ pub(crate) struct ReportArguments {
     #[arg(long, group = "form")]
     pub(crate) json: bool,
 
-    /// One page that needs nothing else, with the charts in it
+    /// One page with the charts, which needs no other file
     #[arg(long, group = "form")]
     pub(crate) html: bool,
 
-    /// The charts: latencies, and how IOPS and added latency moved
+    /// The charts: latencies, and IOPS and added latency over time
     #[arg(long, group = "form")]
     pub(crate) svg: bool,
 
@@ -437,7 +438,7 @@ pub(crate) struct ReportArguments {
     pub(crate) output: Option<PathBuf>,
 }
 
-/// What is to be done about baselines.
+/// Commands for baselines.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BaselineCommand {
     /// Writes the baselines to a file

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `remapctl`: looks after remap devices, and runs and reports their stress tests.
+//! `remapctl`: shows remap devices, and runs and reports their stress tests.
 //!
 //! Reads sysfs and debugfs, asks device-mapper by its ioctls, and keeps no state of its own.
 
