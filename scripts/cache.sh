@@ -8,7 +8,7 @@
 
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 checkout=$(dirname "$scripts")
-# shellcheck disable=SC2034  # used by those who source this file
+# shellcheck disable=SC2034  # used by scripts that source this file
 machines="debian uml uml-debug uml-smp"
 
 # say TEXT...: one line for the user. Standard output belongs to the command that is run.

@@ -96,7 +96,7 @@ const OPTIMIZATION: [(&str, &str, &str); 5] = [
     (
         "fast_path_hits",
         "fast_path_hits_total",
-        "Bios that went to main on the word of the filter alone.",
+        "Bios that went to main by the filter alone.",
     ),
     (
         "slow_path_hits",
@@ -244,11 +244,11 @@ fn targets(exposition: &mut Exposition, targets: &[Status]) {
             target.state.as_ref().map(value)
         });
     }
-    let family = ("health", "How the target is.", HEALTH.as_slice());
+    let family = ("health", "Health of the target.", HEALTH.as_slice());
     exposition.states(family, targets, |state| &state.health);
     let family = (
         "metadata",
-        "How the target's metadata is.",
+        "State of the target's metadata.",
         METADATA.as_slice(),
     );
     exposition.states(family, targets, |state| &state.metadata);
@@ -263,13 +263,13 @@ fn targets(exposition: &mut Exposition, targets: &[Status]) {
 fn optimization(exposition: &mut Exposition, sysfs: &Sysfs) -> Result<(), Failure> {
     for (file, name, help) in OPTIMIZATION {
         if let Some(value) = sysfs.optimization(file)? {
-            let help = format!("{help} Over all tables, each from its loading on.");
+            let help = format!("{help} Sum over all live tables.");
             exposition.single(name, "counter", &help, value);
         }
     }
     if let Some(percent) = sysfs.optimization("fast_path_hit_rate")? {
         let ratio = format!("{}.{:02}", percent / 100, percent % 100);
-        let help = "Bios that went to main on the word of the filter alone, of all.";
+        let help = "Share of the bios that went to main by the filter alone.";
         exposition.single("fast_path_hit_ratio", "gauge", help, ratio);
     }
     if let Some(entries) = sysfs.optimization("remap_entries")? {
@@ -290,7 +290,7 @@ fn stress_test(exposition: &mut Exposition, status: &StressStatus) {
     for (name, help, value) in [
         (
             "stress_elapsed_milliseconds",
-            "For how long the test that runs, or the last one, has run.",
+            "Time that the running test, or the last one, has run.",
             run.elapsed_ms,
         ),
         (
@@ -317,7 +317,7 @@ fn stress_test(exposition: &mut Exposition, status: &StressStatus) {
     exposition.family(
         name,
         "gauge",
-        "How that test has ended; all 0 while it runs.",
+        "Result of that test; all 0 while it runs.",
     );
     let now = run.result.as_deref();
     let other = now.filter(|now| !RESULTS.contains(now));
