@@ -248,7 +248,10 @@ pub fn run(arguments: &Repair) -> Result<(u8, Vec<String>), Failure> {
     })?;
     if let Some(path) = &arguments.output {
         copy(&image, &overlay.into_pages(), path)?;
-        return Ok((GOOD, planned.report(&format!("right in {}", path.display()))));
+        return Ok((
+            GOOD,
+            planned.report(&format!("right in {}", path.display())),
+        ));
     }
     if planned.is_whole() {
         return Ok((GOOD, planned.report("")));

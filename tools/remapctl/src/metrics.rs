@@ -314,11 +314,7 @@ fn stress_test(exposition: &mut Exposition, status: &StressStatus) {
         exposition.sample(name, &labels, value);
     }
     let name = "stress_result";
-    exposition.family(
-        name,
-        "gauge",
-        "Result of that test; all 0 while it runs.",
-    );
+    exposition.family(name, "gauge", "Result of that test; all 0 while it runs.");
     let now = run.result.as_deref();
     let other = now.filter(|now| !RESULTS.contains(now));
     for result in RESULTS.into_iter().chain(other) {
