@@ -125,21 +125,19 @@ fn carry_out(arguments: &Arguments, out: &mut dyn Write) -> Result<Answer, Failu
         })
     };
     match &arguments.command {
+        Command::Completions { .. } | Command::Man { .. } | Command::Metrics { .. } => {}
+        _ => sysfs.require_module()?,
+    }
+    match &arguments.command {
         Command::Completions { shell } => manual::completions(*shell, out),
         Command::Man { output } => manual::pages(output),
         Command::Metrics { output } => metrics::run(&sysfs, mapper, output.as_deref(), out),
-        command => {
-            sysfs.require_module()?;
-            match command {
-                Command::Status(asked) => status::run(&sysfs, &*mapper()?, asked, out),
-                Command::List(asked) => remaps::run(&sysfs, &*mapper()?, asked, out),
-                Command::Devices => manual::devices(&sysfs, &*mapper()?, out),
-                Command::Watch(asked) => watch::run(&sysfs, &*mapper()?, asked, out),
-                Command::Stress(command) => stress(&sysfs, command, out),
-                Command::Baseline(command) => baselines(&sysfs, command, out),
-                _ => Ok(Answer::Good),
-            }
-        }
+        Command::Status(asked) => status::run(&sysfs, &*mapper()?, asked, out),
+        Command::List(asked) => remaps::run(&sysfs, &*mapper()?, asked, out),
+        Command::Devices => manual::devices(&sysfs, &*mapper()?, out),
+        Command::Watch(asked) => watch::run(&sysfs, &*mapper()?, asked, out),
+        Command::Stress(command) => stress(&sysfs, command, out),
+        Command::Baseline(command) => baselines(&sysfs, command, out),
     }
 }
 
