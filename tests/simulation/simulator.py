@@ -9,8 +9,13 @@ from planting import CHECKOUT, SourceCopy, run
 # It is built more often than it is run.
 ENVIRONMENT = ["CARGO_PROFILE_RELEASE_OPT_LEVEL=1", "CARGO_INCREMENTAL=1"]
 
-# Seconds after which a process hangs that simulates or tests. Histories have limits of their own.
-PATIENCE = 900
+# Tests are run once for each build, and take longer than that where nothing is optimised.
+TESTS = ["CARGO_PROFILE_TEST_OPT_LEVEL=1", "CARGO_INCREMENTAL=1"]
+
+# Seconds after which a process hangs, and seconds more for each history: the slowest kind simulates fifty a second.
+# Histories have limits of their own, which a loop that calls nothing does not meet.
+PATIENCE = 60
+PATIENCE_FOR_EACH = 0.3
 
 
 def make_ready():
@@ -35,20 +40,21 @@ class Simulator(SourceCopy):
 
     def test_core(self):
         """Runs the tests of src/core."""
-        return self.cargo("test", "src/core", "--lib", environment=["CARGO_INCREMENTAL=1"], seconds=PATIENCE)
+        return self.cargo("test", "src/core", "--lib", environment=TESTS, seconds=600)
 
     def simulate(self, kind, seed, count):
         """Returns how many histories there were, and what was found, None where none failed."""
         simulator = self.tree / "build/release/sim"
         arguments = ["-k", kind, "-s", str(seed), "-n", str(count)]
-        ended = run(CHECKOUT / "scripts/toolchain", simulator, *arguments, seconds=PATIENCE)
+        patience = PATIENCE + PATIENCE_FOR_EACH * count
+        ended = run(CHECKOUT / "scripts/toolchain", simulator, *arguments, seconds=patience)
         found = re.search(r"^FAILED +\w+ seed \d+: (.*)", ended.stdout, re.M)
         number = re.search(r"(\d+) histories from seed", ended.stdout)
         done = int(number.group(1)) if number else 1
         if found:
             return done, found.group(1)
         if ended.returncode is None:
-            return done, f"the simulator hangs for {PATIENCE} seconds"
+            return done, f"the simulator has not ended after {patience:.0f} seconds"
         if ended.returncode != 0 or not number:
             last = (ended.stderr.strip().splitlines() or ["no word"])[-1]
             return done, f"the simulator has died with status {ended.returncode}: {last}"
