@@ -159,15 +159,15 @@ FAULTS = [
     (
         "generation_not_raised",
         "core/metadata/store/pages.rs",
-        "let next = self.generation(index).checked_add(1);",
-        "let next = self.generation(index).checked_add(0);",
+        "let next = self.generation(index).saturating_add(1);",
+        "let next = self.generation(index).saturating_add(0);",
         ["copies"],
     ),
     (
         "page_written_in_place",
         "core/metadata/store/pages.rs",
-        "let next = self.generation(index).checked_add(1);",
-        "let next = self.generation(index).checked_add(2);",
+        "let next = self.generation(index).saturating_add(1);",
+        "let next = self.generation(index).saturating_add(2);",
         ["copies"],
     ),
     (

@@ -4,17 +4,13 @@
 
 use crate::{
     metadata::{
-        copies::{
-            All,
-            Seen, //
-        },
+        copies::Seen,
         entry::{
             Entry,
             LostUnits,
             Shape, //
         },
         layout::{
-            Half,
             Layout,
             Place, //
         },
@@ -109,7 +105,7 @@ pub struct Store<S, G> {
     pub(super) checksum: Checksum,
     pub(super) superblock: Superblock,
     pub(super) layout: Layout,
-    /// The generation of each page.
+    /// The generation of each page, and which of its places are torn ([`Store::generation`]).
     pub(super) generations: G,
     /// Whether the last write of some page has failed in one of its places.
     pub(super) degraded: bool,
@@ -123,17 +119,6 @@ pub struct Store<S, G> {
     pub(super) held: Option<u32>,
     /// The generation in which the page was there that has been looked at last.
     pub(super) seen: u64,
-    /// Places of a page that are bad, or may be: of the page of which one failed last.
-    pub(super) torn: Option<Torn>,
-}
-
-/// Places of a page that are bad or were written in vain, at most one for each parity of generations: as
-/// long as that cannot be written, the other one is not touched.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Torn {
-    pub(super) index: u32,
-    /// In which half, for even generations and for odd ones.
-    pub(super) halves: [Option<Half>; 2],
 }
 
 impl<S, G: Default> Store<S, G> {
@@ -157,22 +142,7 @@ impl<S, G: Default> Store<S, G> {
             leaving: None,
             held: None,
             seen: 0,
-            torn: None,
         }
-    }
-}
-
-impl Torn {
-    /// Returns the bad places of page `index`, of which there is a valid one of either parity.
-    pub(super) fn seen(index: u32, seen: &All) -> Self {
-        let mut halves = [None; 2];
-        for (place, seen) in Place::ALL.into_iter().zip(seen) {
-            let half = halves.get_mut(usize::from(place.odd));
-            if let Some(half) = half.filter(|_| seen.generation().is_none()) {
-                *half = Some(place.half);
-            }
-        }
-        Self { index, halves }
     }
 }
 

@@ -33,7 +33,6 @@ use super::{
         Scratch,
         Storage,
         Store,
-        Torn,
         Unwritable,
         MAX_PLACES, //
     },
@@ -42,6 +41,7 @@ use super::{
         Found, //
     },
     load_error::LoadError,
+    pages::MAX_GENERATION,
     remaps::Remaps, //
 };
 
@@ -188,6 +188,11 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             }
         }
         let choice = choose(&seen).map_err(|doubt| LoadError::Page { index, doubt })?;
+        if choice.generation > MAX_GENERATION {
+            // No area was ever written so often.
+            let doubt = Doubt::Nothing;
+            return Err(LoadError::Page { index, doubt });
+        }
         let page = match choice.from.half {
             Half::Head => scratch.head.get_mut(at(choice.from)),
             Half::Tail => scratch.tail.get_mut(at(choice.from)),
@@ -204,7 +209,9 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
                 0 => findings.behind = findings.behind.saturating_add(1),
                 bad => findings.bad = findings.bad.saturating_add(bad as u32),
             }
-            self.torn = Some(Torn::seen(index, &seen));
+            for (place, seen) in Place::ALL.into_iter().zip(&seen) {
+                self.set_torn(index, place, seen.generation().is_none());
+            }
             if !mend || self.put_right(index, &choice, page).is_err() {
                 findings.unmended = findings.unmended.saturating_add(1);
                 self.degraded = true;

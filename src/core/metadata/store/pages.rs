@@ -8,7 +8,6 @@ use super::area::{
     judge,
     Storage,
     Store,
-    Torn,
     Unwritable, //
 };
 use crate::metadata::{
@@ -23,15 +22,39 @@ use crate::metadata::{
     }, //
 };
 
+/// Largest generation of a page. The bits above say in memory which of its places are torn: bad, or written in vain.
+pub(super) const MAX_GENERATION: u64 = (1 << 60) - 1;
+
+/// Returns the bit of a place that is torn.
+fn torn_bit(place: Place) -> u64 {
+    let half = match place.half {
+        Half::Head => 0,
+        Half::Tail => 1,
+    };
+    1 << (60 + 2 * half + u32::from(place.odd))
+}
+
 impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
+    /// Returns the generation that page `index` was written in last.
     pub(super) fn generation(&self, index: u32) -> u64 {
+        self.known(index) & MAX_GENERATION
+    }
+
+    /// Records the generation that page `index` was written in last.
+    pub(super) fn set_generation(&mut self, index: u32, generation: u64) {
+        let torn = self.known(index) & !MAX_GENERATION;
+        self.set_known(index, torn | generation & MAX_GENERATION);
+    }
+
+    /// Returns the generation of a page and its torn places, as one number.
+    fn known(&self, index: u32) -> u64 {
         let generations = self.generations.as_ref();
         generations.get(index as usize).copied().unwrap_or(0)
     }
 
-    pub(super) fn set_generation(&mut self, index: u32, generation: u64) {
+    fn set_known(&mut self, index: u32, new: u64) {
         if let Some(known) = self.generations.as_mut().get_mut(index as usize) {
-            *known = generation;
+            *known = new;
         }
     }
 
@@ -45,27 +68,16 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
 
     /// Returns the half whose place for `generation` of page `index` is bad, or may be.
     fn torn_half(&self, index: u32, generation: u64) -> Option<Half> {
-        let torn = self.torn.filter(|torn| torn.index == index)?;
-        let odd = usize::from(generation % 2 == 1);
-        torn.halves.get(odd).copied().flatten()
+        Half::BOTH
+            .into_iter()
+            .find(|half| self.known(index) & torn_bit(Place::of(*half, generation)) != 0)
     }
 
-    /// Records whether the place for `generation` of page `index` in `half` is bad, or may be.
-    fn set_torn(&mut self, index: u32, generation: u64, half: Half, is_torn: bool) {
-        let known = self.torn_half(index, generation);
-        if !is_torn && known != Some(half) {
-            return;
-        }
-        let halves = match self.torn {
-            Some(torn) if torn.index == index => torn.halves,
-            _ => [None; 2],
-        };
-        let mut torn = Torn { index, halves };
-        let odd = usize::from(generation % 2 == 1);
-        if let Some(known) = torn.halves.get_mut(odd) {
-            *known = Some(half).filter(|_| is_torn);
-        }
-        self.torn = Some(torn);
+    /// Records whether a place of page `index` is bad, or may be.
+    pub(super) fn set_torn(&mut self, index: u32, place: Place, is_torn: bool) {
+        let others = self.known(index) & !torn_bit(place);
+        let torn = if is_torn { torn_bit(place) } else { 0 };
+        self.set_known(index, others | torn);
     }
 
     /// Writes `page` as a generation of page `index` to its places in `halves`, up to one that refuses it: as
@@ -84,7 +96,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             let sector = self.layout.sector_of(index, place);
             let sector = sector.ok_or(Unwritable { index })?;
             let written = self.storage.write(sector, core::slice::from_ref(page));
-            self.set_torn(index, generation, *half, written.is_err());
+            self.set_torn(index, place, written.is_err());
             written.map_err(|_| Unwritable { index })?;
         }
         Ok(())
@@ -97,8 +109,10 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     /// parity at any time, whatever fails or is cut short, and the page can be loaded.
     pub(super) fn write_next(&mut self, index: u32, page: &mut Page) -> Result<(), Unwritable> {
         for _ in 0..2 {
-            let next = self.generation(index).checked_add(1);
-            let next = next.ok_or(Unwritable { index })?;
+            let next = self.generation(index).saturating_add(1);
+            if next > MAX_GENERATION {
+                return Err(Unwritable { index });
+            }
             let halves = match self.torn_half(index, next) {
                 Some(Half::Tail) => [Half::Tail, Half::Head],
                 Some(Half::Head) | None => Half::BOTH,
