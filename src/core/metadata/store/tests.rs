@@ -840,7 +840,10 @@ fn changes() -> impl Strategy<Value = Vec<(u32, Option<u64>)>> {
 /// Returns the entries of a page.
 fn part(store: &TestStore, index: u32, table: &Table) -> Table {
     let slots = store.layout().slots_of(index);
-    table.range(slots).map(|(slot, entry)| (*slot, *entry)).collect()
+    table
+        .range(slots)
+        .map(|(slot, entry)| (*slot, *entry))
+        .collect()
 }
 
 /// Changes of that kind, with blocks that no other slot has.

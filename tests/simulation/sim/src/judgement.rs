@@ -320,7 +320,11 @@ impl Unit {
         let main = number(self.main());
         let ranges = vec![
             (main, settings.main_start, sectors),
-            (number(self.spare()), settings.spare_start, settings.spare_len),
+            (
+                number(self.spare()),
+                settings.spare_start,
+                settings.spare_len,
+            ),
         ];
         let named = self.device().data_ranges();
         if named != ranges {

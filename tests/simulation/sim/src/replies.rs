@@ -41,9 +41,8 @@ impl Unit {
                 .is_some_and(|numbers| numbers[0] == shown && in_slot(numbers[1])),
             "remap" | "bad" => numbers(reply, "remapped # already #")
                 .is_some_and(|numbers| numbers[0] + numbers[1] == blocks),
-            "unremap" => numbers(reply, "unremapped #").is_some_and(|numbers| {
-                numbers[0] <= blocks && (blocks > 1 || numbers[0] == 1)
-            }),
+            "unremap" => numbers(reply, "unremapped #")
+                .is_some_and(|numbers| numbers[0] <= blocks && (blocks > 1 || numbers[0] == 1)),
             "clear" => numbers(reply, "cleared #").is_some(),
             "retry" => numbers(reply, "cleared # pending #").is_some(),
             "save" => reply == "metadata saved",

@@ -364,7 +364,9 @@ impl MappedDevice {
         self.with_table(|device, table| {
             // SAFETY: As device-mapper calls it.
             unsafe {
-                let iterate = (*device.target_type).iterate_devices.expect("iterate_devices");
+                let iterate = (*device.target_type)
+                    .iterate_devices
+                    .expect("iterate_devices");
                 iterate(table.target, Some(note), (&raw mut ranges).cast());
             }
         });
