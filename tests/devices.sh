@@ -359,6 +359,15 @@ scsi_writes_fail() {
 
 scsi_writes_work() { echo "- 2 0x2a" >"$scsi_errors"; }
 
+# scsi_sense <read|write> <key> <code> <qualifier>: all such commands fail with this sense, in hexadecimal digits.
+scsi_sense() { echo "2 1 $(scsi_opcode "$1") 0 0 2 $2 $3 $4" >"$scsi_errors"; }
+
+# scsi_works <read|write>: ends that.
+scsi_works() { echo "- 2 $(scsi_opcode "$1")" >"$scsi_errors"; }
+
+# READ(10) and WRITE(10), as sd sends to so small a disk.
+scsi_opcode() { if [[ $1 == read ]]; then echo 0x28; else echo 0x2a; fi; }
+
 remove_raid1() {
 	[[ -e /sys/block/$1 ]] || return 0
 	echo clear >"/sys/block/$1/md/array_state"

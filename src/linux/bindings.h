@@ -37,6 +37,8 @@ static const u32 REMAP_CONST_REQ_PREFLUSH = (__force u32)REQ_PREFLUSH;
 static const u32 REMAP_CONST_REQ_FUA = (__force u32)REQ_FUA;
 static const u32 REMAP_CONST_REQ_SYNC = (__force u32)REQ_SYNC;
 static const u32 REMAP_CONST_REQ_POLLED = (__force u32)REQ_POLLED;
+static const u32 REMAP_CONST_REQ_RAHEAD = (__force u32)REQ_RAHEAD;
+static const u32 REMAP_CONST_REQ_FAILFAST_MASK = (__force u32)REQ_FAILFAST_MASK;
 
 static const u16 REMAP_CONST_IOPRIO_IDLE = IOPRIO_CLASS_IDLE << IOPRIO_CLASS_SHIFT;
 

@@ -59,13 +59,18 @@ impl Table {
         status: BlockStatus,
     ) -> Ending {
         let spare = context.mark;
+        let blame = status.blame(bio.moves_data());
+        if blame == Blame::Unknown && bio.fails_early() {
+            // The device may have declined it, which says nothing about the medium.
+            return Ending::DONE;
+        }
         if status.is_device_error(bio.moves_data()) {
             self.statistics.count(match spare {
                 true => Count::SpareError,
                 false => Count::error(bio.direction()),
             });
         }
-        if status.blame() == Blame::Other || self.policy.main_fails() {
+        if blame == Blame::Other || self.policy.main_fails() {
             return Ending::DONE;
         }
         let concerns_us = match (self.policy.on_error(), bio.direction()) {

@@ -40,11 +40,24 @@ use crate::linux::{
 /// Takes a bio back that was sent out. Any context.
 #[inline(always)]
 pub(super) fn end_io(bio: EndedBio<'_, RemapTarget>, status: BlockStatus) -> Ending {
-    if status.is_ok() && bio.is_plain() {
+    if status.is_ok() && bio.is_plain_and_unmarked() {
         bio.finish()
+    } else if status.is_ok() && bio.is_plain() {
+        end_on_spare(bio)
     } else {
         end_io_slowly(bio, status)
     }
+}
+
+/// Takes back a bio that the spare has completed, and that has nothing else to tell.
+#[inline(always)]
+fn end_on_spare(bio: EndedBio<'_, RemapTarget>) -> Ending {
+    if bio.direction() == Direction::Write {
+        if let Some(table) = bio.target().table.get() {
+            table.spare_cache.record_write();
+        }
+    }
+    bio.finish()
 }
 
 #[cold]
@@ -156,11 +169,16 @@ impl Table {
     }
 
     /// Maps an empty flush, of which there is one copy for each device. It makes durable what has completed,
-    /// wherever that went, so it waits for nothing.
+    /// wherever that went, so it waits for nothing. The spare's copy ends at once where nothing was written there.
     #[cold]
     #[inline(never)]
     fn map_flush(&self, bio: MapBio<'_, RemapTarget>) -> Mapping {
         let spare = bio.flush_number() != 0;
+        if spare && !self.spare_cache.begin_flush() {
+            let (bio, mapping) = bio.hold();
+            bio.end();
+            return mapping;
+        }
         let device = self.devices.of(spare);
         bio.redirect_noted(device, 0, None, spare, None)
     }
@@ -238,7 +256,14 @@ impl Table {
         let watched = context.note.is_some_and(|note| note.watched);
         // A bio that was held and then ended was not sent out.
         let been_out = context.ticket.is_some() || context.start.sectors() == 0;
-        let writes_main = !context.mark && bio.direction() == Direction::Write && bio.moves_data();
+        let writes = bio.direction() == Direction::Write;
+        if context.mark && writes {
+            match context.start.sectors() {
+                0 => self.spare_cache.end_flush(status.is_ok()),
+                _ => self.spare_cache.record_write(),
+            }
+        }
+        let writes_main = !context.mark && writes && bio.moves_data();
         if watched && writes_main && status.is_ok() {
             self.policy.record_main_write();
             self.gate.set_watched(false);

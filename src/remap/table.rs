@@ -51,6 +51,7 @@ use super::state::{
         SharedRemaps, //
     },
     scrub::Scrub,
+    spare_cache::SpareCache,
     statistics::Statistics, //
 };
 use crate::linux::{
@@ -99,6 +100,7 @@ pub(crate) struct Table {
     pub(super) gate: Gate<ReaderIndex>,
     pub(super) places: Places,
     pub(super) devices: Devices,
+    pub(super) spare_cache: SpareCache,
     #[pin]
     pub(super) statistics: Statistics,
     pub(super) policy: Policy,
@@ -176,6 +178,7 @@ impl Table {
         let mover = Mover::new(&parts.main, &parts.spare, block, drain, metadata)?;
         let statistics = Statistics::new()?;
         let scrub = Scrub::new()?;
+        let spare_cache = SpareCache::new(remaps.entries() > 0);
         Arc::pin_init(
             pin_init!(Self {
                 gate,
@@ -184,6 +187,7 @@ impl Table {
                     main: parts.main,
                     spare: parts.spare,
                 },
+                spare_cache,
                 statistics <- statistics,
                 policy: Policy::new(parts.policy, parts.read_only),
                 health: HealthReport::new(parts.number, state, parts.events),

@@ -3,6 +3,21 @@
 it. Those orders that no model misses are in docs/testing.md, with the reason."""
 
 FAULTS = [
+    # The cache of the spare.
+    (
+        "write_looks_early",
+        "remap/state/spare_cache.rs",
+        "        smp_mb(Read);\n",
+        "        let _ = (smp_mb::<Read>, Read);\n",
+        ["spare_flush"],
+    ),
+    (
+        "flush_in_flight_not_counted",
+        "remap/state/spare_cache.rs",
+        "state & (WRITTEN | FLUSHES) != 0",
+        "state & WRITTEN != 0",
+        ["spare_flush"],
+    ),
     # The gate.
     (
         "replacement_relaxed",

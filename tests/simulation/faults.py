@@ -3,6 +3,49 @@
 histories that find it."""
 
 FAULTS = [
+    # What an error means, and where a flush goes.
+    (
+        "declined_reads_count",
+        "remap/errors.rs",
+        "if blame == Blame::Unknown && bio.fails_early() {",
+        "if false && bio.fails_early() {",
+        ["swarm"],
+    ),
+    (
+        "empty_spare_flushed",
+        "remap/state/spare_cache.rs",
+        "let wanted = state & OCCUPIED != 0 && state & (WRITTEN | FLUSHES) != 0;",
+        "let wanted = true;",
+        ["swarm"],
+    ),
+    (
+        "write_to_spare_not_flushed",
+        "remap/map.rs",
+        "            table.spare_cache.record_write();\n",
+        "            let _ = &table.spare_cache;\n",
+        ["crash", "fill"],
+    ),
+    (
+        "failed_flush_forgotten",
+        "remap/state/spare_cache.rs",
+        "let written = if done { 0 } else { WRITTEN };",
+        "let written = if done { 0 } else { 0 };",
+        ["crash", "swarm", "pair"],
+    ),
+    (
+        "rescued_zeros_not_flushed",
+        "remap/relocation/rescue.rs",
+        "        table.spare_cache.record_write();\n",
+        "",
+        ["crash", "fill", "swarm"],
+    ),
+    (
+        "untried_blocks_trip_the_breaker",
+        "remap/relocation/rescue.rs",
+        "let counts = part.slot.is_none() && part.refused;",
+        "let counts = part.slot.is_none();",
+        ["wholesale"],
+    ),
     # The gate, and who waits for whom.
     (
         "move_without_drain",

@@ -86,10 +86,16 @@ impl BlockStatus {
     }
 
     /// Returns the cause of an error, as far as the block layer tells (`blk_errors` in block/blk-core.c).
-    pub(crate) fn blame(self) -> Blame {
+    /// `moves_data` says that the bio was a read, a write or a flush.
+    ///
+    /// Disks report bad sectors as `BLK_STS_TARGET`, too: ATA disks a device fault and an ID that is not found
+    /// (ata_to_sense_error() in drivers/ata/libata-scsi.c, scsi_check_sense() in drivers/scsi/scsi_error.c). Of an
+    /// optional operation the status says that the device does not have it.
+    pub(crate) fn blame(self, moves_data: bool) -> Blame {
         match self.0 {
             bindings::BLK_STS_MEDIUM | bindings::BLK_STS_PROTECTION => Blame::Medium,
             bindings::BLK_STS_IOERR => Blame::Unknown,
+            bindings::BLK_STS_TARGET if moves_data => Blame::Unknown,
             _ => Blame::Other,
         }
     }
@@ -184,6 +190,15 @@ impl<N> TargetBio<N> {
     #[inline]
     pub(crate) fn moves_data(&self) -> bool {
         self.raw().bi_opf & bindings::REQ_OP_MASK <= bindings::REQ_OP_WRITE
+    }
+
+    /// Returns whether the bio may fail where another one would be tried again or would wait: readahead, and
+    /// bios of submitters that have another place for their data (`REQ_RAHEAD`, `REQ_FAILFAST_*`).
+    ///
+    /// A suspended device-mapper device ends readahead with an I/O error. What a device declines with `REQ_NOWAIT`
+    /// has a status of its own.
+    pub(crate) fn fails_early(&self) -> bool {
+        self.raw().bi_opf & (bindings::REQ_RAHEAD | bindings::REQ_FAILFAST_MASK) != 0
     }
 
     /// Returns the number of this clone of an empty flush.

@@ -196,6 +196,24 @@ impl<'a, T: Target> EndedBio<'a, T> {
         self.bio.word() & word::PER_BIO_DATA == 0
     }
 
+    /// Returns whether the bio has no per-bio data and no mark.
+    #[inline(always)]
+    pub(crate) fn is_plain_and_unmarked(&self) -> bool {
+        self.bio.word() & (word::PER_BIO_DATA | word::MARKED) == 0
+    }
+
+    /// Returns whether the bio read or changed the medium.
+    #[inline(always)]
+    pub(crate) fn direction(&self) -> Direction {
+        self.bio.direction()
+    }
+
+    /// Returns the target of the bio.
+    #[inline(always)]
+    pub(crate) fn target(&self) -> &'a T {
+        self.target.get()
+    }
+
     /// Makes the bio leave the gate, and lets it end.
     #[inline(always)]
     pub(crate) fn finish(self) -> Ending {
@@ -265,6 +283,11 @@ impl<'a, T: Target> OpenBio<'a, T> {
     /// Returns whether the bio was an ordinary read or write, or a flush.
     pub(crate) fn moves_data(&self) -> bool {
         self.bio.moves_data()
+    }
+
+    /// Returns whether the bio might fail where another one would be tried again or would wait.
+    pub(crate) fn fails_early(&self) -> bool {
+        self.bio.fails_early()
     }
 
     /// Takes the bio over. For its submitter it ends when the [`HeldBio`] is ended or dropped. It is as it was

@@ -5,7 +5,8 @@
 use kernel::{
     error::code::{
         EILSEQ,
-        ENODATA, //
+        ENODATA,
+        EREMOTEIO, //
     },
     prelude::*, //
 };
@@ -30,9 +31,10 @@ pub(super) enum Place {
     Spare,
 }
 
-/// Returns whether a device says that its medium cannot, or says nothing but that it cannot.
+/// Returns whether a device says that its medium cannot, or says nothing but that it cannot: a read or a write
+/// that ended with a status of [`Blame::Medium`](crate::linux::device_mapper::Blame) or `Blame::Unknown`.
 fn blames_medium(error: Error) -> bool {
-    error == ENODATA || error == EILSEQ || error == EIO
+    [ENODATA, EILSEQ, EIO, EREMOTEIO].contains(&error)
 }
 
 impl MoverGuard<'_> {

@@ -119,7 +119,12 @@ impl MoverGuard<'_> {
     pub(super) fn end_moving(&mut self) {
         self.mover.reserve.refill(GFP_NOWAIT);
         let table = self.table;
-        let _ = self.make_room(&mut table.remaps.lock(), MAX_BATCH);
+        let mut remaps = table.remaps.lock();
+        let _ = self.make_room(&mut remaps, MAX_BATCH);
+        if remaps.entries() == 0 {
+            table.spare_cache.vacate();
+        }
+        drop(remaps);
         self.publish_metadata_state();
     }
 

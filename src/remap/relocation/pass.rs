@@ -202,6 +202,7 @@ impl Pass<'_> {
         if moves.is_empty() {
             return reserved;
         }
+        table.spare_cache.occupy();
         let drained = self.drain();
         let copied = drained.and_then(|()| match contents {
             Contents::Copied | Contents::Whole => self.copy_out(&mut moves, contents),

@@ -64,18 +64,20 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tried {
     Written,
-    /// Another place would help.
-    HasToMove,
+    /// Another place would help: this one has refused it.
+    Refused,
+    /// Another place would help: this one was not tried, since the block is pending.
+    Untried,
     /// Nothing would.
     Failed(BlockStatus),
 }
 
 impl Tried {
-    /// Returns the outcome of a try that ended with `status`.
-    fn of(status: BlockStatus) -> Self {
-        match status.blame() {
+    /// Returns the outcome of a try that ended with `status`. `moves_data` says that it was an ordinary write.
+    fn of(status: BlockStatus, moves_data: bool) -> Self {
+        match status.blame(moves_data) {
             _ if status.is_ok() => Tried::Written,
-            Blame::Medium | Blame::Unknown => Tried::HasToMove,
+            Blame::Medium | Blame::Unknown => Tried::Refused,
             Blame::Other => Tried::Failed(status),
         }
     }
@@ -206,13 +208,14 @@ impl Rescue<'_> {
             }
             let first = table.places.block.offset_of(sector);
             let left = write.bio.sectors().saturating_sub(write.done);
-            let part = WritePart {
+            let mut part = WritePart {
                 write: number,
                 block,
                 first,
                 len: left.min(table.places.block.sectors().saturating_sub(first)),
                 at: write.done,
                 slot: table.remaps.slot_of(block),
+                refused: true,
             };
             let many = u64::from(left) > table.places.block.first_sector(MAX_BATCH as u64);
             if many && write.done >= write.by_block && self.try_run(write, sector) {
@@ -221,8 +224,11 @@ impl Rescue<'_> {
             match self.try_part(write, &part) {
                 Tried::Written => {}
                 Tried::Failed(status) => return write.fail(status),
-                // There is room.
-                Tried::HasToMove => drop(parts.push_within_capacity(part)),
+                tried => {
+                    part.refused = tried == Tried::Refused;
+                    // There is room.
+                    drop(parts.push_within_capacity(part));
+                }
             }
             write.done = write.done.saturating_add(part.len);
         }
@@ -260,16 +266,17 @@ impl Rescue<'_> {
         let table = self.table;
         let Some(slot) = part.slot else {
             let first = write.bio.status();
-            // The medium has said so of this very block; or the write was not tried, since the block is pending.
-            let sure = if first.is_ok() {
-                table.remaps.lock().is_pending(part.block)
-            } else {
-                first.blame() == Blame::Medium
-            };
-            if sure && part.len == write.bio.sectors() {
-                return Tried::HasToMove;
+            let moves_data = write.bio.moves_data();
+            if part.len == write.bio.sectors() {
+                if first.is_ok() && table.remaps.lock().is_pending(part.block) {
+                    return Tried::Untried;
+                }
+                // The medium has said so of this very block.
+                if first.blame(moves_data) == Blame::Medium {
+                    return Tried::Refused;
+                }
             }
-            let tried = Tried::of(self.write_main(write, part));
+            let tried = Tried::of(self.write_main(write, part), moves_data);
             if tried == Tried::Written {
                 self.mover.breaker.wrote();
             }
@@ -289,6 +296,8 @@ impl Rescue<'_> {
             &table.devices.spare,
             to,
         );
+        // Zeros are not written with FUA.
+        table.spare_cache.record_write();
         let fills = table.lost.lock().any_in(part.block, part.first, part.len);
         if status.is_ok() && fills {
             let filled = LostPart {
@@ -298,7 +307,7 @@ impl Rescue<'_> {
             };
             write.fills = Some((slot, filled));
         }
-        Tried::of(status)
+        Tried::of(status, write.bio.moves_data())
     }
 
     /// Makes it durable that parts of blocks have contents which writes have filled.
@@ -335,6 +344,7 @@ impl Rescue<'_> {
         }
         parts.clear();
         if !moves.is_empty() {
+            self.table.spare_cache.occupy();
             self.carry_all(writes, &mut moves);
             let _ = self.record(&mut moves, Toward::Spare);
             for moved in &moves {
@@ -367,10 +377,8 @@ impl Rescue<'_> {
             return Err(EPERM);
         }
         self.revive_metadata()?;
-        let admission = match part.slot {
-            None => Some(self.admit()?),
-            Some(_) => None,
-        };
+        let counts = part.slot.is_none() && part.refused;
+        let admission = counts.then(|| self.admit()).transpose()?;
         match self.hold_block(part) {
             Ok(mut moved) => {
                 moved.admission = admission;

@@ -7,6 +7,7 @@
 //! * [`metadata`] is what survives the table, [`loaded_area`] how a table begins with it,
 //! * [`mover`] is what moving blocks needs, [`moves`] are the blocks of a pass,
 //! * [`deferred`] are the bios that wait, [`writes`] those that the work queue looks after,
+//! * [`spare_cache`] says whether a flush has to go to the spare,
 //! * [`suspects`] are blocks that are read when there is time,
 //! * [`policy`] is what a failing write does, [`health`] what users have been told,
 //! * [`note`] goes along with a bio, [`statistics`] counts and times,
@@ -27,6 +28,7 @@ pub(super) mod policy;
 pub(super) mod reason;
 pub(super) mod remaps;
 pub(super) mod scrub;
+pub(super) mod spare_cache;
 pub(super) mod statistics;
 pub(super) mod suspects;
 pub(super) mod table_line;

@@ -68,6 +68,8 @@ pub(in crate::remap) struct WritePart {
     pub(in crate::remap) at: u32,
     /// The slot that has failed, where the block is on the spare.
     pub(in crate::remap) slot: Option<u32>,
+    /// Main has refused the part. Not so where the block was pending and main was not tried.
+    pub(in crate::remap) refused: bool,
 }
 
 /// Outcome of a pass for a block.

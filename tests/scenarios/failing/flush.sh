@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a flush that fails on main or on the spare fails for the caller, and marks and moves no block"
+DESCRIPTION="a flush that fails, on main or on the spare, fails for its submitter, marks and moves nothing, and goes to the spare only where something was written there"
 LONG_MACHINES="uml-smp debian"
 
 requires() { need_target flakey; }
@@ -25,15 +25,27 @@ test() {
 	make_mapped below_spare "0 2048 linear $spare 0"
 	make_remap r0 4096 /dev/mapper/below_main /dev/mapper/below_spare 0 1600
 	block_io fill /dev/mapper/r0 1
+	below below_spare "$spare" flakey
+	expect_equal "$(block_io flush /dev/mapper/r0)" ok "flush with a spare that fails and has no block"
+	below below_spare "$spare" linear
 	message r0 remap 160
 	for turn in main spare; do
+		expect_equal "$(block_io write /dev/mapper/r0 160 8 1)" ok "write to the spare"
 		below "below_$turn" "${!turn}" flakey
 		expect_match "$(block_io flush /dev/mapper/r0)" '^E' "flush with a $turn that fails"
 		expect_state r0 "1 0 0 ok" "after a flush with a $turn that fails"
 		below "below_$turn" "${!turn}" linear
 		expect_equal "$(block_io flush /dev/mapper/r0)" ok "flush once $turn works"
+		below below_spare "$spare" flakey
+		expect_equal "$(block_io flush /dev/mapper/r0)" ok "flush with nothing new on a spare that fails"
+		below below_spare "$spare" linear
 		expect_state r0 "1 0 0 ok" "after a flush once $turn works"
 	done
+	expect_equal "$(block_io write /dev/mapper/r0 160 8 1)" ok "write to the spare"
+	message r0 unremap 160
+	below below_spare "$spare" flakey
+	expect_equal "$(block_io flush /dev/mapper/r0)" ok "flush when the spare that fails has no block any more"
+	below below_spare "$spare" linear
 	expect_equal "$(counter r0 auto_remaps)" 0 "automatic remaps"
 	block_io check /dev/mapper/r0 1
 }

@@ -67,10 +67,25 @@ impl<T> DerefMut for SpinLockGuard<'_, T> {
 }
 
 pub mod barrier {
-    use super::atomic::Full;
+    use loom::sync::atomic::{fence, Ordering};
 
-    pub fn smp_mb(_: Full) {
-        loom::sync::atomic::fence(loom::sync::atomic::Ordering::AcqRel);
+    pub struct Read;
+
+    /// Which accesses a barrier keeps apart.
+    pub trait Kind {
+        const ORDER: Ordering;
+    }
+
+    impl Kind for Read {
+        const ORDER: Ordering = Ordering::Acquire;
+    }
+
+    impl Kind for super::atomic::Full {
+        const ORDER: Ordering = Ordering::AcqRel;
+    }
+
+    pub fn smp_mb<T: Kind>(_: T) {
+        fence(T::ORDER);
     }
 }
 

@@ -22,7 +22,7 @@ pub mod code {
     codes! {
         EPERM = 1, ESRCH = 3, EINTR = 4, EIO = 5, ENXIO = 6, EAGAIN = 11, ENOMEM = 12, EBUSY = 16, EEXIST = 17, ENODEV = 19,
         EINVAL = 22, ENOSPC = 28, EROFS = 30, ENODATA = 61, EILSEQ = 84, EOVERFLOW = 75, ETIMEDOUT = 110,
-        ERESTARTSYS = 512,
+        EREMOTEIO = 121, ERESTARTSYS = 512,
     }
 }
 

@@ -498,6 +498,8 @@ pub mod aref {
 }
 
 pub mod barrier {
+    pub struct Read;
+
     pub fn smp_mb<T>(_: T) {
         machine::point();
     }

@@ -51,6 +51,8 @@ pub struct Request {
     pub preflush: bool,
     /// Durable when it ends.
     pub fua: bool,
+    /// The submitter can do without it.
+    pub readahead: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +83,8 @@ pub struct Faults {
     pub stalled_until: u64,
     /// Only requests that touch one of these are doomed for their number.
     pub doomed: Option<Vec<Range<u64>>>,
+    /// Of 1000 reads that the submitter can do without, so many are declined.
+    pub declines: u64,
     /// Transient faults and outages spare sectors before this and from the second number on.
     pub only: Option<(u64, u64)>,
 }
@@ -357,6 +361,10 @@ impl Disk {
                 self.name,
                 request.operation
             );
+        }
+        if request.readahead && world().random.permille(self.faults.declines) {
+            // As a suspended device-mapper device does (dm_submit_bio() in drivers/md/dm.c). Nothing has failed.
+            return c::BLK_STS_IOERR;
         }
         if let Some(status) = doomed.or_else(|| self.wholesale(&request)) {
             self.fault(request.operation, first, sectors);

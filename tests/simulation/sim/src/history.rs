@@ -90,6 +90,8 @@ pub(crate) struct Common {
     /// Something may fail that works otherwise; and when that ended last.
     pub(crate) faulty: Cell<bool>,
     pub(crate) healed: Cell<u64>,
+    /// A message was sent that may move blocks to the spare.
+    pub(crate) moves: Cell<bool>,
     /// What was to happen to one request or allocation has happened.
     pub(crate) hit: Cell<bool>,
     /// Devices that are done with their work.
@@ -120,6 +122,7 @@ fn disk(name: &'static str, number: u32, contents: Vec<Sector>, settings: &Setti
     disk.slow = settings.slow;
     disk.faults.statuses = settings.statuses.clone();
     disk.faults.mends = settings.mends;
+    disk.faults.declines = settings.declines;
     Box::leak(disk)
 }
 
@@ -134,6 +137,7 @@ impl History {
             calm: Cell::new(0),
             faulty: Cell::new(false),
             healed: Cell::new(0),
+            moves: Cell::new(false),
             hit: Cell::new(false),
             met: Cell::new(0),
         }));

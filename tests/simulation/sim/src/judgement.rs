@@ -188,6 +188,14 @@ impl Unit {
         }
     }
 
+    /// Returns whether it is certain that no block has come to the spare since the table began, or was there.
+    pub(crate) fn never_had_remaps(&self) -> bool {
+        let common = self.common;
+        let may_move =
+            common.moves.get() || self.main().has_failed || self.settings.kind == Kind::Stress;
+        self.judge.remapped.get() == Some(0) && !may_move
+    }
+
     /// A table is in use from now on, with so many remapped blocks.
     pub(crate) fn judge_next(&self, remapped: Option<u64>) {
         self.check_log(false);
@@ -305,6 +313,9 @@ impl Unit {
         };
         if wrong {
             fail!("health is {:?} with {status:?}", status.health);
+        }
+        if status.pending > 0 && !self.main().has_failed {
+            fail!("blocks are pending, and main has never failed");
         }
         let failing = status.health == Health::Failing;
         if failing && !self.main().has_failed {

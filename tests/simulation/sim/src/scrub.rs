@@ -77,7 +77,13 @@ impl Unit {
         let settings = &self.settings;
         let remaps = self.remaps()?;
         let says_medium = |status: &u8| {
-            [c::BLK_STS_MEDIUM, c::BLK_STS_PROTECTION, c::BLK_STS_IOERR].contains(status)
+            let says = [
+                c::BLK_STS_MEDIUM,
+                c::BLK_STS_PROTECTION,
+                c::BLK_STS_IOERR,
+                c::BLK_STS_TARGET,
+            ];
+            says.contains(status)
         };
         let (main, spare) = (self.main(), self.spare());
         let mut statuses = main

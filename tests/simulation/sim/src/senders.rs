@@ -85,6 +85,10 @@ impl Unit {
     pub(crate) fn send_bytes(&'static self, text: &[u8]) -> Result<String, i32> {
         trace!("message '{}'", String::from_utf8_lossy(text));
         self.common.operations.set(self.common.operations.get() + 1);
+        let may_move = [&b"remap"[..], b"bad"]
+            .iter()
+            .any(|word| text.starts_with(word));
+        self.common.moves.set(self.common.moves.get() || may_move);
         let began = world().now;
         let replied = self.device().message(text);
         trace!("message '{}': {replied:?}", String::from_utf8_lossy(text));

@@ -109,6 +109,8 @@ pub(crate) struct Settings {
     /// Statuses of bad sectors.
     pub(crate) bad_statuses: Vec<u8>,
     pub(crate) mends: bool,
+    /// Of 1000 reads that the submitter can do without, so many are declined.
+    pub(crate) declines: u64,
     pub(crate) failing_allocations: u64,
     pub(crate) signals: u64,
     pub(crate) latency: (u64, u64),
@@ -305,9 +307,10 @@ impl Settings {
             bad_statuses: if random.one_in(4) {
                 some(random, &STATUSES, 300)
             } else {
-                vec![c::BLK_STS_MEDIUM, c::BLK_STS_IOERR]
+                vec![c::BLK_STS_MEDIUM, c::BLK_STS_IOERR, c::BLK_STS_TARGET]
             },
             mends: random.one_in(2),
+            declines: random.of(&[0, 0, 200, 1_000]),
             failing_allocations: if faulty && random.one_in(5) {
                 random.of(&[1, 10, 100])
             } else {

@@ -44,7 +44,8 @@ impl Unit {
         for _ in 0..self.settings.operations {
             let (first, len) = self.some_sectors();
             match world().random.below(100) {
-                0..40 => drop(self.read(first, len)),
+                0..34 => drop(self.read(first, len)),
+                34..40 => self.read_ahead(first, len),
                 40..82 => self.write(first, len),
                 82..89 => self.flush(),
                 89..95 => drop(self.change(first, len, c::REQ_OP_WRITE_ZEROES)),
@@ -76,11 +77,22 @@ impl Unit {
 
     /// Reads; returns whether that went well.
     pub(crate) fn read(&'static self, first: u64, len: u64) -> bool {
+        self.read_with(first, len, 0)
+    }
+
+    /// Reads what nobody has asked for, which a disk may decline.
+    fn read_ahead(&'static self, first: u64, len: u64) {
+        self.read_with(first, len, c::REQ_RAHEAD);
+    }
+
+    fn read_with(&'static self, first: u64, len: u64, flags: u32) -> bool {
         let id = self.model().begin_read(first, len);
-        let (status, bio) = self.bio(c::REQ_OP_READ, first, len, vec![0xee; len as usize * 512]);
+        let data = vec![0xee; len as usize * 512];
+        let (status, bio) = self.bio(c::REQ_OP_READ | flags, first, len, data);
         let ok = status == c::BLK_STS_OK;
         let data = ok.then_some(&bio.data[..]);
-        let excused = self.may_miss(first + len, id);
+        let declined = flags & c::REQ_RAHEAD != 0 && self.settings.declines > 0;
+        let excused = declined || self.may_miss(first + len, id);
         self.model()
             .end_read(id, data, excused, self.main(), self.spare());
         ok
@@ -139,6 +151,15 @@ impl Unit {
         ok
     }
 
+    /// Fails where a flush has failed for the spare's sake, and no block was ever there.
+    fn check_failed_flush(&'static self) {
+        // Without a table that is in use, everything fails.
+        let absent = self.settings.resizes || self.settings.removals;
+        if !absent && self.never_had_remaps() && !self.is_short_of_memory() {
+            fail!("a flush fails, and nothing but the spare has, where no block is");
+        }
+    }
+
     /// Flushes.
     pub(crate) fn flush(&'static self) {
         let start = self.model().begin_flush();
@@ -147,6 +168,7 @@ impl Unit {
             self.model().end_flush(start);
         } else {
             self.check_error("a flush", 0, start);
+            self.check_failed_flush();
         }
     }
 }
@@ -164,6 +186,9 @@ fn describe(opf: u32) -> String {
     }
     if opf & c::REQ_FUA != 0 {
         text.push_str(" fua");
+    }
+    if opf & c::REQ_RAHEAD != 0 {
+        text.push_str(" ahead");
     }
     text
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! src/remap/route.rs as it is, with as much of a table around it as it needs: where bios wait for a block.
+//! src/remap/route.rs as it is, with as much of a table around it as it needs: where bios wait for a block. Flushes
+//! of the spare are in `flush`.
 
+mod flush;
 mod route;
 mod state;
 mod table;
@@ -22,13 +24,16 @@ use crate::{
 use route::Destination;
 use table::{Table, SECTORS};
 
-pub(crate) static MODELS: &[Model] = &[Model {
-    name: "route_held",
-    holds: "a write to a block that moves reaches the copy or comes after it, and one that is held while the block \
-            arrives is not forgotten",
-    preemptions: Some(3),
-    run: |check| check.every_execution(held),
-}];
+pub(crate) static MODELS: &[Model] = &[
+    Model {
+        name: "route_held",
+        holds: "a write to a block that moves reaches the copy or comes after it, and one that is held while the \
+                block arrives is not forgotten",
+        preemptions: Some(3),
+        run: |check| check.every_execution(held),
+    },
+    flush::MODEL,
+];
 
 /// Sends a bio where the index says, as `Table::map_parts` does.
 fn map(table: &Table, bio: HeldBio<state::note::Note>) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Values of a table, as far as src/remap/route.rs needs them. No sector is lost, and nothing is counted.
+//! Values of a table, as far as src/remap/route.rs needs them. No sector is lost, and nothing is counted. The cache
+//! of the spare is as src/ has it.
 
 pub(crate) mod lost {
     #[derive(Clone, Copy)]
@@ -42,6 +43,8 @@ pub(crate) mod note {
 pub(crate) mod remaps {
     pub(crate) type ReaderIndex = remap_core::table::index::Index<crate::index::Words>;
 }
+
+pub(crate) mod spare_cache;
 
 pub(crate) mod statistics {
     use crate::linux::gate::Direction;

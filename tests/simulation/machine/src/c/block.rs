@@ -124,6 +124,7 @@ pub unsafe fn bdev_rw_virt(
         data: data.cast(),
         preflush: false,
         fua: false,
+        readahead: false,
     };
     // SAFETY: Any status may be asked for.
     unsafe { blk_status_to_errno(transfer(bdev, request)) }
@@ -137,6 +138,7 @@ pub unsafe fn blkdev_issue_flush(bdev: *mut block_device) -> c_int {
         data: null_mut(),
         preflush: false,
         fua: false,
+        readahead: false,
     };
     // SAFETY: Any status may be asked for.
     unsafe { blk_status_to_errno(transfer(bdev, request)) }
@@ -279,6 +281,7 @@ pub unsafe fn dm_io(
             data: data.cast(),
             preflush: opf & REQ_PREFLUSH != 0,
             fua: opf & REQ_FUA != 0,
+            readahead: false,
         },
     );
     if status == BLK_STS_OK {

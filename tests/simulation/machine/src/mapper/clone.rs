@@ -121,5 +121,6 @@ pub(crate) unsafe fn request_of(bio: *const bio, data: *const u8) -> Request {
         data: data.cast_mut().wrapping_add(iter.bi_offset as usize),
         preflush: opf & c::REQ_PREFLUSH != 0 && iter.bi_size > 0,
         fua: opf & c::REQ_FUA != 0,
+        readahead: opf & c::REQ_RAHEAD != 0,
     }
 }

@@ -1,0 +1,1 @@
+../../../../../../src/remap/state/spare_cache.rs
