@@ -7,7 +7,7 @@
 //! keeps what the medium has or any of what the cache had, and requests under way are done in part.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Range, //
 };
 
@@ -18,6 +18,14 @@ use crate::{
     scheduler::{self, world},
     trace, //
 };
+
+/// Statuses that may mean that the medium has failed.
+pub const BLAMES: [blk_status_t; 4] = [
+    c::BLK_STS_MEDIUM,
+    c::BLK_STS_PROTECTION,
+    c::BLK_STS_IOERR,
+    c::BLK_STS_TARGET,
+];
 
 /// Contents of a sector.
 pub type Sector = [u8; 512];
@@ -105,6 +113,8 @@ pub struct Disk {
     pub read_failed_at: u64,
     /// Something has failed so far.
     pub has_failed: bool,
+    /// Sectors of writes that have failed in a way that may be the medium's fault.
+    pub blamed: BTreeSet<u64>,
     /// Nanoseconds of an ordinary request, at least and at most.
     pub latency: (u64, u64),
     /// Of 1000 requests, so many take a hundred times as long.
@@ -153,6 +163,7 @@ impl Disk {
             failed_at: vec![0; len],
             read_failed_at: 0,
             has_failed: false,
+            blamed: BTreeSet::new(),
             latency: (20_000, 200_000),
             slow: 0,
             logical: 1,
@@ -294,8 +305,8 @@ impl Disk {
         let (_, request, _) = self.entry(id);
         let request = Request { ..*request };
         let refused = doomed.or_else(|| self.outage(&request));
-        if refused.is_some() {
-            self.fault(request.operation, request.sector, request.sectors);
+        if let Some(status) = refused {
+            self.fault(&request, status);
         } else {
             self.flush(flushed);
             self.entry(id).2 = Phase::Flushed;
@@ -303,13 +314,19 @@ impl Disk {
         refused
     }
 
-    fn fault(&mut self, operation: Operation, first: u64, sectors: u64) {
+    /// Records that a request has failed with `status`.
+    fn fault(&mut self, request: &Request, status: blk_status_t) {
         let now = (self.clock)();
         self.has_failed = true;
-        if operation == Operation::Read {
-            self.read_failed_at = now;
+        let sectors = request.sector..request.sector + request.sectors;
+        match request.operation {
+            Operation::Read => self.read_failed_at = now,
+            Operation::Write | Operation::Zero if BLAMES.contains(&status) => {
+                self.blamed.extend(sectors.clone());
+            }
+            _ => {}
         }
-        for sector in first..first + sectors {
+        for sector in sectors {
             if let Some(at) = self.failed_at.get_mut(sector as usize) {
                 *at = now;
             }
@@ -367,7 +384,7 @@ impl Disk {
             return c::BLK_STS_IOERR;
         }
         if let Some(status) = doomed.or_else(|| self.wholesale(&request)) {
-            self.fault(request.operation, first, sectors);
+            self.fault(&request, status);
             if request.operation != Operation::Read && world().random.one_in(2) && !self.faults.gone
             {
                 self.change_some(&request);
@@ -388,8 +405,13 @@ impl Disk {
             .map(|(sector, status)| (*sector, *status))
             .collect();
         if let Some((_, status)) = bad.first() {
-            for (sector, _) in &bad {
-                self.fault(request.operation, *sector, 1);
+            for (sector, status) in &bad {
+                let part = Request {
+                    sector: *sector,
+                    sectors: 1,
+                    ..request
+                };
+                self.fault(&part, *status);
             }
             if request.operation != Operation::Read {
                 self.change_some(&request);

@@ -35,7 +35,7 @@ pub(crate) struct Judge {
     pub(crate) beyond_repair: Cell<bool>,
     /// Blocks that were remapped when the table began, where that is certain.
     remapped: Cell<Option<u64>>,
-    /// Slots that have failed, and are never used again by this table.
+    /// Slots that have failed, and are never used again.
     pub(crate) failed_slots: RefCell<Vec<u64>>,
     health: Cell<Option<Health>>,
     events: Cell<u64>,
@@ -176,6 +176,10 @@ impl Unit {
     /// Blocks that are remapped, where that is certain. Nobody uses the device.
     pub(crate) fn remapped(&self) -> Option<u64> {
         let status = self.status();
+        if status.metadata != "ok" {
+            // The next table need not know of slots that have failed.
+            self.judge.failed_slots.take();
+        }
         match status.metadata.as_str() {
             "failed" => {
                 // What failed writes have left on the spare is known to this table only.
@@ -202,11 +206,12 @@ impl Unit {
         self.judge.remapped.set(remapped);
         self.judge.events.set(self.device().events.get());
         self.judge.health.set(Some(self.status().health));
-        self.judge.failed_slots.take();
     }
 
     /// A table is in use from now on, and nobody uses the device so far.
     pub(crate) fn begin_judging(&self) {
+        // The last of them may have come too late for the metadata.
+        self.judge.failed_slots.take();
         let remapped = self.status().remapped;
         self.judge_next(Some(remapped));
     }
@@ -471,6 +476,28 @@ impl Unit {
         if matches!(status.health, Health::Failing | Health::Degraded) {
             fail!("health is {:?}, and nothing is wrong", status.health);
         }
+        self.check_free_slots(&status);
         self.read_everything();
+    }
+
+    /// Fails where slots are used no more of which no sector has failed. No block is remapped.
+    fn check_free_slots(&'static self, status: &Status) {
+        let (block, sectors) = (self.settings.block, self.limit.get());
+        let (first, _) = self.settings.slots();
+        let is_blamed = |slot: &u64| {
+            let start = first + slot * block;
+            let spare = self.spare();
+            spare.blamed.range(start..start + block).next().is_some()
+        };
+        let blamed = (0..status.slots).filter(is_blamed).count() as u64;
+        let wanted = sectors.div_ceil(block).min(status.slots - blamed);
+        let answer = self.send(&format!("remap {} {sectors}", self.settings.begin));
+        let remapped = self.status().remapped;
+        if remapped < wanted {
+            fail!("{remapped} slots of {} are used, and {blamed} have failed: {answer:?}", status.slots);
+        }
+        if let Err(error) = self.send("clear") {
+            fail!("'clear' fails with {error}, and nothing is bad any more");
+        }
     }
 }

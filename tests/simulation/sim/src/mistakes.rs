@@ -8,7 +8,7 @@
 use machine::{
     c,
     fail,
-    mapper::{number_of, words},
+    mapper::{number_of, words, MappedDevice},
     random::Random,
     scheduler::{self, world},
     trace, //
@@ -16,9 +16,12 @@ use machine::{
 use remap_core::interface::excerpt::Excerpt;
 
 use crate::{
-    errno::{EAGAIN, EINVAL, ENODEV, ENOMEM, ENXIO},
+    errno::{EAGAIN, EBUSY, EINVAL, ENODEV, ENOMEM, ENXIO},
     unit::Unit,
 };
+
+/// Minor number of a mapped device that no unit has.
+const ANOTHER: i32 = 9;
 
 /// Most bytes of a line that the kernel's log keeps.
 const LOG_LINE: usize = 992;
@@ -290,6 +293,23 @@ impl Unit {
         }
     }
 
+    /// Loads a table of another device over the spare area, which is in use.
+    fn load_on_another_device(&'static self) {
+        let disks = self.disks.clone();
+        let device = MappedDevice::new(ANOTHER, self.settings.begin, c::registered(), disks);
+        let line = self.line(false);
+        let was_short = self.is_short_of_memory();
+        let since = scheduler::listen();
+        let loaded = device.load(self.sectors.get(), line.as_bytes(), false);
+        let lines = scheduler::heard(since);
+        match loaded.map(drop) {
+            Err(EBUSY) => self.check_refusal("table", line.as_bytes(), &lines),
+            Err(ENOMEM) if was_short || self.is_short_of_memory() => {}
+            answer => fail!("a table over a spare area in use is answered with {answer:?}"),
+        }
+        device.delete();
+    }
+
     /// Makes mistakes while nothing else happens, and fails where they change anything.
     pub(crate) fn check_mistakes(&'static self) {
         if self
@@ -303,6 +323,7 @@ impl Unit {
             self.send_mistake();
         }
         self.load_mistake(self.sectors.get());
+        self.load_on_another_device();
         let after = self.look();
         if before != after {
             fail!("mistakes have changed {before:?} to {after:?}");

@@ -4,7 +4,7 @@
 
 use machine::{
     c,
-    disk::Disk,
+    disk::{Disk, BLAMES},
     fail,
     scheduler::{self, world}, //
 };
@@ -76,15 +76,7 @@ impl Unit {
     fn unreadable_blocks(&'static self) -> Option<(Vec<u64>, usize)> {
         let settings = &self.settings;
         let remaps = self.remaps()?;
-        let says_medium = |status: &u8| {
-            let says = [
-                c::BLK_STS_MEDIUM,
-                c::BLK_STS_PROTECTION,
-                c::BLK_STS_IOERR,
-                c::BLK_STS_TARGET,
-            ];
-            says.contains(status)
-        };
+        let says_medium = |status: &u8| BLAMES.contains(status);
         let (main, spare) = (self.main(), self.spare());
         let mut statuses = main
             .faults

@@ -2,14 +2,17 @@
 
 //! Those who administer a device: they send messages, suspend, replace and remove.
 
+use std::rc::Rc;
+
 use machine::{
     c,
     fail,
+    mapper::Table,
     scheduler::{self, world},
     trace, //
 };
 
-use crate::{kind::Kind, log::check_reason, model, unit::Unit};
+use crate::{errno::ENOMEM, kind::Kind, log::check_reason, model, unit::Unit};
 
 /// Most suspensions of a life.
 const MAX_SUSPENDS: u64 = 8;
@@ -189,14 +192,24 @@ impl Unit {
         self.resume();
     }
 
+    /// Loads a table beside the one in use. Nothing where there is no memory.
+    fn load_next(&'static self, sectors: u64) -> Option<Rc<Table>> {
+        let was_short = self.is_short_of_memory();
+        let line = self.line(false);
+        match self.device().load(sectors, line.as_bytes(), false) {
+            Ok(table) => Some(table),
+            Err(ENOMEM) if was_short || self.is_short_of_memory() => None,
+            Err(error) => {
+                fail!("a table beside the one in use is refused: {error}");
+                None
+            }
+        }
+    }
+
     /// Replaces the table by a new one of the same line.
     pub(crate) fn reload(&'static self) {
         self.load_mistake_now_and_then(self.sectors.get());
-        let line = self.line(false);
-        let loaded = self
-            .device()
-            .load(self.sectors.get(), line.as_bytes(), false);
-        let new = loaded.ok();
+        let new = self.load_next(self.sectors.get());
         self.begin_suspend();
         let remapped = self.remapped();
         let old = new.and_then(|new| self.device().swap(Some(new)));
@@ -216,8 +229,7 @@ impl Unit {
         self.limit.set(before.min(new));
         self.cuts.borrow_mut().push((new, model::now()));
         self.load_mistake_now_and_then(new);
-        let line = self.line(false);
-        let Ok(table) = self.device().load(new, line.as_bytes(), false) else {
+        let Some(table) = self.load_next(new) else {
             self.limit.set(before);
             return;
         };

@@ -33,7 +33,7 @@ pub(crate) struct Unit {
     model: UnsafeCell<Model>,
     main: *mut Disk,
     spare: *mut Disk,
-    disks: Vec<*mut Disk>,
+    pub(crate) disks: Vec<*mut Disk>,
     device: UnsafeCell<Option<Rc<MappedDevice>>>,
     /// Sectors of the table.
     pub(crate) sectors: Cell<u64>,
