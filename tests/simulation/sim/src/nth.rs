@@ -64,6 +64,30 @@ impl Unit {
         self.write_together(0);
         self.send_ranges(&["remap"], begin + block, block);
         self.send_all(&["save"]);
+        if !self.settings.volatile {
+            self.refuse_slot(2 * block);
+        }
+    }
+
+    /// The slot that comes next refuses the block of a sector: this table does not use it again, nor does the next.
+    fn refuse_slot(&'static self, sector: u64) {
+        let send = |command: &str| self.send(&format!("{command} {}", self.settings.begin + sector));
+        let _ = send("unremap");
+        let Some(slot) = send("remap").ok().and_then(|_| self.slot_of(sector)) else {
+            return;
+        };
+        if send("unremap").is_err() {
+            return;
+        }
+        self.spare().blamed.remove(&slot);
+        self.spare().faults.unwritable.insert(slot, c::BLK_STS_MEDIUM);
+        let moved = send("remap");
+        self.spare().faults.unwritable.remove(&slot);
+        if moved.is_ok() && self.spare().blamed.contains(&slot) {
+            self.judge.failed_slots.borrow_mut().push(slot);
+            self.reload();
+            self.send_ranges(&["remap"], self.settings.begin, 5 * self.settings.block);
+        }
     }
 
     fn was_hit(&self) -> bool {
