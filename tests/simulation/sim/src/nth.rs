@@ -76,9 +76,9 @@ impl Unit {
         let Some(slot) = send("remap").ok().and_then(|_| self.slot_of(sector)) else {
             return;
         };
-        if send("unremap").is_err() {
+        let Some(slot) = self.free_slot_after(slot).filter(|_| send("unremap").is_ok()) else {
             return;
-        }
+        };
         self.spare().blamed.remove(&slot);
         self.spare().faults.unwritable.insert(slot, c::BLK_STS_MEDIUM);
         let moved = send("remap");
@@ -88,6 +88,15 @@ impl Unit {
             self.reload();
             self.send_ranges(&["remap"], self.settings.begin, 5 * self.settings.block);
         }
+    }
+
+    /// Returns the first sector of the next slot that no block is in. A table goes through its slots in a circle.
+    fn free_slot_after(&'static self, slot: u64) -> Option<u64> {
+        let (first, end) = self.settings.slots();
+        let used: Vec<u64> = self.remaps()?.iter().map(|remap| remap.spare).collect();
+        let all = (first..end).step_by(self.settings.block as usize);
+        let mut later = all.clone().filter(|next| *next > slot).chain(all);
+        later.find(|next| !used.contains(next))
     }
 
     fn was_hit(&self) -> bool {
