@@ -14,6 +14,7 @@ use crate::metadata::{
     },
     page::{
         tests::crc32c,
+        Identity,
         Page, //
     },
     superblock::{
@@ -460,6 +461,31 @@ fn a_superblock_is_one_in_its_own_places_only() {
             );
         }
     }
+}
+
+#[test]
+fn a_superblock_at_the_end_of_another_area_is_none_of_this_one() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    commit(&mut store, &[(3, block(3))]).unwrap();
+    // An area that ended here, and was longer or shorter.
+    let other = Superblock {
+        sectors: SECTORS + 2048,
+        ..superblock(2048, 2)
+    };
+    let place = Place::of(Half::Tail, 2);
+    let identity = Identity {
+        area: other.area(),
+        index: 0,
+        generation: 2,
+    };
+    let mut page = Page::new_zeroed();
+    other.write(page.payload_mut()).unwrap();
+    page.seal(&identity, crc32c);
+    let sector = store.layout().sector_of(0, place).unwrap();
+    disk.write_page(sector, &page).unwrap();
+    let (_, findings, table) = load(&disk).unwrap();
+    assert_eq!((findings.bad, table), (1, Table::from([(3, block(3))])));
 }
 
 #[test]
