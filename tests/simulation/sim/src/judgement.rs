@@ -494,7 +494,10 @@ impl Unit {
         let answer = self.send(&format!("remap {} {sectors}", self.settings.begin));
         let remapped = self.status().remapped;
         if remapped < wanted {
-            fail!("{remapped} slots of {} are used, and {blamed} have failed: {answer:?}", status.slots);
+            fail!(
+                "{remapped} slots of {} are used, and {blamed} have failed: {answer:?}",
+                status.slots
+            );
         }
         if let Err(error) = self.send("clear") {
             fail!("'clear' fails with {error}, and nothing is bad any more");

@@ -71,16 +71,23 @@ impl Unit {
 
     /// The slot that comes next refuses the block of a sector: this table does not use it again, nor does the next.
     fn refuse_slot(&'static self, sector: u64) {
-        let send = |command: &str| self.send(&format!("{command} {}", self.settings.begin + sector));
+        let send =
+            |command: &str| self.send(&format!("{command} {}", self.settings.begin + sector));
         let _ = send("unremap");
         let Some(slot) = send("remap").ok().and_then(|_| self.slot_of(sector)) else {
             return;
         };
-        let Some(slot) = self.free_slot_after(slot).filter(|_| send("unremap").is_ok()) else {
+        let Some(slot) = self
+            .free_slot_after(slot)
+            .filter(|_| send("unremap").is_ok())
+        else {
             return;
         };
         self.spare().blamed.remove(&slot);
-        self.spare().faults.unwritable.insert(slot, c::BLK_STS_MEDIUM);
+        self.spare()
+            .faults
+            .unwritable
+            .insert(slot, c::BLK_STS_MEDIUM);
         let moved = send("remap");
         self.spare().faults.unwritable.remove(&slot);
         if moved.is_ok() && self.spare().blamed.contains(&slot) {
