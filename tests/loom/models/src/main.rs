@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Small programs of two to four tasks, of which loom runs every execution that weakly ordered memory allows, for the
-//! gate, the index and `OnceArc` as src/ has them.
+//! gate, the index, `OnceArc` and the cache of the spare as src/ has them.
 //!
 //! The kernel below them is the crate `kernel`, which says what is taken of it. Each model states one behaviour, in
 //! the text that it is listed with; a model that fails ends its process, with the reason as the last line.
