@@ -260,7 +260,9 @@ impl Table {
         if context.mark && writes {
             match context.start.sectors() {
                 0 => self.spare_cache.end_flush(status.is_ok()),
-                _ => self.spare_cache.record_write(),
+                // A write that has failed is written again before it is acknowledged.
+                _ if status.is_ok() => self.spare_cache.record_write(),
+                _ => {}
             }
         }
         let writes_main = !context.mark && writes && bio.moves_data();

@@ -33,13 +33,6 @@ FAULTS = [
         ["crash", "swarm", "pair"],
     ),
     (
-        "rescued_zeros_not_flushed",
-        "remap/relocation/rescue.rs",
-        "        table.spare_cache.record_write();\n",
-        "",
-        ["crash", "fill", "swarm"],
-    ),
-    (
         "untried_blocks_trip_the_breaker",
         "remap/relocation/rescue.rs",
         "let counts = part.slot.is_none() && part.refused;",

@@ -11,6 +11,7 @@ use machine::{
 };
 
 use crate::{
+    judgement::Health,
     kind::Kind,
     unit::Unit, //
 };
@@ -104,6 +105,9 @@ impl Unit {
 
     /// Main refuses every write, with whatever status, and users go on.
     pub(crate) fn fail_wholesale(&'static self) {
+        if world().random.one_in(4) {
+            return self.rewrite_pending();
+        }
         let status = world().random.of(&self.settings.bad_statuses);
         let main = self.main();
         for sector in 0..main.sectors() {
@@ -129,6 +133,35 @@ impl Unit {
             fail!("{moved} blocks were relocated in {took} ms while no write to main went well");
         }
         self.main().faults.unwritable.clear();
+    }
+
+    /// No block can be read, and all of them are written: each moves, and main does not count as failing.
+    fn rewrite_pending(&'static self) {
+        let main = self.main();
+        for sector in 0..main.sectors() {
+            main.faults.unreadable.insert(sector, c::BLK_STS_MEDIUM);
+        }
+        let (block, end) = (self.settings.block, self.limit.get());
+        let blocks = || {
+            (0..end)
+                .step_by(block as usize)
+                .map(move |first| (first, block.min(end - first)))
+        };
+        for (first, len) in blocks() {
+            self.read(first, len);
+        }
+        for (first, len) in blocks() {
+            if !self.change(first, len, c::REQ_OP_WRITE) {
+                fail!("the pending block of sector {first} cannot be written");
+            }
+        }
+        let status = self.status();
+        let (first, last) = self.settings.slots();
+        let expected = blocks().count().min(((last - first) / block) as usize) as u64;
+        let moved = self.counter("auto_remaps");
+        if moved != expected || status.health == Health::Failing {
+            fail!("{moved} of {expected} pending blocks have moved with a write: {status:?}");
+        }
     }
 
     /// Writes to each of the blocks of the device that is its own.
