@@ -61,8 +61,8 @@ pub struct Choice {
     /// The generation before is missing in a half. Until the next generation has been written to its places,
     /// another bad place could make the page doubtful.
     pub thin: bool,
-    /// A place of the next generation cannot be read. What was written there in vain comes back when it can be
-    /// read again, unless something newer was written meanwhile.
+    /// A place cannot be read. What was written there in vain comes back when it can be read again, unless
+    /// something newer was written meanwhile. It may be of any later generation: each try had the next one.
     pub hides_newer: bool,
 }
 
@@ -109,8 +109,8 @@ pub fn choose(seen: &All) -> Result<Choice, Doubt> {
         } else {
             before |= known.is_some();
             thin |= known.is_none();
-            hides_newer |= seen == Seen::Unreadable;
         }
+        hides_newer |= seen == Seen::Unreadable;
     }
     if !before {
         return Err(Doubt::Superseded { found: generation });

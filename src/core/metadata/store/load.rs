@@ -45,6 +45,9 @@ use super::{
     remaps::Remaps, //
 };
 
+/// More generations of a page than one table writes in vain. Even, so that places keep their parity.
+const MAX_IN_VAIN: u64 = 1 << 32;
+
 impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     /// Loads an area of `sectors` sectors for `reader`. Puts copies right that it can unless told not
     /// to write; slots that have failed are recorded by [`Store::retire`].
@@ -236,13 +239,27 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
                 .is_err()
             {
                 // The other generation has two good places still to come.
-                return self.write_next(index, page);
+                return self.write_newer(index, choice, page);
             }
         }
         if choice.thin {
-            return self.write_next(index, page);
+            return self.write_newer(index, choice, page);
         }
         Ok(())
+    }
+
+    /// Writes `page` in a generation that is newer than what a place that cannot be read may have.
+    fn write_newer(
+        &mut self,
+        index: u32,
+        choice: &Choice,
+        page: &mut Page,
+    ) -> Result<(), Unwritable> {
+        if choice.hides_newer {
+            let newer = choice.generation.saturating_add(MAX_IN_VAIN);
+            self.set_generation(index, newer.min(MAX_GENERATION));
+        }
+        self.write_next(index, page)
     }
 
     fn take_entries<R: Reader<Numbers = G>>(
@@ -253,7 +270,8 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         remaps: &mut Remaps<G>,
         reader: &mut R,
     ) -> Result<(), R::Error> {
-        let ahead = self.generation(index).saturating_sub(self.seen);
+        // Where it is more than one try, loading ends with an error.
+        let ahead = self.generation(index).saturating_sub(self.seen) % MAX_IN_VAIN;
         remaps.record_ahead::<R>(index, ahead)?;
         for (number, slot) in self.layout.slots_of(index).enumerate() {
             match Entry::read(self.layout.shape(), page.payload(), number, blocks) {

@@ -49,6 +49,8 @@ struct Inner {
     pages: BTreeMap<u64, Page>,
     unreadable: BTreeSet<u64>,
     unwritable: BTreeSet<u64>,
+    /// Sectors of pages whose writes fail, though they are done.
+    late: BTreeSet<u64>,
     /// Sectors of pages whose writes fail, and leave a page that is none.
     worn: BTreeSet<u64>,
     writes: u64,
@@ -120,7 +122,10 @@ impl Disk {
         }
         inner.pages.insert(sector, *page);
         inner.unreadable.remove(&sector);
-        Ok(())
+        match inner.late.contains(&sector) {
+            true => Err(()),
+            false => Ok(()),
+        }
     }
 }
 
@@ -754,6 +759,40 @@ fn a_newer_generation_that_cannot_be_read_now_is_not_passed_over() {
     let (_, _, table) = load(&disk).unwrap();
     disk.0.borrow_mut().unreadable.clear();
     assert_eq!(load(&disk).unwrap().2, table);
+}
+
+/// Writes of a page fail many times in one half, and are done there all the same. The next table cannot read that half,
+/// and can write to one of its places only.
+#[test]
+fn what_was_written_in_vain_many_times_does_not_come_back() {
+    for odd in [false, true] {
+        let disk = Disk::default();
+        let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+        commit(&mut store, &[(1, block(1))]).unwrap();
+        let tail = [false, true].map(|odd| Place {
+            half: Half::Tail,
+            odd,
+        });
+        let tail = tail.map(|place| store.layout().sector_of(1, place).unwrap());
+        disk.0.borrow_mut().late.extend(tail);
+        let mut pages = [Page::new_zeroed(); 2];
+        assert!(store.commit([(2, block(2))], &mut pages).is_err());
+        for _ in 0..5 {
+            assert!(store.settle(Version::New, &mut pages).is_err());
+        }
+        let disk = disk.after_power_cut();
+        disk.0.borrow_mut().unreadable.extend(tail);
+        disk.0
+            .borrow_mut()
+            .unwritable
+            .insert(tail[usize::from(odd)]);
+        let (mut store, _, before) = load(&disk).unwrap();
+        commit(&mut store, &[(3, block(3))]).unwrap();
+        let mut wanted = before;
+        wanted.insert(3, block(3));
+        let (_, _, after) = load(&disk.after_power_cut()).unwrap();
+        assert_eq!(after, wanted, "odd {odd}");
+    }
 }
 
 #[test]
