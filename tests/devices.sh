@@ -342,30 +342,20 @@ scsi_unreadable() {
 	if (($2 > 0)); then echo 2; else echo 0; fi >/sys/bus/pseudo/drivers/scsi_debug/opts
 }
 
-# scsi_writes_fail <n> medium|transport: makes the next n writes fail, or all if n is -1.
-scsi_writes_fail() {
-	local way
-	case $2 in
+# scsi_fails <read|write> <n> transport|<sense>: makes the next n such commands fail, or all if n is -1. <sense> is
+# key, code and qualifier in hexadecimal digits.
+scsi_fails() {
 	# Host byte, driver byte, status byte; sense key, code and qualifier.
-	medium) way='0 0 2 3 11 0' ;;
-	transport) way='f 0 0 0 0 0' ;;
-	*) fail "scsi_writes_fail does not know $2" ;;
-	esac
-	# For scsi_debug a positive count means all writes.
-	local count=$(($1 < 0 ? 1 : -$1))
-	# WRITE(10), which sd uses for small disks.
-	echo "2 $count 0x2a $way" >"$scsi_errors"
+	local way="0 0 2 $3"
+	[[ $3 != transport ]] || way='f 0 0 0 0 0'
+	# For scsi_debug a positive count means all commands.
+	echo "2 $(($2 < 0 ? 1 : -$2)) $(scsi_opcode "$1") $way" >"$scsi_errors"
 }
-
-scsi_writes_work() { echo "- 2 0x2a" >"$scsi_errors"; }
-
-# scsi_sense <read|write> <key> <code> <qualifier>: all such commands fail with this sense, in hexadecimal digits.
-scsi_sense() { echo "2 1 $(scsi_opcode "$1") 0 0 2 $2 $3 $4" >"$scsi_errors"; }
 
 # scsi_works <read|write>: ends that.
 scsi_works() { echo "- 2 $(scsi_opcode "$1")" >"$scsi_errors"; }
 
-# READ(10) and WRITE(10), as sd sends to so small a disk.
+# READ(10) and WRITE(10), which sd uses for small disks.
 scsi_opcode() { if [[ $1 == read ]]; then echo 0x28; else echo 0x2a; fi; }
 
 remove_raid1() {

@@ -13,9 +13,9 @@ test() {
 	make_remap r0 4096 "$main" "$spare" 0 1600
 	block_io fill /dev/mapper/r0 1
 	# A medium error relocates at once, without a retry: only one write of the disk fails here.
-	scsi_writes_fail 1 medium
+	scsi_fails write 1 '3 11 0'
 	expect_equal "$(block_io write /dev/mapper/r0 80 8 2)" ok "write with a medium error"
-	scsi_writes_work
+	scsi_works write
 	expect_state r0 "1 0 0 ok" "after a medium error"
 	expect_equal "$(counter r0 auto_remaps)" 1 "automatic remaps"
 	block_io check /dev/mapper/r0 2 80 8
@@ -32,9 +32,9 @@ test() {
 	expect_state r0 "2 0 0 ok" "at the end"
 
 	# A transport error is not the medium's: it fails for the caller, and marks nothing.
-	scsi_writes_fail -1 transport
+	scsi_fails write -1 transport
 	expect_match "$(block_io write /dev/mapper/r0 240 8 3)" '^(ENOLINK|EIO)$' "write with a transport error"
-	scsi_writes_work
+	scsi_works write
 	expect_state r0 "2 0 0 ok" "after a transport error"
 	expect_equal "$(counter r0 auto_remaps)" 2 "automatic remaps after a transport error"
 	expect_equal "$(block_io write /dev/mapper/r0 240 8 3)" ok "write once the transport works"

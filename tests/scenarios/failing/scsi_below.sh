@@ -15,12 +15,12 @@ test() {
 		"ENODATA ENODATA ok" "reads with a medium error"
 	scsi_unreadable 0 0
 	block_io check "$disk" 1 0 2048
-	scsi_writes_fail 2 medium
+	scsi_fails write 2 '3 11 0'
 	expect_equal "$(block_io write "$disk" 8 8 2) $(block_io write "$disk" 8 8 2) $(block_io write "$disk" 8 8 1)" \
 		"ENODATA ENODATA ok" "writes with a medium error"
-	scsi_writes_work
-	scsi_writes_fail -1 transport
+	scsi_works write
+	scsi_fails write -1 transport
 	expect_equal "$(block_io write "$disk" 8 8 2) $(block_io write "$disk" 8 8 2)" "ENOLINK ENOLINK" "writes with a transport error"
-	scsi_writes_work
+	scsi_works write
 	block_io check "$disk" 1 0 2048
 }

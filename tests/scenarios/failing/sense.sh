@@ -20,8 +20,7 @@ test() {
 	block_io fill /dev/mapper/r0 1
 	for sense in "${bad_sectors[@]}"; do
 		sector=$((sector + 80)) remapped=$((remapped + 1))
-		# shellcheck disable=SC2086 # Three words.
-		scsi_sense write $sense
+		scsi_fails write -1 "$sense"
 		expect_equal "$(block_io write /dev/mapper/r0 $sector 8 2)" ok "write of a sector with sense $sense"
 		scsi_works write
 		expect_state r0 "$remapped 0 0 ok" "after a write with sense $sense"
@@ -29,8 +28,7 @@ test() {
 	done
 	for sense in "${bad_sectors[@]}"; do
 		sector=$((sector + 80))
-		# shellcheck disable=SC2086 # Three words.
-		scsi_sense read $sense
+		scsi_fails read -1 "$sense"
 		expect_match "$(block_io read /dev/mapper/r0 $sector 8)" '^E' "read of a sector with sense $sense"
 		scsi_works read
 		expect_state r0 "$remapped 0 1 degraded" "after a read with sense $sense"

@@ -23,7 +23,8 @@ use crate::metadata::{
 };
 
 /// Largest generation of a page. The bits above say in memory which of its places are torn: bad, or written in vain.
-pub(super) const MAX_GENERATION: u64 = (1 << 60) - 1;
+pub(super) const MAX_GENERATION: u64 = (1 << GENERATION_BITS) - 1;
+const GENERATION_BITS: u32 = 60;
 
 /// Returns the bit of a place that is torn.
 fn torn_bit(place: Place) -> u64 {
@@ -31,7 +32,7 @@ fn torn_bit(place: Place) -> u64 {
         Half::Head => 0,
         Half::Tail => 1,
     };
-    1 << (60 + 2 * half + u32::from(place.odd))
+    1 << (GENERATION_BITS + 2 * half + u32::from(place.odd))
 }
 
 impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {

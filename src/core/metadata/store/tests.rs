@@ -122,10 +122,10 @@ impl Disk {
         }
         inner.pages.insert(sector, *page);
         inner.unreadable.remove(&sector);
-        match inner.late.contains(&sector) {
-            true => Err(()),
-            false => Ok(()),
+        if inner.late.contains(&sector) {
+            return Err(());
         }
+        Ok(())
     }
 }
 
@@ -902,13 +902,24 @@ fn changes() -> impl Strategy<Value = Vec<(u32, Option<u64>)>> {
         .prop_map(|changes| changes.into_iter().collect())
 }
 
-/// Returns the entries of a page.
-fn part(store: &TestStore, index: u32, table: &Table) -> Table {
-    let slots = store.layout().slots_of(index);
-    table
-        .range(slots)
-        .map(|(slot, entry)| (*slot, *entry))
-        .collect()
+/// Fails where a page of `now` is neither that of `before` nor that of `after`.
+fn each_page_is_one_of(
+    store: &TestStore,
+    now: &Table,
+    before: &Table,
+    after: &Table,
+) -> Result<(), TestCaseError> {
+    for index in 1..store.layout().pages() {
+        let [now, before, after] = [now, before, after].map(|table| -> Table {
+            let entries = table.range(store.layout().slots_of(index));
+            entries.map(|(slot, entry)| (*slot, *entry)).collect()
+        });
+        prop_assert!(
+            now == before || now == after,
+            "{now:?} is neither {before:?} nor {after:?}"
+        );
+    }
+    Ok(())
 }
 
 /// Changes of that kind, with blocks that no other slot has.
@@ -939,21 +950,10 @@ proptest! {
             disk = disk.after_power_cut();
             let (reloaded, _, loaded) = load(&disk).unwrap();
             store = reloaded;
-            for index in 1..store.layout().pages() {
-                let mut after = table.clone();
-                apply(&mut after, &changes);
-                let (now, before, after) = (
-                    part(&store, index, &loaded),
-                    part(&store, index, &table),
-                    part(&store, index, &after),
-                );
-                let good = if committed.is_ok() {
-                    now == after
-                } else {
-                    now == before || now == after
-                };
-                prop_assert!(good, "{now:?} is neither {before:?} nor {after:?}");
-            }
+            let mut after = table.clone();
+            apply(&mut after, &changes);
+            let before = if committed.is_ok() { &after } else { &table };
+            each_page_is_one_of(&store, &loaded, before, &after)?;
             table = loaded;
         }
     }
@@ -985,14 +985,7 @@ proptest! {
             before = after.clone();
         }
         let (_, _, loaded) = load(&disk.after_power_cut()).unwrap();
-        for index in 1..store.layout().pages() {
-            let (now, before, after) = (
-                part(&store, index, &loaded),
-                part(&store, index, &before),
-                part(&store, index, &after),
-            );
-            prop_assert!(now == before || now == after, "{now:?} is neither {before:?} nor {after:?}");
-        }
+        each_page_is_one_of(&store, &loaded, &before, &after)?;
     }
 
     /// Writes that fail, torn or not, leave what was before or what was to be, and never nothing.

@@ -156,8 +156,7 @@ impl Unit {
             }
         }
         let status = self.status();
-        let (first, last) = self.settings.slots();
-        let expected = blocks().count().min(((last - first) / block) as usize) as u64;
+        let expected = status.slots.min(blocks().count() as u64);
         let moved = self.counter("auto_remaps");
         if moved != expected || status.health == Health::Failing {
             fail!("{moved} of {expected} pending blocks have moved with a write: {status:?}");

@@ -61,7 +61,7 @@ pub(crate) enum Health {
 #[derive(Debug)]
 pub(crate) struct Status {
     remapped: u64,
-    slots: u64,
+    pub(crate) slots: u64,
     lost: u64,
     pending: u64,
     block: u64,
@@ -356,7 +356,6 @@ impl Unit {
 
     fn check_list(&'static self, status: &Status) {
         let Some(remaps) = self.remaps() else { return };
-        let (first, end) = self.settings.slots();
         let block = self.settings.block;
         if status.block != block || remaps.len() as u64 != status.remapped {
             fail!(
@@ -366,8 +365,10 @@ impl Unit {
         }
         for (n, remap) in remaps.iter().enumerate() {
             let sector = remap.sector.wrapping_sub(self.settings.begin);
-            let in_slot = (first..end).contains(&remap.spare) && (remap.spare - first) % block == 0;
-            if sector % block != 0 || sector >= self.limit.get() || !in_slot {
+            if sector % block != 0
+                || sector >= self.limit.get()
+                || !self.settings.begins_slot(remap.spare)
+            {
                 fail!("remap of {} to {} is listed", remap.sector, remap.spare);
             }
             if self.judge.failed_slots.borrow().contains(&remap.spare) {

@@ -211,18 +211,7 @@ impl Unit {
         let line = self.line(world().random.one_in(2));
         let text = spoilt(&line, &mut world().random, |words| !self.may_be_line(words));
         trace!("table '{}'", String::from_utf8_lossy(&text));
-        let was_short = self.is_short_of_memory();
-        let since = scheduler::listen();
-        let loaded = self.device().load(sectors, &text, false);
-        let lines = scheduler::heard(since);
-        match loaded.map(drop) {
-            Err(EINVAL | ENODEV) => self.check_refusal("table", &text, &lines),
-            Err(ENOMEM) if was_short || self.is_short_of_memory() => {}
-            answer => fail!(
-                "the table '{}' is answered with {answer:?}",
-                String::from_utf8_lossy(&text)
-            ),
-        }
+        self.load_refused(&self.device(), sectors, &text, &[EINVAL, ENODEV]);
     }
 
     /// As above, before every fourth table that is loaded.
@@ -293,20 +282,28 @@ impl Unit {
         }
     }
 
+    /// Loads a table that is refused with one of `errors`, or finds no memory.
+    fn load_refused(&self, device: &MappedDevice, sectors: u64, text: &[u8], errors: &[i32]) {
+        let was_short = self.is_short_of_memory();
+        let since = scheduler::listen();
+        let loaded = device.load(sectors, text, false);
+        let lines = scheduler::heard(since);
+        match loaded.map(drop) {
+            Err(error) if errors.contains(&error) => self.check_refusal("table", text, &lines),
+            Err(ENOMEM) if was_short || self.is_short_of_memory() => {}
+            answer => fail!(
+                "the table '{}' is answered with {answer:?}",
+                String::from_utf8_lossy(text)
+            ),
+        }
+    }
+
     /// Loads a table of another device over the spare area, which is in use.
     fn load_on_another_device(&'static self) {
         let disks = self.disks.clone();
         let device = MappedDevice::new(ANOTHER, self.settings.begin, c::registered(), disks);
         let line = self.line(false);
-        let was_short = self.is_short_of_memory();
-        let since = scheduler::listen();
-        let loaded = device.load(self.sectors.get(), line.as_bytes(), false);
-        let lines = scheduler::heard(since);
-        match loaded.map(drop) {
-            Err(EBUSY) => self.check_refusal("table", line.as_bytes(), &lines),
-            Err(ENOMEM) if was_short || self.is_short_of_memory() => {}
-            answer => fail!("a table over a spare area in use is answered with {answer:?}"),
-        }
+        self.load_refused(&device, self.sectors.get(), line.as_bytes(), &[EBUSY]);
         device.delete();
     }
 

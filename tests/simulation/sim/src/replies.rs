@@ -30,15 +30,14 @@ impl Unit {
         let block = self.settings.block;
         let blocks = (first + len).div_ceil(block) - first / block;
         let shown = self.settings.begin + first / block * block;
-        let in_slot = |spare: u64| {
-            let (start, end) = self.settings.slots();
-            (start..end).contains(&spare) && (spare - start) % block == 0
-        };
         let right = match message {
             // Another message has moved the block back meanwhile.
             "remap" | "bad" if blocks == 1 && reply.is_empty() => true,
-            "remap" | "bad" if blocks == 1 => numbers(reply, "sector # -> spare #")
-                .is_some_and(|numbers| numbers[0] == shown && in_slot(numbers[1])),
+            "remap" | "bad" if blocks == 1 => {
+                numbers(reply, "sector # -> spare #").is_some_and(|numbers| {
+                    numbers[0] == shown && self.settings.begins_slot(numbers[1])
+                })
+            }
             "remap" | "bad" => numbers(reply, "remapped # already #")
                 .is_some_and(|numbers| numbers[0] + numbers[1] == blocks),
             "unremap" => numbers(reply, "unremapped #")

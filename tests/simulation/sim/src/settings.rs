@@ -583,6 +583,11 @@ impl Settings {
         (first..end).contains(&sector)
     }
 
+    /// Returns whether a slot begins at a sector of the spare.
+    pub(crate) fn begins_slot(&self, sector: u64) -> bool {
+        self.is_in_slot(sector) && (sector - self.slots().0) % self.block == 0
+    }
+
     /// Where the halves of the metadata are.
     pub(crate) fn metadata(&self) -> (Range<u64>, Range<u64>) {
         let (first, end) = self.slots();
