@@ -11,7 +11,8 @@ use remap_core::{
     metadata::{
         entry::{
             Entry,
-            LostUnits, //
+            UnitStates,
+            Units, //
         },
         page::Page,
         store::{
@@ -19,6 +20,7 @@ use remap_core::{
             Store, //
         },
         superblock::{
+            Format,
             Main,
             Superblock, //
         },
@@ -78,9 +80,10 @@ pub fn write(described: &Described) -> Memory {
     memory
 }
 
-/// Returns the superblock of the valid area.
-pub fn superblock() -> Superblock {
+/// Returns the superblock of the valid area. It has as many pages in every format.
+pub fn superblock(format: Format) -> Superblock {
     Superblock {
+        format,
         uuid: *b"0123456789abcdef",
         main: Main {
             identity: *b"the main device\0",
@@ -89,37 +92,51 @@ pub fn superblock() -> Superblock {
         },
         length: 1 << 19,
         block: BlockSize::from_sectors(2048).expect("a power of two"),
-        lost_unit: 1,
+        lost_unit: if format == Format::NEW { 2 } else { 1 },
         sectors: SECTORS,
+        head_pages: None,
     }
 }
 
-/// Returns a valid area with blocks, lost sectors and a bad slot.
-pub fn valid() -> Memory {
+/// Formats of the valid areas.
+pub const FORMATS: [Format; 3] = [Format::NEW, Format::UPGRADED, Format::FIRST];
+
+/// Returns a valid area with blocks, unread and lost sectors and a bad slot. `which` chooses its format. An area of
+/// version 1 is empty.
+pub fn valid(which: u8) -> Memory {
     thread_local! {
-        static VALID: Memory = make_valid();
+        static VALID: [Memory; FORMATS.len()] = FORMATS.map(make_valid);
     }
-    VALID.with(Memory::clone)
+    VALID.with(|valid| valid[usize::from(which) % FORMATS.len()].clone())
 }
 
-fn make_valid() -> Memory {
-    let superblock = superblock();
-    let mut lost = LostUnits::NONE;
-    lost.mark(2047);
-    let block = |block| Entry::Block {
+fn make_valid(format: Format) -> Memory {
+    let superblock = superblock(format);
+    let units = |numbers: &[u32]| {
+        let mut units = Units::NONE;
+        numbers.iter().for_each(|number| units.insert(*number));
+        units
+    };
+    let block = |block, states| Entry::Block {
         block,
         turn: Turn::FIRST,
-        lost,
+        states,
     };
-    let described = Described {
+    let unread = UnitStates::new(units(&[0, 1000]), Units::NONE, true);
+    let lost = UnitStates::new(Units::NONE, units(&[1023]), false);
+    let both = UnitStates::new(units(&[3]), units(&[1023]), false);
+    let entries = vec![
+        (0, block(3, lost)),
+        (2, Entry::Bad),
+        (14, block(0, unread)),
+        (
+            20,
+            block(255, if format == Format::NEW { both } else { lost }),
+        ),
+    ];
+    write(&Described {
         superblock,
         layout: superblock.layout().expect("room for slots"),
-        entries: vec![
-            (0, block(3)),
-            (2, Entry::Bad),
-            (14, block(0)),
-            (20, block(255)),
-        ],
-    };
-    write(&described)
+        entries: if format.is_old() { Vec::new() } else { entries },
+    })
 }

@@ -32,7 +32,10 @@ fuzz_target!(|data: &[u8]| {
         panic!("what was written cannot be loaded");
     };
     dump.remaps.sort_by_key(|remap| remap.slot);
-    dump.remaps.iter_mut().for_each(|remap| remap.lost.sort());
+    for remap in &mut dump.remaps {
+        remap.unread.sort();
+        remap.lost.sort();
+    }
     dump.bad_slots.sort();
     // An identity of zeros means no identity.
     dump.main_identity = dump.main_identity.filter(|identity| !identity.is_nil());

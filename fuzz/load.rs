@@ -3,7 +3,7 @@
 //! Fuzzes loading and repairing of areas. The input becomes changes of a valid area, or the pages of an area.
 //! Loading must not panic. An area that was loaded and repaired is loaded again with equal contents.
 //!
-//! The first byte chooses between pages and changes. A change is: a byte for the operation, a byte for the
+//! The first byte chooses between pages and changes, and the format of the area. A change is: a byte for the operation, a byte for the
 //! page and its place, two bytes for the offset in the page, a byte for the length, and the bytes themselves.
 
 #![no_main]
@@ -18,7 +18,8 @@ use remap_core::metadata::{
     store::{
         recovery::recover,
         Findings, //
-    }, //
+    },
+    superblock::Format, //
 };
 use remap_fuzz::{
     superblock,
@@ -38,7 +39,7 @@ use zerocopy::FromZeros;
 
 /// Returns the sector of a place: `number` is four times the page, plus the place.
 fn sector_of(number: u8) -> u64 {
-    let layout = superblock().layout().expect("room for slots");
+    let layout = superblock(Format::NEW).layout().expect("room for slots");
     let index = u32::from(number / 4) % layout.pages();
     let place = Place::ALL[usize::from(number % 4)];
     layout.sector_of(index, place).expect("a page of the area")
@@ -52,7 +53,7 @@ fn change<'a>(memory: &Memory, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let sector = sector_of(place);
     let page = pages.entry(sector).or_insert_with(Page::new_zeroed);
     let mut identity = page.check(crc32c).unwrap_or(Identity {
-        area: superblock().area(),
+        area: superblock(Format::NEW).area(),
         index: u32::from(place / 4) % 3,
         generation: u64::from(place % 2),
     });
@@ -113,7 +114,7 @@ fn area(data: &[u8]) -> Memory {
         }
         return memory;
     }
-    let memory = valid();
+    let memory = valid(first / 8);
     while let Some(left) = change(&memory, rest) {
         rest = left;
     }

@@ -24,7 +24,10 @@ use remap_core::{
             Message, //
         }, //
     },
-    table::geometry::SectorRange, //
+    table::{
+        geometry::SectorRange,
+        settings::Setting, //
+    }, //
 };
 
 /// Longest line that the kernel logs, less the words around an argument.
@@ -87,6 +90,13 @@ fn table_line(text: &[u8]) {
     assert_eq!(start, Some(arguments.main_start));
     let policy = behind(b"error_policy").unwrap_or(b"relocate");
     assert_eq!(policy, arguments.error_policy.word().as_bytes());
+    for setting in Setting::ALL {
+        let value = arguments.settings.get(setting);
+        assert!(setting.range().contains(&value));
+        let given =
+            behind(setting.name().as_bytes()).map_or(Some(setting.default().into()), number);
+        assert_eq!(given, Some(value.into()));
+    }
     assert_eq!(arguments.volatile, words[4..].contains(&&b"volatile"[..]));
     assert_eq!(arguments.format, words[4..].contains(&&b"format"[..]));
     let printed = arguments.to_string();
@@ -113,6 +123,7 @@ fn written(message: &Message, begin: u64) -> String {
         Message::Pending { from, max } => format!("pending {} {max}", from + begin),
         Message::Retry => "retry".to_owned(),
         Message::Policy(policy) => format!("policy {}", policy.word()),
+        Message::Set { setting, value } => format!("set {} {value}", setting.name()),
         Message::StartScrub { megabytes: None } => "scrub start".to_owned(),
         Message::StartScrub {
             megabytes: Some(pace),
@@ -140,6 +151,12 @@ fn message(data: &[u8]) {
             match refusal.error {
                 MessageError::Number(_) => assert_eq!(number(refusal.argument), None),
                 MessageError::OutsideTarget => assert!(number(refusal.argument).is_some()),
+                MessageError::Setting(setting) => {
+                    let range = setting.range();
+                    let taken =
+                        |value| u32::try_from(value).is_ok_and(|value| range.contains(&value));
+                    assert!(!number(refusal.argument).is_some_and(taken));
+                }
                 _ => {}
             }
             return check_argument(refusal.argument, &words, false);
@@ -155,6 +172,7 @@ fn message(data: &[u8]) {
             assert!(*from < sectors || words.len() == 1);
         }
         Message::StartScrub { megabytes } => assert_ne!(*megabytes, Some(0)),
+        Message::Set { setting, value } => assert!(setting.range().contains(value)),
         _ => {}
     }
     let text = written(&message, begin);

@@ -15,7 +15,7 @@ import sys
 import time
 
 import block_io
-from device_mapper import Control
+from device_mapper import Control, keepers_rest
 from in_guest import require_guest
 
 require_guest()
@@ -100,6 +100,11 @@ def wait_event(name, event, seconds):
     print(found)
 
 
+def expect_rest():
+    if not keepers_rest():
+        raise SystemExit("a keeper is at work")
+
+
 COMMANDS = {
     "create": create,
     "remove": remove,
@@ -108,6 +113,7 @@ COMMANDS = {
     "replace": lambda name, *lines: control.replace(name, "\n".join(lines)),
     "event": lambda name: print(control.event(name)),
     "wait_event": wait_event,
+    "keepers_rest": expect_rest,
     "log_mark": log_mark,
     "log_lines": log_lines,
     "block_io": lambda *words: block_io.carry_out(list(words)),

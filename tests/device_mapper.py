@@ -39,6 +39,28 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 
 
+def keepers_rest():
+    """Returns whether each keeper of a remap device sleeps, and so has nothing to do."""
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                name, state = file.read(80).split(b"(", 1)[1].split(b") ", 1)
+        except (FileNotFoundError, ProcessLookupError):
+            # It has ended.
+            continue
+        if name == b"dm_remap_keeper" and not state.startswith(b"I"):
+            return False
+    return True
+
+
+def settle():
+    """Waits until the keepers rest: unread sectors are salvaged as far as main can be read."""
+    end = time.monotonic() + 20
+    while not keepers_rest():
+        assert time.monotonic() < end, "a keeper is at work for 20 s"
+        time.sleep(0.002)
+
+
 class Control:
     """Open /dev/mapper/control. Methods raise OSError if an ioctl fails."""
 

@@ -40,6 +40,7 @@ error_text() {
 	EIO) echo 'Input/output error' ;;
 	EAGAIN) echo 'Resource temporarily unavailable' ;;
 	EBUSY) echo 'Device or resource busy' ;;
+	ENOLINK) echo 'Link has been severed' ;;
 	ENXIO) echo 'No such device or address' ;;
 	ENODEV) echo 'No such device' ;;
 	ENOMEM) echo 'Cannot allocate memory' ;;
@@ -358,6 +359,64 @@ scsi_works() { echo "- 2 $(scsi_opcode "$1")" >"$scsi_errors"; }
 # READ(10) and WRITE(10), which sd uses for small disks.
 scsi_opcode() { if [[ $1 == read ]]; then echo 0x28; else echo 0x2a; fi; }
 
+remove_nvme_disk() {
+	local target=/sys/kernel/config/nvmet controller
+	for controller in /sys/class/nvme-fabrics/ctl/nvme*/delete_controller; do
+		[[ ! -e $controller ]] || echo 1 >"$controller"
+	done
+	rm -f $target/ports/1/subsystems/dm-remap
+	rmdir $target/ports/1 $target/subsystems/dm-remap/namespaces/1 $target/subsystems/dm-remap || true
+	modprobe -r nvme_loop nvmet
+}
+
+# need_nvme_disk: returns whether an NVMe disk can be made whose host driver injects errors; prints why not.
+need_nvme_disk() {
+	if ! modprobe -q -n nvme_loop || [[ ! -e /proc/self/fail-nth ]]; then
+		echo "no nvme_loop with fault injection"
+		return 1
+	fi
+}
+
+# make_nvme_disk <variable> <device>: makes an NVMe disk over a device, in this machine. There can be one at a time.
+make_nvme_disk() {
+	local target=/sys/kernel/config/nvmet turn name
+	modprobe nvme_loop
+	defer remove_nvme_disk
+	mkdir $target/subsystems/dm-remap
+	echo 1 >$target/subsystems/dm-remap/attr_allow_any_host
+	mkdir $target/subsystems/dm-remap/namespaces/1
+	echo "$2" >$target/subsystems/dm-remap/namespaces/1/device_path
+	echo 1 >$target/subsystems/dm-remap/namespaces/1/enable
+	mkdir $target/ports/1
+	echo loop >$target/ports/1/addr_trtype
+	ln -s $target/subsystems/dm-remap $target/ports/1/subsystems/dm-remap
+	echo "transport=loop,nqn=dm-remap" >/dev/nvme-fabrics
+	for ((turn = 0; turn < 100; turn++)); do
+		for name in /sys/class/nvme/nvme*/nvme*n1; do
+			[[ -b /dev/${name##*/} ]] || continue
+			nvme_faults=/sys/kernel/debug/${name##*/}/fault_inject
+			# A stack trace for each fault would pass for a report of the kernel.
+			echo 0 >"$nvme_faults/verbose"
+			printf -v "$1" %s "/dev/${name##*/}"
+			return
+		done
+		sleep 0.1
+	done
+	fail "nvme_loop has made no disk"
+}
+
+# nvme_fails read|write|all <status>: makes all such commands fail with an NVMe status, in hexadecimal digits.
+nvme_fails() {
+	local -A opcodes=([read]=0x02 [write]=0x01 [all]=0xffff)
+	echo "${opcodes[$1]}" >"$nvme_faults/opcode"
+	echo "0x$2" >"$nvme_faults/status"
+	echo -1 >"$nvme_faults/times"
+	echo 100 >"$nvme_faults/probability"
+}
+
+# nvme_works: ends that.
+nvme_works() { echo 0 >"$nvme_faults/probability"; }
+
 remove_raid1() {
 	[[ -e /sys/block/$1 ]] || return 0
 	echo clear >"/sys/block/$1/md/array_state"
@@ -415,6 +474,39 @@ disk_stat() {
 	echo "${fields[$(($2 - 1))]}"
 }
 
+# --- control groups -----------------------------------------------------------------------------
+
+leave_group() {
+	rmdir "$group"
+	umount "$groups"
+	rmdir "$groups"
+}
+
+# make_group: makes a control group whose I/O is accounted, $group.
+make_group() {
+	groups=$(mktemp -d) || fail "no directory for groups"
+	group=$groups/writer
+	mount -t cgroup2 none "$groups"
+	defer leave_group
+	echo +io >"$groups/cgroup.subtree_control"
+	mkdir "$group"
+}
+
+# in_group <command>...: runs a command in the group.
+in_group() {
+	(
+		echo "$BASHPID" >"$group/cgroup.procs"
+		exec "$@"
+	)
+}
+
+# charged <device>: prints what the group has moved on a device: <bytes read> <bytes written>.
+charged() {
+	local moved
+	moved=$(sed -n "s/^$(<"$(sysfs_of "$1")/dev") rbytes=\([0-9]*\) wbytes=\([0-9]*\) .*/\1 \2/p" "$group/io.stat")
+	echo "${moved:-0 0}"
+}
+
 # --- mapped devices -----------------------------------------------------------------------------
 
 remove_mapped() { ask remove "$1"; }
@@ -458,15 +550,54 @@ status_word() {
 
 health() { status_word "$1" 5; }
 
-# state <name>: prints "<remapped> <lost sectors> <pending blocks> <health>"
+# keepers_rest: returns whether no keeper of a remap device has anything to do: what has moved is salvaged as far as
+# main can be read, and what has failed was read again.
+keepers_rest() { ask keepers_rest 2>/dev/null; }
+
+# state <name>: prints "<remapped> <unread sectors> <lost sectors> <pending blocks> <health>".
 state() {
 	local words
 	read -ra words <<<"$(ask status "$1")"
-	echo "${words[0]%/*} ${words[1]} ${words[2]} ${words[4]}"
+	echo "${words[0]%/*} $(value_in unread "${words[@]}") ${words[1]} ${words[2]} ${words[4]}"
 }
 
-# expect_state <name> <state> [<when>]
-expect_state() { expect_equal "$(state "$1")" "$2" "remapped, lost, pending, health${3:+ $3}"; }
+# expect_state <name> <state> [<when>]: compares the state, once the keepers rest.
+expect_state() {
+	wait_until 20 keepers_rest
+	expect_equal "$(state "$1")" "$2" "remapped, unread, lost, pending, health${3:+ $3}"
+}
+
+# reaches_state <name> <state> [<when>]: as expect_state, for what begins only after the command that causes it has ended.
+reaches_state() {
+	local end=$((SECONDS + 20))
+	until { [[ $(state "$1") == "$2" ]] && keepers_rest; } || ((SECONDS > end)); do sleep 0.1; done
+	expect_state "$@"
+}
+
+# missing <name>: prints "<unread sectors> <lost sectors>".
+missing() {
+	local words
+	read -ra words <<<"$(state "$1")"
+	echo "${words[1]} ${words[2]}"
+}
+
+# expect_missing <name> <unread sectors> <lost sectors> [<when>]: compares these, once the keepers rest.
+expect_missing() {
+	wait_until 20 keepers_rest
+	expect_equal "$(missing "$1")" "$2 $3" "unread and lost sectors${4:+ $4}"
+}
+
+# expect_refused_at_once <name> <main> <sector>...: expects that reads of these sectors fail with EIO, without a read of
+# main.
+expect_refused_at_once() {
+	local reads sector
+	wait_until 20 keepers_rest
+	reads=$(disk_stat "$2" 1)
+	for sector in "${@:3}"; do
+		expect_equal "$(block_io read "/dev/mapper/$1" "$sector" 1)" EIO "sector $sector, which cannot be read"
+	done
+	expect_equal "$(disk_stat "$2" 1)" "$reads" "reads of main for sectors that it could not read"
+}
 
 # is_pending <name> <blocks>, is_health <name> <health>: conditions for wait_until.
 is_pending() { [[ $(status_word "$1" 3) == "$2" ]]; }
@@ -479,14 +610,21 @@ next_event() { ask wait_event "$1" "$2" "${3:-10}"; }
 
 # counter <name> <key>: prints the value of a key in the status.
 counter() {
+	local words
+	read -ra words <<<"$(ask status "$1")"
+	value_in "$2" "${words[@]}"
+}
+
+# value_in <key> <word>...: prints the value of a key in words of the form <key>=<value>.
+value_in() {
 	local word
-	for word in $(ask status "$1"); do
-		[[ $word == "$2="* ]] && {
+	for word in "${@:2}"; do
+		[[ $word == "$1="* ]] && {
 			echo "${word#*=}"
 			return
 		}
 	done
-	fail "no $2 in the status of $1"
+	fail "no $1 in the status: ${*:2}"
 }
 
 # --- the kernel's log ---------------------------------------------------------------------------
@@ -594,7 +732,7 @@ files_on_failing_disk() {
 	echo "$moved blocks were relocated"
 	# Filling the file system has written nearly all of the disk but the journal.
 	((moved >= $7 / 2)) || fail "only $moved blocks were relocated"
-	expect_state "$1" "$moved 0 0 ok"
+	expect_state "$1" "$moved 0 0 0 ok"
 }
 
 # fill_up <directory>: fills the file system with one file, and removes it.

@@ -5,9 +5,10 @@
 
 The remap device exists. It begins at sector START of main and uses the whole of SPARE; logical blocks have one
 sector. The model has the contents of each sector, or several if a write has failed. A read has to return one of
-them, or EIO if one of its sectors is bad in its present place, or may be lost because it was bad when its block
-moved. Anything else is an error: zeros, older data, EIO for readable sectors, and a failed write while a spare
-block is free.
+them, or EIO if one of its sectors is bad in its present place, may be unread because it was bad on main when its block
+moved, or may be lost because it was bad in the slot that its block left. Anything else is an error: zeros, older data,
+EIO for readable sectors, an unread sector that main can read after `retry` or `unremap`, and a failed write while a
+spare block is free.
 """
 
 import os
@@ -17,7 +18,7 @@ import sys
 import time
 
 from block_io import MOST, SECTOR, Disk, outcome, pattern
-from device_mapper import Control
+from device_mapper import Control, settle
 from failing import NullBlk
 from in_guest import require_guest
 
@@ -36,7 +37,7 @@ class Walk:
         self.blocks = -(-self.sectors // self.block)
         # Contents that each sector may have: bytes, or ANYTHING.
         self.held = [()] * self.sectors
-        self.places, self.may_be_lost = {}, set()
+        self.places, self.flags, self.may_be_unread, self.may_be_lost = {}, {}, set(), set()
         # Slots that have ever been bad: the target may have set them aside.
         self.spoilt_slots = set()
         self.policy, self.done, self.ends = "relocate", {}, {}
@@ -69,25 +70,40 @@ class Walk:
         return place + sector % self.block in self.spare.bad
 
     def may_fail(self, sector):
-        return sector in self.may_be_lost or self.bad_below(sector)
+        return sector in self.may_be_unread or sector in self.may_be_lost or self.bad_below(sector)
+
+    def is_tried(self, block):
+        """Returns whether main was asked for all unread sectors of the block. It was not if they have no slot to go to."""
+        return "unread" not in self.flags.get(block, "-") or self.places[block] not in self.spoilt_slots
+
+    def are_tried(self):
+        return all(map(self.is_tried, self.places))
 
     def look(self, written=range(0), ended=True):
         """Updates the places of the blocks. `written`: sectors that were just written."""
-        before, self.places = self.places, {}
-        for sector, place, _ in self.control.remaps(self.name):
+        settle()
+        before, self.places, self.flags = self.places, {}, {}
+        for sector, place, flags in self.control.remaps(self.name):
             self.places[sector // self.block] = place
+            self.flags[sector // self.block] = flags
         for block in before.keys() | self.places.keys():
             old, new = before.get(block), self.places.get(block)
             if old == new:
                 continue
             for sector in self.sectors_of(block):
-                if new is None:
-                    # A block with lost sectors never moves back to main.
-                    self.may_be_lost.discard(sector)
+                if new is None or sector in written and ended:
+                    # A block with lost sectors never moves back to main, which has the unread ones.
                     continue
-                was_bad = sector in self.main.bad if old is None else old + sector % self.block in self.spare.bad
-                if was_bad and not (sector in written and ended):
+                if old is None and sector in self.main.bad:
+                    self.may_be_unread.add(sector)
+                if old is not None and old + sector % self.block in self.spare.bad:
                     self.may_be_lost.add(sector)
+        for sector in list(self.may_be_unread):
+            if "unread" not in self.flags.get(sector // self.block, "-"):
+                self.may_be_unread.remove(sector)
+        for sector in list(self.may_be_lost):
+            if "lost" not in self.flags.get(sector // self.block, "-"):
+                self.may_be_lost.remove(sector)
         slots = list(self.places.values())
         assert len(set(slots)) == len(slots), f"a spare block has two blocks: {self.places}"
         return {block for block, place in self.places.items() if before.get(block) != place}
@@ -134,7 +150,7 @@ class Walk:
             return False
         for n in range(count):
             sector, found = start + n, data[n * SECTOR : (n + 1) * SECTOR]
-            # A sector that may be lost has the right contents, too, if it can be read.
+            # A sector that may be unread or lost has the right contents, too, if it can be read.
             wanted = self.held[sector]
             if ANYTHING not in wanted and found not in wanted:
                 raise SystemExit(
@@ -143,6 +159,8 @@ class Walk:
                 )
             self.held[sector] = (found,)
             self.may_be_lost.discard(sector)
+            if self.is_tried(sector // self.block):
+                self.may_be_unread.discard(sector)
         return True
 
     def describe(self, sector):
@@ -152,8 +170,10 @@ class Walk:
         )
 
     def read(self):
+        untried = {block for block in self.places if not self.is_tried(block)}
         self.check(*self.a_range(MOST))
-        assert not self.look(), "a read has moved a block"
+        # The keeper moves what has no slot to go to.
+        assert self.look() <= untried, "a read has moved a block"
 
     def put(self, start, data, call, *arguments):
         """Carries out a write by `call`, checks its end, and updates the model."""
@@ -167,6 +187,7 @@ class Walk:
         if end == "ok":
             self.hold(start, data)
             self.may_be_lost.difference_update(sectors)
+            self.may_be_unread.difference_update(sectors)
             stuck = [sector for sector in sectors if self.bad_below(sector)]
             assert not stuck, f"write of {count} at {start} succeeded with bad sectors {stuck}; {self.describe(stuck[0])}"
             return
@@ -217,8 +238,9 @@ class Walk:
         start, count = self.a_range(self.block * 2)
         end = self.tell(f"bad {start} {count}")
         free = self.free_at_least()
-        for block in self.look():
-            self.may_be_lost.update(self.sectors_of(block))
+        moved = self.places.keys()
+        for block in self.look() - moved:
+            self.may_be_unread.update(self.sectors_of(block))
         blocks = set(self.blocks_of(start, count))
         if RANGE_REPLY.fullmatch(end):
             assert blocks <= self.places.keys(), f"bad {start} {count}: {end}"
@@ -229,7 +251,8 @@ class Walk:
         start, count = self.a_range(self.block * 8)
         end = self.tell(f"unremap {start} {count}")
         blocks = set(self.blocks_of(start, count)) & self.places.keys()
-        trouble = any(self.may_fail(sector) or sector in self.main.bad for block in blocks for sector in self.sectors_of(block))
+        sectors = [sector for block in blocks for sector in self.sectors_of(block)]
+        trouble = any(sector in self.may_be_lost or sector in self.main.bad or self.bad_below(sector) for sector in sectors)
         self.look()
         assert end == "ENODATA" or end.startswith("unremapped ") or (end == "EIO" and trouble), f"unremap {start} {count}: {end}"
         if end.startswith("unremapped ") or end == "ENODATA":
@@ -237,11 +260,18 @@ class Walk:
 
     def retry(self):
         end = self.tell("retry")
-        assert re.fullmatch(r"cleared \d+ pending \d+", end), f"retry: {end}"
-        pending = self.control.state(self.name)["pending"]
-        assert pending == int(end.split(" ")[-1]), f"retry: {end}, and then {pending} are pending"
+        reply = re.fullmatch(r"cleared \d+ pending (\d+) unread (\d+)", end)
+        assert reply, f"retry: {end}"
+        self.look()
+        state = self.control.state(self.name)
+        assert (state["pending"], state["unread"]) == tuple(map(int, reply.groups())), f"retry: {end}, and then {state}"
         if not self.main.bad:
-            assert pending == 0, f"retry: {end} on a disk without bad sectors"
+            assert state["pending"] == 0, f"retry: {end} on a disk without bad sectors"
+        for sector in list(self.may_be_unread):
+            # What main can read has come back.
+            if self.is_tried(sector // self.block) and sector not in self.main.bad:
+                self.may_be_unread.remove(sector)
+        assert state["unread"] <= len(self.may_be_unread), f"retry: {end}, but main can read all but {self.may_be_unread}"
 
     def set_policy(self):
         self.policy = self.random.choice(("relocate", "relocate", "relocate", "record", "off"))
@@ -281,9 +311,8 @@ class Walk:
             self.spare.mend(self.random.choice(sorted(self.spare.bad)))
 
     def reload(self):
-        """Replaces the table, with the device open or closed. Remaps and lost sectors have to stay."""
-        control, before = self.control, self.control.remaps(self.name)
-        lost = control.state(self.name)["lost"]
+        """Replaces the table, with the device open or closed. Remaps, unread and lost sectors have to stay."""
+        control, before = self.control, self.kept()
         table = f"0 {self.sectors} remap {control.table(self.name)}"
         if self.random.random() < 0.5:
             control.replace(self.name, table, self.random.random() < 0.5)
@@ -293,13 +322,22 @@ class Walk:
             control.load(self.name, table)
             control.resume(self.name)
             self.disk = Disk(f"/dev/mapper/{self.name}")
-        assert control.remaps(self.name) == before, "the remaps after a reload"
-        assert control.state(self.name)["lost"] == lost, "the lost sectors after a reload"
+        after = self.kept()
+        assert after == before, f"after a reload: {after}, before: {before}"
+
+    def kept(self):
+        """Returns what a new table has to know: remaps, unread and lost sectors."""
+        settle()
+        remaps, state = self.control.remaps(self.name), self.control.state(self.name)
+        if not self.are_tried():
+            # The new table tries again, and what it salvages may go to another slot.
+            return [sector for sector, _, _ in remaps]
+        return remaps, state["unread"], state["lost"]
 
     def again(self):
-        """Removes the device and makes it again, as a reboot does. Remaps and lost sectors have to stay."""
-        control, before = self.control, self.control.remaps(self.name)
-        state, table = control.state(self.name), f"0 {self.sectors} remap {control.table(self.name)}"
+        """Removes the device and makes it again, as a reboot does. Remaps, unread and lost sectors have to stay."""
+        control, before = self.control, self.kept()
+        table = f"0 {self.sectors} remap {control.table(self.name)}"
         self.disk.close()
         for _ in range(100):
             try:
@@ -316,31 +354,39 @@ class Walk:
             os.unlink(path)
         os.mknod(path, 0o60600, control.number(self.name))
         self.disk = Disk(path)
-        assert control.remaps(self.name) == before, "the remaps in the next table"
-        assert control.state(self.name)["lost"] == state["lost"], "the lost sectors in the next table"
+        after = self.kept()
+        assert after == before, f"in the next table: {after}, before: {before}"
 
     # Runs of random operations.
 
     def check_all(self):
         """Reads everything. Returns the number of unreadable sectors, each of which has a reason."""
-        unreadable = 0
+        unreadable = set()
         for start in range(0, self.sectors, 64):
             count = min(64, self.sectors - start)
             if self.check(start, count, "read of everything"):
                 continue
             for sector in range(start, start + count):
-                unreadable += not self.check(sector, 1, "read of everything, one by one")
-        return unreadable
+                if not self.check(sector, 1, "read of everything, one by one"):
+                    unreadable.add(sector)
+        state = self.control.state(self.name)
+        missing, found = state["unread"] + state["lost"], unreadable & (self.may_be_unread | self.may_be_lost)
+        # What is in a slot and cannot be read there may be neither.
+        least = sum(not self.bad_below(sector) for sector in found)
+        if self.are_tried():
+            assert least <= missing <= len(found), f"{state}, but {sorted(found)} have no contents, {least} of them for sure"
+        return len(unreadable)
 
     def check_state(self):
         state = self.control.state(self.name)
         assert state["remapped"] == len(self.places), f"{state}, {len(self.places)} are listed"
         assert state["lost"] <= len(self.may_be_lost), f"{state}, but only {len(self.may_be_lost)} sectors may be lost"
+        assert state["unread"] <= len(self.may_be_unread), f"{state}, but only {len(self.may_be_unread)} sectors may be unread"
         assert state["metadata"] in ("ok", "degraded"), state
         assert state["health"] in ("ok", "degraded", "spare_low", "spare_full"), state
         if state["health"] == "ok":
-            assert state["lost"] == state["pending"] == 0, state
-        if self.policy == "relocate" and state["lost"] + state["pending"] > 0:
+            assert state["unread"] == state["lost"] == state["pending"] == 0, state
+        if self.policy == "relocate" and state["unread"] + state["lost"] + state["pending"] > 0:
             assert state["health"] != "ok", state
 
     def ways(self):
@@ -362,20 +408,27 @@ class Walk:
                 self.check_state()
 
     def end(self, seed):
-        """Repairs all disks. Checks that everything can be written, and no sector is lost and no block pending then."""
+        """Repairs all disks. Checks that all unread sectors come back, that everything can be written, and that no sector
+        is unread or lost and no block pending then."""
         unreadable = self.check_all()
         print(f"{len(self.places)} blocks remapped, {unreadable} sectors unreadable, {len(self.main.bad)} bad ones of main")
         self.main.mend_all()
         self.spare.mend_all()
         self.tell("policy relocate")
         self.policy = "relocate"
+        self.retry()
+        state = self.control.state(self.name)
+        if self.free_at_least() > 0:
+            assert state["unread"] == 0, f"{state} after a retry on good disks"
+        assert self.check_all() == state["unread"] + state["lost"], f"{state} on good disks"
         self.fill(seed)
         self.may_be_lost.clear()
+        self.may_be_unread.clear()
         self.look()
         self.check_all()
         self.tell("retry")
         state = self.control.state(self.name)
-        assert (state["lost"], state["pending"]) == (0, 0), state
+        assert (state["unread"], state["lost"], state["pending"]) == (0, 0, 0), state
         self.again()
         assert self.check_all() == 0
         end = self.control.outcome(self.name, "clear")

@@ -9,16 +9,17 @@ FUA write the kernel and a second reader of the format load the metadata: each b
 place, with contents that it had.
 
 With VARIABLE, the variable of make_null_blk that has MAIN, sectors of MAIN become bad meanwhile, so that writes
-relocate blocks and sectors are lost.
+relocate blocks and sectors are unread. They are never lost: MAIN has them, and `retry` brings them back.
 """
 
+import itertools
 import os
 import random
 import struct
 import sys
 
-from block_io import SECTOR, Disk, outcome, pattern
-from device_mapper import Control
+from block_io import SECTOR, Disk, expect, outcome, pattern
+from device_mapper import Control, settle
 from failing import NullBlk
 from in_guest import require_guest
 from metadata import Area
@@ -28,31 +29,37 @@ BLOCK, BLOCKS, SPARE_SECTORS = 8, 512, 4800
 SECTORS = BLOCK * BLOCKS
 
 
-# Stands for the contents of an unreadable sector: no seed.
-LOST = None
-
-
 class Done:
     """Operation that was carried out, and its changes."""
 
-    def __init__(self, operation, before, after, lost):
+    def __init__(self, operation, before, after, bad, unread):
         self.verb, *self.what = operation
         # For each block that has changed, true if it is remapped now.
         self.changed = {block: block in after for block in before ^ after}
         self.moved = after - before
-        # Sectors that the operation has lost.
-        self.lost = lost
+        written, _ = self.writes()
+        relocates = self.verb in ("write", "durable")
+        # Sectors that the operation leaves unread, those that it makes unread only for a moment, and those that it
+        # brings back, by a write or from main.
+        self.unread, self.briefly, self.back = set(), set(), set(unread) & set(written)
+        for block in self.moved:
+            sectors = set(range(block * BLOCK, (block + 1) * BLOCK)) - set(written)
+            self.unread |= sectors & bad
+            if relocates or sectors & bad:
+                self.briefly |= sectors - bad
+        if self.verb == "retry":
+            self.back |= set(unread) - bad
 
     def writes(self):
         """Returns the sectors that were written, with their seed."""
         if self.verb not in ("write", "durable"):
-            return range(0), LOST
+            return range(0), None
         start, count, seed = self.what
         return range(start, start + count), seed
 
     def must_be_logged(self):
         """Returns whether the operation needs a flush or a FUA write of the spare."""
-        return bool(self.changed) or self.verb == "flush"
+        return bool(self.changed or self.back) or self.verb == "flush"
 
 
 class Past:
@@ -61,6 +68,8 @@ class Past:
     def __init__(self):
         self.remapped = [{False} for _ in range(BLOCKS)]
         self.seeds = [[0] for _ in range(SECTORS)]
+        # For each sector whether it may be unread in its slot, and whether it may have contents there.
+        self.unread = [{False} for _ in range(SECTORS)]
         self.unflushed = set()
 
     def begin(self, done):
@@ -69,18 +78,22 @@ class Past:
         sectors, seed = done.writes()
         for sector in sectors:
             self.seeds[sector].append(seed)
-        for sector in done.lost:
-            self.seeds[sector].append(LOST)
+        for block in done.moved:
+            for sector in range(block * BLOCK, (block + 1) * BLOCK):
+                self.unread[sector] = {sector in done.unread}
+        for sector in done.briefly | done.back:
+            self.unread[sector] = {True, False}
 
     def end(self, done):
-        # The move of a block makes earlier writes to it durable. Its lost sectors are durable, too.
+        # The move of a block makes earlier writes to it durable. So is what has come back.
         for block, remapped in done.changed.items():
             self.remapped[block] = {remapped}
-        self.settle(done.lost)
+        for sector in done.briefly | done.back:
+            self.unread[sector] = {False}
         sectors, _ = done.writes()
         for sector in sectors:
-            # A write to a lost sector, or with a relocation, is durable when it is acknowledged.
-            if done.verb == "durable" or sector // BLOCK in done.moved or LOST in self.seeds[sector]:
+            # A write to an unread sector, or with a relocation, is durable when it is acknowledged.
+            if done.verb == "durable" or sector // BLOCK in done.moved or sector in done.back:
                 self.settle([sector])
             else:
                 self.unflushed.add(sector)
@@ -139,7 +152,7 @@ class Test:
     def __init__(self, words):
         self.main, spare, self.logged, log, replay, count, seed, *variable = words
         self.disk = NullBlk(variable[0]) if variable else None
-        self.lost, self.relocations = set(), 0
+        self.unread, self.relocations = set(), 0
         self.count, self.chance = int(count), random.Random(int(seed))
         self.control = Control()
         self.log, self.image = Disk(log), Image(Disk(replay))
@@ -153,9 +166,9 @@ class Test:
     def an_operation(self, seed):
         verbs = ["remap", "unremap", "write", "write", "durable", "flush"]
         if self.disk:
-            verbs += ["spoil", "write", "durable", "read", self.chance.choice(("mend", "spoil"))]
+            verbs += ["spoil", "write", "durable", "read", self.chance.choice(("mend", "spoil", "retry"))]
         verb = self.chance.choice(verbs)
-        if verb in ("flush", "mend"):
+        if verb in ("flush", "mend", "retry"):
             return (verb,)
         if verb == "spoil":
             return verb, self.chance.randrange(SECTORS), 1
@@ -186,6 +199,10 @@ class Test:
         elif verb == "mend":
             if self.disk.bad:
                 self.disk.mend(self.chance.choice(sorted(self.disk.bad)))
+        elif verb == "mend all":
+            self.disk.mend_all()
+        elif verb == "retry":
+            return self.control.outcome("r0", "retry")
         elif verb == "read":
             return outcome(plain.read, *what[:2])
         else:
@@ -201,32 +218,35 @@ class Test:
         verb, *what = operation
         before = self.places()
         end = self.carry_out(operation, plain, durable)
+        settle()
         after = self.places()
         bad = self.disk.bad if self.disk else set()
-        done = Done(operation, before, after, set())
+        done = Done(operation, before, after, bad, self.unread)
         sectors, _ = done.writes()
         if verb in ("remap", "unremap"):
-            # unremap stops at a block that is bad on main, so this block and those behind it stay on the spare.
+            # Blocks stay on the spare whose contents are to go to bad sectors of main. Unread sectors have none.
             left = set(range(*what)) & after if verb == "unremap" else set(range(*what)) - after
-            assert not left or (verb == "unremap" and bad), f"{operation}: {end}, {left}"
+            stuck = {sector // BLOCK for sector in bad - self.unread}
+            assert not left or (verb == "unremap" and left & stuck), f"{operation}: {end}, {left}"
         elif verb == "read":
             readable = not any(self.unreadable(sector, after) for sector in range(what[0], what[0] + what[1]))
             assert end == ("ok" if readable else "EIO"), f"{operation}: {end}"
+        elif verb == "retry":
+            assert end.startswith("cleared ") and end.endswith(f" unread {len(self.unread & bad)}"), f"{operation}: {end}"
         else:
             # No writer sees an error.
             assert end == "ok", f"{operation}: {end}"
-        if verb != "remap":
+        if verb in ("write", "durable"):
             self.relocations += len(done.moved)
             struck = {sector // BLOCK for sector in sectors if sector in bad}
             assert struck <= after, f"{operation} has not moved {struck - after}"
-        done.lost = {sector for sector in bad if sector // BLOCK in done.moved and sector not in sectors}
-        self.lost = (self.lost | done.lost) - set(sectors)
-        found = self.control.state("r0")["lost"]
-        assert found == len(self.lost), f"{operation}: {found} lost sectors, expected {len(self.lost)}"
+        self.unread = {sector for sector in (self.unread | done.unread) - done.back if sector // BLOCK in after}
+        state = self.control.state("r0")
+        assert (state["unread"], state["lost"]) == (len(self.unread), 0), f"{operation}: {state}, expected {len(self.unread)} unread"
         return done
 
     def unreadable(self, sector, places):
-        return sector in self.lost if sector // BLOCK in places else sector in self.disk.bad
+        return sector in self.unread if sector // BLOCK in places else sector in self.disk.bad
 
     def work(self):
         """Carries out all operations, with a mark in the log after each."""
@@ -243,16 +263,21 @@ class Test:
         for _ in range(40 if self.disk else 0):
             self.disk.spoil(self.chance.randrange(SECTORS))
         control.message(self.logged, "mark begin")
-        done = []
-        for n in range(self.count):
-            operation = self.an_operation(n + 1)
+        done, held = [], [0] * SECTORS
+        operations = (self.an_operation(n + 1) for n in range(self.count))
+        for operation in itertools.chain(operations, [("mend all",), ("retry",)] if self.disk else []):
             verb, *what = operation
+            if verb in ("write", "durable"):
+                held[what[0] : what[0] + what[1]] = [what[2]] * what[1]
             if verb == "write":
                 self.unflushed.update(range(what[0], what[0] + what[1]))
             elif verb == "flush":
                 self.unflushed.clear()
             done.append(self.one(operation, plain, durable))
             control.message(self.logged, "mark done")
+        assert not self.unread, f"{len(self.unread)} sectors are unread on a good disk"
+        for sector, seed in enumerate(held):
+            expect(plain.read(sector, 1), pattern(seed, sector, 1), sector, "at the end")
         plain.close()
         durable.close()
         control.remove("r0")
@@ -286,17 +311,28 @@ class Test:
             for n in range(BLOCK):
                 sector = block * BLOCK + n
                 part = data[n * SECTOR : (n + 1) * SECTOR]
-                if found[block][1] >> n & 1:
-                    if LOST not in past.seeds[sector]:
-                        raise SystemExit(f"FAIL: cut {cut}: sector {sector} is lost, expected one of the seeds {past.seeds[sector]}")
+                states = found[block][1]
+                if states.lost >> n & 1:
+                    raise SystemExit(f"FAIL: cut {cut}: sector {sector} is lost")
+                unread = bool(states.unread >> n & 1)
+                if unread not in past.unread[sector]:
+                    raise SystemExit(f"FAIL: cut {cut}: sector {sector} unread: {unread}, expected one of {past.unread[sector]}")
+                if unread:
                     continue
-                if not any(seed is not LOST and part == pattern(seed, sector, 1) for seed in past.seeds[sector]):
+                if not any(part == pattern(seed, sector, 1) for seed in past.seeds[sector]):
                     held = [seed for seed in range(self.count + 1) if part == pattern(seed, sector, 1)]
                     raise SystemExit(
                         f"FAIL: cut {cut}: sector {sector}, in {place + n}, has the seeds {held}, expected one of {past.seeds[sector]}"
                     )
-        # A load that may write repairs the area, which then has to have the same remaps.
-        assert self.load(read_only=False) == remaps, f"cut {cut}: the repair changes the remaps"
+        # A load that may write repairs the area, which then has to have the same remaps. It may have begun to salvage
+        # what main was not asked for.
+        repaired = self.load(read_only=False)
+        untried = {block * BLOCK for block, (_, states) in found.items() if states.untried}
+        same = [(sector, place, flags) for sector, place, flags in repaired if sector not in untried or flags != "-"]
+        salvaged = [(sector, place, "unread") for sector, place, flags in repaired if sector in untried and flags == "-"]
+        assert sorted(same + salvaged) == remaps, f"cut {cut}: the repair changes the remaps"
+        for sector in untried:
+            self.image.restore(places[sector // BLOCK], BLOCK)
         self.image.restore(0, area.half)
         self.image.restore(SPARE_SECTORS - area.half, area.half)
 

@@ -11,8 +11,8 @@
 //!
 //! Every page of the table has four *places*: two in the head and two in the tail. Of each two, one is
 //! for even generations and one for odd ones. So a page is never overwritten in place, and the last
-//! generation exists twice, far apart ([`layout`]). The header of a page identifies it, and has a
-//! checksum ([`page`]).
+//! generation exists twice, far apart ([`layout`]). An area may become longer, and its slots stay where they are
+//! ([`store::Store::grow`]). The header of a page identifies it, and has a checksum ([`page`]).
 //!
 //! **Writing** a page makes its next generation: it is written to the head, and when it is durable there,
 //! to the tail; the other way round where the place in the tail is bad. Only then may other code rely on
@@ -49,8 +49,9 @@ pub const PAGE_BYTES: usize = 4096;
 /// Number of sectors of a page.
 pub const PAGE_SECTORS: u64 = 8;
 
-/// Unit in which a new area records lost sectors, in sectors: exact for every device.
+/// Unit in which a new area records unread and lost sectors, in sectors: exact for every device.
 pub const LOST_UNIT: u32 = 1;
 
-/// Version of the format that is written, and the newest one that can be read.
-pub const VERSION: u32 = 1;
+/// Version of the format that is written, and the newest one that can be read. An area of version 1 is upgraded
+/// before it is changed ([`superblock::Format`]).
+pub const VERSION: u32 = 2;

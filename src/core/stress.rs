@@ -4,11 +4,12 @@
 //!
 //! * [`request`]: the texts that users write; [`stress_test`]: tests; [`name`]: names of devices,
 //! * [`workload`] and [`production`]: the I/O of workers; [`generator`] and [`pace`]: its single operations,
-//! * [`histogram`], [`trend`] and [`measurement`]: results,
+//! * [`histogram`], [`trend`] and [`measurement`]: results; [`delays`]: times that bios wait for the target,
 //! * [`verdict`]: comparison with targets; [`regression`]: comparison with a baseline; [`figure`]: figures with
 //!   units,
 //! * [`report`]: reports for users; [`record`]: records for programs.
 
+pub mod delays;
 pub mod figure;
 pub mod generator;
 pub mod histogram;

@@ -32,6 +32,11 @@ impl IoBuffer {
         Ok(Self(VVec::zeroed(bytes, GFP_KERNEL | __GFP_NOWARN)?))
     }
 
+    /// Returns the size in sectors.
+    pub(crate) fn sectors(&self) -> usize {
+        self.0.len() >> 9
+    }
+
     /// Copies `data` into the buffer from its sector `at` on. Does nothing if `data` does not fit.
     pub(crate) fn put(&mut self, at: usize, data: &[u8]) {
         let first = at.saturating_mul(512).min(self.0.len());

@@ -42,6 +42,7 @@ use core::{
 };
 
 use kernel::{
+    alloc::flags::GFP_NOWAIT,
     prelude::*,
     sync::{
         atomic::{
@@ -310,9 +311,9 @@ impl<T> Gate<T> {
         unsafe { &*self.guarded.load(Ordering::Acquire) }
     }
 
-    /// Allocates room for what the next [`Gate::replace`] replaces. May sleep. `ENOMEM`.
+    /// Allocates room for what the next [`Gate::replace`] replaces, without waiting for memory. `ENOMEM`.
     pub(crate) fn make_room(&self, drain: &mut Drain<T>) -> Result {
-        Ok(drain.retired.reserve(1, GFP_KERNEL)?)
+        Ok(drain.retired.reserve(1, GFP_NOWAIT)?)
     }
 
     /// Replaces what is guarded. The old one is freed by the next drain that succeeds, or never

@@ -9,6 +9,7 @@ use kernel::{
 use remap_core::{
     metadata::page::Page,
     stress::{
+        delays::Delays,
         histogram::Histogram,
         measurement::Charts,
         trend::Trend, //
@@ -42,6 +43,8 @@ pub(crate) unsafe trait EmptyIsZero: Sized {
 
 // SAFETY: Integers only; the type's documentation says that zero is empty.
 unsafe impl EmptyIsZero for Histogram {}
+// SAFETY: As above.
+unsafe impl EmptyIsZero for Delays {}
 // SAFETY: As above.
 unsafe impl EmptyIsZero for Trend {}
 // SAFETY: As above.

@@ -2,9 +2,10 @@
 
 //! Failed bios: what an error of a device means.
 //!
-//! A bio that has failed is held where it ends, which may be anywhere, and looked at by the target's
-//! work queue: a failed write is rescued ([`super::relocation`]), the block of a failed read becomes
-//! pending. Errors of the way to a device, and of its resources, say nothing about a block.
+//! A write that has failed is held where it ends, which may be anywhere, and rescued by the target's work queue
+//! ([`super::relocation`]). A read that has failed ends with its error. Its block becomes pending before, if the medium
+//! has failed, and it is one block. Else its blocks are suspects, which the keeper reads. Errors of the path to a
+//! device, and of its resources, say nothing about a block.
 //!
 //! The queue has a thread of its own for when memory is short, and holds no lock that the end of a bio
 //! needs while it waits for one. It works in every state of the table: until a suspended device is
@@ -21,6 +22,7 @@ use remap_core::{
 
 use super::{
     state::{
+        devices::Place,
         note::Note,
         statistics::Count, //
     },
@@ -59,6 +61,7 @@ impl Table {
         status: BlockStatus,
     ) -> Ending {
         let spare = context.mark;
+        let place = Place::spare_if(spare);
         let blame = status.blame(bio.moves_data());
         if blame == Blame::Unknown && bio.fails_early() {
             // The device may have declined it, which says nothing about the medium.
@@ -70,7 +73,14 @@ impl Table {
                 false => Count::error(bio.direction()),
             });
         }
-        if blame == Blame::Other || self.policy.main_fails() {
+        if blame != Blame::Medium && status.is_device_error(bio.moves_data()) {
+            self.suspect(place);
+        }
+        let fails = match place {
+            Place::Main => self.main_fails(),
+            Place::Spare => self.liveness(place).is_out(),
+        };
+        if blame == Blame::Other || fails {
             return Ending::DONE;
         }
         let concerns_us = match (self.policy.on_error(), bio.direction()) {
@@ -84,8 +94,20 @@ impl Table {
         if !concerns_us || context.start.sectors() == 0 {
             return Ending::DONE;
         }
+        if bio.direction() == Direction::Read {
+            let range = self.range_of(context.start.sector(), context.start.sectors());
+            let blocks = range.map(|range| range.blocks(self.places.block));
+            let is_one = blocks.is_some_and(|(first, end)| end.saturating_sub(first) == 1);
+            if !is_one || blame != Blame::Medium {
+                if let Some((first, end)) = blocks {
+                    self.deferred.suspects.lock().push(first, end);
+                    self.keeper.wake();
+                }
+                return Ending::DONE;
+            }
+        }
         let target = bio.target();
-        let (bio, ending) = bio.hold(&context.start, None);
+        let (bio, ending) = bio.hold(&context.start, Some(Note::waiting()));
         self.divert(target, bio);
         ending
     }
@@ -113,32 +135,29 @@ impl Table {
                 }
             }
             self.rescue(&mut writes);
-            // Not only at the end: a device that struggles takes its time for each suspect.
             self.report_health();
-            // While no bio waits, there is time for suspects.
-            if !any && !self.probe_suspect() {
+            if !any {
                 break;
             }
         }
     }
 
-    /// Marks the block of a failed read as pending, and ends the read.
+    /// Marks the block of a read that its medium has failed as pending, and ends the read.
     fn end_failed_read(&self, bio: HeldBio<Note>) {
         let status = bio.status();
-        let sector = self.places.in_target(bio.sector());
-        let range = SectorRange::new(sector, u64::from(bio.sectors()));
-        if let Some(range) = range {
-            let (first, end) = range.blocks(self.places.block);
+        if let Some(range) = self.range_of(bio.sector(), bio.sectors()) {
+            let (block, _) = range.blocks(self.places.block);
             let mut guard = self.lock_mover();
             guard.check_main_gone();
-            if self.policy.main_fails() {
-                // Says nothing about the block.
-            } else if end.saturating_sub(first) == 1 {
-                guard.mark_pending(first);
-            } else {
-                guard.mover.suspects.push(first, end);
+            if !self.main_fails() {
+                guard.mark_pending(block);
             }
         }
         bio.end_with(status);
+    }
+
+    /// Returns the sectors of the target that a bio has, whose first one on the mapped device is `sector`.
+    fn range_of(&self, sector: u64, sectors: u32) -> Option<SectorRange> {
+        SectorRange::new(self.places.in_target(sector), u64::from(sectors))
     }
 }

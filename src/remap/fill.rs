@@ -39,7 +39,7 @@ impl Table {
         if self.health.metadata() == MetadataState::None {
             lost.written(part.block, part.first, part.len);
         } else {
-            lost.fill(part.block, part.first, part.len);
+            lost.begin_fill(part.block, part.first, part.len);
         }
     }
 
@@ -81,6 +81,7 @@ impl Table {
             }
             self.record_fills(&mut guard, &mut fills);
             while let Some(fill) = fills.pop() {
+                self.lost.lock().end_fill(fill.has_failed());
                 fill.end(&self.statistics);
             }
             guard.mover.fills = fills;

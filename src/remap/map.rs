@@ -10,6 +10,7 @@ use remap_core::table::index::Route;
 use super::{
     route::Destination,
     state::{
+        devices::Place,
         note::{
             Note,
             Observation, //
@@ -43,19 +44,21 @@ pub(super) fn end_io(bio: EndedBio<'_, RemapTarget>, status: BlockStatus) -> End
     if status.is_ok() && bio.is_plain_and_unmarked() {
         bio.finish()
     } else if status.is_ok() && bio.is_plain() {
-        end_on_spare(bio)
+        match bio.direction() {
+            Direction::Read => bio.finish(),
+            Direction::Write => end_write_on_spare(bio),
+        }
     } else {
         end_io_slowly(bio, status)
     }
 }
 
-/// Takes back a bio that the spare has completed, and that has nothing else to tell.
-#[inline(always)]
-fn end_on_spare(bio: EndedBio<'_, RemapTarget>) -> Ending {
-    if bio.direction() == Direction::Write {
-        if let Some(table) = bio.target().table.get() {
-            table.spare_cache.record_write();
-        }
+/// Takes back a write that the spare has completed, and that has nothing else to tell. In a function of its own it
+/// costs other bios no registers.
+#[inline(never)]
+fn end_write_on_spare(bio: EndedBio<'_, RemapTarget>) -> Ending {
+    if let Some(table) = bio.target().table.get() {
+        table.spare_cache.record_write();
     }
     bio.finish()
 }
@@ -175,7 +178,7 @@ impl Table {
     fn map_flush(&self, bio: MapBio<'_, RemapTarget>) -> Mapping {
         let spare = bio.flush_number() != 0;
         if spare && !self.spare_cache.begin_flush() {
-            let (bio, mapping) = bio.hold();
+            let (bio, mapping) = bio.hold(None);
             bio.end();
             return mapping;
         }
@@ -215,10 +218,10 @@ impl Table {
             let (route, blocks) = inside.run(first, self.places.block.block_of(last));
             let run_end = self.places.block.first_sector(first.saturating_add(blocks));
             bio.accept(u32::try_from(run_end.saturating_sub(sector)).unwrap_or(u32::MAX));
-            if route == Route::Pending && bio.fills_sectors() && self.policy.relocates() {
+            if route == Route::Pending && bio.fills_sectors() && self.relocates() {
                 self.statistics.count(Count::SlowElsewhere);
                 let target = bio.target();
-                let (bio, mapping) = bio.hold();
+                let (bio, mapping) = bio.hold(Some(Note::waiting()));
                 self.divert(target, bio);
                 return mapping;
             }
@@ -227,9 +230,13 @@ impl Table {
             };
             return match destination {
                 Destination::Held(mut held) => {
-                    let (bio, mapping) = bio.hold();
+                    let (bio, mapping) = bio.hold(Some(Note::waiting()));
                     held.push(bio);
                     mapping
+                }
+                Destination::Parted(sectors) => {
+                    bio.accept(sectors);
+                    continue;
                 }
                 Destination::Nowhere => bio.refuse(),
                 Destination::Device {
@@ -265,10 +272,8 @@ impl Table {
                 _ => {}
             }
         }
-        let writes_main = !context.mark && writes && bio.moves_data();
-        if watched && writes_main && status.is_ok() {
-            self.policy.record_main_write();
-            self.gate.set_watched(false);
+        if watched && status.is_ok() && bio.moves_data() {
+            self.record_success(Place::spare_if(context.mark), writes);
         }
         if let Some(part) = fills.filter(|_| status.is_ok()) {
             self.record_fill(part);

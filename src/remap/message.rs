@@ -30,7 +30,8 @@ use super::{
         },
         reason::reason, //
     },
-    table::Table, //
+    table::Table,
+    upkeep, //
 };
 use crate::linux::{
     log::device_log,
@@ -61,7 +62,7 @@ pub(super) fn carry_out(table: &Arc<Table>, words: &[&CStr], reply: &mut Text<'_
     let written = match message {
         Message::Ping => write!(reply, "pong"),
         Message::Remap(range) => return remap(table, range, Contents::Copied, reply),
-        Message::Bad(range) => return remap(table, range, Contents::GivenUp, reply),
+        Message::Bad(range) => return remap(table, range, Contents::Left, reply),
         Message::Unremap(range) => return unremap(table, range, reply),
         Message::Verify(sector) => verify(table, sector, reply),
         Message::List { from, max } => list(table, from, max, reply),
@@ -70,6 +71,13 @@ pub(super) fn carry_out(table: &Arc<Table>, words: &[&CStr], reply: &mut Text<'_
         Message::Policy(policy) => {
             table.set_policy(policy);
             table.report_health();
+            return Ok(false);
+        }
+        Message::Set { setting, value } => {
+            table.policy.change_setting(setting, value);
+            upkeep::take_setting(table, setting);
+            // The pauses of probes may be others.
+            table.keeper.wake();
             return Ok(false);
         }
         Message::StartScrub { megabytes } => return start_scrub(table, megabytes),
@@ -82,7 +90,7 @@ pub(super) fn carry_out(table: &Arc<Table>, words: &[&CStr], reply: &mut Text<'_
         Message::Save => return save(table, reply),
         Message::Stats => stats(table, reply),
         Message::ResetStats => {
-            table.statistics.reset_counters(&table.gate);
+            table.statistics.reset(&table.gate);
             return Ok(false);
         }
     };
@@ -279,7 +287,7 @@ impl<'a, 'b> Page<'a, 'b> {
 }
 
 fn retry(table: &Table, reply: &mut Text<'_>) -> Result<bool> {
-    let (cleared, ended) = table.retry_pending();
+    let (cleared, ended) = table.retry();
     table.report_health();
     ended.inspect_err(|error| {
         device_log!(
@@ -292,8 +300,9 @@ fn retry(table: &Table, reply: &mut Text<'_>) -> Result<bool> {
     })?;
     replied(write!(
         reply,
-        "cleared {cleared} pending {}",
-        table.remaps.pending()
+        "cleared {cleared} pending {} unread {}",
+        table.remaps.pending(),
+        table.lost.lock().unread_sectors()
     ))
 }
 
@@ -310,7 +319,10 @@ fn start_scrub(table: &Arc<Table>, megabytes: Option<u64>) -> Result<bool> {
 
 fn stats(table: &Table, reply: &mut Text<'_>) -> core::fmt::Result {
     let counters = table.statistics.counters_since_reset(&table.gate);
-    for (n, (name, value)) in counters.named().iter().enumerate() {
+    let delays = table.statistics.delays();
+    let (counted, timed) = (counters.named(), delays.named());
+    let all = [&counted[..], &timed[..]];
+    for (n, (name, value)) in all.into_iter().flatten().enumerate() {
         let separator = if n == 0 { "" } else { " " };
         write!(reply, "{separator}{name}={value}")?;
     }

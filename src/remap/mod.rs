@@ -5,32 +5,40 @@
 //! Each line needs only what is in lines below it.
 //!
 //! * this file is what device-mapper calls,
-//! * [`message`], [`setup`], [`status`] and [`scrub`] are what users ask for, [`life`] what resume and
-//!   suspend do,
+//! * [`message`], [`setup`] and [`status`] are what users ask for, [`life`] what resume and suspend do,
 //! * [`map`] sends bios on their way: the hot path. [`errors`] says what a failed bio means, [`fill`] gives
-//!   lost sectors contents again, [`pending`] tries blocks again that have failed,
-//! * [`relocation`] moves blocks while I/O goes on,
+//!   lost sectors contents again,
 //! * [`route`] is where a bio goes,
-//! * [`target`] is what device-mapper owns,
+//! * [`target`] is what device-mapper owns, [`keeper`] the thread that does what no bio waits for,
+//! * [`scrub`] reads everything, [`upkeep`] says when it is due,
+//! * [`pending`] tries blocks again that have failed, [`salvage`] reads what main has of blocks on the spare,
+//!   [`parted`] what is in both places,
+//! * [`relocation`] moves blocks while I/O goes on,
+//! * [`witness`] tells bad sectors from a device that does not answer,
 //! * [`rewriter`] lets the stress manager write back what it has read,
 //! * [`table`] is the remap table of a target, and the list of all of them,
 //! * [`state`] are the values that it consists of.
 
 mod errors;
 mod fill;
+mod keeper;
 mod life;
 mod map;
 mod message;
+mod parted;
 mod pending;
 mod relocation;
 pub(crate) mod rewriter;
 mod route;
+mod salvage;
 mod scrub;
 mod setup;
 mod state;
 mod status;
 pub(crate) mod table;
 mod target;
+mod upkeep;
+mod witness;
 
 use kernel::{
     prelude::*,
@@ -101,17 +109,25 @@ impl Target for RemapTarget {
         self.resume();
     }
 
+    fn postsuspend(&self) {
+        if let Some(table) = self.table.get() {
+            table.wait_for_mover();
+        }
+    }
+
     fn preresume(&self) -> Result {
         if self.table.get().is_none() {
-            self.table.put(setup::begin(self)?);
+            let table = setup::begin(self)?;
+            self.keeper.give(table.clone());
+            self.table.put(table);
         }
         self.table.share().map_or(Ok(()), table::register)
     }
 
     fn resume(&self) {
-        if let Some(table) = self.table.get() {
+        if let Some(table) = self.table.share() {
             table.activate();
-            rewriter::resume(table);
+            rewriter::resume(&table);
         }
     }
 
@@ -165,9 +181,9 @@ impl Target for RemapTarget {
 
 impl Drop for RemapTarget {
     fn drop(&mut self) {
-        if let Some(table) = self.table.get() {
-            table::unregister(table);
-            rewriter::unregister(table);
+        if let Some(table) = self.table.share() {
+            table::unregister(&table);
+            rewriter::unregister(&table);
             table.retire();
         }
     }

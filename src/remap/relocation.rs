@@ -29,7 +29,8 @@
 //!
 //! * [`guard`] is the lock that all changes are made under, [`pass`] moves blocks for messages and tests,
 //! * [`rescue`] writes what could not be written, and moves its blocks,
-//! * [`copy`] is step 3, [`carry`] the same for failed writes, [`record`] step 4.
+//! * [`copy`] is step 3, [`carry`] the same for failed writes, [`record`] step 4,
+//! * [`store`] puts what main had of unread sectors into slots, [`write_back`] tells whether main takes any write.
 
 mod carry;
 mod copy;
@@ -37,5 +38,7 @@ mod guard;
 mod pass;
 mod record;
 mod rescue;
+mod store;
+mod write_back;
 
 pub(super) use guard::MoverGuard;

@@ -3,7 +3,13 @@
 //! Destinations of bios, of those that are mapped and of those that have waited.
 
 use kernel::sync::SpinLockGuard;
-use remap_core::table::index::Route;
+use remap_core::{
+    stress::delays::Delay,
+    table::{
+        index::Route,
+        lost::Source, //
+    }, //
+};
 
 use super::{
     state::{
@@ -38,8 +44,10 @@ pub(super) enum Destination<'a> {
         sector: u64,
         fills: Option<LostPart>,
     },
-    /// None: the bio reads lost sectors, or writes to a block that is unsaved.
+    /// None: the bio reads sectors without contents, or writes to a block that is unsaved.
     Nowhere,
+    /// Two: so many sectors at the start are read from one device, and the next ones from the other.
+    Parted(u32),
     /// The list of held bios, locked: the block of the bio is on its way.
     Held(SpinLockGuard<'a, HeldBios<Note>>),
 }
@@ -84,8 +92,17 @@ impl Table {
         };
         let fills = match lost.then(|| self.meet_lost(bio, part)) {
             None => None,
-            Some(Ok(fills)) => fills,
-            Some(Err(Unavailable)) => {
+            Some(Met::Slot { fills }) => fills,
+            Some(Met::Main) => {
+                self.statistics.count(Count::SlowElsewhere);
+                return Some(Destination::Device {
+                    spare: false,
+                    sector: self.places.on_main(sector),
+                    fills: None,
+                });
+            }
+            Some(Met::Parted(sectors)) => return Some(Destination::Parted(sectors)),
+            Some(Met::Nowhere) => {
                 self.statistics.count(Count::SlowElsewhere);
                 self.statistics.count(Count::error(direction));
                 return Some(Destination::Nowhere);
@@ -99,24 +116,25 @@ impl Table {
         })
     }
 
-    /// Returns the part of a block on the spare that a bio gives contents again, if any of it is lost.
-    fn meet_lost(
-        &self,
-        bio: &TargetBio<Note>,
-        part: LostPart,
-    ) -> core::result::Result<Option<LostPart>, Unavailable> {
+    /// Returns where a bio goes that touches a part of a block on the spare with unread or lost sectors.
+    fn meet_lost(&self, bio: &TargetBio<Note>, part: LostPart) -> Met {
         let known = self.lost.lock();
-        let any_lost = || known.any_in(part.block, part.first, part.len);
         if bio.direction() == Direction::Read {
-            if any_lost() {
-                return Err(Unavailable);
-            }
-        } else if known.is_unsaved(part.block) {
-            return Err(Unavailable);
-        } else if bio.fills_sectors() && any_lost() {
-            return Ok(Some(part));
+            return match known.source_of(part.block, part.first, part.len) {
+                (Source::Nowhere, _) => Met::Nowhere,
+                (_, sectors) if sectors < part.len => Met::Parted(sectors),
+                (Source::Main, _) => Met::Main,
+                (Source::Slot, _) => Met::Slot { fills: None },
+            };
         }
-        Ok(None)
+        if known.is_unsaved(part.block) {
+            return Met::Nowhere;
+        }
+        let missing = known.missing_in(part.block, part.first, part.len);
+        let fills = bio.fills_sectors() && missing.any();
+        Met::Slot {
+            fills: fills.then_some(part),
+        }
     }
 
     /// Sends the bios on that have waited for a block. Process context.
@@ -137,8 +155,16 @@ impl Table {
             let Some(destination) = self.destination(&inside, &bio, (route, sector)) else {
                 continue;
             };
+            if !matches!(destination, Destination::Held(_)) {
+                self.statistics.record_delay(Delay::Stall, bio.note());
+            }
             return match destination {
                 Destination::Held(mut held) => held.push(bio),
+                Destination::Parted(_) => {
+                    self.statistics.count(Count::held(bio.direction()));
+                    self.deferred.parted.lock().push(bio);
+                    self.keeper.wake();
+                }
                 Destination::Nowhere => bio.end_with(BlockStatus::IO_ERROR),
                 Destination::Device {
                     spare,
@@ -153,5 +179,14 @@ impl Table {
     }
 }
 
-/// Contents that a bio wants cannot be had, or must not change.
-struct Unavailable;
+/// Place that a bio goes to which meets unread or lost sectors.
+enum Met {
+    /// The slot. A write may give sectors contents again.
+    Slot { fills: Option<LostPart> },
+    /// Main, which has all that a read wants.
+    Main,
+    /// Both: so many sectors at the start are read from the same device.
+    Parted(u32),
+    /// None: contents that a bio wants cannot be had, or must not change.
+    Nowhere,
+}

@@ -9,6 +9,7 @@
 //! No block is held for it: a block that moves meanwhile is read in the one place or the other.
 
 use kernel::{
+    error::code::ENOLINK,
     prelude::*,
     sync::{
         atomic::Relaxed,
@@ -26,19 +27,14 @@ use remap_core::table::geometry::{
 
 use super::{
     state::{
+        devices::Place,
+        reader::Reader,
         reason::reason,
-        scrub::{
-            Reader,
-            ScrubState, //
-        }, //
+        scrub::ScrubState, //
     },
     table::Table, //
 };
 use crate::linux::{
-    dm_io::{
-        IoBuffer,
-        IoClient, //
-    },
     kthread::Kthread,
     log::device_log, //
 };
@@ -47,10 +43,10 @@ use crate::linux::{
 const USUAL_PACE: u64 = 50;
 
 /// Sectors that are read together: a block is never larger.
-const CHUNK: u64 = MAX_BLOCK_SECTORS as u64;
+const CHUNK: u32 = MAX_BLOCK_SECTORS;
 
-/// Time to wait for a suspended device before looking again, in nanoseconds.
-const SUSPENDED_PAUSE: u64 = 200_000_000;
+/// Time to wait for a device that is suspended or does not answer before looking again, in nanoseconds.
+const WAITING_PAUSE: u64 = 200_000_000;
 
 /// Starts a scrub of a table, at so many megabytes a second. May sleep.
 ///
@@ -62,10 +58,9 @@ pub(super) fn start(table: &Arc<Table>, megabytes: Option<u64>) -> Result {
         return Err(EBUSY);
     }
     table.mover.lock().state.admits()?;
-    *scrub.reader.lock() = Some(Reader {
-        io: IoClient::new()?,
-        buffer: IoBuffer::new(CHUNK as usize)?,
-    });
+    let devices = &table.devices;
+    let reader = Reader::new(&devices.main, &devices.spare, CHUNK)?;
+    *scrub.reader.lock() = Some(reader);
     // Of the one before, which has ended.
     drop(thread.take());
     scrub.stop.store(0, Relaxed);
@@ -154,9 +149,10 @@ impl Table {
             }
             match self.scrub_chunk(sector) {
                 Ok(next) => sector = next,
-                Err(error) if error == EAGAIN => {
-                    rested = rested.saturating_add(SUSPENDED_PAUSE);
-                    if self.scrub.rest(SUSPENDED_PAUSE) {
+                // A device that does not answer comes back, as one that is suspended does.
+                Err(error) if error == EAGAIN || self.is_out() => {
+                    rested = rested.saturating_add(WAITING_PAUSE);
+                    if self.scrub.rest(WAITING_PAUSE) {
                         return Ok(false);
                     }
                 }
@@ -170,13 +166,16 @@ impl Table {
     }
 
     /// Reads what begins at `sector` and lies in one place. Returns where that ends. `EAGAIN` where the
-    /// device is suspended.
+    /// device is suspended, `ENOLINK` where main or the spare does not answer.
     fn scrub_chunk(&self, sector: u64) -> Result<u64> {
         let mut guard = self.scrub.reader.lock();
         let Some(reader) = &mut *guard else {
             return Err(ENODEV);
         };
         self.mover.lock().state.admits()?;
+        if self.is_out() {
+            return Err(ENOLINK);
+        }
         let block = self.places.block.block_of(sector);
         let next = self.remaps.lock().at_or_after(block);
         if let Some((_, slot)) = next.filter(|(remapped, _)| *remapped == block) {
@@ -187,6 +186,7 @@ impl Table {
                 .io
                 .read_idly(&self.devices.spare, range, &mut reader.buffer);
             if read.is_err() && self.remaps.slot_of(block) == Some(slot) {
+                self.check_answers(Place::Spare, &mut reader.pieces, &|| Ok(()))?;
                 self.scrub.unreadable.add(1, Relaxed);
                 self.log_unreadable(block);
             }
@@ -196,7 +196,7 @@ impl Table {
             self.places.block.first_sector(remapped)
         });
         let end = end
-            .min(sector.saturating_add(CHUNK))
+            .min(sector.saturating_add(u64::from(CHUNK)))
             .min(self.places.sectors);
         let start = self.places.on_main(sector);
         let range = SectorRange::new(start, end.saturating_sub(sector)).ok_or(EINVAL)?;
@@ -204,27 +204,37 @@ impl Table {
             .io
             .read_idly(&self.devices.main, range, &mut reader.buffer);
         if read.is_err() {
-            return self.scrub_blocks(block, end);
+            return self.scrub_blocks(reader, block, end);
         }
         Ok(end)
     }
 
     /// Reads the blocks of main from `first` to sector `end` one by one, of which some have failed, until the
     /// scrub is stopped or a suspend is waiting. Returns where that ends.
-    fn scrub_blocks(&self, first: u64, end: u64) -> Result<u64> {
+    fn scrub_blocks(&self, reader: &mut Reader, first: u64, end: u64) -> Result<u64> {
+        let go_on = || {
+            let stopped = self.scrub.stop.load(Relaxed) != 0;
+            if stopped || self.suspend_waiters.load(Relaxed) != 0 {
+                Err(EINTR)
+            } else {
+                Ok(())
+            }
+        };
         let last = self.places.block.block_of(end.saturating_sub(1));
         for block in first..=last {
-            if self.scrub.stop.load(Relaxed) != 0 || self.suspend_waiters.load(Relaxed) != 0 {
-                return Ok(self.places.block.first_sector(block));
-            }
-            let mut guard = self.lock_mover();
-            if !guard.reads_well(block)? {
-                self.scrub.unreadable.add(1, Relaxed);
-                guard.check_main_gone();
-                // Where main fails wholesale, that says nothing about the block.
-                if !self.policy.main_fails() {
-                    guard.mark_pending(block);
+            match self.reads_well(block, reader, &go_on) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.scrub.unreadable.add(1, Relaxed);
+                    // Where main fails wholesale, that says nothing about the block.
+                    if !self.main_fails() {
+                        self.lock_mover().mark_pending(block);
+                    }
                 }
+                Err(error) if error == EINTR => {
+                    return Ok(self.places.block.first_sector(block));
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(end)

@@ -21,7 +21,6 @@ use remap_core::{
     metadata::{
         layout::Layout,
         superblock::Main,
-        LOST_UNIT,
         PAGE_SECTORS, //
     },
     table::{
@@ -30,14 +29,12 @@ use remap_core::{
             SectorRange,
             MAX_BLOCK_SECTORS, //
         },
-        index::{
-            MAX_BLOCKS,
-            MAX_SLOTS, //
-        }, //
+        index::MAX_SLOTS, //
     }, //
 };
 
 use super::{
+    keeper::KeeperThread,
     state::{
         areas,
         loaded_area::{
@@ -126,9 +123,12 @@ pub(super) fn construct(setup: &mut Setup<'_>, words: &[&CStr]) -> Result<RemapT
     setup.take_discard_and_write_zeroes();
     let queue = WorkQueue::new(c"dm_remap")
         .map_err(|error| refuse(setup, b"", c"Not enough memory", error))?;
+    let keeper =
+        KeeperThread::start().map_err(|error| refuse(setup, b"", c"Not enough memory", error))?;
     Ok(RemapTarget {
         table: OnceArc::new(),
         queue,
+        keeper,
         events: setup.events(),
         gate_counters: setup.gate_counters(),
         _area: area,
@@ -169,6 +169,7 @@ fn table_line(
         volatile: arguments.volatile,
         format: arguments.format,
         error_policy: arguments.error_policy,
+        settings: arguments.settings,
     })
 }
 
@@ -237,6 +238,7 @@ fn begin_volatile(target: &RemapTarget) -> Result<LoadedArea, AreaRefusal> {
         block,
         slots,
         first_slot: 0,
+        grown_from: None,
         metadata: None,
     })
 }
@@ -244,9 +246,10 @@ fn begin_volatile(target: &RemapTarget) -> Result<LoadedArea, AreaRefusal> {
 #[inline(never)]
 fn make_table(target: &RemapTarget, area: LoadedArea) -> Result<Arc<Table>, AreaRefusal> {
     let line = &target.line;
-    if area.block.blocks_in(line.sectors) > MAX_BLOCKS {
+    if area.block.named_blocks_in(line.sectors).is_none() {
         return Err(AreaRefusal::ManyBlocks);
     }
+    let grown_from = area.grown_from;
     let table = Table::new(TableParts {
         begin: line.begin,
         sectors: line.sectors,
@@ -257,10 +260,21 @@ fn make_table(target: &RemapTarget, area: LoadedArea) -> Result<Arc<Table>, Area
         read_only: line.read_only,
         number: line.number,
         policy: line.error_policy,
+        settings: line.settings,
         events: target.events.clone(),
         gate_counters: target.gate_counters.clone(),
         area,
     })?;
+    if let Some(before) = grown_from {
+        device_log!(
+            pr_info,
+            table.number,
+            at State,
+            "the spare area has grown from {} sectors to {}",
+            before,
+            line.spare_area.len()
+        );
+    }
     table.take_length()?;
     device_log!(
         pr_info,
@@ -347,7 +361,7 @@ fn has_room(line: &TableLine) -> bool {
     } else {
         line.block_size
             .or_else(least)
-            .is_some_and(|block| Layout::new(area.len(), block, LOST_UNIT).is_some())
+            .is_some_and(|block| Layout::new(area.len(), block).is_some())
     }
 }
 

@@ -25,10 +25,13 @@ use super::{
 };
 use crate::linux::text::Text;
 
-/// Prints `<remapped>/<spare blocks> <lost> <pending> <block_size> <health> <metadata>` and the
-/// counters. Does not wait for relocations.
+/// Prints `<remapped>/<spare blocks> <lost> <pending> <block_size> <health> <metadata>`, the counters and the
+/// unread sectors. Does not wait for relocations.
 pub(super) fn print(table: &Table, text: &mut Text<'_>) -> Result {
-    let lost = table.lost.lock().sectors();
+    let (unread, lost) = {
+        let lost = table.lost.lock();
+        (lost.unread_sectors(), lost.lost_sectors())
+    };
     write!(
         text,
         "{}/{} {} {} {} {} {}",
@@ -41,6 +44,7 @@ pub(super) fn print(table: &Table, text: &mut Text<'_>) -> Result {
         table.health.metadata().word()
     )?;
     print_counters(&table.statistics.counters_since_reset(&table.gate), text)?;
+    write!(text, " unread={unread}")?;
     if let Some(read) = table.scrub.progress() {
         write!(text, " scrub={}/{}", read, table.places.sectors)?;
     }
@@ -51,13 +55,13 @@ pub(super) fn print(table: &Table, text: &mut Text<'_>) -> Result {
 pub(super) fn print_nothing(line: &TableLine, text: &mut Text<'_>) -> Result {
     let health = Health::judge(&Signs {
         read_only: line.read_only,
-        slots: 1,
         free: 1,
         ..Signs::default()
     });
     let block = line.block_size.unwrap_or(line.usual_block);
     write!(text, "0/0 0 0 {} {} none", block, health.word())?;
-    print_counters(&Counters::default(), text)
+    print_counters(&Counters::default(), text)?;
+    text.write_str(" unread=0")
 }
 
 fn print_counters(counters: &Counters, text: &mut Text<'_>) -> Result {
@@ -72,6 +76,7 @@ fn print_counters(counters: &Counters, text: &mut Text<'_>) -> Result {
 pub(super) fn print_arguments(target: &RemapTarget, text: &mut Text<'_>) -> Result {
     let line = &target.line;
     let now = target.table.get().map(|table| table.policy.on_error());
+    let settings = target.table.get().map(|table| table.policy.settings());
     let arguments = Arguments {
         main_dev: target.main.name().to_bytes(),
         spare_dev: target.spare.name().to_bytes(),
@@ -81,6 +86,7 @@ pub(super) fn print_arguments(target: &RemapTarget, text: &mut Text<'_>) -> Resu
         volatile: line.volatile,
         format: line.format && target.table.get().is_none(),
         error_policy: now.unwrap_or(line.error_policy),
+        settings: settings.unwrap_or(line.settings),
     };
     write!(text, "{arguments}")
 }

@@ -26,14 +26,18 @@ use remap_core::{
         counters::Counters,
         device_number::DeviceNumber, //
     },
-    stress::histogram::Histogram,
+    stress::{
+        delays::DelayFigures,
+        histogram::Histogram, //
+    },
     table::{
         health::{
             Health,
             MetadataState,
             Signs, //
         },
-        places::Places, //
+        places::Places,
+        settings::Settings, //
     }, //
 };
 
@@ -41,6 +45,8 @@ use super::state::{
     deferred::Deferred,
     devices::Devices,
     health::HealthReport,
+    keeper::Keeper,
+    liveness::Liveness,
     loaded_area::LoadedArea,
     lost::LostBlocks,
     mover::Mover,
@@ -52,9 +58,11 @@ use super::state::{
     },
     scrub::Scrub,
     spare_cache::SpareCache,
-    statistics::Statistics, //
+    statistics::Statistics,
+    upkeep::Clock, //
 };
 use crate::linux::{
+    bio_pool::BioPool,
     block_device::BlockDevice,
     device_mapper::Events,
     gate::{
@@ -79,27 +87,34 @@ use crate::linux::{
 /// 1. `dm_remap::scrub` guards the scrub's thread. Held while a scrub is started, or stopped and waited
 ///    for.
 /// 2. `dm_remap::scrub_reader` guards the scrub's buffer. Held while a chunk is read.
-/// 3. `dm_remap::mover` guards the state of the table, the metadata, the copy buffer, and the token that
+/// 3. `dm_remap::keeper` guards what the keeper reads with. Held while it uses the devices.
+/// 4. `dm_remap::mover` guards the state of the table, the metadata, the copy buffer, and the token that
 ///    drains the gate. Held for the length of a pass, I/O and waits included: no block is on its way
 ///    while another thread holds it.
-/// 4. `dm_remap::remaps` guards the ordered table, the free slots and the pending blocks. Held without I/O.
-/// 5. `dm_remap::lost` guards the lost sectors and the unsaved blocks. Taken in `end_io`.
-/// 6. `dm_remap::held` guards the bios that wait for a block. Process context only.
-/// 7. `dm_remap::filled` guards the writes that wait for metadata. Taken in `end_io`.
-/// 8. `dm_remap::failed` guards the bios that have failed. Taken in `end_io`.
-/// 9. `dm_remap::reset_at` guards the counters of the last reset.
-/// 10. `dm_remap::added_latency` guards a histogram, of which there is one for each CPU. Taken in `end_io`.
-/// 11. `dm_remap::events` guards the device-mapper table that events are raised for.
+/// 5. `dm_remap::remaps` guards the ordered table, the free slots and the pending blocks. Held without I/O.
+/// 6. `dm_remap::lost` guards the lost sectors and the unsaved blocks. Taken in `end_io`.
+/// 7. `dm_remap::held` guards the bios that wait for a block. Process context only.
+/// 8. `dm_remap::parted` guards the reads that are read part by part. Process context only.
+/// 9. `dm_remap::filled` guards the writes that wait for metadata. Taken in `end_io`.
+/// 10. `dm_remap::failed` guards the bios that have failed. Taken in `end_io`.
+/// 11. `dm_remap::suspects` guards the blocks that may be bad. Taken in `end_io`.
+/// 12. `dm_remap::reset_at` guards the counters of the last reset.
+/// 13. `dm_remap::added_latency` guards a histogram, of which there is one for each CPU. Taken in `end_io`.
+/// 14. `dm_remap::delays` guards histograms of delays. Process context only.
+/// 15. `dm_remap::upkeep` guards the times of scrubs and retries without a user. Nothing is locked under it.
+/// 16. `dm_remap::events` guards the device-mapper table that events are raised for.
 ///
 /// Locks that are taken in `end_io` are taken with interrupts off. The registries of tables, rewriters and
-/// claimed areas have a mutex each. None of the locks above is held or taken there, and that of the
-/// rewriters is taken before that of the tables.
+/// claimed areas, and the mailbox of a keeper, have a mutex each. None of the locks above is held or taken there,
+/// and that of the rewriters is taken before that of the tables.
 #[pin_data]
 pub(crate) struct Table {
     /// Guards the readers' index, and knows the bios in flight.
     pub(super) gate: Gate<ReaderIndex>,
     pub(super) places: Places,
     pub(super) devices: Devices,
+    pub(super) main_liveness: Liveness,
+    pub(super) spare_liveness: Liveness,
     pub(super) spare_cache: SpareCache,
     #[pin]
     pub(super) statistics: Statistics,
@@ -122,8 +137,13 @@ pub(crate) struct Table {
     pub(super) lost: SpinLockIrq<LostBlocks>,
     #[pin]
     pub(super) deferred: Deferred,
+    /// Memory for reads that are read part by part.
+    pub(super) parted_pool: Pin<KBox<BioPool>>,
     #[pin]
     work: Work<Table>,
+    pub(super) keeper: Pin<KBox<Keeper>>,
+    #[pin]
+    pub(super) clock: Clock,
     pub(super) scrub: Pin<KBox<Scrub>>,
 }
 
@@ -142,6 +162,7 @@ pub(super) struct TableParts {
     pub(super) read_only: bool,
     pub(super) number: DeviceNumber,
     pub(super) policy: ErrorPolicy,
+    pub(super) settings: Settings,
     pub(super) events: Arc<Events>,
     pub(super) gate_counters: GateCounters,
     pub(super) area: LoadedArea,
@@ -158,6 +179,7 @@ impl Table {
             slots,
             first_slot,
             metadata,
+            grown_from: _,
         } = parts.area;
         let places = Places {
             begin: parts.begin,
@@ -167,7 +189,7 @@ impl Table {
             slots,
             block,
         };
-        let index = new_index(remaps.entries() as usize, places.blocks())?;
+        let index = new_index(remaps.entries() as usize, places.blocks(), GFP_KERNEL)?;
         if !remaps.fill(&index, |block| lost.has(block)) {
             return Err(EINVAL);
         }
@@ -175,8 +197,10 @@ impl Table {
         let state = metadata
             .as_ref()
             .map_or(MetadataState::None, |metadata| metadata.state());
-        let mover = Mover::new(&parts.main, &parts.spare, block, drain, metadata)?;
+        let mover = Mover::new(&parts.main, &parts.spare, drain, metadata)?;
         let statistics = Statistics::new()?;
+        let parted_pool = BioPool::new()?;
+        let keeper = Keeper::new(&parts.main, &parts.spare)?;
         let scrub = Scrub::new()?;
         let spare_cache = SpareCache::new(remaps.entries() > 0);
         Arc::pin_init(
@@ -187,9 +211,11 @@ impl Table {
                     main: parts.main,
                     spare: parts.spare,
                 },
+                main_liveness: Liveness::new(),
+                spare_liveness: Liveness::new(),
                 spare_cache,
                 statistics <- statistics,
-                policy: Policy::new(parts.policy, parts.read_only),
+                policy: Policy::new(parts.policy, parts.read_only, &parts.settings),
                 health: HealthReport::new(parts.number, state, parts.events),
                 number: parts.number,
                 resumed: Atomic::new(false),
@@ -199,7 +225,10 @@ impl Table {
                 remaps <- SharedRemaps::new(remaps),
                 lost <- new_spinlock_irq!(lost, "dm_remap::lost"),
                 deferred <- Deferred::new(),
+                parted_pool,
                 work <- new_work!("dm_remap::work"),
+                keeper,
+                clock <- Clock::new(),
                 scrub,
             }),
             GFP_KERNEL,
@@ -258,14 +287,23 @@ impl Table {
         self.statistics.added_latency(into);
     }
 
+    /// Returns the delays since timing was last switched on. Process context.
+    pub(crate) fn delays_of_test(&self) -> DelayFigures {
+        self.statistics.delays_of_test()
+    }
+
     /// Returns the health of the table. Waits for the lost sectors only.
     pub(super) fn health(&self) -> Health {
+        let lost = self.lost.lock();
         Health::judge(&Signs {
             read_only: self.policy.read_only,
             failing: self.policy.main_fails(),
+            outage: self.main_liveness.is_out(),
+            spare_failing: self.spare_liveness.is_out(),
             slots: self.spare_blocks(),
             free: self.remaps.free_slots(),
-            lost: self.lost.lock().sectors(),
+            unread: lost.refused_sectors(),
+            lost: lost.lost_sectors(),
             pending: self.remaps.pending(),
         })
     }
@@ -337,10 +375,8 @@ pub(crate) fn all() -> Result<KVec<Arc<Table>>> {
         let mut all: KVec<Arc<Table>> = KVec::with_capacity(tables.len(), GFP_KERNEL)?;
         for table in tables.iter() {
             // While a table replaces another, both are there: the newer one counts.
-            let same = |other: &&mut Arc<Table>| {
-                other.number == table.number && other.places.begin == table.places.begin
-            };
-            match all.iter_mut().find(same) {
+            let target = |table: &Table| (table.number, table.places.begin);
+            match all.iter_mut().find(|other| target(other) == target(table)) {
                 Some(older) => *older = table.clone(),
                 None => all.push(table.clone(), GFP_KERNEL)?,
             }

@@ -5,6 +5,7 @@
 use kernel::sync::Arc;
 
 use super::{
+    keeper::KeeperThread,
     state::{
         areas::Claim,
         table_line::TableLine, //
@@ -27,6 +28,8 @@ pub(crate) struct RemapTarget {
     pub(super) table: OnceArc<Table>,
     /// Does what cannot be done where bios end.
     pub(super) queue: WorkQueue,
+    /// Does what no bio waits for.
+    pub(super) keeper: KeeperThread,
     /// Events of the mapped device.
     pub(super) events: Arc<Events>,
     pub(super) gate_counters: GateCounters,
@@ -42,7 +45,7 @@ impl RemapTarget {
     pub(super) fn wake_queue(&self) {
         if let Some(table) = self.table.share() {
             // Work that is queued already has not begun so far.
-            let _ = self.queue.enqueue(table);
+            let _ = self.queue.enqueue::<_, 0>(table);
         }
     }
 }

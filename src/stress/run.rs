@@ -503,6 +503,7 @@ impl Run {
         let elapsed_ns = self.elapsed_ns(ended);
         let request = &self.request;
         let watch = self.watch.lock();
+        let table = table::find(self.number).filter(|_| watch.timed);
         charts.trend.copy_from(&watch.trend);
         charts.added.copy_from(&watch.added);
         let mut measured = KBox::new(
@@ -532,6 +533,7 @@ impl Run {
                 added: watch.timed.then(|| watch.added.summary()),
                 read: Default::default(),
                 write: Default::default(),
+                delays: table.map(|table| table.delays_of_test()),
                 quarters: watch.trend.quarters(),
                 variation: watch.trend.latency_variation(),
                 peak_bytes_per_second: watch.trend.peak(),

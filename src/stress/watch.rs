@@ -38,7 +38,7 @@ pub(super) struct Watch {
     pub(super) trend: KVBox<Trend>,
     /// Latency that the target has added, when it was last read.
     pub(super) added: KVBox<Histogram>,
-    /// The present table measures added latency.
+    /// The present table measures added latency and delays.
     pub(super) timed: bool,
     /// Address of the table that was last found. Only compared, never followed.
     table: usize,

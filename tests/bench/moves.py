@@ -56,14 +56,19 @@ LONG_RANGE = 20_000
 NATIVE = os.environ.get("DM_REMAP_MACHINE", "uml") == "uml"
 
 
+def load_null_blk():
+    """Loads null_blk without disks, for null_disk."""
+    run("modprobe", "null_blk", "nr_devices=0")
+    if not os.path.isdir(f"{CONFIG}/nullb"):
+        run("busybox", "mount", "-t", "configfs", "none", CONFIG)
+
+
 class Disks:
     """Main device, and spare devices that keep only their ends."""
 
     def __init__(self):
         self.control = Control()
-        run("modprobe", "null_blk", "nr_devices=0")
-        if not os.path.isdir(f"{CONFIG}/nullb"):
-            run("busybox", "mount", "-t", "configfs", "none", CONFIG)
+        load_null_blk()
         self.main = null_disk("main", MAIN_MB, memory_backed=0)
         self.sectors = MAIN_MB * 2048
         self.made = 0
@@ -126,12 +131,23 @@ class Report:
         verdict = ""
         if limit:
             record["limit"] = bound = self.limits[limit]
-            at_least = limit in ("blocks a second", "rest of the load")
+            at_least = limit in ("blocks a second", "failing blocks a second", "rest of the load")
             record["reached"] = median >= bound if at_least else median <= bound
             verdict = f"{bound} {'reached' if record['reached'] else 'MISSED'}"
         digits = 3 if high < 100 else 0
         print(f"{name:<48} {median:10.{digits}f} {low:10.{digits}f} {high:10.{digits}f}  {verdict}", flush=True)
         self.results.append(record)
+
+    def end(self, path):
+        """Writes the records to a file, if there is a path, and prints how many limits are reached. Returns the status
+        for the shell."""
+        reached = sum(result["reached"] is True for result in self.results)
+        missed = sum(result["reached"] is False for result in self.results)
+        if path:
+            with open(path, "w", encoding="ascii") as out:
+                json.dump(self.results, out, indent=1)
+        print(f"{reached} passed, {missed} failed, 0 skipped")
+        return 1 if missed else 0
 
 
 def list_all(control, name):
@@ -298,13 +314,7 @@ def main():
         measure_million(disks, report, options.times)
     if options.only != "million":
         measure_live(disks, report, options.rounds, options.pace)
-    reached = sum(result["reached"] is True for result in report.results)
-    missed = sum(result["reached"] is False for result in report.results)
-    if options.json:
-        with open(options.json, "w", encoding="ascii") as out:
-            json.dump(report.results, out, indent=1)
-    print(f"{reached} passed, {missed} failed, 0 skipped")
-    return 1 if missed else 0
+    return report.end(options.json)
 
 
 if __name__ == "__main__":

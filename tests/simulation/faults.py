@@ -21,9 +21,16 @@ FAULTS = [
     (
         "write_to_spare_not_flushed",
         "remap/map.rs",
-        "            table.spare_cache.record_write();\n",
-        "            let _ = &table.spare_cache;\n",
+        "        table.spare_cache.record_write();\n",
+        "        let _ = &table.spare_cache;\n",
         ["crash", "fill"],
+    ),
+    (
+        "suspended_before_the_last_write",
+        "remap/mod.rs",
+        "            table.wait_for_mover();\n",
+        "            let _ = table;\n",
+        ["damage", "outage", "shape"],
     ),
     (
         "failed_flush_forgotten",
@@ -35,9 +42,152 @@ FAULTS = [
     (
         "untried_blocks_trip_the_breaker",
         "remap/relocation/rescue.rs",
-        "let counts = part.slot.is_none() && part.refused;",
+        "let counts = part.slot.is_none() && part.cause != Cause::Pending;",
         "let counts = part.slot.is_none();",
         ["wholesale"],
+    ),
+    # A spare area that grows.
+    (
+        "growth_without_end",
+        "core/metadata/store/grow.rs",
+        "        self.end_growth(pages)\n",
+        "        Ok(())\n",
+        ["shape", "crash"],
+    ),
+    (
+        "growth_without_room",
+        "core/metadata/store/load.rs",
+        "(Some(least), Some(grown)) if least == sectors => Ok(grown),",
+        "(Some(_), Some(grown)) => Ok(grown),",
+        ["shape", "crash"],
+    ),
+    # Outages, and evidence.
+    (
+        "reads_without_witness",
+        "remap/witness.rs",
+        "            self.check_answers(place, pieces, go_on)?;\n",
+        "",
+        ["outage"],
+    ),
+    (
+        "second_tries_without_witness",
+        "remap/relocation/rescue.rs",
+        "if !parts.iter().any(is_doubtful) || self.answers_now(place) {",
+        "if !parts.iter().any(is_doubtful) || true {",
+        ["exact"],
+    ),
+    (
+        "outage_for_ever",
+        "remap/keeper.rs",
+        "            self.end_outage(place);\n",
+        "",
+        ["outage"],
+    ),
+    (
+        "no_outage_is_noticed",
+        "remap/witness.rs",
+        "        if self.liveness(place).set_out(true) {",
+        "        if self.liveness(place).set_out(false) {",
+        ["outage", "swarm"],
+    ),
+    (
+        "bad_blocks_trip_the_breaker",
+        "remap/relocation/rescue.rs",
+        "&& self.takes_writes()",
+        "&& !self.takes_writes()",
+        ["wholesale"],
+    ),
+    (
+        "written_back_without_drain",
+        "remap/relocation/write_back.rs",
+        "let written = self.drain().and_then(|()| {",
+        "let written = Ok(()).and_then(|()| {",
+        ["wholesale"],
+    ),
+    (
+        "held_for_ever",
+        "remap/relocation/write_back.rs",
+        "        remaps.end_hold(self.index(), block);\n",
+        "",
+        ["wholesale"],
+    ),
+    (
+        "one_watch_for_two_devices",
+        "remap/witness.rs",
+        "if (answers || writes_main) && !self.liveness(other).is_out() {",
+        "if answers || writes_main || false && self.liveness(other).is_out() {",
+        ["exact"],
+    ),
+    (
+        "witness_that_times_out_ends_the_asking",
+        "remap/witness.rs",
+        "if matches!(answer, Ok(()) | Err(Meaning::Medium)) {",
+        "if answer == Err(Meaning::Path) { break; } if matches!(answer, Ok(()) | Err(Meaning::Medium)) {",
+        ["exact"],
+    ),
+    (
+        "always_the_first_witness",
+        "remap/witness.rs",
+        "let number = passed_over.wrapping_add(number) % count;",
+        "let number = (passed_over & 0).wrapping_add(number) % count;",
+        ["exact"],
+    ),
+    (
+        "retry_in_an_outage",
+        "remap/pending.rs",
+        "if self.main_liveness.is_out() {",
+        "if false && self.main_liveness.is_out() {",
+        ["exact"],
+    ),
+    # Unread sectors, and their salvage.
+    (
+        "slot_left_without_an_event",
+        "remap/relocation/store.rs",
+        "table.health.raise_event();",
+        "let _ = &table.health;",
+        ["exact"],
+    ),
+    (
+        "salvage_without_drain",
+        "remap/relocation/store.rs",
+        "        self.begin_pass()?.drain()\n",
+        "        self.begin_pass()?;\n        Ok(())\n",
+        ["swarm", "crash", "outage"],
+    ),
+    (
+        "stored_over_what_was_written",
+        "core/table/lost.rs",
+        "read.any_in(sector, 1) && block.is_on_main(sector, 1)",
+        "read.any_in(sector, 1) && block.unread.any_in(sector, 1)",
+        ["swarm", "crash", "outage"],
+    ),
+    (
+        "stored_in_another_stay",
+        "remap/relocation/store.rs",
+        "if lost.stay_of(block).0 != Some(stay) || lost.is_unsaved(block) {",
+        "if lost.is_unsaved(block) {",
+        ["swarm", "crash", "outage"],
+    ),
+    (
+        "unread_sectors_go_home",
+        "remap/relocation/copy.rs",
+        "while let Some((first, len)) = known.contents_run(from, end) {",
+        "while let Some((first, len)) = (from < end).then_some((from, end - from)) {",
+        ["swarm", "outage"],
+    ),
+    (
+        "nothing_is_salvaged",
+        "remap/keeper.rs",
+        "                let _ = this.salvage_all(&mut reader, &|| this.check_keeping());\n",
+        "",
+        ["outage"],
+    ),
+    (
+        "tried_for_ever",
+        "core/table/lost.rs",
+        "missing.lost || missing.unread && !self.untried",
+        "missing.lost || missing.unread",
+        ["swarm", "outage"],
     ),
     # The gate, and who waits for whom.
     (
@@ -60,10 +210,8 @@ FAULTS = [
     (
         "rescue_without_drain",
         "remap/relocation/carry.rs",
-        """            self.drain()
-        };""",
-        """            Ok(())
-        };""",
+        "        let drained = if moves.iter().any(reads) {",
+        "        let drained = if moves.iter().any(reads) && false {",
         ["fill", "swarm"],
     ),
     (
@@ -127,10 +275,10 @@ FAULTS = [
     (
         "lock_taken_twice",
         "remap/relocation/pass.rs",
-        """            if table.lost.lock().has(block) {
+        """            if table.lost.lock().has_lost(block) {
                 return if moves""",
         """            let lost = table.lost.lock();
-            let has = lost.has(block);
+            let has = lost.has_lost(block);
             drop((table.lost.lock(), lost));
             if has {
                 return if moves""",
@@ -164,8 +312,8 @@ FAULTS = [
     (
         "main_not_flushed_homeward",
         "remap/relocation/copy.rs",
-        "if let Err(unflushed) = table.devices.main.flush() {",
-        "if let Err(unflushed) = Ok::<(), Error>(()) {",
+        "if table.devices.main.flush().is_err() {",
+        "if false {",
         ["crash"],
     ),
     (
@@ -223,8 +371,8 @@ FAULTS = [
     (
         "turn_not_raised",
         "core/metadata/store/replace.rs",
-        "} if there == block => turn.next(),",
-        "} if there == block => turn,",
+        "let turn = self.turn_of(block, old, pages)?.next();",
+        "let turn = self.turn_of(block, old, pages)?;",
         ["pages"],
     ),
     (
@@ -259,8 +407,8 @@ FAULTS = [
     (
         "unsaved_block_written",
         "remap/route.rs",
-        "} else if known.is_unsaved(part.block) {",
-        "} else if false {",
+        "        if known.is_unsaved(part.block) {",
+        "        if false {",
         ["copies"],
     ),
     (
@@ -291,14 +439,14 @@ FAULTS = [
     (
         "breaker_ignored",
         "core/table/breaker.rs",
-        "if self.count >= LIMIT && now.saturating_sub(*oldest) < WINDOW_MS {",
-        "if self.count >= LIMIT && now == 0 {",
+        "if recent >= u64::from(limits.count) {",
+        "if recent >= u64::from(limits.count) && now == 0 {",
         ["wholesale"],
     ),
     (
         "main_fails_for_ever",
         "remap/state/policy.rs",
-        "            self.main_fails.store(0, Relaxed);\n",
+        "        self.main_fails.store(0, Relaxed);\n",
         "",
         ["wholesale", "swarm"],
     ),
@@ -341,38 +489,45 @@ FAULTS = [
     (
         "lost_bit_dropped",
         "remap/relocation/copy.rs",
-        "lost.sectors.mark(first.saturating_add(offset), step);",
-        "if false { lost.sectors.mark(first.saturating_add(offset), step); }",
+        "lost.sectors.mark_lost(first.saturating_add(offset), step);",
+        "if false { lost.sectors.mark_lost(first.saturating_add(offset), step); }",
         ["swarm"],
     ),
     (
         "lost_sectors_not_inherited",
         "remap/relocation/carry.rs",
-        "        table.lost.lock().inherit(part.block, (first, len), lost);\n",
+        "        table.lost.lock().inherit(moved.block, (first, len), lost);\n",
         "",
         ["fill"],
     ),
     (
         "lost_sectors_read",
         "remap/route.rs",
-        """            if any_lost() {
-                return Err(Unavailable);""",
-        """            if false {
-                return Err(Unavailable);""",
+        "(Source::Nowhere, _) => Met::Nowhere,",
+        "(Source::Nowhere, _) => Met::Slot { fills: None },",
         ["swarm"],
     ),
     (
         "lost_sectors_not_saved",
         "remap/state/moves.rs",
-        "Some(new) => LostUnits::of(new.sectors.lost(), unit),",
-        """Some(_) if unit > 0 => LostUnits::NONE,
-            Some(new) => LostUnits::of(new.sectors.lost(), unit),""",
+        "Some(new) => UnitStates::of(&new.sectors, unit),",
+        """Some(_) if unit > 0 => UnitStates::WHOLE,
+            Some(new) => UnitStates::of(&new.sectors, unit),""",
+        ["crash"],
+    ),
+    (
+        "upgrade_changes_the_layout",
+        "core/metadata/superblock.rs",
+        """            Self::UPGRADED
+        } else {""",
+        """            Self::NEW
+        } else {""",
         ["crash"],
     ),
     (
         "lost_block_goes_home",
         "remap/relocation/pass.rs",
-        """if table.lost.lock().has(block) {
+        """if table.lost.lock().has_lost(block) {
                 return if""",
         """if false {
                 return if""",
@@ -596,21 +751,19 @@ FAULTS = [
     ),
     (
         "suspects_hold_the_news_back",
-        "remap/errors.rs",
-        """            self.report_health();
-            // While no bio waits, there is time for suspects.
-            if !any && !self.probe_suspect() {
-                break;
-            }
-        }
-""",
-        """            if !any && !self.probe_suspect() {
-                break;
-            }
-        }
-        self.report_health();
-""",
+        "remap/pending.rs",
+        "                    self.report_health();\n",
+        "",
         ["stress"],
+    ),
+    (
+        "keeper_reports_nothing",
+        "remap/keeper.rs",
+        """            drop(reader);
+            this.report_health();
+""",
+        "            drop(reader);\n",
+        ["outage", "swarm"],
     ),
     (
         "writes_in_flight_at_the_start_unseen",
@@ -618,5 +771,20 @@ FAULTS = [
         "self.watch.lock().foreign_writes |= changed;",
         "let _ = changed;",
         ["stress"],
+    ),
+    # What a table does at intervals.
+    (
+        "interval_not_waited_for",
+        "remap/keeper.rs",
+        "let waits = Iterator::chain(waits, upkeep::wait(this));",
+        "let waits = Iterator::chain(waits, None);",
+        ["swarm", "shape"],
+    ),
+    (
+        "interval_never_due",
+        "remap/upkeep.rs",
+        "    if due != Some(0) {",
+        "    if due != Some(0) || true {",
+        ["swarm", "shape"],
     ),
 ]

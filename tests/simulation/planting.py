@@ -5,19 +5,36 @@ A fault is a name, a file below src, a text that is in it exactly once, what tha
 """
 
 import contextlib
+import resource
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
+# Statuses of what was killed since it had no time left: of a process, and of a shell's child.
+OUT_OF_TIME = (-signal.SIGXCPU, 128 + signal.SIGXCPU)
+
+# A process that waits for something takes no time of a processor. It may wait so many times as long as it may work.
+WAITS = 20
+
+
 def run(*command, seconds=None):
-    """Runs a command. A process that takes longer than `seconds` is killed, and has the status None."""
+    """Runs a command. What takes more than `seconds` of a processor's time is killed, and has the status None. The
+    time of a clock would judge what else the machine does."""
+    limits = {}
+    if seconds:
+        limits["preexec_fn"] = lambda: resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+        limits["timeout"] = WAITS * seconds
     try:
-        return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=seconds)
+        ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, **limits)
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, None, "", "")
+    if ended.returncode in OUT_OF_TIME:
+        ended.returncode = None
+    return ended
 
 
 class SourceCopy:

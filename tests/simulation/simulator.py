@@ -12,8 +12,8 @@ ENVIRONMENT = ["CARGO_PROFILE_RELEASE_OPT_LEVEL=1", "CARGO_INCREMENTAL=1"]
 # Tests are run once for each build, and take longer than that where nothing is optimised.
 TESTS = ["CARGO_PROFILE_TEST_OPT_LEVEL=1", "CARGO_INCREMENTAL=1"]
 
-# Seconds after which a process hangs, and seconds more for each history: the slowest kind simulates fifty a second.
-# Histories have limits of their own, which a loop that calls nothing does not meet.
+# Seconds of a processor's time after which a process hangs, and seconds more for each history: the slowest kind
+# simulates fifty a second. Histories have limits of their own, which a loop that calls nothing does not meet.
 PATIENCE = 60
 PATIENCE_FOR_EACH = 0.3
 
@@ -46,7 +46,7 @@ class Simulator(SourceCopy):
         """Returns how many histories there were, and what was found, None where none failed."""
         simulator = self.tree / "build/release/sim"
         arguments = ["-k", kind, "-s", str(seed), "-n", str(count)]
-        patience = PATIENCE + PATIENCE_FOR_EACH * count
+        patience = int(PATIENCE + PATIENCE_FOR_EACH * count)
         ended = run(CHECKOUT / "scripts/toolchain", simulator, *arguments, seconds=patience)
         found = re.search(r"^FAILED +\w+ seed \d+: (.*)", ended.stdout, re.M)
         number = re.search(r"(\d+) histories from seed", ended.stdout)
@@ -54,7 +54,7 @@ class Simulator(SourceCopy):
         if found:
             return done, found.group(1)
         if ended.returncode is None:
-            return done, f"the simulator has not ended after {patience:.0f} seconds"
+            return done, f"the simulator has not ended after {patience} seconds"
         if ended.returncode != 0 or not number:
             last = (ended.stderr.strip().splitlines() or ["no word"])[-1]
             return done, f"the simulator has died with status {ended.returncode}: {last}"

@@ -11,9 +11,16 @@ use core::{
 use crate::{
     interface::decimal,
     numbered::Numbered,
-    table::geometry::{
-        BlockSize,
-        SectorRange, //
+    table::{
+        geometry::{
+            BlockSize,
+            SectorRange, //
+        },
+        settings::{
+            self,
+            Setting,
+            Settings, //
+        }, //
     }, //
 };
 
@@ -76,6 +83,8 @@ pub struct Arguments<'a> {
     pub format: bool,
     /// Error policy.
     pub error_policy: ErrorPolicy,
+    /// Settings.
+    pub settings: Settings,
 }
 
 /// Reason why a table line is refused.
@@ -99,6 +108,8 @@ pub enum Error {
     BlockSize,
     /// No such error policy.
     ErrorPolicy,
+    /// The value of a setting is not within its range.
+    Setting(Setting),
 }
 
 impl Error {
@@ -124,6 +135,7 @@ impl Error {
             Error::OptionValue => c"Optional argument lacks its value",
             Error::BlockSize => c"block_size is not a power of two from 1 to 2048 sectors",
             Error::ErrorPolicy => c"error_policy is not relocate, record or off",
+            Error::Setting(setting) => setting.refusal(),
         }
     }
 }
@@ -166,6 +178,7 @@ impl<'a> Arguments<'a> {
             volatile: false,
             format: false,
             error_policy: ErrorPolicy::default(),
+            settings: Settings::default(),
         };
         let Some((&count, options)) = rest.split_first() else {
             return Ok(parsed);
@@ -181,6 +194,7 @@ impl<'a> Arguments<'a> {
     fn options(&mut self, options: &[&'a [u8]]) -> Result<(), ArgumentRefusal<'a>> {
         let mut main_start = None;
         let mut policy = None;
+        let mut given = [None; settings::COUNT];
         let mut words = options.iter().copied();
         while let Some(option) = words.next() {
             let refuse = |argument, error| Err(ArgumentRefusal { argument, error });
@@ -210,7 +224,17 @@ impl<'a> Arguments<'a> {
                 }
                 b"volatile" => core::mem::replace(&mut self.volatile, true),
                 b"format" => core::mem::replace(&mut self.format, true),
-                _ => return refuse(option, Error::UnknownOption),
+                _ => {
+                    let Some(setting) = Setting::from_name(option) else {
+                        return refuse(option, Error::UnknownOption);
+                    };
+                    let text = value()?;
+                    let Some(number) = setting.parse(text) else {
+                        return refuse(text, Error::Setting(setting));
+                    };
+                    let known = given.get_mut(setting as usize);
+                    known.is_some_and(|known| known.replace(number).is_some())
+                }
             };
             if repeated {
                 return refuse(option, Error::RepeatedOption);
@@ -218,6 +242,10 @@ impl<'a> Arguments<'a> {
         }
         self.main_start = main_start.unwrap_or(0);
         self.error_policy = policy.unwrap_or_default();
+        self.settings = Settings::with(|setting| {
+            let value = given.get(setting as usize).copied().flatten();
+            value.unwrap_or(setting.default())
+        });
         Ok(())
     }
 }
@@ -240,7 +268,8 @@ impl fmt::Display for Arguments<'_> {
             + 2 * u32::from(self.block_size.is_some())
             + u32::from(self.volatile)
             + u32::from(self.format)
-            + 2 * u32::from(other_policy);
+            + 2 * u32::from(other_policy)
+            + 2 * self.settings.changed().count() as u32;
         if words == 0 {
             return Ok(());
         }
@@ -259,6 +288,9 @@ impl fmt::Display for Arguments<'_> {
         }
         if other_policy {
             write!(f, " error_policy {}", self.error_policy.word())?;
+        }
+        for (setting, value) in self.settings.changed() {
+            write!(f, " {} {value}", setting.name())?;
         }
         Ok(())
     }
@@ -310,7 +342,12 @@ mod tests {
         assert_eq!(parsed.block_size, BlockSize::from_sectors(16));
         assert!(parsed.volatile && parsed.format);
         assert_eq!(parsed.error_policy, ErrorPolicy::Record);
+        assert_eq!(parsed.settings, Settings::default());
         assert!(parse("a b 0 8 0").is_ok());
+        let parsed = parse("a b 0 8 4 retry_interval 86400 tries 3").unwrap();
+        assert_eq!(parsed.settings.get(Setting::RetryInterval), 86_400);
+        assert_eq!(parsed.settings.get(Setting::Tries), 3);
+        assert_eq!(parsed.settings.get(Setting::ProbeMax), 30_000);
     }
 
     #[test]
@@ -322,6 +359,10 @@ mod tests {
             (
                 "7:0 7:1 8 64 8 error_policy off format block_size 16 volatile main_start 2048",
                 "7:0 7:1 8 64 8 main_start 2048 block_size 16 volatile format error_policy off",
+            ),
+            (
+                "a b 0 8 8 retry_interval 60 breaker_window 10000 tries 3 error_policy off",
+                "a b 0 8 6 error_policy off tries 3 retry_interval 60",
             ),
         ] {
             let parsed = parse(line).unwrap();
@@ -357,6 +398,14 @@ mod tests {
             ("a b 0 8 2 block_size 0", Error::BlockSize),
             ("a b 0 8 2 block_size 4096", Error::BlockSize),
             ("a b 0 8 2 error_policy maybe", Error::ErrorPolicy),
+            ("a b 0 8 1 tries", Error::OptionValue),
+            ("a b 0 8 4 tries 2 tries 2", Error::RepeatedOption),
+            ("a b 0 8 2 tries 1", Error::Setting(Setting::Tries)),
+            ("a b 0 8 2 tries x", Error::Setting(Setting::Tries)),
+            (
+                "a b 0 8 2 breaker_count 65537",
+                Error::Setting(Setting::BreakerCount),
+            ),
         ];
         for (line, error) in cases {
             assert_eq!(parse(line), Err(error), "{line}");

@@ -7,7 +7,10 @@ use crate::{
         arguments::ErrorPolicy,
         decimal, //
     },
-    table::geometry::SectorRange, //
+    table::{
+        geometry::SectorRange,
+        settings::Setting, //
+    }, //
 };
 
 /// Message, parsed and checked against the size of the target.
@@ -41,6 +44,13 @@ pub enum Message {
     Retry,
     /// Sets the error policy.
     Policy(ErrorPolicy),
+    /// Changes a setting.
+    Set {
+        /// Setting that changes.
+        setting: Setting,
+        /// New value, within its range.
+        value: u32,
+    },
     /// Starts a scrub, which reads the whole device.
     StartScrub {
         /// Limit of its speed in MB/s; `None` for the default.
@@ -75,6 +85,10 @@ pub enum Error {
     ErrorPolicy,
     /// The limit of the speed is zero.
     Pace,
+    /// No setting has that name.
+    UnknownSetting,
+    /// The value of a setting is not within its range.
+    Setting(Setting),
 }
 
 impl Error {
@@ -87,6 +101,11 @@ impl Error {
             Error::OutsideTarget => "not within the target",
             Error::ErrorPolicy => "not relocate, record or off",
             Error::Pace => "not a pace in MB/s",
+            Error::UnknownSetting => "unknown setting",
+            Error::Setting(setting) => match setting.refusal().to_str() {
+                Ok(text) => text,
+                Err(_) => "not within the range",
+            },
         }
     }
 }
@@ -127,13 +146,14 @@ impl Message {
                 });
                 policy.map(Message::Policy)
             }
+            [b"set", name, value] => set(name, value),
             [b"scrub", words @ ..] => scrub(command, words),
             [b"clear"] => Ok(Message::Clear),
             [b"save"] => Ok(Message::Save),
             [b"stats"] => Ok(Message::Stats),
             [b"stats", b"reset"] => Ok(Message::ResetStats),
             [b"ping" | b"verify" | b"list" | b"pending" | b"retry" | b"policy" | b"clear"
-            | b"save" | b"stats", ..] => Err(MessageRefusal {
+            | b"save" | b"stats" | b"set", ..] => Err(MessageRefusal {
                 argument: command,
                 error: Error::ArgumentCount,
             }),
@@ -173,6 +193,19 @@ fn select_page<'a>(
         .map_or(Ok(0), |word| on_target(word, target))?;
     let max = words.get(1).map_or(Ok(u64::MAX), |word| number(word))?;
     Ok((from, max))
+}
+
+/// Parses the words behind `set`.
+fn set<'a>(name: &'a [u8], value: &'a [u8]) -> Result<Message, MessageRefusal<'a>> {
+    let setting = Setting::from_name(name).ok_or(MessageRefusal {
+        argument: name,
+        error: Error::UnknownSetting,
+    })?;
+    let value = setting.parse(value).ok_or(MessageRefusal {
+        argument: value,
+        error: Error::Setting(setting),
+    })?;
+    Ok(Message::Set { setting, value })
 }
 
 /// Parses the words behind `scrub`.
@@ -271,6 +304,13 @@ mod tests {
                 megabytes: Some(30)
             })
         );
+        for setting in Setting::ALL {
+            let value = setting.default();
+            let text = std::format!("set {} {value}", setting.name());
+            let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
+            let parsed = Message::parse(&words, range(0, 1000));
+            assert_eq!(parsed, Ok(Message::Set { setting, value }));
+        }
         assert_eq!(parse("scrub stop"), Ok(Message::StopScrub));
         assert_eq!(parse("scrub status"), Ok(Message::ScrubStatus));
         assert_eq!(
@@ -317,6 +357,12 @@ mod tests {
             ("retry 1", Error::ArgumentCount),
             ("policy", Error::ArgumentCount),
             ("policy none", Error::ErrorPolicy),
+            ("set", Error::ArgumentCount),
+            ("set tries", Error::ArgumentCount),
+            ("set tries 1 2", Error::ArgumentCount),
+            ("set try 1", Error::UnknownSetting),
+            ("set tries 11", Error::Setting(Setting::Tries)),
+            ("set tries -1", Error::Setting(Setting::Tries)),
             ("scrub", Error::ArgumentCount),
             ("scrub now", Error::UnknownCommand),
             ("scrub stop 1", Error::ArgumentCount),

@@ -162,13 +162,27 @@ pub(crate) mod tests {
     use zerocopy::FromZeros;
 
     /// CRC32C bit by bit, as the standard defines it.
+    /// Checksums of single bytes.
+    static BYTES: [u32; 256] = {
+        let mut bytes = [0; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let mut crc = byte as u32;
+            let mut bit = 0;
+            while bit < 8 {
+                crc = crc >> 1 ^ (0x82f6_3b78 & 0_u32.wrapping_sub(crc & 1));
+                bit += 1;
+            }
+            bytes[byte] = crc;
+            byte += 1;
+        }
+        bytes
+    };
+
     pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
         let mut crc = u32::MAX;
         for &byte in bytes {
-            crc ^= u32::from(byte);
-            for _ in 0..8 {
-                crc = crc >> 1 ^ (0x82f6_3b78 & 0_u32.wrapping_sub(crc & 1));
-            }
+            crc = crc >> 8 ^ BYTES[(crc as u8 ^ byte) as usize];
         }
         !crc
     }

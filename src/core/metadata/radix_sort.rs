@@ -86,6 +86,13 @@ mod tests {
         assert!(sort_by_upper_bits(&mut [], 0, &mut []));
     }
 
+    #[test]
+    fn upper_bits_count_that_several_numbers_have() {
+        assert_eq!(sorted(&[1 << 63, 3], 1), [3, 1 << 63]);
+        assert_eq!(sorted(&[1 << 63, 3, 1 << 63], 0), [3, 1 << 63, 1 << 63]);
+        assert_eq!(sorted(&[5, 4, 2], 2), [2, 5, 4]);
+    }
+
     proptest! {
         #[test]
         fn agrees_with_a_stable_sort(

@@ -5,6 +5,7 @@
 use crate::{
     interface::device_number::DeviceNumber,
     stress::{
+        delays::DelayFigures,
         histogram::{
             Histogram,
             Summary, //
@@ -184,6 +185,8 @@ pub struct Measurement {
     pub read: Summary,
     /// Latency of writes, write-zeroes and flushes, from submission to completion.
     pub write: Summary,
+    /// Times that bios waited for the target; `None` if the target did not measure them.
+    pub delays: Option<DelayFigures>,
     /// First and last quarter of the run.
     pub quarters: Option<Quarters>,
     /// Variation of the added latency over the run.
@@ -305,6 +308,7 @@ impl Measurement {
             added: Some(latency),
             read: latency,
             write: latency,
+            delays: Some(DelayFigures::default()),
             quarters: Some(Quarters {
                 first: quarter,
                 last: quarter,

@@ -194,6 +194,11 @@ fn figures(run: &Measurement, json: &mut Members<'_>) -> fmt::Result {
         ("added_latency", run.added.as_ref()),
         ("read_latency", Some(&run.read)),
         ("write_latency", Some(&run.write)),
+        (
+            "relocation_time",
+            run.delays.as_ref().map(|all| &all.relocation),
+        ),
+        ("stall_time", run.delays.as_ref().map(|all| &all.stall)),
     ] {
         let known = summary.filter(|summary| summary.count > 0);
         json.optional_object(key, known, percentiles)?;
@@ -367,13 +372,18 @@ mod tests {
 
     #[test]
     fn results_say_what_the_reports_say() {
-        let run = Measurement::example();
+        let mut run = Measurement::example();
+        if let Some(delays) = &mut run.delays {
+            delays.stall = run.write;
+        }
         let json = parsed(|out| results(Some(&run), out));
         assert_eq!(json["device"], "test_device");
         assert_eq!(json["device_number"], "253:0");
         assert_eq!(json["duration_ms"], 30_000);
         assert_eq!(json["operations"], 3_000_000);
         assert_eq!(json["added_latency"]["p99_9"], 900);
+        assert_eq!(json["stall_time"]["max"], 5000);
+        assert_eq!(json["relocation_time"], Value::Null);
         assert_eq!(json["integrity"]["verified"], 256);
         assert_eq!(json["engine"]["fast_path"], 90);
         assert_eq!(json["regression"]["state"], "not_asked");
@@ -395,6 +405,7 @@ mod tests {
         let mut run = Measurement::example();
         run.added = None;
         run.write = Summary::default();
+        run.delays = None;
         run.integrity = None;
         run.engine = None;
         run.quarters = None;
@@ -404,6 +415,8 @@ mod tests {
         for key in [
             "added_latency",
             "write_latency",
+            "relocation_time",
+            "stall_time",
             "integrity",
             "engine",
             "latency_variation_basis_points",

@@ -11,6 +11,10 @@ use core::fmt::{
 };
 
 use crate::stress::{
+    delays::{
+        microseconds,
+        DelayFigures, //
+    },
     figure::Figure,
     histogram::Summary,
     measurement::{
@@ -84,6 +88,27 @@ impl fmt::Display for Latencies<'_> {
 
 fn latencies(summary: &Summary) -> Value<Latencies<'_>> {
     known((summary.count > 0).then_some(Latencies(summary)), "")
+}
+
+/// Figures of one kind of delay, on one line.
+struct DelayTimes<'a>(&'a Summary);
+
+impl fmt::Display for DelayTimes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [p50, p99, max] = [self.0.p50, self.0.p99, self.0.max].map(microseconds);
+        let count = self.0.count;
+        write!(f, "count={count} p50={p50} p99={p99} max={max}")
+    }
+}
+
+/// Writes the lines of delays.
+fn delays(figures: &Option<DelayFigures>, out: &mut dyn Write) -> fmt::Result {
+    let times = |pick: fn(&DelayFigures) -> &Summary| {
+        let counted = figures.as_ref().map(pick).map(DelayTimes);
+        known(counted, "the target took no times")
+    };
+    writeln!(out, "Relocation (us):     {}", times(|all| &all.relocation))?;
+    writeln!(out, "Stall (us):          {}", times(|all| &all.stall))
 }
 
 /// List of all failure reasons, separated by `; `.
@@ -161,11 +186,9 @@ pub fn results(run: Option<&Measurement>, out: &mut dyn Write) -> fmt::Result {
         None => out.write_str("Added Latency (ns):  N/A (the target took no times)\n")?,
     }
     writeln!(out, "I/O Latency (ns):    read  {}", latencies(&run.read))?;
-    writeln!(
-        out,
-        "I/O Latency (ns):    write {}\n",
-        latencies(&run.write)
-    )?;
+    writeln!(out, "I/O Latency (ns):    write {}", latencies(&run.write))?;
+    delays(&run.delays, out)?;
+    out.write_char('\n')?;
 
     out.write_str("Integrity:\n")?;
     let integrity = run.integrity.as_ref();

@@ -8,6 +8,8 @@
 
 use core::fmt;
 
+use super::index::MAX_BLOCKS;
+
 /// Largest number of sectors of a block (1 MiB).
 pub const MAX_BLOCK_SECTORS: u32 = 2048;
 
@@ -69,6 +71,12 @@ impl BlockSize {
         } else {
             whole.saturating_add(1)
         }
+    }
+
+    /// Returns the number of blocks in `sectors` sectors as above; `None` if there are more than
+    /// [`MAX_BLOCKS`].
+    pub fn named_blocks_in(self, sectors: u64) -> Option<u64> {
+        Some(self.blocks_in(sectors)).filter(|blocks| *blocks <= MAX_BLOCKS)
     }
 
     /// Returns the last block of `sectors` sectors if it is cut short.
@@ -188,6 +196,16 @@ mod tests {
             assert_eq!(size.bytes(), 512 * size.sectors() as usize);
             assert_eq!(size.sectors_of(3), 3 << shift);
         }
+    }
+
+    #[test]
+    fn more_blocks_than_have_names_are_none() {
+        let size = BlockSize::from_sectors(8).unwrap();
+        let most = 8 * MAX_BLOCKS;
+        assert_eq!(size.named_blocks_in(1), Some(1));
+        assert_eq!(size.named_blocks_in(most), Some(MAX_BLOCKS));
+        assert_eq!(size.named_blocks_in(most + 1), None);
+        assert_eq!(size.named_blocks_in(u64::MAX), None);
     }
 
     proptest! {

@@ -15,7 +15,11 @@ pub enum Health {
     SpareLow,
     /// No spare block is free.
     SpareFull,
-    /// The main device fails as a whole.
+    /// The spare does not answer, or is gone.
+    SpareFailing,
+    /// Main does not answer.
+    Outage,
+    /// Main refuses everything that is written, or is gone.
     Failing,
     /// The table is loaded read-only.
     ReadOnly,
@@ -26,12 +30,18 @@ pub enum Health {
 pub struct Signs {
     /// The table is loaded read-only.
     pub read_only: bool,
-    /// Main fails as a whole.
+    /// Main refuses everything that is written, or is gone.
     pub failing: bool,
+    /// Main does not answer.
+    pub outage: bool,
+    /// The spare does not answer, or is gone.
+    pub spare_failing: bool,
     /// Number of spare blocks.
     pub slots: u64,
     /// Number of free spare blocks.
     pub free: u64,
+    /// Number of unread sectors that main has refused, or was told to leave alone.
+    pub unread: u64,
     /// Number of lost sectors.
     pub lost: u64,
     /// Number of pending blocks.
@@ -46,6 +56,8 @@ impl Health {
             Health::Degraded => "degraded",
             Health::SpareLow => "spare_low",
             Health::SpareFull => "spare_full",
+            Health::SpareFailing => "spare_failing",
+            Health::Outage => "outage",
             Health::Failing => "failing",
             Health::ReadOnly => "read_only",
         }
@@ -57,11 +69,15 @@ impl Health {
             Health::ReadOnly
         } else if signs.failing {
             Health::Failing
+        } else if signs.outage {
+            Health::Outage
+        } else if signs.spare_failing {
+            Health::SpareFailing
         } else if signs.free == 0 {
             Health::SpareFull
         } else if signs.free < signs.slots.div_ceil(10) {
             Health::SpareLow
-        } else if signs.lost > 0 || signs.pending > 0 {
+        } else if signs.unread > 0 || signs.lost > 0 || signs.pending > 0 {
             Health::Degraded
         } else {
             Health::Ok
@@ -75,6 +91,8 @@ impl Numbered for Health {
         Self::Degraded,
         Self::SpareLow,
         Self::SpareFull,
+        Self::SpareFailing,
+        Self::Outage,
         Self::Failing,
         Self::ReadOnly,
     ];
@@ -142,9 +160,19 @@ mod tests {
         assert_eq!(judge(of(0, 100, 1, 1)), Health::SpareFull);
         assert_eq!(judge(of(1, 1, 0, 0)), Health::Ok);
         assert_eq!(judge(of(0, 1, 0, 0)), Health::SpareFull);
+        let spare_failing = Signs {
+            spare_failing: true,
+            ..of(0, 100, 1, 1)
+        };
+        assert_eq!(judge(spare_failing), Health::SpareFailing);
+        let outage = Signs {
+            outage: true,
+            ..spare_failing
+        };
+        assert_eq!(judge(outage), Health::Outage);
         let failing = Signs {
             failing: true,
-            ..of(0, 100, 1, 1)
+            ..outage
         };
         assert_eq!(judge(failing), Health::Failing);
         let read_only = Signs {

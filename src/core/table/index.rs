@@ -42,6 +42,8 @@ const HELD: u64 = SLOT_MASK;
 /// Set where some sectors of the block are lost.
 const LOST: u64 = 1 << SLOT_BITS;
 const BLOCK_SHIFT: u32 = SLOT_BITS + 1;
+/// What a cell says of its block.
+const STATE_MASK: u64 = (1 << BLOCK_SHIFT) - 1;
 
 /// Cell that has never held an entry; ends a probe.
 const EMPTY: u64 = 0;
@@ -76,11 +78,11 @@ impl Route {
     fn encode(self, block: u64) -> u64 {
         let state = match self {
             Route::Main => return REMOVED,
-            Route::Spare { slot, lost } => (u64::from(slot) + 1) | if lost { LOST } else { 0 },
+            Route::Spare { slot, lost } => u64::from(slot) + 1 + if lost { LOST } else { 0 },
             Route::Held => HELD,
-            Route::Pending => HELD | LOST,
+            Route::Pending => HELD + LOST,
         };
-        block << BLOCK_SHIFT | state
+        (block << BLOCK_SHIFT) + state
     }
 
     fn decode(cell: u64) -> Self {
@@ -217,7 +219,7 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
         // bits of the product: by them neighbouring runs are as far from each other as can be.
         let mixed = (block >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let place = (u128::from(mixed) * cells.len() as u128 >> u64::BITS) as usize;
-        place & !7 | (block & 7) as usize
+        (place & !7).wrapping_add((block & 7) as usize)
     }
 
     /// The cell of `block`, or the one that ends its probe, with the first reusable one before it.
@@ -261,7 +263,7 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
 
     #[inline]
     fn slot_in_cell(&self, block: u64) -> Option<u32> {
-        let state = self.find(block)? & (LOST | SLOT_MASK);
+        let state = self.find(block)? & STATE_MASK;
         // Neither held nor pending, and with LOST it is larger than any slot's.
         (state < HELD).then(|| state.wrapping_sub(1) as u32)
     }
@@ -360,7 +362,7 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
         let last = last.min(first | 63);
         word &= (u64::MAX << (first & 63)) & (u64::MAX >> (63 - (last & 63)));
         while word != 0 {
-            let block = first & !63 | u64::from(word.trailing_zeros());
+            let block = (first & !63).wrapping_add(u64::from(word.trailing_zeros()));
             if self.route(block) != Route::Main {
                 return Some(block);
             }
@@ -423,17 +425,12 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
         let Route::Spare { slot, lost: false } = route else {
             return;
         };
-        let first = match before {
-            0 => Some(slot),
-            _ if before >> bit == 0 => rank
-                .first(before)
-                .filter(|first| first.wrapping_add(before.count_ones()) == slot),
-            _ => None,
-        };
+        let entries = before.count_ones();
+        let goes_on = |first: &u32| before >> bit == 0 && first.wrapping_add(entries) == slot;
         let group = block >> 6;
-        match first {
+        match rank.first(before).filter(goes_on) {
             Some(first) => {
-                let rank = Rank::new(first, before | 1 << bit);
+                let rank = Rank::new(first, entries.wrapping_add(1));
                 ranks::store(self.ranks.as_ref(), group, rank);
             }
             None => self.rank_group(group),
@@ -442,24 +439,28 @@ impl<W: AsRef<[AtomicU64]>> Index<W> {
 
     /// Writer: gives a group its rank where its cells say that its entries are in order.
     fn rank_group(&self, group: u64) {
-        let word = match self.filter_word(group) {
-            Some(word) if !self.ranks.as_ref().is_empty() => word.load(Ordering::Relaxed),
-            _ => return,
+        if self.ranks.as_ref().is_empty() {
+            return;
+        }
+        let Some(word) = self.filter_word(group) else {
+            return;
         };
+        let mut left = word.load(Ordering::Relaxed);
         let mut first = None;
-        let mut left = word;
+        let mut entries = 0;
         while left != 0 {
-            let block = group << 6 | u64::from(left.trailing_zeros());
-            let known = (word ^ left).count_ones();
-            match (self.slot_in_cell(block), first) {
-                (Some(slot), None) => first = Some(slot),
-                (Some(slot), Some(first)) if slot == known.wrapping_add(first) => {}
-                _ => return,
+            let block = (group << 6).wrapping_add(u64::from(left.trailing_zeros()));
+            let Some(slot) = self.slot_in_cell(block) else {
+                return;
+            };
+            if slot != first.get_or_insert(slot).wrapping_add(entries) {
+                return;
             }
+            entries = entries.wrapping_add(1);
             left &= left.wrapping_sub(1);
         }
         if let Some(first) = first {
-            ranks::store(self.ranks.as_ref(), group, Rank::new(first, word));
+            ranks::store(self.ranks.as_ref(), group, Rank::new(first, entries));
         }
     }
 

@@ -122,6 +122,11 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         self.spares.free()
     }
 
+    /// Returns the slot that is given out next, if there is one.
+    pub fn next_slot(&self) -> Option<u32> {
+        self.spares.next_free()
+    }
+
     /// Returns the slot of `block`.
     pub fn get(&self, block: u64) -> Option<u32> {
         self.tree.get(block)
@@ -240,24 +245,37 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
         }
     }
 
-    /// Holds `block` and takes a free slot for it, which is returned.
-    pub fn begin_remap<W>(&mut self, index: &Index<W>, block: u64) -> Result<u32, MoveRefusal>
+    /// Holds `block`, which is on main and stays there.
+    pub fn begin_hold<W>(&mut self, index: &Index<W>, block: u64) -> Result<(), MoveRefusal>
     where
         W: AsRef<[AtomicU64]>,
     {
         if self.tree.get(block).is_some() {
             return Err(MoveRefusal::Remapped);
         }
-        if !index.has_room(&self.occupancy, 1) {
-            return Err(MoveRefusal::NoRoom);
+        let fits = index.has_room(&self.occupancy, 1)
+            && index.set(block, Route::Held, &mut self.occupancy);
+        fits.then_some(()).ok_or(MoveRefusal::NoRoom)
+    }
+
+    /// Holds `block` no more, which is on main, pending or not.
+    pub fn end_hold<W>(&mut self, index: &Index<W>, block: u64)
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        index.set(block, self.home_route(block), &mut self.occupancy);
+    }
+
+    /// Holds `block` and takes a free slot for it, which is returned.
+    pub fn begin_remap<W>(&mut self, index: &Index<W>, block: u64) -> Result<u32, MoveRefusal>
+    where
+        W: AsRef<[AtomicU64]>,
+    {
+        if self.spares.free() == 0 && self.tree.get(block).is_none() {
+            return Err(MoveRefusal::NoSpare);
         }
-        let slot = self.spares.allocate().ok_or(MoveRefusal::NoSpare)?;
-        if index.set(block, Route::Held, &mut self.occupancy) {
-            Ok(slot)
-        } else {
-            self.spares.release(slot);
-            Err(MoveRefusal::NoRoom)
-        }
+        self.begin_hold(index, block)?;
+        self.spares.allocate().ok_or(MoveRefusal::NoSpare)
     }
 
     /// Records that `block` is in `slot`, which was taken for it.
@@ -282,7 +300,7 @@ impl<T: Tree, S: AsRef<[u64]> + AsMut<[u64]>> RemapTable<T, S> {
     where
         W: AsRef<[AtomicU64]>,
     {
-        index.set(block, self.home_route(block), &mut self.occupancy);
+        self.end_hold(index, block);
         self.spares.release(slot);
     }
 
@@ -430,6 +448,9 @@ mod tests {
             block: u64,
             finish: bool,
         },
+        Hold {
+            block: u64,
+        },
         Unremap {
             block: u64,
             finish: bool,
@@ -453,6 +474,7 @@ mod tests {
         let finish = || prop::bool::weighted(0.8);
         prop_oneof![
             5 => (block(), finish()).prop_map(|(block, finish)| Step::Remap { block, finish }),
+            1 => block().prop_map(|block| Step::Hold { block }),
             3 => (block(), finish()).prop_map(|(block, finish)| Step::Unremap { block, finish }),
             2 => (0..64_u64, 0..3_u32, finish()).prop_map(|(block, failing, finish)| {
                 Step::Replace { block, failing, finish }
@@ -531,6 +553,19 @@ mod tests {
                         } else {
                             table.cancel_remap(&readers, block, slot);
                         }
+                    }
+                    Step::Hold { block } => {
+                        let before = readers.route(block);
+                        let begun = table.begin_hold(&readers, block);
+                        if model.contains_key(&block) {
+                            prop_assert_eq!(begun, Err(MoveRefusal::Remapped));
+                            prop_assert_eq!(readers.route(block), before);
+                            continue;
+                        }
+                        prop_assert_eq!(begun, Ok(()));
+                        prop_assert_eq!(readers.route(block), Route::Held);
+                        table.end_hold(&readers, block);
+                        prop_assert_eq!(readers.route(block), before);
                     }
                     Step::Unremap { block, finish } => {
                         let begun = table.begin_unremap(&readers, block);

@@ -40,11 +40,15 @@ impl<S: AsRef<[u64]> + AsMut<[u64]>> SpareMap<S> {
         self.free
     }
 
+    /// Returns the slot that is taken next; `None` if there is none.
+    pub fn next_free(&self) -> Option<u32> {
+        self.first_free(self.next, self.slots)
+            .or_else(|| self.first_free(0, self.next))
+    }
+
     /// Takes a free slot; `None` if there is none.
     pub fn allocate(&mut self) -> Option<u32> {
-        let slot = self
-            .first_free(self.next, self.slots)
-            .or_else(|| self.first_free(0, self.next))?;
+        let slot = self.next_free()?;
         *self.taken.as_mut().get_mut(slot as usize / 64)? |= 1 << (slot % 64);
         self.free = self.free.saturating_sub(1);
         self.next = slot.saturating_add(1);
@@ -147,12 +151,15 @@ mod tests {
                     (Some(slot), false) => {
                         prop_assert_eq!(map.release(slot), taken.remove(&slot));
                     }
-                    (None, _) => match map.allocate() {
-                        Some(slot) => {
+                    (None, _) => match (map.next_free(), map.allocate()) {
+                        (next, Some(slot)) => {
+                            prop_assert_eq!(next, Some(slot));
                             prop_assert!(slot < slots);
                             prop_assert!(taken.insert(slot));
                         }
-                        None => prop_assert_eq!(taken.len(), slots as usize),
+                        (next, None) => {
+                            prop_assert_eq!((next, taken.len()), (None, slots as usize));
+                        }
                     },
                 }
                 prop_assert_eq!(map.free() as usize, slots as usize - taken.len());

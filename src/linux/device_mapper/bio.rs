@@ -314,6 +314,9 @@ impl<N> HeldBio<N> {
     /// Writes `sectors` sectors of this bio from `first` on to `sector` of `device`, and waits. Returns the
     /// status of the write.
     ///
+    /// The write is charged to the control group of the bio's submitter. The mapped device counts the bio as in
+    /// flight from the first such write on, unless it was submitted before.
+    ///
     /// Sleeps. Allocates from `pool` only. Returns a status of [`Blame::Other`] if the bio has no such
     /// sectors.
     pub(crate) fn write_part(
@@ -324,16 +327,46 @@ impl<N> HeldBio<N> {
         device: &BlockDevice,
         sector: u64,
     ) -> BlockStatus {
-        let fits = first
-            .checked_add(sectors)
-            .is_some_and(|end| end <= self.sectors());
-        if sectors == 0 || !fits || !self.fills_sectors() {
+        match self.fills_sectors() {
+            true => self.transfer_part(pool, (first, sectors), device, sector),
+            false => BlockStatus(bindings::BLK_STS_INVAL),
+        }
+    }
+
+    /// Reads `sectors` sectors of this bio from `first` on from `sector` of `device`, and waits. Returns the status of
+    /// the read.
+    ///
+    /// As [`HeldBio::write_part`] otherwise.
+    pub(crate) fn read_part(
+        &self,
+        pool: &BioPool,
+        first: u32,
+        sectors: u32,
+        device: &BlockDevice,
+        sector: u64,
+    ) -> BlockStatus {
+        match self.direction() {
+            Direction::Read => self.transfer_part(pool, (first, sectors), device, sector),
+            Direction::Write => BlockStatus(bindings::BLK_STS_INVAL),
+        }
+    }
+
+    fn transfer_part(
+        &self,
+        pool: &BioPool,
+        (first, sectors): (u32, u32),
+        device: &BlockDevice,
+        sector: u64,
+    ) -> BlockStatus {
+        let end = first.checked_add(sectors);
+        let fits = sectors > 0 && end.is_some_and(|end| end <= self.sectors());
+        if !fits {
             return BlockStatus(bindings::BLK_STS_INVAL);
         }
         // SAFETY: By the type invariant the bio is ours and has its first iterator, and these sectors are in
-        // it. It outlives its clone, which has ended when the call returns.
+        // it. It is a clone of device-mapper's, and outlives its own clone, which has ended when the call returns.
         BlockStatus(unsafe {
-            bindings::bio_write_part(
+            bindings::bio_transfer_part(
                 self.as_ptr(),
                 pool.as_ptr(),
                 first,
@@ -349,7 +382,7 @@ impl<N> HeldBio<N> {
         BlockStatus(self.raw().bi_status)
     }
 
-    /// Returns the note that the bio came back with.
+    /// Returns the note that the bio was taken over with.
     pub(crate) fn note(&self) -> Option<N>
     where
         N: Copy,

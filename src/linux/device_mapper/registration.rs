@@ -82,6 +82,7 @@ impl<T: Target> Registration<T> {
                     (*slot).end_io = Some(Callbacks::<T>::end_io);
                     (*slot).presuspend = Some(Callbacks::<T>::presuspend);
                     (*slot).presuspend_undo = Some(Callbacks::<T>::presuspend_undo);
+                    (*slot).postsuspend = Some(Callbacks::<T>::postsuspend);
                     (*slot).preresume = Some(Callbacks::<T>::preresume);
                     (*slot).resume = Some(Callbacks::<T>::resume);
                     (*slot).status = Some(Callbacks::<T>::status);
@@ -223,6 +224,16 @@ impl<T: Target> Callbacks<T> {
     unsafe extern "C" fn presuspend_undo(ti: *mut bindings::dm_target) {
         // SAFETY: The table is set up.
         unsafe { Private::<T>::of(ti) }.target.presuspend_undo();
+    }
+
+    /// Ends a suspend.
+    ///
+    /// # Safety
+    ///
+    /// Called by device-mapper with a target that is set up, and of which no bio is in flight.
+    unsafe extern "C" fn postsuspend(ti: *mut bindings::dm_target) {
+        // SAFETY: The table is set up.
+        unsafe { Private::<T>::of(ti) }.target.postsuspend();
     }
 
     /// Prepares for a resume.

@@ -77,6 +77,9 @@ pub(crate) trait Target: Sized + Send + Sync + 'static {
     /// Undoes `presuspend` when the suspend was cancelled.
     fn presuspend_undo(&self);
 
+    /// Ends a suspend: no bio is in flight, and the devices must not be used when this returns. May sleep.
+    fn postsuspend(&self);
+
     /// Prepares for a resume. An error cancels the resume.
     fn preresume(&self) -> Result;
 
@@ -431,13 +434,13 @@ impl<'a, T: Target> MapBio<'a, T> {
         Mapping(bindings::DM_MAPIO_KILL as i32)
     }
 
-    /// Takes the bio over, to be submitted or ended later.
-    pub(crate) fn hold(self) -> (HeldBio<T::Note>, Mapping) {
+    /// Takes the bio over with a note, to be submitted or ended later.
+    pub(crate) fn hold(self, note: Option<T::Note>) -> (HeldBio<T::Note>, Mapping) {
         // SAFETY: The bio is valid; its submitter must not poll for it while it is held.
         unsafe {
             (*self.as_ptr()).bi_opf &= !bindings::REQ_POLLED;
         }
-        self.pack(None, false, None);
+        self.pack(None, false, note);
         // SAFETY: DM_MAPIO_SUBMITTED makes the bio ours, and it was never submitted.
         let held = unsafe { HeldBio::new(self.bio) };
         (held, Mapping(bindings::DM_MAPIO_SUBMITTED as i32))

@@ -18,6 +18,11 @@ use crate::linux::{
 pub(crate) struct Start(pub(super) bindings::bvec_iter);
 
 impl Start {
+    /// Returns the first sector, counted on the mapped device.
+    pub(crate) fn sector(&self) -> u64 {
+        self.0.bi_sector
+    }
+
     /// Returns the number of sectors.
     pub(crate) fn sectors(&self) -> u32 {
         self.0.bi_size >> 9

@@ -3,39 +3,26 @@
 //! Step 3: copying what moves.
 
 use kernel::{
-    error::code::{
-        EILSEQ,
-        ENODATA,
-        EREMOTEIO, //
-    },
+    error::code::ENODATA,
     prelude::*, //
 };
 use remap_core::table::geometry::SectorRange;
 
 use super::guard::MoverGuard;
-use crate::remap::state::{
-    lost::NewLost,
-    mover::Mover,
-    moves::{
-        Contents,
-        Fate,
-        Move, //
+use crate::remap::{
+    state::{
+        devices::Place,
+        lost::NewLost,
+        mover::Mover,
+        moves::{
+            Contents,
+            Fate,
+            Move, //
+        },
+        statistics::Count, //
     },
-    statistics::Count, //
+    witness::Meaning, //
 };
-
-/// Device that is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    Main,
-    Spare,
-}
-
-/// Returns whether a device says that its medium cannot, or says nothing but that it cannot: a read or a write
-/// that ended with a status of [`Blame::Medium`](crate::linux::device_mapper::Blame) or `Blame::Unknown`.
-fn blames_medium(error: Error) -> bool {
-    [ENODATA, EILSEQ, EIO, EREMOTEIO].contains(&error)
-}
 
 impl MoverGuard<'_> {
     /// Returns the part of main that belongs to `count` blocks from `first` on. `EINVAL`.
@@ -48,28 +35,31 @@ impl MoverGuard<'_> {
         self.table.places.slot_range(slot, first, len).ok_or(EINVAL)
     }
 
-    /// Flushes the spare, where no write of metadata will. The fates of `moves` say so where that fails.
+    /// Flushes the spare, where no write of metadata will and something was copied. The fates of `moves` say so where that
+    /// fails. `EIO`.
     ///
     /// What was acknowledged after a flush of main has to stay durable.
     pub(super) fn make_durable(&self, moves: &mut [Move]) -> Result {
-        if self.mover.metadata.is_some() {
+        let any = moves.iter().any(|moved| moved.fate == Fate::Copied);
+        if self.mover.metadata.is_some() || !any {
             return Ok(());
         }
         let table = self.table;
-        table.devices.spare.flush().inspect_err(|_| {
+        table.devices.spare.flush().map_err(|_| {
             table.statistics.count(Count::SpareError);
             for moved in moves.iter_mut() {
                 moved.fate = Fate::Failed;
             }
+            EIO
         })
     }
 
     /// Copies blocks to their slots. A damaged block is the last one that is tried: what comes behind it
-    /// should not wait while the device struggles.
+    /// should not wait while the device struggles. All of its sectors are unread, and are salvaged later.
     pub(super) fn copy_out(&mut self, moves: &mut [Move], contents: Contents) -> Result {
         let copied = match self.read_main(moves, contents) {
             Ok(read) => match moves.get_mut(..read) {
-                Some(read) => self.write_slots(read),
+                Some(read) => self.write_read(read),
                 None => Err(EINVAL),
             },
             Err(error) => Err(error),
@@ -87,21 +77,43 @@ impl MoverGuard<'_> {
         copied.and(self.make_durable(moves))
     }
 
-    /// Gives up what the blocks hold, instead of copying it. `ENOMEM`.
-    pub(super) fn lose(&mut self, moves: &mut [Move]) -> Result {
+    /// Leaves what the blocks hold on main, instead of copying it: nobody reads it there until somebody asks for that.
+    /// `ENOMEM`.
+    pub(super) fn leave(&mut self, moves: &mut [Move]) -> Result {
         for moved in moves.iter_mut() {
-            let reserve = &mut self.mover.reserve;
-            let mut lost = reserve.lost().inspect_err(|_| moved.fate = Fate::Failed)?;
-            let len = self.main_range(moved.block, 1)?.len();
-            lost.sectors.mark(0, len as u32);
-            moved.lost = Some(lost);
+            let left = self.leave_unread(moved, false);
+            left.inspect_err(|_| moved.fate = Fate::Failed)?;
             moved.fate = Fate::Copied;
         }
         Ok(())
     }
 
+    /// Makes all sectors of a block unread. `ENOMEM`.
+    fn leave_unread(&mut self, moved: &mut Move, untried: bool) -> Result {
+        let len = self.main_range(moved.block, 1)?.len();
+        let mut lost = self.mover.reserve.lost()?;
+        lost.sectors.mark_unread(0, len as u32);
+        lost.sectors.set_untried(untried);
+        moved.lost = Some(lost);
+        Ok(())
+    }
+
+    /// Writes blocks from the buffer to their slots, but for a last one that is unread.
+    fn write_read(&mut self, moves: &mut [Move]) -> Result {
+        match moves.split_last_mut() {
+            Some((last, others)) if last.lost.is_some() => {
+                self.write_slots(others)?;
+                last.fate = Fate::Copied;
+                Ok(())
+            }
+            _ => self.write_slots(moves),
+        }
+    }
+
     /// Reads blocks from main into the buffer: all of them at once, or where that fails one by
-    /// one up to a damaged one. Returns how many it has read, at least one.
+    /// one up to a damaged one, which is unread. Returns how many of them can move, at least one.
+    ///
+    /// `ENODATA` main cannot read a block that is to move as a whole, `ENODEV` main is gone, `ENOLINK` it does not answer.
     fn read_main(&mut self, moves: &mut [Move], contents: Contents) -> Result<usize> {
         let Some(first) = moves.first().map(|moved| moved.block) else {
             return Ok(0);
@@ -125,21 +137,28 @@ impl MoverGuard<'_> {
             if contents == Contents::Whole {
                 return if n > 0 { Ok(n) } else { Err(ENODATA) };
             }
-            let mut lost = self.mover.reserve.lost()?;
-            let salvaged = self.salvage(Place::Main, block, (at, 0), &mut lost, || {
-                table.check_interruption()
-            });
-            return match salvaged {
-                Ok(()) => {
-                    moved.lost = Some(lost).filter(|new| new.sectors.lost().count() > 0);
-                    Ok(n.saturating_add(1))
-                }
+            let left = self
+                .check_main_answers()
+                .and_then(|()| self.leave_unread(moved, true));
+            return match left {
+                Ok(()) => Ok(n.saturating_add(1)),
                 // The next pass begins with this block, and meets its error first.
                 Err(_) if n > 0 => Ok(n),
                 Err(error) => Err(error),
             };
         }
         Ok(moves.len())
+    }
+
+    /// Checks that main answers, of which a read has failed. `ENODEV` it is gone, `ENOLINK` it does not answer: an outage
+    /// begins.
+    pub(super) fn check_main_answers(&mut self) -> Result {
+        let table = self.table;
+        if table.devices.main.is_gone() {
+            return Err(ENODEV);
+        }
+        let go_on = || table.check_interruption();
+        table.check_answers(Place::Main, &mut self.mover.pieces, &go_on)
     }
 
     /// Reads `range` of main into the buffer from its sector `at` on. Returns whether all of it could be
@@ -149,67 +168,33 @@ impl MoverGuard<'_> {
         io.read(&self.table.devices.main, range, buffer, at).is_ok()
     }
 
-    /// Reads what can be read of `range`, one logical block at a time, into the buffer from its sector
-    /// `at` on, and marks the rest in `lost`. The range begins at sector `first` of its block.
+    /// Reads what can be read of `range` of the spare, one logical block at a time, into the buffer from its sector
+    /// `at` on, and marks the rest as lost. The range begins at sector `first` of its block.
     ///
-    /// Only the medium can say that a sector is lost: where the way to it is broken, or `go_on` wants an
-    /// end, the error is returned.
-    pub(super) fn salvage(
+    /// Only a device that is alive can say that a sector is bad: otherwise, or where `go_on` wants an end, the error
+    /// is returned.
+    pub(super) fn read_slot(
         &mut self,
-        place: Place,
         range: SectorRange,
         (at, first): (usize, u32),
         lost: &mut NewLost,
         go_on: impl Fn() -> Result,
     ) -> Result {
-        let Mover {
-            buffer,
-            main_piece,
-            spare_piece,
-            ..
-        } = &mut **self.mover;
-        let devices = &self.table.devices;
-        let (device, piece, count) = match place {
-            Place::Main => (&devices.main, main_piece, Count::ReadError),
-            Place::Spare => (&devices.spare, spare_piece, Count::SpareError),
-        };
-        let step = (piece.len() >> 9) as u32;
-        let mut offset = 0;
-        while u64::from(offset) < range.len() {
-            go_on()?;
+        let Mover { buffer, pieces, .. } = &mut **self.mover;
+        let table = self.table;
+        let step = pieces.sectors(Place::Spare);
+        table.read_pieces((Place::Spare, range), pieces, &go_on, |offset, piece| {
             let to = at.saturating_add(offset as usize);
-            let sector = range.start().saturating_add(u64::from(offset));
-            match device.read(sector, piece) {
-                Ok(()) => buffer.put(to, piece),
-                // A device that is gone says EIO as well.
-                Err(_) if device.is_gone() => return Err(ENODEV),
-                Err(error) if blames_medium(error) => {
-                    self.table.statistics.count(count);
+            match piece {
+                Some(piece) => buffer.put(to, piece),
+                None => {
+                    table.statistics.count(Count::SpareError);
                     buffer.zero(to, step as usize);
-                    lost.sectors.mark(first.saturating_add(offset), step);
+                    lost.sectors.mark_lost(first.saturating_add(offset), step);
                 }
-                Err(error) => return Err(error),
             }
-            offset = offset.saturating_add(step);
-        }
-        Ok(())
-    }
-
-    /// Returns whether main reads all of `block`. Also true for remapped blocks, whose copy on main is
-    /// unused.
-    ///
-    /// Sleeps. Where the way to main is broken, the error is returned.
-    pub(in crate::remap) fn reads_well(&mut self, block: u64) -> Result<bool> {
-        if self.table.remaps.slot_of(block).is_some() {
-            return Ok(true);
-        }
-        let range = self.main_range(block, 1)?;
-        if self.read_together(range, 0) {
-            return Ok(true);
-        }
-        let mut lost = self.mover.reserve.lost()?;
-        self.salvage(Place::Main, range, (0, 0), &mut lost, || Ok(()))?;
-        Ok(lost.sectors.lost().count() == 0)
+            true
+        })
     }
 
     /// Writes blocks from the buffer to their slots, neighbouring slots together.
@@ -250,15 +235,13 @@ impl MoverGuard<'_> {
     /// why, as precisely as the device does.
     pub(super) fn write_spare(&mut self, range: SectorRange, at: usize) -> Result {
         let Mover {
-            io,
-            buffer,
-            spare_piece: piece,
-            ..
+            io, buffer, pieces, ..
         } = &mut **self.mover;
         let spare = &self.table.devices.spare;
         if io.write(spare, range, buffer, at).is_ok() {
             return Ok(());
         }
+        let piece = pieces.at(Place::Spare);
         let step = piece.len() >> 9;
         let mut offset = 0;
         while (offset as u64) < range.len() {
@@ -269,16 +252,27 @@ impl MoverGuard<'_> {
         Ok(())
     }
 
-    /// Takes the next slot for a block whose slot has failed on writing with `error`.
+    /// Takes the next slot for a block whose slot has failed on writing with `error`. Leaves it its slot where that may
+    /// not be bad, and is to be tried again.
     ///
-    /// Returns `error` where it is not the slot's, or enough slots were tried; `ENOSPC`.
-    pub(super) fn take_next_slot(&self, moved: &mut Move, error: Error) -> Result {
+    /// `EIO` it is not the slot's fault, or enough slots were tried; `ENOSPC`, `ENOLINK` the spare does not answer.
+    pub(super) fn take_next_slot(&mut self, moved: &mut Move, error: Error) -> Result {
         let table = self.table;
         table.statistics.count(Count::SpareError);
         let enough = !moved.refused.has_room();
-        if !blames_medium(error) || table.devices.spare.is_gone() || enough {
-            return Err(error);
+        let meaning = Meaning::of(error);
+        if meaning == Meaning::Path || table.devices.spare.is_gone() || enough {
+            table.liveness(Place::Spare).suspect();
+            return Err(EIO);
         }
+        if meaning == Meaning::Suspicion {
+            table.check_answers(Place::Spare, &mut self.mover.pieces, &|| Ok(()))?;
+            moved.failures = moved.failures.saturating_add(1);
+            if moved.failures < table.tries() {
+                return Ok(());
+            }
+        }
+        moved.failures = 0;
         let next = table.remaps.lock().another_slot().ok_or(ENOSPC)?;
         moved
             .refused
@@ -286,15 +280,20 @@ impl MoverGuard<'_> {
         Ok(())
     }
 
-    /// Copies blocks home, up to the first error, and flushes main.
+    /// Copies blocks home, up to the first error, and flushes main. `EIO`.
     pub(super) fn copy_home(&mut self, moves: &mut [Move]) -> Result {
-        let follows = |a: &Move, b: &Move| {
-            a.block.wrapping_add(1) == b.block && a.slot.wrapping_add(1) == b.slot
-        };
         let table = self.table;
+        let is_whole = |moved: &Move| !table.lost.lock().has(moved.block);
+        let follows = |a: &Move, b: &Move| {
+            let neighbours = a.block.wrapping_add(1) == b.block && a.slot.wrapping_add(1) == b.slot;
+            neighbours && is_whole(a) && is_whole(b)
+        };
         let mut copied = Ok(());
         for run in moves.chunk_by_mut(follows) {
-            copied = self.copy_run_home(run);
+            copied = match &*run {
+                [moved] if !is_whole(moved) => self.copy_parts_home(moved),
+                run => self.copy_run_home(run),
+            };
             let fate = if copied.is_ok() {
                 Fate::Copied
             } else {
@@ -307,14 +306,36 @@ impl MoverGuard<'_> {
                 break;
             }
         }
-        if let Err(unflushed) = table.devices.main.flush() {
+        if table.devices.main.flush().is_err() {
             table.statistics.count(Count::WriteError);
             for moved in moves.iter_mut() {
                 moved.fate = Fate::Failed;
             }
-            copied = Err(unflushed);
+            copied = Err(EIO);
         }
         copied
+    }
+
+    /// Copies of a block what has contents in its slot. Main has the unread sectors as they always were.
+    fn copy_parts_home(&mut self, moved: &Move) -> Result {
+        let whole = self.main_range(moved.block, 1)?;
+        let lost = self.table.lost.lock();
+        if lost.may_be_stale(moved.block) {
+            // Readers may have seen what main has.
+            return Err(EIO);
+        }
+        let known = lost.of(moved.block);
+        drop(lost);
+        let end = whole.len() as u32;
+        let mut from = 0;
+        while let Some((first, len)) = known.contents_run(from, end) {
+            let start = whole.start().saturating_add(u64::from(first));
+            let home = SectorRange::new(start, u64::from(len)).ok_or(EINVAL)?;
+            let slot = self.slot_range(moved.slot, first, u64::from(len))?;
+            self.copy_range_home(slot, home)?;
+            from = first.saturating_add(len);
+        }
+        Ok(())
     }
 
     /// Copies blocks whose slots are neighbours as they are.
@@ -324,6 +345,10 @@ impl MoverGuard<'_> {
         };
         let home = self.main_range(first.block, run.len() as u64)?;
         let from = self.slot_range(first.slot, 0, home.len())?;
+        self.copy_range_home(from, home)
+    }
+
+    fn copy_range_home(&mut self, from: SectorRange, home: SectorRange) -> Result {
         let Mover { io, buffer, .. } = &mut **self.mover;
         let (devices, statistics) = (&self.table.devices, &self.table.statistics);
         io.read(&devices.spare, from, buffer, 0)

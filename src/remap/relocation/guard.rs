@@ -74,6 +74,33 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Replaces the readers' index where it has no room for `more` entries, or is worn. Waits for memory while it holds no
+    /// lock: what writes memory out may need the mover. Sleeps. `ENOMEM`.
+    pub(in crate::remap) fn grow_index(&self, more: usize) -> Result {
+        let needed = |guard: &MoverGuard<'_>, remaps: &Remaps| {
+            let index = guard.index();
+            let needs = !remaps.has_room(index, more) || remaps.is_worn(index);
+            needs.then(|| remaps.indexed().saturating_add(more))
+        };
+        let entries = {
+            let guard = self.lock_mover();
+            let remaps = self.remaps.lock();
+            needed(&guard, &remaps)
+        };
+        let Some(entries) = entries else {
+            return Ok(());
+        };
+        let new = new_index(entries, self.places.blocks(), GFP_KERNEL)?;
+        let mut guard = self.lock_mover();
+        let mut remaps = self.remaps.lock();
+        if needed(&guard, &remaps).is_none() {
+            return Ok(());
+        }
+        guard.replace_index(&mut remaps, new)
+    }
+}
+
 impl MoverGuard<'_> {
     /// Returns the readers' index.
     pub(super) fn index(&self) -> &ReaderIndex {
@@ -90,24 +117,29 @@ impl MoverGuard<'_> {
         self.table.gate.settle(&mut self.mover.drain, PATIENCE)
     }
 
-    /// Replaces the readers' index where it has no room for `more` entries, or is worn. `ENOMEM`.
+    /// Replaces the readers' index where it has no room for `more` entries, or is worn, without waiting for memory. If
+    /// there is none, the keeper replaces it when there is. `ENOMEM`.
     pub(super) fn make_room(&mut self, remaps: &mut Remaps, more: usize) -> Result {
-        let gate = &self.table.gate;
         let index = self.index();
         let full = !remaps.has_room(index, more);
         if !full && !remaps.is_worn(index) {
             return Ok(());
         }
         let entries = remaps.indexed().saturating_add(more);
-        let new = gate
-            .make_room(&mut self.mover.drain)
-            .and_then(|()| new_index(entries, self.table.places.blocks()));
-        let new = match new {
-            Ok(new) => new,
-            Err(error) if full => return Err(error),
-            // A worn index is only slower.
-            Err(_) => return Ok(()),
-        };
+        let blocks = self.table.places.blocks();
+        let replaced =
+            new_index(entries, blocks, GFP_NOWAIT).and_then(|new| self.replace_index(remaps, new));
+        if replaced.is_err() {
+            self.table.keeper.wake();
+        }
+        // A worn index is only slower.
+        replaced.or_else(|error| if full { Err(error) } else { Ok(()) })
+    }
+
+    /// Replaces the readers' index by `new`, with the same contents. Does not wait for memory. `ENOMEM`.
+    fn replace_index(&mut self, remaps: &mut Remaps, new: KBox<ReaderIndex>) -> Result {
+        let gate = &self.table.gate;
+        gate.make_room(&mut self.mover.drain)?;
         if !remaps.move_index(self.index(), &new) {
             return Err(ENOMEM);
         }
@@ -117,6 +149,7 @@ impl MoverGuard<'_> {
 
     /// Gets ready for the next blocks that move, as far as there is memory, and shows the state of the metadata.
     pub(super) fn end_moving(&mut self) {
+        self.prepare_metadata();
         self.mover.reserve.refill(GFP_NOWAIT);
         let table = self.table;
         let mut remaps = table.remaps.lock();
@@ -126,6 +159,14 @@ impl MoverGuard<'_> {
         }
         drop(remaps);
         self.publish_metadata_state();
+    }
+
+    /// Reads the page of the slot that is given out next, so that the write that takes it does not wait for that. Sleeps.
+    pub(in crate::remap) fn prepare_metadata(&mut self) {
+        let slot = self.table.remaps.lock().next_slot();
+        if let Some((metadata, slot)) = self.mover.metadata.as_mut().zip(slot) {
+            metadata.prepare(slot);
+        }
     }
 
     /// Shows the state of the metadata to those who have not locked the mover.
@@ -179,10 +220,11 @@ impl MoverGuard<'_> {
     /// Reports that main fails wholesale, since the breaker has tripped.
     pub(super) fn report_main_failure(&self) {
         if self.table.policy.record_main_failure() {
+            self.table.keeper.wake();
             device_log!(
                 pr_err,
                 self.table.number,
-                "main_dev fails wholesale: nothing is relocated any more before 'policy relocate'"
+                "main_dev fails wholesale: nothing is relocated before it takes writes again"
             );
         }
     }
@@ -190,10 +232,10 @@ impl MoverGuard<'_> {
     /// Step 5 of a block that was on its way to a slot: the readers' index says where it is.
     pub(super) fn settle_move(&mut self, remaps: &mut Remaps, moved: Move) {
         let table = self.table;
-        let from = moved.leaves();
         let Move {
             block,
             slot,
+            leaves,
             node,
             lost,
             fate,
@@ -208,7 +250,7 @@ impl MoverGuard<'_> {
         }
         let index = self.index();
         if !in_slot {
-            if from.is_none() {
+            if leaves.is_none() {
                 remaps.cancel_remap(index, block, slot);
             } else {
                 let look = table.lost.lock().has(block);
@@ -219,6 +261,10 @@ impl MoverGuard<'_> {
             return;
         }
         let look = lost.is_some() || fate == Fate::Unsaved;
+        if look {
+            // There may be something to salvage.
+            table.keeper.wake();
+        }
         let before = table.lost.lock().replace(block, lost);
         drop(before);
         if fate == Fate::Unsaved {

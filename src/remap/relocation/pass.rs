@@ -9,6 +9,7 @@ use core::ops::{
 };
 
 use kernel::{
+    error::code::ENOLINK,
     prelude::*,
     sync::atomic::Relaxed, //
 };
@@ -26,6 +27,8 @@ use super::guard::{
 };
 use crate::remap::{
     state::{
+        devices::Place,
+        mover::batch_of,
         moves::{
             Contents,
             Fate,
@@ -72,12 +75,17 @@ impl Table {
     /// Begins a pass. Sleeps until the one under way has ended.
     ///
     /// `EROFS` read-only, `EINTR` a signal is pending, `EAGAIN` suspended or a suspend is waiting, `ENODEV`
-    /// gone, `EIO` the metadata cannot be written, `ETIMEDOUT` bios in flight did not end.
+    /// gone, `EIO` the metadata cannot be written, `ENOLINK` the spare does not answer, `ETIMEDOUT` bios in flight did
+    /// not end.
     pub(in crate::remap) fn begin_pass(&self) -> Result<Pass<'_>> {
         if self.policy.read_only {
             return Err(EROFS);
         }
         self.check_interruption()?;
+        if self.spare_liveness.is_out() {
+            // A block would move whose metadata cannot be written.
+            return Err(ENOLINK);
+        }
         let mut guard = self.lock_mover();
         guard.mover.state.admits()?;
         guard.revive_metadata()?;
@@ -95,20 +103,29 @@ impl Table {
         range: SectorRange,
         contents: Contents,
     ) -> (Progress, Result) {
-        self.in_passes(range, |pass, blocks, progress| {
-            pass.remap(blocks, contents, progress)
-        })
+        let moved = self.in_passes(range, Toward::Spare, |pass, memory, blocks, progress| {
+            pass.remap(memory, blocks, contents, progress)
+        });
+        self.explained(moved)
     }
 
     /// Moves every remapped block that `range` touches back to main. Returns how far it came, and
     /// why not further.
     ///
     /// Errors as for [`Table::remap_range`]. A block with lost sectors stays (`EIO`): what main has in
-    /// their place may be something older.
+    /// their place may be something older. Unread sectors are on main as they always were.
     pub(in crate::remap) fn unremap_range(&self, range: SectorRange) -> (Progress, Result) {
-        self.in_passes(range, |pass, blocks, progress| {
-            pass.unremap(blocks, progress)
-        })
+        let moved = self.in_passes(range, Toward::Main, |pass, memory, blocks, progress| {
+            pass.unremap(memory, blocks, progress)
+        });
+        self.explained(moved)
+    }
+
+    /// Returns the same, with an error for the sender of a message.
+    fn explained(&self, (progress, ended): (Progress, Result)) -> (Progress, Result) {
+        let places = [Place::Spare, Place::Main];
+        let ended = ended.map_err(|error| self.explain(error, &places));
+        (progress, ended)
     }
 
     /// Moves the block of `sector` to the spare, where it is lent to a test until the test or a message
@@ -119,14 +136,15 @@ impl Table {
     pub(crate) fn lend(&self, sector: u64) -> Result {
         let range = SectorRange::new(sector, 1).ok_or(EINVAL)?;
         let mut node = Some(Node::new(GFP_KERNEL)?);
-        let (progress, ended) = self.in_passes(range, |pass, blocks, progress| {
-            let block = blocks.start;
-            pass.remap(blocks, Contents::Whole, progress)?;
-            if let Some(node) = node.take().filter(|_| progress.moved > 0) {
-                pass.mover.lent.insert(block, 0, node);
-            }
-            Ok(())
-        });
+        let (progress, ended) =
+            self.in_passes(range, Toward::Spare, |pass, memory, blocks, progress| {
+                let block = blocks.start;
+                pass.remap(memory, blocks, Contents::Whole, progress)?;
+                if let Some(node) = node.take().filter(|_| progress.moved > 0) {
+                    pass.mover.lent.insert(block, 0, node);
+                }
+                Ok(())
+            });
         self.report_health();
         ended?;
         if progress.moved == 0 {
@@ -140,13 +158,14 @@ impl Table {
     /// Errors as for [`Table::unremap_range`]; `ENODATA` where it is not lent any more.
     pub(crate) fn take_back(&self, sector: u64) -> Result {
         let range = SectorRange::new(sector, 1).ok_or(EINVAL)?;
-        let (progress, ended) = self.in_passes(range, |pass, blocks, progress| {
-            if pass.mover.lent.get(blocks.start).is_none() {
-                progress.next = blocks.end;
-                return Ok(());
-            }
-            pass.unremap(blocks, progress)
-        });
+        let (progress, ended) =
+            self.in_passes(range, Toward::Main, |pass, memory, blocks, progress| {
+                if pass.mover.lent.get(blocks.start).is_none() {
+                    progress.next = blocks.end;
+                    return Ok(());
+                }
+                pass.unremap(memory, blocks, progress)
+            });
         self.report_health();
         ended?;
         if progress.moved == 0 {
@@ -164,7 +183,8 @@ impl Table {
     fn in_passes(
         &self,
         range: SectorRange,
-        mut with: impl FnMut(&mut Pass<'_>, Range<u64>, &mut Progress) -> Result,
+        toward: Toward,
+        mut with: impl FnMut(&mut Pass<'_>, Memory, Range<u64>, &mut Progress) -> Result,
     ) -> (Progress, Result) {
         let (first, end) = range.blocks(self.places.block);
         let mut progress = Progress {
@@ -173,32 +193,72 @@ impl Table {
         };
         while progress.next < end {
             let blocks = progress.next..end;
-            let ended = self
-                .begin_pass()
-                .and_then(|mut pass| with(&mut pass, blocks, &mut progress));
+            let ended = self.in_pass(blocks, toward, &mut with, &mut progress);
             if ended.is_err() {
                 return (progress, ended);
             }
         }
         (progress, Ok(()))
     }
+
+    /// Calls `with` with one pass. All that the pass needs is allocated before it begins: what writes memory out may wait
+    /// for the pass.
+    fn in_pass(
+        &self,
+        blocks: Range<u64>,
+        toward: Toward,
+        with: &mut impl FnMut(&mut Pass<'_>, Memory, Range<u64>, &mut Progress) -> Result,
+        progress: &mut Progress,
+    ) -> Result {
+        let count = blocks.end.saturating_sub(blocks.start);
+        let room = count.min(batch_of(self.places.block) as u64) as usize;
+        // Homeward no block gets an entry.
+        let entries = if toward == Toward::Spare { room } else { 0 };
+        self.grow_index(entries)?;
+        let memory = Memory::new(room, entries)?;
+        let mut pass = self.begin_pass()?;
+        with(&mut pass, memory, blocks, progress)
+    }
+}
+
+/// Memory for the blocks of a pass.
+struct Memory {
+    moves: KVec<Move>,
+    nodes: KVec<Node>,
+}
+
+impl Memory {
+    /// Allocates memory for so many blocks, of which some get an entry in the remap table. May sleep. `ENOMEM`.
+    fn new(blocks: usize, entries: usize) -> Result<Self> {
+        let mut memory = Self {
+            moves: KVec::with_capacity(blocks, GFP_KERNEL)?,
+            nodes: KVec::with_capacity(entries, GFP_KERNEL)?,
+        };
+        for _ in 0..entries {
+            let node = Node::new(GFP_KERNEL)?;
+            memory
+                .nodes
+                .push_within_capacity(node)
+                .map_err(|_| ENOMEM)?;
+        }
+        Ok(memory)
+    }
 }
 
 impl Pass<'_> {
-    /// Allocates memory for as many of `blocks` as a pass has room for: of one block it is little.
-    fn moves(&self, blocks: &Range<u64>) -> Result<KVec<Move>> {
-        let count = blocks.end.saturating_sub(blocks.start);
-        let most = count.min(self.mover.batch as u64) as usize;
-        Ok(KVec::with_capacity(most, GFP_KERNEL)?)
-    }
-
     /// Moves the first of `blocks` to the spare that are not there.
-    fn remap(&mut self, blocks: Range<u64>, contents: Contents, progress: &mut Progress) -> Result {
+    fn remap(
+        &mut self,
+        mut memory: Memory,
+        blocks: Range<u64>,
+        contents: Contents,
+        progress: &mut Progress,
+    ) -> Result {
         let table = self.table;
-        let batch = blocks.start.saturating_add(self.mover.batch as u64);
+        let batch = blocks.start.saturating_add(memory.nodes.len() as u64);
         let blocks = blocks.start..blocks.end.min(batch);
-        let mut moves = self.moves(&blocks)?;
-        let reserved = self.reserve(blocks, contents, &mut moves, progress);
+        let reserved = self.reserve(blocks, contents, &mut memory, progress);
+        let Memory { mut moves, .. } = memory;
         if moves.is_empty() {
             return reserved;
         }
@@ -206,7 +266,7 @@ impl Pass<'_> {
         let drained = self.drain();
         let copied = drained.and_then(|()| match contents {
             Contents::Copied | Contents::Whole => self.copy_out(&mut moves, contents),
-            Contents::GivenUp => self.lose(&mut moves),
+            Contents::Left => self.leave(&mut moves),
         });
         let recorded = self.record(&mut moves, Toward::Spare);
         let left = self.finish_remap(moves, progress);
@@ -220,9 +280,9 @@ impl Pass<'_> {
     }
 
     /// Moves the first of `blocks` back to main that are on the spare.
-    fn unremap(&mut self, blocks: Range<u64>, progress: &mut Progress) -> Result {
+    fn unremap(&mut self, memory: Memory, blocks: Range<u64>, progress: &mut Progress) -> Result {
         let table = self.table;
-        let mut moves = self.moves(&blocks)?;
+        let Memory { mut moves, .. } = memory;
         let recalled = self.recall(blocks, &mut moves, progress);
         if moves.is_empty() {
             return recalled;
@@ -237,19 +297,15 @@ impl Pass<'_> {
     }
 
     /// Step 1 outward. Takes the next run of blocks that are not remapped; those before it are
-    /// passed over. What was reserved before an error is in `moves`, and is to be moved.
+    /// passed over. What was reserved before an error is in the moves of `memory`, and is to be moved.
     fn reserve(
         &mut self,
         blocks: Range<u64>,
         contents: Contents,
-        moves: &mut KVec<Move>,
+        Memory { moves, nodes }: &mut Memory,
         progress: &mut Progress,
     ) -> Result {
-        let room = usize::try_from(blocks.end.saturating_sub(blocks.start))?;
-        let mut nodes: KVec<Node> = KVec::with_capacity(room, GFP_KERNEL)?;
-        for _ in 0..room {
-            nodes.push(Node::new(GFP_KERNEL)?, GFP_KERNEL)?;
-        }
+        let room = nodes.len();
         let table = self.table;
         let mut remaps = table.remaps.lock();
         self.make_room(&mut remaps, room)?;
@@ -266,7 +322,9 @@ impl Pass<'_> {
                 return Err(ENODATA);
             }
             match remaps.begin_remap(self.index(), block) {
-                Ok(slot) => moves.push(Move::new(block, slot, nodes.pop()), GFP_KERNEL)?,
+                Ok(slot) => moves
+                    .push_within_capacity(Move::new(block, slot, nodes.pop()))
+                    .map_err(|_| ENOMEM)?,
                 Err(MoveRefusal::Remapped) if moves.is_empty() => {
                     progress.already = progress.already.saturating_add(1);
                 }
@@ -288,18 +346,19 @@ impl Pass<'_> {
         let table = self.table;
         let mut remaps = table.remaps.lock();
         self.make_room(&mut remaps, 0)?;
-        while moves.len() < self.mover.batch {
+        while moves.len() < moves.capacity() {
             let next = remaps.at_or_after(progress.next);
             let Some((block, _)) = next.filter(|(block, _)| *block < blocks.end) else {
                 progress.next = blocks.end;
                 break;
             };
             progress.next = block;
-            if table.lost.lock().has(block) {
+            if table.lost.lock().has_lost(block) {
                 return if moves.is_empty() { Err(EIO) } else { Ok(()) };
             }
             if let Ok(slot) = remaps.begin_unremap(self.index(), block) {
-                moves.push(Move::new(block, slot, None), GFP_KERNEL)?;
+                let moved = Move::new(block, slot, None);
+                moves.push_within_capacity(moved).map_err(|_| ENOMEM)?;
             }
             progress.next = block.saturating_add(1);
         }
@@ -336,11 +395,12 @@ impl Pass<'_> {
                 if unsaved {
                     table.lost.lock().set_unsaved(moved.block);
                 }
-                remaps.cancel_unremap(self.index(), moved.block, unsaved);
+                let look = table.lost.lock().has(moved.block) || unsaved;
+                remaps.cancel_unremap(self.index(), moved.block, look);
                 continue;
             }
             remaps.finish_unremap(self.index(), moved.block);
-            let forgotten = table.lost.lock().forget_written(moved.block);
+            let forgotten = table.lost.lock().replace(moved.block, None);
             drop(forgotten);
             self.mover.lent.remove(moved.block);
             progress.moved = progress.moved.saturating_add(1);

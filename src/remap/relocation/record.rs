@@ -9,7 +9,7 @@ use remap_core::{
     metadata::{
         entry::{
             Entry,
-            LostUnits, //
+            UnitStates, //
         },
         layout::page_by_page,
         store::{
@@ -18,19 +18,23 @@ use remap_core::{
             Version, //
         }, //
     },
-    table::geometry::SectorRange, //
+    table::{
+        geometry::SectorRange,
+        lost::LostBlock, //
+    }, //
 };
 
-use super::{
-    copy::Place,
-    guard::MoverGuard, //
-};
+use super::guard::MoverGuard;
 use crate::{
     linux::log::device_log,
     remap::{
         state::{
+            devices::Place,
             lost::LostPart,
-            metadata::Metadata,
+            metadata::{
+                Memory,
+                Metadata, //
+            },
             mover::Mover,
             moves::{
                 Fate,
@@ -56,8 +60,10 @@ impl Table {
     /// Makes metadata durable that could not be written before, and puts every copy of it right.
     ///
     /// Sleeps. `EINVAL` volatile, `EROFS` read-only, `EAGAIN` suspended, `ENODEV` gone, `EIO` it
-    /// still cannot be written, `ENOMEM`.
+    /// still cannot be written, `ENOLINK` the spare does not answer, `ENOMEM`.
     pub(in crate::remap) fn save(&self) -> Result {
+        // Before the mover is locked: it may have to be waited for.
+        let mut memory = Memory::new()?;
         let mut guard = self.lock_mover();
         if self.policy.read_only {
             return Err(EROFS);
@@ -66,18 +72,20 @@ impl Table {
             return Err(EINVAL);
         }
         guard.mover.state.admits()?;
-        let saved = guard.mover.metadata.as_mut().map_or(Ok(()), Metadata::save);
+        let metadata = guard.mover.metadata.as_mut();
+        let saved = metadata.map_or(Ok(()), |metadata| metadata.save(&mut memory));
         if saved.is_ok() {
             self.lost.lock().set_saved();
         }
         guard.publish_metadata_state();
-        saved
+        drop(guard);
+        saved.map_err(|error| self.explain(error, &[Place::Spare]))
     }
 
     /// Records the length of the target where the metadata has another one. To the slot of a last block that
     /// the metadata cuts short, a longer target copies the rest first. The table is not in use so far.
     ///
-    /// Sleeps. `EIO` where that cannot be written, `ENOMEM`; others where main says nothing of its medium.
+    /// Sleeps. `EIO` where that cannot be written, `ENOMEM`, `ENOLINK` main does not answer.
     pub(in crate::remap) fn take_length(&self) -> Result {
         let places = &self.places;
         let mut guard = self.lock_mover();
@@ -105,7 +113,7 @@ impl Table {
 }
 
 impl MoverGuard<'_> {
-    /// Copies what follows on sector `offset` of `block` from main to its slot. What main cannot read is lost.
+    /// Copies what follows on sector `offset` of `block` from main to its slot. If main cannot read it, it is unread.
     fn take_rest(&mut self, block: u64, slot: u32, offset: u32) -> Result {
         let table = self.table;
         let whole = self.main_range(block, 1)?;
@@ -117,19 +125,16 @@ impl MoverGuard<'_> {
             let Mover { io, buffer, .. } = &mut **self.mover;
             return io.write(&table.devices.spare, to, buffer, 0);
         }
+        self.check_main_answers()?;
         let mut lost = self.mover.reserve.lost()?;
-        self.salvage(Place::Main, from, (0, offset), &mut lost, || Ok(()))?;
-        let Mover {
-            io,
-            buffer,
-            metadata,
-            ..
-        } = &mut **self.mover;
-        io.write(&table.devices.spare, to, buffer, 0)?;
+        lost.sectors.mark_unread(offset, len as u32);
+        lost.sectors.set_untried(true);
         table.lost.lock().inherit(block, (0, offset), &mut lost);
-        if let Some(metadata) = metadata {
-            let units = LostUnits::of(lost.sectors.lost(), metadata.lost_unit());
-            let committed = metadata.commit(once((slot, Change::Lost(units))), Version::Old);
+        self.check_recordable(block, &lost.sectors)?;
+        if let Some(metadata) = &mut self.mover.metadata {
+            let states = UnitStates::of(&lost.sectors, metadata.lost_unit());
+            let change = once((slot, Change::States(states)));
+            let committed = metadata.commit(change, Version::Old);
             committed.map_err(|_| EIO)?;
         }
         let before = table.lost.lock().replace(block, Some(lost));
@@ -137,6 +142,23 @@ impl MoverGuard<'_> {
         let mut remaps = table.remaps.lock();
         remaps.cancel_unremap(self.index(), block, true);
         Ok(())
+    }
+
+    /// Checks that the metadata can record the state of the sectors of `block`. `EIO` where it cannot: the block must not
+    /// move. Neither what main may still have is given up, nor is something older believed.
+    pub(super) fn check_recordable(&self, block: u64, state: &LostBlock) -> Result {
+        let metadata = self.mover.metadata.as_ref();
+        if metadata.is_none_or(|metadata| metadata.can_record(state)) {
+            return Ok(());
+        }
+        device_log!(
+            pr_err,
+            self.table.number,
+            at Error,
+            "sector {} has unread and lost sectors in its block, which metadata that was of version 1 cannot record",
+            self.table.places.shown_sector(block)
+        );
+        Err(EIO)
     }
 
     /// Writes metadata again that could not be written. `EIO` where it still cannot.
@@ -180,9 +202,10 @@ impl MoverGuard<'_> {
             }
         });
         for moved in moves.iter_mut().filter(|moved| moved.fate == Fate::Copied) {
-            let Some(old) = moved.leaves() else { continue };
-            let lost = moved.lost_units(unit);
-            moved.fate = fate_of(metadata.replace(moved.block, (old, moved.slot), &lost, counts));
+            let Some(old) = moved.leaves else { continue };
+            let states = moved.states(unit);
+            let slots = (old, moved.slot);
+            moved.fate = fate_of(metadata.replace(moved.block, slots, &states, counts));
             if moved.fate != Fate::Copied {
                 statistics.count(Count::SpareError);
                 ended = Err(EIO);
@@ -229,7 +252,7 @@ impl MoverGuard<'_> {
                     .clone()
                     .filter(|(_, other)| other.block == part.block)
                     .for_each(|(_, other)| still.written(other.first, other.len));
-                (slot, Change::Lost(LostUnits::of(&still, unit)))
+                (slot, Change::States(UnitStates::of(&still, unit)))
             });
             let committed = metadata.commit(changes, Version::Old);
             self.publish_metadata_state();

@@ -40,8 +40,10 @@ use crate::{
     },
     remap::{
         state::{
+            devices::Place,
             lost::LostPart,
             moves::{
+                Cause,
                 Fate,
                 Move,
                 Toward,
@@ -50,7 +52,10 @@ use crate::{
             },
             note::Note,
             reason::reason,
-            statistics::Count,
+            statistics::{
+                Count,
+                Statistics, //
+            },
             writes::{
                 FailedWrite,
                 MAX_WRITES, //
@@ -64,10 +69,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tried {
     Written,
-    /// Another place would help: this one has refused it.
-    Refused,
-    /// Another place would help: this one was not tried, since the block is pending.
-    Untried,
+    /// Another place would help.
+    Elsewhere(Cause),
     /// Nothing would.
     Failed(BlockStatus),
 }
@@ -77,7 +80,8 @@ impl Tried {
     fn of(status: BlockStatus, moves_data: bool) -> Self {
         match status.blame(moves_data) {
             _ if status.is_ok() => Tried::Written,
-            Blame::Medium | Blame::Unknown => Tried::Refused,
+            Blame::Medium => Tried::Elsewhere(Cause::Refused),
+            Blame::Unknown => Tried::Elsewhere(Cause::Suspected),
             Blame::Other => Tried::Failed(status),
         }
     }
@@ -87,19 +91,23 @@ impl Tried {
 /// in vain. Unlike a [`Pass`](super::pass::Pass) it is there while the table is suspended.
 ///
 /// When it ends, memory for the next pass is allocated and the state of the metadata is shown.
-pub(super) struct Rescue<'a>(MoverGuard<'a>);
+pub(super) struct Rescue<'a> {
+    guard: MoverGuard<'a>,
+    /// Whether main and the spare have answered since the round began, as far as they were asked.
+    has_answered: [Option<bool>; 2],
+}
 
 impl<'a> Deref for Rescue<'a> {
     type Target = MoverGuard<'a>;
 
     fn deref(&self) -> &MoverGuard<'a> {
-        &self.0
+        &self.guard
     }
 }
 
 impl<'a> DerefMut for Rescue<'a> {
     fn deref_mut(&mut self) -> &mut MoverGuard<'a> {
-        &mut self.0
+        &mut self.guard
     }
 }
 
@@ -117,7 +125,10 @@ impl Table {
         guard.check_main_gone();
         guard.mover.state.has_devices()?;
         guard.settle_gate()?;
-        Ok(Rescue(guard))
+        Ok(Rescue {
+            guard,
+            has_answered: [None; 2],
+        })
     }
 
     /// Rescues writes until there are none left. Process context.
@@ -126,19 +137,23 @@ impl Table {
         while let Some(first) = next.take() {
             next = match self.begin_rescue() {
                 Ok(mut rescue) => rescue.run(first, waiting),
-                Err(_) => fail_some(first, waiting),
+                Err(_) => fail_some(first, waiting, &self.statistics),
             };
         }
     }
 }
 
 /// Fails as many writes as are rescued together. Returns the next one.
-fn fail_some(first: HeldBio<Note>, waiting: &mut HeldBios<Note>) -> Option<HeldBio<Note>> {
+fn fail_some(
+    first: HeldBio<Note>,
+    waiting: &mut HeldBios<Note>,
+    statistics: &Statistics,
+) -> Option<HeldBio<Note>> {
     let mut next = Some(first);
     for _ in 0..MAX_WRITES {
         let mut write = FailedWrite::new(next.take()?);
         write.fail(BlockStatus::IO_ERROR);
-        write.end();
+        write.end(statistics);
         next = waiting.pop();
     }
     next
@@ -166,6 +181,7 @@ impl Rescue<'_> {
 
     /// Tries everything once, moves the blocks of what has failed once more, and ends what is done.
     fn run_round(&mut self, writes: &mut KVec<FailedWrite>) {
+        self.has_answered = [None; 2];
         let mut parts = core::mem::take(&mut self.mover.parts);
         for (number, write) in writes.iter_mut().enumerate() {
             if !write.has_ended() {
@@ -173,6 +189,7 @@ impl Rescue<'_> {
             }
         }
         self.record_fills(writes);
+        self.confirm(writes, &mut parts);
         let mut moved = 0_usize;
         while !parts.is_empty() {
             moved = moved.saturating_add(self.move_parts(writes, &mut parts));
@@ -183,7 +200,7 @@ impl Rescue<'_> {
             if !write.has_ended() {
                 number = number.saturating_add(1);
             } else if let Ok(write) = writes.remove(number) {
-                write.end();
+                write.end(&self.table.statistics);
             }
         }
         let health = &self.table.health;
@@ -215,17 +232,17 @@ impl Rescue<'_> {
                 len: left.min(table.places.block.sectors().saturating_sub(first)),
                 at: write.done,
                 slot: table.remaps.slot_of(block),
-                refused: true,
+                cause: Cause::Refused,
             };
             let many = u64::from(left) > table.places.block.first_sector(MAX_BATCH as u64);
             if many && write.done >= write.by_block && self.try_run(write, sector) {
                 continue;
             }
-            match self.try_part(write, &part) {
+            match self.try_enough(write, &part) {
                 Tried::Written => {}
                 Tried::Failed(status) => return write.fail(status),
-                tried => {
-                    part.refused = tried == Tried::Refused;
+                Tried::Elsewhere(cause) => {
+                    part.cause = cause;
                     // There is room.
                     drop(parts.push_within_capacity(part));
                 }
@@ -261,6 +278,24 @@ impl Rescue<'_> {
         status.is_ok()
     }
 
+    /// Tries a part where its block is, as often as a block has to fail before it is bad.
+    fn try_enough(&mut self, write: &mut FailedWrite, part: &WritePart) -> Tried {
+        let place = Place::spare_if(part.slot.is_some());
+        let suspected = Tried::Elsewhere(Cause::Suspected);
+        let mut tried = self.try_part(write, part);
+        // The write itself was the first, and this the second.
+        for _ in 2..self.table.tries() {
+            if tried != suspected {
+                break;
+            }
+            if !self.answers_now(place) {
+                return Tried::Failed(BlockStatus::IO_ERROR);
+            }
+            tried = self.try_part(write, part);
+        }
+        tried
+    }
+
     /// Writes a part where its block is.
     fn try_part(&mut self, write: &mut FailedWrite, part: &WritePart) -> Tried {
         let table = self.table;
@@ -269,12 +304,15 @@ impl Rescue<'_> {
             let moves_data = write.bio.moves_data();
             if part.len == write.bio.sectors() {
                 if first.is_ok() && table.remaps.lock().is_pending(part.block) {
-                    return Tried::Untried;
+                    return Tried::Elsewhere(Cause::Pending);
                 }
                 // The medium has said so of this very block.
                 if first.blame(moves_data) == Blame::Medium {
-                    return Tried::Refused;
+                    return Tried::Elsewhere(Cause::Refused);
                 }
+            }
+            if !self.has_answered(Place::Main) {
+                return Tried::Failed(BlockStatus::IO_ERROR);
             }
             let tried = Tried::of(self.write_main(write, part), moves_data);
             if tried == Tried::Written {
@@ -283,6 +321,9 @@ impl Rescue<'_> {
             return tried;
         };
         if table.lost.lock().is_unsaved(part.block) {
+            return Tried::Failed(BlockStatus::IO_ERROR);
+        }
+        if !self.has_answered(Place::Spare) {
             return Tried::Failed(BlockStatus::IO_ERROR);
         }
         let to = table
@@ -298,8 +339,9 @@ impl Rescue<'_> {
         );
         // Zeros are not written with FUA.
         table.spare_cache.record_write();
-        let fills = table.lost.lock().any_in(part.block, part.first, part.len);
-        if status.is_ok() && fills {
+        let missing = table.lost.lock();
+        let missing = missing.missing_in(part.block, part.first, part.len);
+        if status.is_ok() && missing.any() {
             let filled = LostPart {
                 block: part.block,
                 first: part.first,
@@ -308,6 +350,43 @@ impl Rescue<'_> {
             write.fills = Some((slot, filled));
         }
         Tried::of(status, write.bio.moves_data())
+    }
+
+    /// Returns whether a device has answered since the round began. Otherwise an outage begins.
+    fn has_answered(&mut self, place: Place) -> bool {
+        if let Some(known) = self.has_answered.get(place as usize).copied().flatten() {
+            return known;
+        }
+        let answers = self.answers_now(place);
+        if let Some(known) = self.has_answered.get_mut(place as usize) {
+            *known = Some(answers);
+        }
+        answers
+    }
+
+    /// Returns whether a device answers. Otherwise an outage begins.
+    fn answers_now(&mut self, place: Place) -> bool {
+        let table = self.table;
+        let pieces = &mut self.mover.pieces;
+        table.check_answers(place, pieces, &|| Ok(())).is_ok()
+    }
+
+    /// Gives those parts up that have failed again on a device that does not answer: they say nothing about a block.
+    fn confirm(&mut self, writes: &mut [FailedWrite], parts: &mut KVec<WritePart>) {
+        for place in [Place::Main, Place::Spare] {
+            let is_doubtful = |part: &WritePart| {
+                part.cause == Cause::Suspected && Place::spare_if(part.slot.is_some()) == place
+            };
+            if !parts.iter().any(is_doubtful) || self.answers_now(place) {
+                continue;
+            }
+            for part in parts.iter().filter(|part| is_doubtful(part)) {
+                if let Some(write) = writes.get_mut(part.write) {
+                    write.fail(BlockStatus::IO_ERROR);
+                }
+            }
+            parts.retain(|part| !is_doubtful(part));
+        }
     }
 
     /// Makes it durable that parts of blocks have contents which writes have filled.
@@ -370,14 +449,15 @@ impl Rescue<'_> {
     /// Step 1: takes a slot for a block, and holds it.
     fn hold_part(&mut self, part: &WritePart, moves: &mut KVVec<Move>) -> Result {
         let policy = &self.table.policy;
-        if !policy.relocates() {
-            if part.slot.is_none() && policy.on_error() == ErrorPolicy::Record {
+        if !self.table.relocates() {
+            let records = policy.on_error() == ErrorPolicy::Record && !self.table.main_fails();
+            if part.slot.is_none() && records {
                 self.mark_pending(part.block);
             }
             return Err(EPERM);
         }
         self.revive_metadata()?;
-        let counts = part.slot.is_none() && part.refused;
+        let counts = part.slot.is_none() && part.cause != Cause::Pending;
         let admission = counts.then(|| self.admit()).transpose()?;
         match self.hold_block(part) {
             Ok(mut moved) => {
@@ -409,18 +489,30 @@ impl Rescue<'_> {
         };
         let slot = begun.map_err(error_of)?;
         let mut moved = Move::new(part.block, slot, node);
+        moved.leaves = part.slot;
         moved.part = Some(*part);
         Ok(moved)
     }
 
-    /// Asks the breaker whether another block of main may move. `ENODEV` where it may not.
+    /// Asks the breaker whether another block of main may move. `ENOSPC` no slot is left for it, `ENODEV` main fails as
+    /// a whole.
     fn admit(&mut self) -> Result<Admission> {
         let table = self.table;
+        if table.remaps.lock().free_slots() == 0 {
+            return Err(ENOSPC);
+        }
         if table.policy.take_main_write() {
             self.mover.breaker.wrote();
         }
         let now = self.mover.since.elapsed().as_millis().unsigned_abs();
-        let Some(admission) = self.mover.breaker.admit(now) else {
+        let limits = table.policy.breaker_limits();
+        let mut admission = self.mover.breaker.admit(now, limits);
+        if admission.is_none() && !table.devices.main.is_gone() && self.takes_writes() {
+            // So these blocks are bad, be it a thousand of them.
+            self.mover.breaker.arm();
+            admission = self.mover.breaker.admit(now, limits);
+        }
+        let Some(admission) = admission else {
             self.report_main_failure();
             return Err(ENODEV);
         };
@@ -443,7 +535,7 @@ impl Rescue<'_> {
             }
             return;
         }
-        if self.table.policy.relocates() {
+        if self.table.relocates() {
             self.log_given_up(part.block, error);
         }
         write.fail(BlockStatus::IO_ERROR);
@@ -465,7 +557,7 @@ impl Rescue<'_> {
                 }
             } else {
                 count = count.saturating_add(1);
-                if moved.leaves().is_none() {
+                if moved.leaves.is_none() {
                     table.statistics.auto_remaps.add(1, Relaxed);
                 }
                 self.log_move(moved.block, moved.slot, "relocated to");

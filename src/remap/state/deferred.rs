@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bios that wait.
+//! Bios that wait, and blocks of bios that have failed.
 
 use kernel::{
     new_spinlock,
@@ -12,7 +12,10 @@ use kernel::{
     }, //
 };
 
-use super::note::Note;
+use super::{
+    note::Note,
+    suspects::Suspects, //
+};
 use crate::linux::device_mapper::HeldBios;
 
 /// Lists of bios that a table has taken over.
@@ -27,6 +30,12 @@ pub(in crate::remap) struct Deferred {
     /// Bios that have failed, or would.
     #[pin]
     pub(in crate::remap) failed: SpinLockIrq<HeldBios<Note>>,
+    /// Reads of which main has a part and a slot another. Process context only.
+    #[pin]
+    pub(in crate::remap) parted: SpinLock<HeldBios<Note>>,
+    /// Blocks that the keeper reads.
+    #[pin]
+    pub(in crate::remap) suspects: SpinLockIrq<Suspects>,
 }
 
 impl Deferred {
@@ -36,6 +45,8 @@ impl Deferred {
             held <- new_spinlock!(HeldBios::new(), "dm_remap::held"),
             filled <- new_spinlock_irq!(HeldBios::new(), "dm_remap::filled"),
             failed <- new_spinlock_irq!(HeldBios::new(), "dm_remap::failed"),
+            parted <- new_spinlock!(HeldBios::new(), "dm_remap::parted"),
+            suspects <- new_spinlock_irq!(Suspects::default(), "dm_remap::suspects"),
         })
     }
 }

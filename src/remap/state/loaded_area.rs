@@ -9,29 +9,28 @@ use remap_core::{
     metadata::{
         entry::{
             Entry,
-            LostUnits, //
+            UnitStates, //
         },
         layout::Layout,
         store::{
             self,
             LoadError,
+            LoadOptions,
             Reader,
             Store,
             Version, //
         },
         superblock::{
+            Format,
             Main,
             Mismatch,
             Superblock, //
         },
         LOST_UNIT, //
     },
-    table::{
-        geometry::{
-            BlockSize,
-            SectorRange, //
-        },
-        index::MAX_BLOCKS, //
+    table::geometry::{
+        BlockSize,
+        SectorRange, //
     }, //
 };
 
@@ -81,8 +80,6 @@ pub(in crate::remap) enum AreaRefusal {
     Short { slot: u32 },
     /// A slot has the beginning of a block whose rest a read-only table cannot copy to it.
     Unfinished { slot: u32 },
-    /// The metadata could not be written.
-    Unwritable,
     /// Something else, memory as a rule.
     Other(Error),
 }
@@ -109,8 +106,9 @@ impl AreaRefusal {
     /// Returns the error for the thread that resumes the device.
     pub(in crate::remap) fn error(&self) -> Error {
         match self {
-            AreaRefusal::Load(LoadError::Page { .. } | LoadError::Unreadable)
-            | AreaRefusal::Unwritable => EIO,
+            AreaRefusal::Load(
+                LoadError::Page { .. } | LoadError::Unreadable | LoadError::Unwritable,
+            ) => EIO,
             AreaRefusal::ReadOnly | AreaRefusal::Unfinished { .. } => EROFS,
             AreaRefusal::Other(error) => *error,
             _ => EINVAL,
@@ -148,7 +146,6 @@ impl fmt::Display for AreaRefusal {
                 f,
                 "the table is read-only, and cannot copy the rest of the last block to slot {slot}"
             ),
-            AreaRefusal::Unwritable => f.write_str("the metadata cannot be written"),
             AreaRefusal::Other(error) if *error == ENOMEM => f.write_str("not enough memory"),
             AreaRefusal::Other(_) => f.write_str("failed"),
         }
@@ -182,6 +179,8 @@ pub(in crate::remap) struct LoadedArea {
     pub(in crate::remap) slots: u32,
     /// Start of the first slot, in sectors from the start of the area.
     pub(in crate::remap) first_slot: u64,
+    /// Sectors of the area before it has become longer for this table.
+    pub(in crate::remap) grown_from: Option<u64>,
     /// Nothing for a volatile table.
     pub(in crate::remap) metadata: Option<Metadata>,
 }
@@ -210,10 +209,8 @@ impl Reader for Loading<'_> {
         if superblock.block.sectors() < wanted.logical {
             return Err(AreaRefusal::SmallBlocks);
         }
-        let blocks = superblock.block.blocks_in(wanted.length);
-        if blocks > MAX_BLOCKS {
-            return Err(AreaRefusal::ManyBlocks);
-        }
+        let blocks = superblock.block.named_blocks_in(wanted.length);
+        let blocks = blocks.ok_or(AreaRefusal::ManyBlocks)?;
         self.remaps = Some(new_remaps(layout.slots())?);
         self.lost_unit = superblock.lost_unit;
         Ok((blocks, Numbers::new(layout.pages() as usize)?))
@@ -223,17 +220,17 @@ impl Reader for Loading<'_> {
         match entry {
             Entry::Free => Ok(()),
             Entry::Bad => self.set_aside(slot),
-            Entry::Block { block, lost, .. } => self.record_lost(*block, lost),
+            Entry::Block { block, states, .. } => self.record_states(*block, states),
         }
     }
 
     fn replace(&mut self, old: u32, _: u32, entry: &Entry) -> Result<(), AreaRefusal> {
         self.set_aside(old)?;
-        let Entry::Block { block, lost, .. } = entry else {
+        let Entry::Block { block, states, .. } = entry else {
             return Err(AreaRefusal::Other(EINVAL));
         };
         drop(self.lost.replace(*block, None));
-        self.record_lost(*block, lost)
+        self.record_states(*block, states)
     }
 
     fn end(&mut self, remaps: impl Iterator<Item = (u64, u32)>) -> Result<(), AreaRefusal> {
@@ -266,11 +263,11 @@ impl Loading<'_> {
         Ok(())
     }
 
-    /// Records the lost sectors of a block. Of a block that is there twice, the later record stays.
-    fn record_lost(&mut self, block: u64, lost: &LostUnits) -> Result<(), AreaRefusal> {
-        if !lost.is_empty() {
+    /// Records the unread and lost sectors of a block. Of a block that is there twice, the later record stays.
+    fn record_states(&mut self, block: u64, states: &UnitStates) -> Result<(), AreaRefusal> {
+        if !states.is_whole() {
             let mut new = NewLost::new(GFP_KERNEL)?;
-            lost.each(self.lost_unit, |first, len| new.sectors.mark(first, len));
+            states.mark(&mut new.sectors, self.lost_unit);
             drop(self.lost.replace(block, Some(new)));
         }
         Ok(())
@@ -320,10 +317,15 @@ pub(in crate::remap) fn clear_way(
     if !format {
         let area = Area::new(spare, range)?;
         let mut scratch = memory.scratch();
-        match Store::load(area, sectors, crc32c, &mut scratch, false, &mut Any) {
+        let look = LoadOptions {
+            mend: false,
+            grow: false,
+        };
+        match Store::load(area, sectors, crc32c, &mut scratch, look, &mut Any) {
             Ok(_) => {}
             Err(AreaRefusal::Load(
                 LoadError::Blank
+                | LoadError::Formatting
                 | LoadError::NotBlank { .. }
                 | LoadError::Foreign
                 | LoadError::Unreadable,
@@ -333,7 +335,8 @@ pub(in crate::remap) fn clear_way(
     }
     // What it says would be wrong from the first remap on.
     let mut area = Area::new(spare, range)?;
-    store::erase(&mut area, sectors, crc32c, &mut *memory.head).map_err(|_| AreaRefusal::Unwritable)
+    let erased = store::erase(&mut area, sectors, crc32c, &mut *memory.head);
+    Ok(erased.map_err(|_| LoadError::Unwritable)?)
 }
 
 /// Loads what `range` of `spare` holds, or fresh metadata where that is wanted or nothing is there. Sleeps.
@@ -346,7 +349,12 @@ pub(in crate::remap) fn begin(
     let mut memory = Memory::new()?;
     if !wanted.format {
         match load(Area::new(spare, range)?, wanted, &mut memory) {
-            Err(AreaRefusal::Load(LoadError::Blank)) => {}
+            Err(AreaRefusal::Load(LoadError::Blank)) => {
+                let (_, layout) = fresh_layout(range, wanted)?;
+                let mut area = Area::new(spare, range)?;
+                store::check_places(&mut area, &layout, &mut *memory.head)?;
+            }
+            Err(AreaRefusal::Load(LoadError::Formatting)) => {}
             ended => return ended,
         }
     }
@@ -357,20 +365,27 @@ pub(in crate::remap) fn begin(
     load(Area::new(spare, range)?, wanted, &mut memory)
 }
 
+/// Returns block size and layout of fresh metadata.
+fn fresh_layout(range: SectorRange, wanted: &Wanted) -> Result<(BlockSize, Layout), AreaRefusal> {
+    let block = wanted.block.unwrap_or(wanted.usual_block);
+    let layout = Layout::new(range.len(), block).ok_or(AreaRefusal::NoRoom)?;
+    Ok((block, layout))
+}
+
 /// Returns an area without remaps: a read-only table over a blank area never has any.
 #[inline(never)]
 fn begin_with_nothing(range: SectorRange, wanted: &Wanted) -> Result<LoadedArea, AreaRefusal> {
     if wanted.format {
         return Err(AreaRefusal::ReadOnly);
     }
-    let block = wanted.block.unwrap_or(wanted.usual_block);
-    let layout = Layout::new(range.len(), block, LOST_UNIT).ok_or(AreaRefusal::NoRoom)?;
+    let (block, layout) = fresh_layout(range, wanted)?;
     Ok(LoadedArea {
         remaps: new_remaps(layout.slots())?,
         lost: LostBlocks::new(0)?,
         block,
         slots: layout.slots(),
         first_slot: layout.first_slot(),
+        grown_from: None,
         metadata: None,
     })
 }
@@ -386,11 +401,18 @@ fn load(area: Area, wanted: &Wanted, memory: &mut Memory) -> Result<LoadedArea, 
     let sectors = area.range.len();
     let mut scratch = memory.scratch();
     let mend = !wanted.read_only;
-    let (store, findings) = Store::load(area, sectors, crc32c, &mut scratch, mend, &mut loading)?;
-    let layout = *store.layout();
-    let block = store.superblock().block;
+    let options = LoadOptions { mend, grow: true };
+    let loaded = Store::load(area, sectors, crc32c, &mut scratch, options, &mut loading)?;
+    let (mut store, findings) = loaded;
     let remaps = loading.remaps.ok_or(EINVAL)?;
     check_cut_block(wanted, store.superblock(), &remaps)?;
+    let before = store.superblock().sectors;
+    // Nothing is refused for what the table wants from here on.
+    let grown = store.grow(scratch.head);
+    grown.map_err(|_| LoadError::Unwritable)?;
+    let layout = *store.layout();
+    let block = store.superblock().block;
+    let grown_from = (layout.sectors() != before).then_some(before);
     let mut metadata = Metadata {
         store,
         pages: EmptyIsZero::boxed()?,
@@ -408,6 +430,7 @@ fn load(area: Area, wanted: &Wanted, memory: &mut Memory) -> Result<LoadedArea, 
         block,
         slots: layout.slots(),
         first_slot: layout.first_slot(),
+        grown_from,
         metadata: Some(metadata),
     })
 }
@@ -435,23 +458,23 @@ fn check_cut_block(
 
 #[inline(never)]
 fn format(area: Area, wanted: &Wanted, memory: &mut Memory) -> Result<(), AreaRefusal> {
-    let sectors = area.range.len();
-    let block = wanted.block.unwrap_or(wanted.usual_block);
-    let layout = Layout::new(sectors, block, LOST_UNIT).ok_or(AreaRefusal::NoRoom)?;
+    let (block, layout) = fresh_layout(area.range, wanted)?;
     let mut uuid = [0; 16];
     let (first, second) = uuid.split_at_mut(8);
     first.copy_from_slice(&random_u64().to_le_bytes());
     second.copy_from_slice(&random_u64().to_le_bytes());
     let superblock = Superblock {
+        format: Format::NEW,
         uuid,
         main: wanted.main,
         length: wanted.length,
         block,
         lost_unit: LOST_UNIT,
-        sectors,
+        sectors: area.range.len(),
+        head_pages: None,
     };
     let generations = Numbers::new(layout.pages() as usize)?;
     Store::format(area, &superblock, generations, crc32c, &mut *memory.head)
-        .map_err(|_| AreaRefusal::Unwritable)?;
+        .map_err(|_| LoadError::Unwritable)?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use kernel::{
 };
 use remap_core::{
     metadata::{
-        entry::LostUnits,
+        entry::UnitStates,
         layout::Layout,
         page::Page,
         store::{
@@ -28,7 +28,8 @@ use remap_core::{
     },
     table::{
         geometry::SectorRange,
-        health::MetadataState, //
+        health::MetadataState,
+        lost::LostBlock, //
     }, //
 };
 
@@ -153,7 +154,7 @@ impl Metadata {
         self.store.superblock().length
     }
 
-    /// Returns the sectors of the unit in which lost sectors are recorded.
+    /// Returns the sectors of the unit in which unread and lost sectors are recorded.
     pub(in crate::remap) fn lost_unit(&self) -> u32 {
         self.store.superblock().lost_unit
     }
@@ -161,6 +162,14 @@ impl Metadata {
     /// Returns the layout of the entries in pages. What is in one page is committed at once.
     pub(in crate::remap) fn layout(&self) -> Layout {
         *self.store.layout()
+    }
+
+    /// Returns whether the state of the sectors of a block can be recorded: in an area that was of version 1, not if some
+    /// are unread and others lost.
+    #[inline(never)]
+    pub(in crate::remap) fn can_record(&self, block: &LostBlock) -> bool {
+        let states = UnitStates::of(block, self.lost_unit());
+        self.store.can_record(&states)
     }
 
     /// Makes entries of one page durable, and whatever was written to the device before. Where it
@@ -182,8 +191,13 @@ impl Metadata {
         ended
     }
 
+    /// Reads what a commit to `slot` needs to have read. Sleeps; allocates nothing.
+    pub(in crate::remap) fn prepare(&mut self, slot: u32) {
+        self.store.prepare(slot, &mut self.pages);
+    }
+
     /// Makes it durable that `block` has gone from slot `old`, which has failed, to slot `new`, with
-    /// what is lost of it, and whatever was written to the device before. Where it is uncertain
+    /// these states of its units, and whatever was written to the device before. Where it is uncertain
     /// whether it has, the version `counts` will be. What is left to be written of it comes before
     /// anything else: [`Metadata::revive`].
     ///
@@ -192,11 +206,11 @@ impl Metadata {
         &mut self,
         block: u64,
         (old, new): (u32, u32),
-        lost: &LostUnits,
+        states: &UnitStates,
         counts: Version,
     ) -> Result<(), CommitError> {
         let store = &mut self.store;
-        let ended = store.replace(block, old, new, lost, &mut self.pages);
+        let ended = store.replace(block, old, new, states, &mut self.pages);
         if ended.is_err() || !self.store.is_settled() {
             self.failed = true;
             self.counts = counts;
@@ -221,9 +235,8 @@ impl Metadata {
 
     /// Writes what could not be written, and puts every copy right that can be.
     ///
-    /// Sleeps. `EIO` where something still cannot be written or believed, `ENOMEM`.
-    pub(in crate::remap) fn save(&mut self) -> Result {
-        let mut memory = Memory::new()?;
+    /// Sleeps. `EIO` where something still cannot be written or believed.
+    pub(in crate::remap) fn save(&mut self, memory: &mut Memory) -> Result {
         self.failed = true;
         self.settle()?;
         let findings: Findings = self.store.check(&mut memory.scratch()).map_err(|_| EIO)?;

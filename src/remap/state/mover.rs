@@ -25,6 +25,7 @@ use remap_core::table::{
 };
 
 use super::{
+    devices::Pieces,
     lost::NewLost,
     metadata::Metadata,
     moves::{
@@ -37,7 +38,6 @@ use super::{
         ReaderIndex,
         RemapTree, //
     },
-    suspects::Suspects,
     writes::{
         FailedWrite,
         Fill,
@@ -57,6 +57,12 @@ use crate::linux::{
 
 /// Sectors of the buffer: the largest block, or a batch of smaller ones.
 const BUFFER_SECTORS: u32 = MAX_BLOCK_SECTORS;
+
+/// Returns the most blocks that the buffer has room for, of those of a pass.
+pub(in crate::remap) fn batch_of(block: BlockSize) -> usize {
+    let batch = (BUFFER_SECTORS >> block.shift()) as usize;
+    batch.clamp(1, MAX_BATCH)
+}
 
 /// State of a table: who may use the devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +96,8 @@ impl TableState {
     }
 }
 
-/// Most damaged blocks for which memory is kept.
-const MAX_LOST: usize = 16;
+/// Most blocks with unread or lost sectors for which memory is kept: one for each write that is rescued.
+const MAX_LOST: usize = MAX_WRITES;
 
 /// Memory that is there when there is none: enough for a pass, of which some blocks are damaged.
 ///
@@ -147,11 +153,7 @@ pub(in crate::remap) struct Mover {
     pub(in crate::remap) drain: Drain<ReaderIndex>,
     pub(in crate::remap) io: IoClient,
     pub(in crate::remap) buffer: IoBuffer,
-    /// A logical block of each device, for when it matters what is wrong with it.
-    pub(in crate::remap) main_piece: KVec<u8>,
-    pub(in crate::remap) spare_piece: KVec<u8>,
-    /// Most blocks that the buffer has room for.
-    pub(in crate::remap) batch: usize,
+    pub(in crate::remap) pieces: Pieces,
     /// Metadata of a table that is not volatile.
     pub(in crate::remap) metadata: Option<Metadata>,
     pub(in crate::remap) reserve: Reserve,
@@ -160,7 +162,6 @@ pub(in crate::remap) struct Mover {
     pub(in crate::remap) since: Instant<Monotonic>,
     /// Blocks on the spare that a test has moved there, and will move back.
     pub(in crate::remap) lent: RemapTree,
-    pub(in crate::remap) suspects: KBox<Suspects>,
     /// Memory for rescuing writes.
     pub(in crate::remap) pool: Pin<KBox<BioPool>>,
     pub(in crate::remap) writes: KVec<FailedWrite>,
@@ -178,15 +179,9 @@ impl Mover {
     pub(in crate::remap) fn new(
         main: &BlockDevice,
         spare: &BlockDevice,
-        block: BlockSize,
         drain: Drain<ReaderIndex>,
         metadata: Option<Metadata>,
     ) -> Result<KBox<Self>> {
-        let piece = |device: &BlockDevice| {
-            let sectors = device.logical_block_sectors().max(1) as usize;
-            KVec::zeroed(sectors << 9, GFP_KERNEL)
-        };
-        let batch = (BUFFER_SECTORS >> block.shift()) as usize;
         let mut reserve = Reserve::new()?;
         reserve.refill(GFP_KERNEL);
         let mover = Self {
@@ -194,15 +189,12 @@ impl Mover {
             drain,
             io: IoClient::new()?,
             buffer: IoBuffer::new(BUFFER_SECTORS as usize)?,
-            main_piece: piece(main)?,
-            spare_piece: piece(spare)?,
-            batch: batch.clamp(1, MAX_BATCH),
+            pieces: Pieces::new(main, spare)?,
             metadata,
             reserve,
             breaker: KBox::new(Breaker::new(), GFP_KERNEL)?,
             since: Instant::now(),
             lent: RemapTree::new(),
-            suspects: KBox::new(Suspects::default(), GFP_KERNEL)?,
             pool: BioPool::new()?,
             writes: KVec::with_capacity(MAX_WRITES, GFP_KERNEL)?,
             fills: KVec::with_capacity(MAX_FILLS, GFP_KERNEL)?,

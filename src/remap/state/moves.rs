@@ -7,7 +7,7 @@ use remap_core::{
     metadata::{
         entry::{
             Entry,
-            LostUnits, //
+            UnitStates, //
         },
         turn::Turn, //
     },
@@ -41,8 +41,8 @@ pub(in crate::remap) enum Contents {
     /// Contents move along as a whole, or the block stays: `ENODATA` where main cannot read all of it, or
     /// has failed there before.
     Whole,
-    /// Contents are given up: all sectors are lost.
-    GivenUp,
+    /// Contents stay on main: all sectors are unread.
+    Left,
 }
 
 impl Contents {
@@ -50,7 +50,7 @@ impl Contents {
     pub(in crate::remap) const fn command(self) -> &'static str {
         match self {
             Contents::Copied | Contents::Whole => "remap",
-            Contents::GivenUp => "bad",
+            Contents::Left => "bad",
         }
     }
 }
@@ -68,8 +68,19 @@ pub(in crate::remap) struct WritePart {
     pub(in crate::remap) at: u32,
     /// The slot that has failed, where the block is on the spare.
     pub(in crate::remap) slot: Option<u32>,
-    /// Main has refused the part. Not so where the block was pending and main was not tried.
-    pub(in crate::remap) refused: bool,
+    /// Reason why the part goes to a slot.
+    pub(in crate::remap) cause: Cause,
+}
+
+/// Reason why a part of a write goes to a new place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::remap) enum Cause {
+    /// The medium has refused it in its old place.
+    Refused,
+    /// It has failed again in its old place, with an error that does not name the medium.
+    Suspected,
+    /// The block is pending, and main was not tried.
+    Pending,
 }
 
 /// Outcome of a pass for a block.
@@ -99,10 +110,12 @@ pub(in crate::remap) enum Toward {
 pub(in crate::remap) struct Move {
     pub(in crate::remap) block: u64,
     pub(in crate::remap) slot: u32,
+    /// The slot that the block leaves since that has failed, if it was in one.
+    pub(in crate::remap) leaves: Option<u32>,
     pub(in crate::remap) fate: Fate,
     /// Memory for its entry in the table, on the way to the spare.
     pub(in crate::remap) node: Option<Node>,
-    /// Sectors of the block that could not be read, on the way to the spare.
+    /// Sectors of the block without contents in its new slot, on the way to the spare.
     pub(in crate::remap) lost: Option<NewLost>,
     /// Part of a write that goes to the block on the occasion.
     pub(in crate::remap) part: Option<WritePart>,
@@ -110,6 +123,8 @@ pub(in crate::remap) struct Move {
     pub(in crate::remap) admission: Option<Admission>,
     /// The slots that would not take it.
     pub(in crate::remap) refused: Slots,
+    /// How often its slot has failed so far, with an error that does not name the medium.
+    pub(in crate::remap) failures: u32,
 }
 
 /// Largest number of slots that are tried for a block besides the first. A spare that refuses so many has failed as a
@@ -147,16 +162,18 @@ impl Move {
         Self {
             block,
             slot,
+            leaves: None,
             fate: Fate::PutOff,
             node,
             lost: None,
             part: None,
             admission: None,
             refused: Slots::default(),
+            failures: 0,
         }
     }
 
-    /// Returns the entry of the slot for when the block has arrived. `unit` is that of lost sectors.
+    /// Returns the entry of the slot for when the block has arrived. `unit` is that of the metadata.
     pub(in crate::remap) fn entry(&self, toward: Toward, unit: u32) -> Entry {
         if toward == Toward::Main {
             return Entry::Free;
@@ -164,26 +181,21 @@ impl Move {
         Entry::Block {
             block: self.block,
             turn: Turn::FIRST,
-            lost: self.lost_units(unit),
+            states: self.states(unit),
         }
     }
 
-    /// Returns what is lost of the block, in units of so many sectors.
-    pub(in crate::remap) fn lost_units(&self, unit: u32) -> LostUnits {
+    /// Returns the states of the block, in units of so many sectors.
+    pub(in crate::remap) fn states(&self, unit: u32) -> UnitStates {
         match &self.lost {
-            Some(new) => LostUnits::of(new.sectors.lost(), unit),
-            None => LostUnits::NONE,
+            Some(new) => UnitStates::of(&new.sectors, unit),
+            None => UnitStates::WHOLE,
         }
-    }
-
-    /// Returns the slot that the block leaves since that has failed, if it was in one.
-    pub(in crate::remap) fn leaves(&self) -> Option<u32> {
-        self.part.and_then(|part| part.slot)
     }
 
     /// Returns whether the block was copied to its first slot.
     pub(in crate::remap) fn is_newly_copied(&self) -> bool {
-        self.fate == Fate::Copied && self.leaves().is_none()
+        self.fate == Fate::Copied && self.leaves.is_none()
     }
 }
 

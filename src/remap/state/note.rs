@@ -2,6 +2,11 @@
 
 //! Notes of bios that are not as most are.
 
+use kernel::time::{
+    Instant,
+    Monotonic, //
+};
+
 use super::lost::LostPart;
 use crate::linux::stopwatch::Stopwatch;
 
@@ -14,6 +19,26 @@ pub(crate) struct Note {
     pub(in crate::remap) watched: bool,
     /// Lost sectors that the bio gives contents again.
     pub(in crate::remap) fills: Option<LostPart>,
+    /// Time since which the bio waits for the target, if it does.
+    waits_since: Option<Instant<Monotonic>>,
+}
+
+impl Note {
+    /// Makes the note of a bio that waits from now on. Any context.
+    pub(in crate::remap) fn waiting() -> Self {
+        Self {
+            mapped_in: None,
+            watched: false,
+            fills: None,
+            waits_since: Some(Instant::now()),
+        }
+    }
+
+    /// Returns how long the bio has waited, in nanoseconds, if it waits.
+    pub(in crate::remap) fn waited_ns(&self) -> Option<u64> {
+        let waited = self.waits_since?.elapsed().as_nanos();
+        Some(u64::try_from(waited).unwrap_or(0))
+    }
 }
 
 /// Observation of a bio on its way: timing, and a watch for its end.
@@ -34,6 +59,7 @@ impl Observation {
             mapped_in: self.start.as_ref().map(Stopwatch::read),
             watched: self.watched,
             fills,
+            waits_since: None,
         })
     }
 }

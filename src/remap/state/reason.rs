@@ -2,7 +2,10 @@
 
 //! Errors in words.
 
-use kernel::prelude::*;
+use kernel::{
+    error::code::ENOLINK,
+    prelude::*, //
+};
 
 /// Returns the meaning of an error in words, for a line of the log.
 pub(in crate::remap) fn reason(error: Error) -> &'static str {
@@ -14,6 +17,7 @@ pub(in crate::remap) fn reason(error: Error) -> &'static str {
         _ if error == EINTR => "interrupted by a signal",
         _ if error == ETIMEDOUT => "bios in flight do not end",
         _ if error == ENODEV => "main_dev is gone",
+        _ if error == ENOLINK => "a device does not answer",
         _ if error == ENOMEM => "no memory",
         _ => "failed",
     }

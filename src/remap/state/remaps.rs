@@ -5,7 +5,10 @@
 use core::sync::atomic::AtomicU64;
 
 use kernel::{
-    alloc::flags::__GFP_NOWARN,
+    alloc::{
+        flags::__GFP_NOWARN,
+        Flags, //
+    },
     new_mutex,
     prelude::*,
     rbtree::{
@@ -65,6 +68,11 @@ impl Remap {
         Self(block << SLOT_BITS | u64::from(slot))
     }
 
+    /// Returns the least one of `block` and those behind it. `None` where no block has such a number.
+    fn least(block: u64) -> Option<Self> {
+        (block < MAX_BLOCKS).then(|| Self::new(block, 0))
+    }
+
     fn open(self) -> (u64, u32) {
         let slot = self.0 & ((1 << SLOT_BITS) - 1);
         (self.0 >> SLOT_BITS, slot as u32)
@@ -111,17 +119,16 @@ impl Tree for RemapTree {
     }
 
     fn at_or_after(&self, block: u64) -> Option<(u64, u32)> {
-        let least = (block < MAX_BLOCKS).then(|| Remap::new(block, 0))?;
-        let cursor = self.0.cursor_lower_bound(&least)?;
+        let cursor = self.0.cursor_lower_bound(&Remap::least(block)?)?;
         Some(cursor.current().0.open())
     }
 
     fn each(&mut self, block: u64, mut visit: impl FnMut(u64, u32) -> bool) {
-        let least = Remap::new(block.min(MAX_BLOCKS - 1), 0);
-        let mut next = self.0.cursor_lower_bound_mut(&least);
+        let least = Remap::least(block);
+        let mut next = least.and_then(|least| self.0.cursor_lower_bound_mut(&least));
         while let Some(cursor) = next {
             let (found, slot) = cursor.current().0.open();
-            if found >= block && !visit(found, slot) {
+            if !visit(found, slot) {
                 return;
             }
             next = cursor.move_next();
@@ -168,11 +175,15 @@ pub(in crate::remap) fn new_remaps(slots: u32) -> Result<Remaps> {
 }
 
 /// Makes an empty readers' index with room for `entries` entries and some more, of a target with
-/// `blocks` blocks. May sleep.
-pub(in crate::remap) fn new_index(entries: usize, blocks: u64) -> Result<KBox<ReaderIndex>> {
+/// `blocks` blocks. May sleep if `flags` may. `ENOMEM`.
+pub(in crate::remap) fn new_index(
+    entries: usize,
+    blocks: u64,
+    flags: Flags,
+) -> Result<KBox<ReaderIndex>> {
     let size = Size::for_entries(entries, blocks).ok_or(ENOMEM)?;
-    let index = Index::new(size, zeroed)?.ok_or(EINVAL)?;
-    Ok(KBox::new(index, GFP_KERNEL)?)
+    let index = Index::new(size, |len| zeroed(len, flags))?.ok_or(EINVAL)?;
+    Ok(KBox::new(index, flags | __GFP_NOWARN)?)
 }
 
 /// A remap table under its lock, with numbers of it for those who must not wait.
@@ -230,11 +241,13 @@ impl SharedRemaps {
     }
 }
 
-fn zeroed(len: usize) -> Result<Words> {
+fn zeroed(len: usize, flags: Flags) -> Result<Words> {
     // The message or the log says where there is no memory: vmalloc need not.
-    let mut words = KVVec::with_capacity(len, GFP_KERNEL | __GFP_NOWARN)?;
+    let mut words = KVVec::with_capacity(len, flags | __GFP_NOWARN)?;
     for _ in 0..len {
-        words.push(AtomicU64::new(0), GFP_KERNEL)?;
+        words
+            .push_within_capacity(AtomicU64::new(0))
+            .map_err(|_| ENOMEM)?;
     }
     Ok(Words(words))
 }

@@ -21,12 +21,9 @@ use kernel::{
 
 use remap_core::numbered::Numbered;
 
+use super::reader::Reader;
 use crate::linux::{
     atomic_enum::AtomicEnum,
-    dm_io::{
-        IoBuffer,
-        IoClient, //
-    },
     kthread::Kthread,
     text::Text,
     wait::{
@@ -55,12 +52,6 @@ impl Numbered for ScrubState {
     fn number(self) -> u32 {
         self as u32
     }
-}
-
-/// Client and buffer that a scrub reads with.
-pub(in crate::remap) struct Reader {
-    pub(in crate::remap) io: IoClient,
-    pub(in crate::remap) buffer: IoBuffer,
 }
 
 /// The scrub of a table.

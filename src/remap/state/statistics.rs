@@ -7,6 +7,7 @@
 use kernel::{
     alloc::flags::__GFP_NOWARN,
     new_mutex,
+    new_spinlock,
     new_spinlock_irq,
     prelude::*,
     sync::{
@@ -16,14 +17,23 @@ use kernel::{
         },
         Mutex,
         SetOnce,
+        SpinLock,
         SpinLockIrq, //
     }, //
 };
 use remap_core::{
     interface::counters::Counters,
-    stress::histogram::Histogram, //
+    stress::{
+        delays::{
+            Delay,
+            DelayFigures,
+            Delays, //
+        },
+        histogram::Histogram, //
+    }, //
 };
 
+use super::note::Note;
 use crate::linux::{
     gate::{
         Direction,
@@ -86,6 +96,15 @@ impl Count {
 /// The added latency that one CPU has seen.
 type CpuHistogram = Pin<KVBox<SpinLockIrq<Histogram>>>;
 
+/// Histograms of delays. Process context only.
+type SharedDelays = Pin<KVBox<SpinLock<Delays>>>;
+
+/// Makes histograms without delays. May sleep.
+fn new_delays() -> Result<SharedDelays> {
+    let lock = new_spinlock!(Delays::in_place(), "dm_remap::delays");
+    KVBox::pin_init(lock, GFP_KERNEL | __GFP_NOWARN)
+}
+
 /// The statistics of one target.
 #[pin_data]
 pub(in crate::remap) struct Statistics {
@@ -95,6 +114,10 @@ pub(in crate::remap) struct Statistics {
     pub(in crate::remap) unremaps: Atomic<u64>,
     /// One for each CPU number, made when the first test runs.
     added: SetOnce<KVec<CpuHistogram>>,
+    /// Delays since the last reset.
+    delays: SharedDelays,
+    /// Delays since the last test began, made when the first test runs.
+    delays_of_test: SetOnce<SharedDelays>,
     /// The counters at their last reset. Process context only.
     #[pin]
     reset_at: Mutex<Counters>,
@@ -104,12 +127,15 @@ impl Statistics {
     /// Makes statistics of nothing. May sleep.
     pub(in crate::remap) fn new() -> Result<impl PinInit<Self>> {
         let counts = PerCpuCounters::new()?;
+        let delays = new_delays()?;
         Ok(pin_init!(Self {
             counts,
             auto_remaps: Atomic::new(0),
             manual_remaps: Atomic::new(0),
             unremaps: Atomic::new(0),
             added: SetOnce::new(),
+            delays,
+            delays_of_test: SetOnce::new(),
             reset_at <- new_mutex!(Counters::default(), "dm_remap::reset_at"),
         }))
     }
@@ -152,9 +178,32 @@ impl Statistics {
         self.counters(gate).since(&reset)
     }
 
-    /// Resets the counters, as far as [`Statistics::counters_since_reset`] shows. Sleeps.
-    pub(in crate::remap) fn reset_counters<T>(&self, gate: &Gate<T>) {
+    /// Resets the counters, as far as [`Statistics::counters_since_reset`] shows, and forgets delays. Sleeps.
+    pub(in crate::remap) fn reset<T>(&self, gate: &Gate<T>) {
         *self.reset_at.lock() = self.counters(gate);
+        self.delays.lock().clear();
+    }
+
+    /// Counts the time that a bio with `note` has waited, as a delay of that kind. Process context.
+    pub(in crate::remap) fn record_delay(&self, delay: Delay, note: Option<Note>) {
+        let Some(ns) = note.and_then(|note| note.waited_ns()) else {
+            return;
+        };
+        let all = [Some(&self.delays), self.delays_of_test.as_ref()];
+        for delays in all.into_iter().flatten() {
+            delays.lock().record(delay, ns);
+        }
+    }
+
+    /// Returns the delays since the last reset. Process context.
+    pub(in crate::remap) fn delays(&self) -> DelayFigures {
+        self.delays.lock().figures()
+    }
+
+    /// Returns the delays since the last test began. Process context.
+    pub(in crate::remap) fn delays_of_test(&self) -> DelayFigures {
+        let delays = self.delays_of_test.as_ref();
+        delays.map_or(DelayFigures::default(), |delays| delays.lock().figures())
     }
 
     /// Makes the histograms where there are none yet, and empties them. May sleep.
@@ -173,8 +222,14 @@ impl Statistics {
             }
             self.added.populate(histograms);
         }
+        if self.delays_of_test.as_ref().is_none() {
+            self.delays_of_test.populate(new_delays()?);
+        }
         for histogram in self.added.as_ref().into_iter().flatten() {
             histogram.lock().clear();
+        }
+        if let Some(delays) = self.delays_of_test.as_ref() {
+            delays.lock().clear();
         }
         Ok(())
     }

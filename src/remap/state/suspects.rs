@@ -15,6 +15,10 @@ pub(in crate::remap) struct Suspects {
 impl Suspects {
     /// Adds the blocks from `first` to before `end`, where there is room for another range.
     pub(in crate::remap) fn push(&mut self, first: u64, end: u64) {
+        let mut known = self.ranges.iter().take(self.count);
+        if known.any(|range| *range == (first, end)) {
+            return;
+        }
         if let Some(free) = self.ranges.get_mut(self.count) {
             *free = (first, end);
             self.count = self.count.saturating_add(1);
@@ -31,10 +35,5 @@ impl Suspects {
             self.count = last;
         }
         Some(block)
-    }
-
-    /// Forgets all of them.
-    pub(in crate::remap) fn clear(&mut self) {
-        self.count = 0;
     }
 }

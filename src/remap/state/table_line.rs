@@ -7,9 +7,12 @@ use remap_core::{
         arguments::ErrorPolicy,
         device_number::DeviceNumber, //
     },
-    table::geometry::{
-        BlockSize,
-        SectorRange, //
+    table::{
+        geometry::{
+            BlockSize,
+            SectorRange, //
+        },
+        settings::Settings, //
     }, //
 };
 
@@ -34,4 +37,5 @@ pub(in crate::remap) struct TableLine {
     pub(in crate::remap) volatile: bool,
     pub(in crate::remap) format: bool,
     pub(in crate::remap) error_policy: ErrorPolicy,
+    pub(in crate::remap) settings: Settings,
 }

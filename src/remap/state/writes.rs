@@ -2,6 +2,8 @@
 
 //! Writes that wait for the work queue, while it looks after them.
 
+use remap_core::stress::delays::Delay;
+
 use super::{
     lost::LostPart,
     note::Note,
@@ -53,11 +55,14 @@ impl FailedWrite {
         self.failed = Some(if first.is_ok() { status } else { first });
     }
 
-    /// Ends the write for its submitter.
-    pub(in crate::remap) fn end(self) {
+    /// Ends the write for its submitter. Process context.
+    pub(in crate::remap) fn end(self, statistics: &Statistics) {
         match self.failed {
             Some(status) => self.bio.end_with(status),
-            None => self.bio.end(),
+            None => {
+                statistics.record_delay(Delay::Relocation, self.bio.note());
+                self.bio.end();
+            }
         }
     }
 }
@@ -96,9 +101,14 @@ impl Fill {
         Some((self.slot?, self.part?))
     }
 
+    /// Returns whether the metadata could not be told of what was written.
+    pub(in crate::remap) fn has_failed(&self) -> bool {
+        !self.recorded && self.slot.is_some()
+    }
+
     /// Ends the write, well where its metadata was recorded or there is none to record.
     pub(in crate::remap) fn end(self, statistics: &Statistics) {
-        if self.recorded || self.slot.is_none() {
+        if !self.has_failed() {
             self.bio.end();
         } else {
             if !self.gone {

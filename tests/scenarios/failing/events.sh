@@ -49,9 +49,9 @@ test() {
 	message r0 retry >/dev/null
 	expect_event "a pending block that was cleared" ok
 	message r0 bad 400
-	expect_event "lost sectors" degraded
+	expect_event "unread sectors" degraded
 	block_io write /dev/mapper/r0 400 8 2 >/dev/null
-	expect_event "no lost sectors" ok
+	expect_event "no unread sectors" ok
 	message r0 remap 800 128 >/dev/null
 	expect_event "few spares" spare_low
 	null_blk_set main badblocks=+2003-2003

@@ -16,7 +16,7 @@ test() {
 	python3 -S "$tests/failing.py" spoil main "$disk" 32768 "$(scaled 160)" "$SEED" $fio
 	wait "$fio" || fail "fio: $(cat "$work/fio")"
 	expect_match "$(cat "$work/fio")" 'err= 0' "output of fio"
-	expect_match "$(state r0)" '^[1-9][0-9]* 0 0 ok$' "state"
+	expect_match "$(state r0)" '^[1-9][0-9]* 0 0 0 ok$' "state"
 	expect_equal "$(counter r0 auto_remaps)" "$(status_word r0 1 | cut -d/ -f1)" "automatic remaps"
 	block_io fill /dev/mapper/r0 3
 	remove_mapped r0

@@ -33,13 +33,13 @@ test() {
 		expect_equal "$(block_io write /dev/mapper/r0 160 8 1)" ok "write to the spare"
 		below "below_$turn" "${!turn}" flakey
 		expect_match "$(block_io flush /dev/mapper/r0)" '^E' "flush with a $turn that fails"
-		expect_state r0 "1 0 0 ok" "after a flush with a $turn that fails"
+		expect_state r0 "1 0 0 0 ok" "after a flush with a $turn that fails"
 		below "below_$turn" "${!turn}" linear
 		expect_equal "$(block_io flush /dev/mapper/r0)" ok "flush once $turn works"
 		below below_spare "$spare" flakey
 		expect_equal "$(block_io flush /dev/mapper/r0)" ok "flush with nothing new on a spare that fails"
 		below below_spare "$spare" linear
-		expect_state r0 "1 0 0 ok" "after a flush once $turn works"
+		expect_state r0 "1 0 0 0 ok" "after a flush once $turn works"
 	done
 	expect_equal "$(block_io write /dev/mapper/r0 160 8 1)" ok "write to the spare"
 	message r0 unremap 160
@@ -48,4 +48,11 @@ test() {
 	below below_spare "$spare" linear
 	expect_equal "$(counter r0 auto_remaps)" 0 "automatic remaps"
 	block_io check /dev/mapper/r0 1
+	remove_mapped r0
+
+	# A pass of a volatile table that has copied nothing flushes nothing.
+	make_remap r0 4096 /dev/mapper/below_main /dev/mapper/below_spare 0 1600 volatile format
+	ask replace below_spare "0 2048 flakey $spare 0 0 1"
+	expect_errno ENOLINK message r0 remap 80
+	expect_equal "$(counter r0 spare_errors)" 1 "spare_errors when nothing was copied"
 }

@@ -29,7 +29,7 @@ import random
 import sys
 
 from block_io import SECTOR, Disk, Model, outcome, pattern
-from device_mapper import Control
+from device_mapper import Control, settle
 
 chance, control = random.Random(int(sys.argv[1])), Control()
 disk = Disk("/dev/mapper/r0")
@@ -42,7 +42,7 @@ def queues():
     for path in glob.glob("/proc/[0-9]*/comm"):
         try:
             with open(path) as file:
-                if file.read().startswith(("kworker/u", "kworker/R-dm_rem")):
+                if file.read().startswith(("kworker/u", "kworker/R-dm_rem", "dm_remap_keeper")):
                     yield path.replace("comm", "fail-nth")
         except FileNotFoundError:
             pass
@@ -138,6 +138,8 @@ def read(seed):
     bad(70)
     end = outcome(disk.read, 560, 8)
     assert end == "EIO", end
+    # The keeper reads it again.
+    settle()
     faults.disarm()
     assert control.status("r0").split()[2] in "01"
     write(560, 8, seed)

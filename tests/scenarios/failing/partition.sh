@@ -23,7 +23,7 @@ END
 	expect_equal "$(block_io write /dev/mapper/r0 232 40 2)" ok "write with a bad sector on main"
 	expect_equal "$(counter r0 auto_remaps)" 1 "automatic remaps"
 	expect_equal "$(block_io write /dev/mapper/r0 476 20 2)" ok "write with a bad sector on the spare"
-	expect_equal "$(status_word r0 2) $(status_word r0 3)" "0 0" "lost sectors and pending blocks"
+	expect_state r0 "2 0 0 0 ok"
 	block_io check /dev/mapper/r0 1 0 232
 	block_io check /dev/mapper/r0 2 232 40
 	block_io check /dev/mapper/r0 1 272 204

@@ -39,7 +39,7 @@ test() {
 	raid1_is_whole mirror
 	# Neighbours of bad sectors that the mirror could read on retry needed no repair.
 	message r0 retry
-	expect_equal "$(status_word r0 2) $(status_word r0 3)" "0 0" "lost sectors and pending blocks"
+	expect_equal "$(missing r0) $(status_word r0 3)" "0 0 0" "unread and lost sectors, and pending blocks"
 	# All bad blocks, since everything has been read; and some neighbours, whose requests were merged with
 	# one that failed as a whole.
 	n=$(counter r0 auto_remaps)

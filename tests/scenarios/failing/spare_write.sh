@@ -24,7 +24,7 @@ test() {
 	block_io check /dev/mapper/r0 2 82 3
 	block_io check /dev/mapper/r0 1 80 2
 	block_io check /dev/mapper/r0 1 85 3
-	expect_equal "$(status_word r0 2)" 0 "lost sectors"
+	expect_missing r0 0 0
 
 	# After a block has moved, by an error or by a message.
 	moved=$(message r0 remap 160 | awk '{ print $NF }')
@@ -39,13 +39,18 @@ test() {
 	[[ $third != "$moved" ]] || fail "block 160 is still on spare $moved"
 	block_io check /dev/mapper/r0 3 166 2
 	block_io check /dev/mapper/r0 1 160 6
-	expect_equal "$(status_word r0 2)" 0 "lost sectors"
+	expect_missing r0 0 0
 	# Sectors of the bad spare that cannot be read, and were not written, are lost; no older contents of main
 	# appear in their place.
 	null_blk_set spare badblocks="+$((third + 1))-$((third + 2))"
 	expect_equal "$(block_io write /dev/mapper/r0 162 1 4)" ok "write of one of two bad sectors of a spare"
 	expect_equal "$(block_io unreadable /dev/mapper/r0 160 8)" 161 "lost sectors"
-	expect_equal "$(status_word r0 2) $(health r0)" "1 degraded" "lost sectors and health"
+	expect_equal "$(missing r0) $(health r0)" "0 1 degraded" "unread and lost sectors, and health"
+	# Main has older contents in its place, so it does not come back by other ways than a write.
+	expect_reply 'cleared 0 pending 0 unread 0' r0 retry
+	expect_errno EIO message r0 unremap 160
+	expect_errno EIO message r0 clear
+	expect_equal "$(block_io unreadable /dev/mapper/r0 160 8) $(missing r0)" "161 0 1" "the lost sector"
 	expect_equal "$(block_io write /dev/mapper/r0 161 1 4)" ok "write of the lost sector"
 	block_io check /dev/mapper/r0 4 161 2
 	block_io check /dev/mapper/r0 3 166 2

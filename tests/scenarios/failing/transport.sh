@@ -33,7 +33,7 @@ test() {
 	expect_equal "$(block_io read /dev/mapper/r0 240 80)" ETIMEDOUT "long read that times out"
 	inject timeout 0
 	sleep 1
-	expect_state r0 "0 0 0 ok" "after time-outs"
+	expect_state r0 "0 0 0 0 ok" "after time-outs"
 	expect_equal "$(counter r0 auto_remaps)" 0 "automatic remaps"
 	expect_equal "$(counter r0 write_errors)" 1 write_errors
 	block_io check /dev/mapper/r0 1
@@ -41,10 +41,10 @@ test() {
 	block_io fill /dev/mapper/r0 2
 	block_io check /dev/mapper/r0 2
 	inject requeue 0
-	expect_state r0 "0 0 0 ok" "after requeued requests"
+	expect_state r0 "0 0 0 0 ok" "after requeued requests"
 	# A bad sector of the same disk is relocated: the policy is in force.
 	null_blk_set main badblocks=+83-83
 	expect_equal "$(block_io write /dev/mapper/r0 80 8 3)" ok "write of a bad sector"
-	expect_state r0 "1 0 0 ok" "after a bad sector"
+	expect_state r0 "1 0 0 0 ok" "after a bad sector"
 	block_io check /dev/mapper/r0 3 80 8
 }

@@ -23,7 +23,7 @@ test() {
 	null_blk_set main badblocks=+83-83
 	expect_written 2 80 8 1
 	expect_match "$(message r0 verify 83)" '^sector 80 -> spare [0-9]+$' "where the block is"
-	expect_state r0 "1 0 0 ok"
+	expect_state r0 "1 0 0 0 ok"
 	# The block has moved already.
 	expect_written 3 80 8 0
 	expect_written 3 83 1 0
@@ -48,7 +48,7 @@ test() {
 	null_blk_set main badblocks=+4095-4095
 	expect_written 7 2048 2048 3
 	expect_equal "$(counter r0 auto_remaps) $(counter r0 manual_remaps)" "9 0" "automatic and other remaps"
-	expect_state r0 "9 0 0 ok"
+	expect_state r0 "9 0 0 0 ok"
 	expect_match "$(counter r0 write_errors)" '^[1-9]' write_errors
 
 	# Blocks that an error has moved are remapped like any others.
@@ -72,7 +72,7 @@ test() {
 		null_blk_set main badblocks="-$sector"
 	done
 	message r0 clear
-	expect_state r0 "0 0 0 ok"
+	expect_state r0 "0 0 0 0 ok"
 	block_io check /dev/mapper/r0 7 2048 2048
 	block_io check /dev/mapper/r0 3 80 8
 	block_io check "$main" 7 2048 2048

@@ -10,21 +10,21 @@ test() {
 	block_io fill /dev/mapper/r0 1
 	null_blk_set main badblocks=+83-83
 	expect_equal "$(block_io durable /dev/mapper/r0 80 8 2)" ok "a FUA write"
-	expect_state r0 "1 0 0 ok" "after a FUA write"
+	expect_state r0 "1 0 0 0 ok" "after a FUA write"
 	block_io check /dev/mapper/r0 2 80 8
 	expect_equal "$(block_io durable /dev/mapper/r0 82 3 3)" ok "a FUA write of a relocated block"
 	block_io check /dev/mapper/r0 3 82 3
 
 	null_blk_set main badblocks=+163-164
 	expect_equal "$(block_io zero /dev/mapper/r0 152 24)" ok write-zeroes
-	expect_state r0 "2 0 0 ok" "after write-zeroes"
+	expect_state r0 "2 0 0 0 ok" "after write-zeroes"
 	expect_zeros 152 24
 	null_blk_set main badblocks=+242-242
 	expect_equal "$(block_io zero /dev/mapper/r0 241 3)" ok "write-zeroes of a part"
 	expect_zeros 241 3
 	block_io check /dev/mapper/r0 1 240 1
 	block_io check /dev/mapper/r0 1 244 4
-	expect_state r0 "3 0 0 ok" "after write-zeroes of a part"
+	expect_state r0 "3 0 0 0 ok" "after write-zeroes of a part"
 
 	# A buffered write: an error would be returned by fsync, or never.
 	null_blk_set main badblocks=+400-401
@@ -40,7 +40,7 @@ os.fsync(fd)
 os.close(fd)
 END
 	block_io check /dev/mapper/r0 4 400 80
-	expect_state r0 "5 0 0 ok" "after a write through the page cache"
+	expect_state r0 "5 0 0 0 ok" "after a write through the page cache"
 	expect_equal "$(block_io flush /dev/mapper/r0)" ok "a flush"
 
 	remove_mapped r0
@@ -58,7 +58,7 @@ END
 	block_io fill /dev/mapper/r0 1
 	null_blk_set once badblocks=+83-83
 	expect_equal "$(block_io write /dev/mapper/r0 80 8 2)" ok "a write that fails once"
-	expect_state r0 "0 0 0 ok" "after a write that fails once"
+	expect_state r0 "0 0 0 0 ok" "after a write that fails once"
 	expect_equal "$(counter r0 auto_remaps)" 0 "automatic remaps"
 	block_io check /dev/mapper/r0 2 80 8
 	block_io check "$once" 2 80 8

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
-DESCRIPTION="a spare area with data in its first or last MiB is refused unchanged, unless the table has format or volatile; a blank one is formatted"
+DESCRIPTION="a spare area with data in its first or last MiB or at the place of a label further in is refused unchanged, unless the table has format or volatile; a blank one is formatted"
 MACHINES="uml"
 
 # The spare area is neither at the start of its device nor at its end.
@@ -42,6 +42,9 @@ test() {
 	expect_refused 128
 	label x $((1048576 - 1))
 	expect_refused 2047
+	# VMFS begins right behind.
+	label '\x0d\xd0\x01\xc0' 1048576
+	expect_refused 2048
 	# In the last MiB: the first byte, md 1.0, the backup of a GUID partition table.
 	label x $((sectors * 512 - 1048576))
 	expect_refused $((sectors - 2048))
@@ -56,12 +59,12 @@ test() {
 	# An area that a volatile table has used is not blank.
 	expect_errno EINVAL make_remap r0 4096 "$main" "$spare" $start $sectors
 
-	# Sectors outside the area, or further than a MiB from its ends, do not matter.
+	# Sectors outside the area, or further than a MiB from its ends and without labels, do not matter.
 	label x -1
 	expect_accepted
 	label x $((sectors * 512))
 	expect_accepted
-	label x 1048576
+	label x $((1048576 + 4096))
 	expect_accepted
 	label x $((sectors * 512 - 1048576 - 1))
 	expect_accepted

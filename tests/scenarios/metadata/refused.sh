@@ -58,7 +58,17 @@ from metadata import superblocks
 
 superblocks(sys.argv[1], 0, 1600, lambda page: page.__setitem__(slice(32, 36), int(sys.argv[2]).to_bytes(4, "little")))
 END
-	expect_refused EINVAL 'metadata of version 9, newer than 1' 4096 "$one" "$spare" 0 1600
+	expect_refused EINVAL 'metadata of version 9, newer than 2' 4096 "$one" "$spare" 0 1600
+	# An unknown incompatible feature.
+	python3 -S - "$spare" <<'END'
+import sys
+
+from metadata import superblocks
+
+superblocks(sys.argv[1], 0, 1600, lambda page: page.__setitem__(slice(32, 36), (2).to_bytes(4, "little")))
+superblocks(sys.argv[1], 0, 1600, lambda page: page.__setitem__(slice(120, 128), (1 << 33).to_bytes(8, "little")))
+END
+	expect_refused EINVAL 'metadata with incompatible feature 33, which is unknown' 4096 "$one" "$spare" 0 1600
 
 	# Contents that are no metadata.
 	block_io fill "$spare" 1

@@ -7,7 +7,7 @@ TIMEOUT=170
 test() {
 	make_null_blk main 16
 	make_null_blk spare 9
-	make_remap r0 32768 "$main" "$spare" 0 16576
+	make_remap r0 32768 "$main" "$spare" 0 16608
 	python3 -S - 100000 "$SEED" <<'END'
 import random
 import sys

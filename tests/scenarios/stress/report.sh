@@ -30,6 +30,8 @@ Performance Metrics
 Added Latency (ns)
 I/O Latency (ns)
 I/O Latency (ns)
+Relocation (us)
+Stall (us)
 Integrity
   Blocks Verified
   Mismatches

@@ -5,7 +5,7 @@ MACHINES="uml debian"
 LONG_MACHINES=uml-smp
 
 expect_status() {
-	expect_match "$(dmsetup status r0)" "^0 4096 remap $1 ok reads=[0-9]+ writes=[0-9]+ remapped_reads=[0-9]+ remapped_writes=[0-9]+ read_errors=0 write_errors=0 auto_remaps=0 manual_remaps=$2 unremaps=$3 spare_errors=0\$" status
+	expect_match "$(dmsetup status r0)" "^0 4096 remap $1 ok reads=[0-9]+ writes=[0-9]+ remapped_reads=[0-9]+ remapped_writes=[0-9]+ read_errors=0 write_errors=0 auto_remaps=0 manual_remaps=$2 unremaps=$3 spare_errors=0 unread=0\$" status
 }
 
 test() {

@@ -41,8 +41,8 @@ test() {
 
 	import 0 --target-start 4096
 	expect_equal "$(dmsetup message r0 0 list)" end "list of the first target"
-	expect_match "$(dmsetup message r0 4096 list)" $'^4256 [0-9]+ lost\nend$' "list of the second target"
-	# All sectors of that block are lost, and no others.
+	expect_match "$(dmsetup message r0 4096 list)" $'^4256 [0-9]+ unread\nend$' "list of the second target"
+	# All sectors of that block are unread, and no others.
 	block_io check /dev/mapper/r0 1 160 8
 	expect_equal "$(block_io read /dev/mapper/r0 4256 8)" EIO "the bad block"
 	block_io read "$main" 216 8 >"$work/below"

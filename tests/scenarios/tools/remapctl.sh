@@ -23,6 +23,7 @@ assert words[1:6] == [str(shown["lost_sectors"]), str(shown["pending_blocks"]), 
                       shown["health"], shown["metadata"]], words
 assert shown["device"] == "stress" and shown["length"] == 65536, shown
 counters = dict(word.split("=") for word in words[6:])
+assert counters.pop("unread") == str(shown["unread_sectors"]), words
 assert list(shown["counters"]) == list(counters), shown
 assert shown["counters"]["manual_remaps"] == 2000, shown
 END

@@ -12,6 +12,7 @@ use remap_core::metadata::{
         Failed,
         Findings,
         LoadError,
+        LoadOptions,
         Reader,
         Scratch,
         Storage,
@@ -142,7 +143,8 @@ impl Area {
     ) -> Result<(Self, Store<S, Vec<u64>>), LoadError> {
         let mut entries = Entries::default();
         let (mut store, mut findings) = with_scratch(|scratch| {
-            Store::load(storage, sectors, crc32c, scratch, mend, &mut entries)
+            let options = LoadOptions { mend, grow: false };
+            Store::load(storage, sectors, crc32c, scratch, options, &mut entries)
         })?;
         let failed = store.failed().collect();
         if mend && store.retire(&mut [Page::new_zeroed(); 2]).is_err() {
@@ -176,6 +178,22 @@ impl Area {
             ))
         };
         self.failed.iter().filter_map(line).collect()
+    }
+
+    /// Returns words about the blocks that lack contents in their slots, if there are any.
+    pub fn missing(&self) -> String {
+        let states = self.entries.iter().filter_map(|(_, entry)| match entry {
+            Entry::Block { states, .. } => Some(states),
+            Entry::Free | Entry::Bad => None,
+        });
+        let unread = states.clone().filter(|states| !states.unread().is_empty());
+        let lost = states.filter(|states| !states.lost().is_empty());
+        match (unread.count(), lost.count()) {
+            (0, 0) => String::new(),
+            (unread, lost) => {
+                format!(", {unread} with unread sectors, {lost} with lost ones")
+            }
+        }
     }
 
     /// Returns the number of remapped blocks.

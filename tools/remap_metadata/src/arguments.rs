@@ -96,7 +96,7 @@ pub struct Restore {
     pub json: PathBuf,
 
     /// Let any main device that has room for the target take the area over, not only the one in the dump:
-    /// for a new disk
+    /// for a new disk. Unread sectors become lost, since only the device before had their contents
     #[arg(long)]
     pub any_main: bool,
 

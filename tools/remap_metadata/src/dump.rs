@@ -19,10 +19,12 @@ use remap_core::{
     metadata::{
         entry::{
             Entry,
-            LostUnits, //
+            UnitStates,
+            Units, //
         },
         layout::Layout,
         superblock::{
+            Format,
             Main,
             Superblock, //
         },
@@ -60,12 +62,18 @@ pub struct Dump {
     pub target_sectors: u64,
     /// Size of a block.
     pub block_size: u32,
-    /// Size of the unit in which lost sectors are recorded.
+    /// Size of the unit in which unread and lost sectors are recorded.
     pub lost_unit: u32,
+    /// Number of bitmaps for each slot. Left out if it is 1, as in an area that is or was of version 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub bitmaps: u8,
     /// Size of the area.
     pub spare_sectors: u64,
     /// Number of slots of the area.
     pub slots: u32,
+    /// Number of pages in the head of an area that has grown. Left out if it has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_pages: Option<u32>,
     /// Remapped blocks, in the order of their slots.
     pub remaps: Vec<Remap>,
     /// Slots that have failed.
@@ -85,8 +93,27 @@ pub struct Remap {
     /// Number of moves of the block from a failed slot to another one, modulo four. Left out if it is 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub turn: u8,
+    /// First sectors, from the start of the block, of the units that are unread: main has their contents. Left out
+    /// if there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<u32>,
+    /// Main was not asked for the unread units since the block moved. Left out if it was.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub untried: bool,
     /// First sectors, from the start of the block, of the units that are lost.
     pub lost: Vec<u32>,
+}
+
+const fn one() -> u8 {
+    1
+}
+
+fn is_one(number: &u8) -> bool {
+    *number == 1
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn is_zero(number: &u8) -> bool {
@@ -126,11 +153,9 @@ impl Dump {
         let superblock = &area.superblock;
         let (block, unit) = (superblock.block, superblock.lost_unit);
         let main_identity = Uuid::from_bytes(superblock.main.identity);
-        let lost = |lost: &LostUnits| {
-            (0..area.layout.shape().units())
-                .filter(|number| lost.contains(*number))
-                .map(|number| number.saturating_mul(unit))
-                .collect()
+        let sectors = |units: &Units| {
+            let units = units.iter();
+            units.map(|number| number.saturating_mul(unit)).collect()
         };
         let mut remaps = Vec::new();
         let mut bad_slots = Vec::new();
@@ -141,13 +166,15 @@ impl Dump {
                 Entry::Block {
                     block: number,
                     turn,
-                    lost: units,
+                    states,
                 } => remaps.push(Remap {
                     slot: *slot,
                     sector: block.first_sector(*number),
                     spare_sector: sector_of_slot(&area.layout, block, *slot),
                     turn: turn.number(),
-                    lost: lost(units),
+                    unread: sectors(states.unread()),
+                    untried: states.is_untried(),
+                    lost: sectors(states.lost()),
                 }),
             }
         }
@@ -159,11 +186,27 @@ impl Dump {
             target_sectors: superblock.length,
             block_size: block.sectors(),
             lost_unit: unit,
+            bitmaps: area.layout.shape().bitmaps().count() as u8,
             spare_sectors: superblock.sectors,
             slots: area.layout.slots(),
+            head_pages: superblock.head_pages,
             remaps,
             bad_slots,
         }
+    }
+
+    /// Makes the area longer. The slots stay where they are.
+    pub fn grow(&mut self, sectors: u64) -> Result<(), Failure> {
+        let described = self.describe();
+        let described = described.map_err(|why| Failure::Undone(why.to_string()))?;
+        let grown = described.superblock.grown(sectors);
+        let grown = grown.and_then(|superblock| Some((superblock, superblock.layout()?)));
+        let (superblock, layout) = grown
+            .ok_or_else(|| Failure::Undone(format!("the area cannot have {sectors} sectors")))?;
+        self.spare_sectors = superblock.sectors;
+        self.head_pages = superblock.head_pages;
+        self.slots = layout.slots();
+        Ok(())
     }
 
     /// Reads JSON from a file, or from standard input if `path` is `-`.
@@ -215,12 +258,27 @@ impl Dump {
             if remap.turn != 0 {
                 write!(out, " turn {}", remap.turn)?;
             }
+            for sector in &remap.unread {
+                write!(out, " unread+{sector}")?;
+            }
+            if remap.untried {
+                write!(out, " untried")?;
+            }
             for sector in &remap.lost {
                 write!(out, " lost+{sector}")?;
             }
             writeln!(out)?;
         }
         Ok(())
+    }
+
+    /// Makes all unread units lost: main is another device, and does not have their contents.
+    pub fn lose_unread(&mut self) {
+        for remap in &mut self.remaps {
+            remap.lost.append(&mut remap.unread);
+            remap.lost.sort_unstable();
+            remap.untried = false;
+        }
     }
 
     /// Gives a free slot to each block of these sectors that is not remapped yet. All sectors of these
@@ -247,6 +305,8 @@ impl Dump {
                 sector,
                 spare_sector: sector_of_slot(&described.layout, described.superblock.block, slot),
                 turn: 0,
+                unread: Vec::new(),
+                untried: false,
                 lost: (0..self.block_size)
                     .step_by(self.lost_unit as usize)
                     .collect(),
@@ -263,7 +323,13 @@ impl Dump {
                 self.block_size
             ))
         })?;
+        let format = match self.bitmaps {
+            1 => Format::UPGRADED,
+            2 => Format::NEW,
+            other => return Err(Disagreement(format!("bitmaps: {other} is not 1 or 2"))),
+        };
         Ok(Superblock {
+            format,
             uuid: self.uuid.into_bytes(),
             main: Main {
                 identity: self.main_identity.unwrap_or_default().into_bytes(),
@@ -274,6 +340,7 @@ impl Dump {
             block,
             lost_unit: self.lost_unit,
             sectors: self.spare_sectors,
+            head_pages: self.head_pages,
         })
     }
 
@@ -289,8 +356,12 @@ impl Dump {
         }
         let layout = superblock.layout().ok_or_else(|| {
             Disagreement(format!(
-                "spare_sectors: {} have no room for a slot",
-                self.spare_sectors
+                "spare_sectors: {} have no room for a slot{}",
+                self.spare_sectors,
+                match self.head_pages {
+                    Some(pages) => format!(", or fewer pages than head_pages {pages}"),
+                    None => String::new(),
+                }
             ))
         })?;
         if layout.slots() != self.slots {
@@ -355,27 +426,44 @@ impl Dump {
         }
         let turn = Turn::new(remap.turn);
         let turn = turn.ok_or_else(|| wrong(format!("turn {} is more than 3", remap.turn)))?;
-        let mut lost = LostUnits::NONE;
-        for sector in &remap.lost {
-            // The unit is not zero, since it divides the block size.
-            let (unit, rest) = (
-                sector / self.lost_unit.max(1),
-                sector % self.lost_unit.max(1),
-            );
-            if rest != 0 || *sector >= self.block_size {
-                return Err(wrong(format!(
-                    "no unit of the block starts at lost {sector}"
-                )));
-            }
-            if lost.contains(unit) {
-                return Err(wrong(format!("lost {sector} twice")));
-            }
-            lost.mark(unit);
+        let unread = self.units("unread", &remap.unread).map_err(wrong)?;
+        let lost = self.units("lost", &remap.lost).map_err(wrong)?;
+        if let Some(unit) = unread.iter().find(|unit| lost.contains(*unit)) {
+            let sector = unit.saturating_mul(self.lost_unit);
+            return Err(wrong(format!("{sector} is both unread and lost")));
+        }
+        if remap.untried && unread.is_empty() {
+            return Err(wrong("untried, but nothing is unread".to_owned()));
+        }
+        let states = UnitStates::new(unread, lost, remap.untried);
+        if !layout.shape().can_record(&states) {
+            return Err(wrong(
+                "unread and lost sectors in one block need bitmaps 2".to_owned(),
+            ));
         }
         Ok(Entry::Block {
             block: block.block_of(remap.sector),
             turn,
-            lost,
+            states,
         })
+    }
+
+    /// Returns the units that start at these sectors of a block, or what is wrong with one of them. `what` is the
+    /// name of the field.
+    fn units(&self, what: &str, sectors: &[u32]) -> Result<Units, String> {
+        let mut units = Units::NONE;
+        // The unit is not zero, since it divides the block size.
+        let size = self.lost_unit.max(1);
+        for sector in sectors {
+            let (unit, rest) = (sector / size, sector % size);
+            if rest != 0 || *sector >= self.block_size {
+                return Err(format!("no unit of the block starts at {what} {sector}"));
+            }
+            if units.contains(unit) {
+                return Err(format!("{what} {sector} twice"));
+            }
+            units.insert(unit);
+        }
+        Ok(units)
     }
 }

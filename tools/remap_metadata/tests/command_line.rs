@@ -47,6 +47,12 @@ fn a_good_area_is_good() {
     let (status, out, _) = check(&file);
     assert_eq!(status, 0);
     assert!(out.contains(": 3 of "), "{out}");
+    let wanted =
+        " slots hold remapped blocks, 1 with unread sectors, 1 with lost ones, 0 bad copies\n";
+    assert!(out.ends_with(wanted), "{out}");
+    let file = File::new("whole", &area::formatted().0);
+    let (_, out, _) = check(&file);
+    assert!(out.contains(" 0 of "), "{out}");
     assert!(out.ends_with(" slots hold remapped blocks, 0 bad copies\n"));
     let quiet = run(env!("CARGO_BIN_EXE_remap_check"), &["--quiet"], &file);
     assert_eq!(quiet, (0, String::new(), String::new()));
@@ -143,7 +149,7 @@ fn what_cannot_be_used_says_why() {
     );
     let (mut twice, superblock) = image();
     let last = superblock.layout().unwrap().slots() - 1;
-    let entry = area::block(5, 2, remap_core::metadata::entry::LostUnits::NONE);
+    let entry = area::block(5, 2, remap_core::metadata::entry::UnitStates::WHOLE);
     area::commit(&mut twice, &[(last, entry)]);
     let (status, _, err) = check(&File::new("twice", &twice));
     assert_eq!(status, 2);
@@ -189,15 +195,21 @@ fn a_dump_has_every_remap() {
             "slot": slot, "sector": sector, "spare_sector": first + 8 * slot, "lost": lost,
         })
     };
-    let wanted = [remap(0, 40, &[]), remap(1, 800, &[2]), remap(9, 0, &[])];
+    let mut wanted = [remap(0, 40, &[]), remap(1, 800, &[2]), remap(9, 0, &[])];
+    wanted[1]["unread"] = serde_json::json!([3, 7]);
+    wanted[1]["untried"] = serde_json::json!(true);
     assert_eq!(dump["remaps"], serde_json::json!(wanted));
     assert_eq!(dump["bad_slots"], serde_json::json!([10]));
     assert_eq!(dump["block_size"], 8);
+    assert_eq!(dump["bitmaps"], 2);
     assert_eq!(dump["main_identity"], serde_json::Value::Null);
     let (status, out, _) = run(env!("CARGO_BIN_EXE_remap_dump"), &[], &file);
     assert_eq!(status, 0);
     assert!(
-        out.contains(&format!("800 -> {} lost+2\n", first + 8)),
+        out.contains(&format!(
+            "800 -> {} unread+3 unread+7 untried lost+2\n",
+            first + 8
+        )),
         "{out}"
     );
 }
@@ -221,7 +233,7 @@ fn the_size_is_enough_and_no_more() {
     let block = BlockSize::from_sectors(8).unwrap();
     let slots = |sectors| {
         use remap_core::metadata::layout::Layout;
-        Layout::new(sectors, block, 1).map(|layout| layout.slots())
+        Layout::new(sectors, block).map(|layout| layout.slots())
     };
     assert_eq!(
         (slots(sectors), slots(sectors - 1)),

@@ -28,11 +28,13 @@ use crate::{
 };
 
 /// Known words of health. Other words are shown, too, if a device has them.
-const HEALTH: [&str; 6] = [
+const HEALTH: [&str; 8] = [
     "ok",
     "degraded",
     "spare_low",
     "spare_full",
+    "spare_failing",
+    "outage",
     "failing",
     "read_only",
 ];
@@ -43,7 +45,7 @@ const METADATA: [&str; 4] = ["none", "ok", "degraded", "failed"];
 type Gauge = (&'static str, &'static str, fn(&State) -> u64);
 
 /// Gauges of the status.
-const GAUGES: [Gauge; 5] = [
+const GAUGES: [Gauge; 6] = [
     (
         "block_size_bytes",
         "Size of a block, the unit that moves.",
@@ -65,6 +67,11 @@ const GAUGES: [Gauge; 5] = [
         |state| state.lost_sectors,
     ),
     (
+        "unread_sectors",
+        "Sectors that main has, and could not give when their block moved.",
+        |state| state.unread_sectors,
+    ),
+    (
         "pending_blocks",
         "Blocks that wait to be remapped.",
         |state| state.pending_blocks,
@@ -79,7 +86,7 @@ const COUNTERS: [(&str, &str); 10] = [
     ("remapped_writes", "Writes that went to the spare."),
     (
         "read_errors",
-        "Reads that failed on main, and reads of lost sectors.",
+        "Reads that failed on main, and reads of unread and lost sectors.",
     ),
     ("write_errors", "Writes that failed on main."),
     (
@@ -354,7 +361,7 @@ mod tests {
             state: State::parse(&format!("0/1 0 0 8 {health} none")),
             problem: None,
         };
-        for (health, words) in [("spare_low", 6), ("invented_later", 7)] {
+        for (health, words) in [("spare_low", 8), ("invented_later", 9)] {
             let mut exposition = Exposition::default();
             let family = ("health", "", HEALTH.as_slice());
             exposition.states(family, &[target(health)], |state| &state.health);

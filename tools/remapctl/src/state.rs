@@ -16,6 +16,8 @@ pub(crate) struct State {
     pub(crate) spare_blocks: u64,
     /// Sectors whose contents are lost.
     pub(crate) lost_sectors: u64,
+    /// Sectors of remapped blocks whose contents main has, and could not give when they moved.
+    pub(crate) unread_sectors: u64,
     /// Pending blocks: a read or a write of them has failed, and the next write moves them.
     pub(crate) pending_blocks: u64,
     /// Sectors of a block.
@@ -71,9 +73,11 @@ impl State {
         let mut number = || words.next()?.parse().ok();
         let (lost_sectors, pending_blocks, block_size) = (number()?, number()?, number()?);
         let (health, metadata) = (words.next()?.to_owned(), words.next()?.to_owned());
-        let (mut counters, mut scrub) = (Vec::new(), None);
+        // Earlier modules have no unread sectors.
+        let (mut counters, mut scrub, mut unread_sectors) = (Vec::new(), None, 0);
         for word in words {
             match word.split_once('=')? {
+                ("unread", value) => unread_sectors = value.parse().ok()?,
                 ("scrub", value) => scrub = Some(Scrub::parse(value)?),
                 (key, value) => counters.push((key.to_owned(), value.parse().ok()?)),
             }
@@ -82,6 +86,7 @@ impl State {
             remapped: remapped.parse().ok()?,
             spare_blocks: spare_blocks.parse().ok()?,
             lost_sectors,
+            unread_sectors,
             pending_blocks,
             block_size,
             health,
@@ -115,12 +120,12 @@ mod tests {
         let state = State::parse(
             "3/125 2 1 16 degraded none reads=10 writes=20 remapped_reads=1 remapped_writes=2 \
              read_errors=3 write_errors=4 auto_remaps=0 manual_remaps=3 unremaps=0 spare_errors=5 \
-             invented_later=6",
+             unread=7 invented_later=6",
         )
         .unwrap();
         assert_eq!((state.remapped, state.spare_blocks), (3, 125));
         assert_eq!((state.lost_sectors, state.pending_blocks), (2, 1));
-        assert_eq!(state.block_size, 16);
+        assert_eq!((state.unread_sectors, state.block_size), (7, 16));
         assert_eq!((&*state.health, &*state.metadata), ("degraded", "none"));
         assert_eq!(state.counter("writes"), 20);
         assert_eq!(state.counter("invented_later"), 6);
@@ -132,7 +137,7 @@ mod tests {
     #[test]
     fn a_scrub_that_runs_follows_the_counters() {
         let state = State::parse("0/1 0 0 8 ok ok reads=1 scrub=41/400").unwrap();
-        assert_eq!(state.counter("reads"), 1);
+        assert_eq!((state.counter("reads"), state.unread_sectors), (1, 0));
         let scrub = Scrub {
             read: 41,
             sectors: 400,
@@ -152,6 +157,7 @@ mod tests {
             "3/125 x 1 16 ok none",
             "3/125 2 1 16 ok none reads",
             "3/125 2 1 16 ok none reads=many",
+            "3/125 2 1 16 ok none unread=-1",
         ] {
             assert_eq!(State::parse(text), None, "{text}");
         }

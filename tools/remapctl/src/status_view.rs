@@ -121,6 +121,7 @@ fn state_rows(state: &State) -> Vec<(&str, String)> {
             format!("{remapped} of {spare_blocks} spare blocks"),
         ),
         ("Lost", format!("{} sectors", state.lost_sectors)),
+        ("Unread", format!("{} sectors", state.unread_sectors)),
         ("Pending", format!("{} blocks", state.pending_blocks)),
         ("Metadata", state.metadata.clone()),
     ];

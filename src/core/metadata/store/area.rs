@@ -7,8 +7,8 @@ use crate::{
         copies::Seen,
         entry::{
             Entry,
-            LostUnits,
-            Shape, //
+            Shape,
+            UnitStates, //
         },
         layout::{
             Layout,
@@ -43,8 +43,8 @@ pub trait Reader {
     /// Memory for numbers: generations of pages, and what has to be remembered of a few slots.
     type Numbers: AsRef<[u64]> + AsMut<[u64]> + Default;
 
-    /// Looks at the superblock first. Returns the number of blocks of the target, and memory for
-    /// the generations of so many pages as the layout has.
+    /// Looks at the superblock first, and at the layout: that which the area will have if it is to grow. Returns the
+    /// number of blocks of the target, and memory for the generations of so many pages as the layout has.
     fn begin(
         &mut self,
         superblock: &Superblock,
@@ -69,6 +69,15 @@ pub trait Reader {
 
     /// Adds a number to some, with memory for it.
     fn push(numbers: &mut Self::Numbers, number: u64) -> Result<(), Self::Error>;
+}
+
+/// What loading may do to an area.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    /// Copies that are bad are put right.
+    pub mend: bool,
+    /// A shorter area is loaded, too: to become longer by [`Store::grow`] if copies may be put right.
+    pub grow: bool,
 }
 
 /// Memory for loading: the places of some pages, of both halves. As many in one as in the other, an
@@ -119,6 +128,8 @@ pub struct Store<S, G> {
     pub(super) held: Option<u32>,
     /// The generation in which the page was there that has been looked at last.
     pub(super) seen: u64,
+    /// Number of sectors to which the area is to grow.
+    pub(super) grows_to: Option<u64>,
 }
 
 impl<S, G: Default> Store<S, G> {
@@ -142,6 +153,7 @@ impl<S, G: Default> Store<S, G> {
             leaving: None,
             held: None,
             seen: 0,
+            grows_to: None,
         }
     }
 }
@@ -156,7 +168,8 @@ pub struct Unwritable {
 /// Why entries were not made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitError {
-    /// The page could not be written, and says what it said before.
+    /// The page could not be written, and says what it said before. Or the change is none that the page can record
+    /// ([`Store::can_record`]), and nothing was written.
     Unchanged(Unwritable),
     /// The page could not be written, and whether it says what it said before will be seen when it
     /// is loaded again: neither may be relied on before [`Store::settle`] has decided it.
@@ -170,8 +183,8 @@ pub enum CommitError {
 pub enum Change {
     /// Becomes another entry.
     To(Entry),
-    /// Keeps the block and replaces its bitmap of lost sectors.
-    Lost(LostUnits),
+    /// Keeps the block and replaces the states of its units.
+    States(UnitStates),
 }
 
 impl From<Entry> for Change {
@@ -181,15 +194,18 @@ impl From<Entry> for Change {
 }
 
 impl Change {
-    /// What entry number `number` of a page becomes; `None` where it has no block and should.
-    pub(super) fn of(self, shape: &Shape, page: &Page, number: usize) -> Option<Entry> {
-        let lost = match self {
-            Change::To(entry) => return Some(entry),
-            Change::Lost(lost) => lost,
-        };
-        match Entry::read(shape, page.payload(), number, MAX_BLOCKS) {
-            Ok(Entry::Block { block, turn, .. }) => Some(Entry::Block { block, turn, lost }),
-            _ => None,
+    /// Changes the entry at the index `number` of a page. `None` where it has no block and should, or the page
+    /// cannot record it.
+    pub(super) fn write(&self, shape: &Shape, page: &mut Page, number: usize) -> Option<()> {
+        let payload = page.payload_mut();
+        match self {
+            Change::To(entry) => entry.write(shape, payload, number),
+            Change::States(states) => match Entry::read(shape, payload, number, MAX_BLOCKS) {
+                Ok(Entry::Block { block, turn, .. }) => {
+                    states.write(shape, payload, number, (block, turn))
+                }
+                _ => None,
+            },
         }
     }
 }
@@ -218,6 +234,16 @@ impl<S, G> Store<S, G> {
     /// What the area is.
     pub const fn superblock(&self) -> &Superblock {
         &self.superblock
+    }
+
+    /// Whether an entry can record these states. A change of an area of version 1 upgrades it before.
+    pub fn can_record(&self, states: &UnitStates) -> bool {
+        let upgraded = Superblock {
+            format: self.superblock.format.current(),
+            ..self.superblock
+        };
+        let layout = upgraded.layout();
+        layout.is_some_and(|layout| layout.shape().can_record(states))
     }
 
     /// How the area is divided.

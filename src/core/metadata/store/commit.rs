@@ -2,6 +2,8 @@
 
 //! Changing the metadata of an area.
 
+use zerocopy::FromZeros as _;
+
 use crate::metadata::{
     page::Page,
     superblock::Superblock, //
@@ -22,42 +24,83 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     /// not recorded as bad ([`Store::retire`]). `pages` is memory for two pages, which belong to
     /// the store from an uncertain end to [`Store::settle`]; nothing else is written meanwhile. Where it
     /// is the same as for the commit before, and the page as well, that is not read again.
+    ///
+    /// The first change of an area of version 1 upgrades it before.
     pub fn commit(
         &mut self,
         changes: impl IntoIterator<Item = (u32, impl Into<Change>)>,
         pages: &mut [Page; 2],
     ) -> Result<(), CommitError> {
-        let unretired = self.unretired().map(|slot| self.layout.entry_of(slot).0);
-        if let Some(index) = self.unsettled.or(unretired) {
-            return Err(CommitError::Unchanged(Unwritable { index }));
-        }
+        self.may_commit()?;
         let mut open = None;
         for (slot, change) in changes {
-            let (index, number) = self.layout.entry_of(slot);
-            let unchanged = CommitError::Unchanged(Unwritable { index });
-            if slot >= self.layout.slots() {
-                return Err(unchanged);
-            }
-            if open != Some(index) {
-                self.close(open, pages)?;
-                let [new, old] = pages;
-                let known = self.recall(index, new);
-                known.map_err(CommitError::Unchanged)?;
-                old.payload_mut().copy_from_slice(new.payload());
-                open = Some(index);
-            }
-            let shape = *self.layout.shape();
-            let [new, _] = pages;
-            let entry = change.into().of(&shape, new, number).ok_or(unchanged)?;
-            let written = entry.write(&shape, new.payload_mut(), number);
-            written.ok_or(unchanged)?;
+            self.stage(slot, &change.into(), &mut open, pages)?;
         }
         self.close(open, pages)
     }
 
+    /// Reads the page of a slot that will be committed soon, so that the commit need not.
+    pub fn prepare(&mut self, slot: u32, pages: &mut [Page; 2]) {
+        let (index, _) = self.layout.entry_of(slot);
+        if self.unsettled.is_some() || slot >= self.layout.slots() {
+            return;
+        }
+        let [new, _] = pages;
+        if self.recall(index, new).is_ok() {
+            self.held = Some(index);
+        }
+    }
+
+    /// Fails while something else has to be written before.
+    pub(super) fn may_commit(&self) -> Result<(), CommitError> {
+        let unretired = self.unretired().map(|slot| self.layout.entry_of(slot).0);
+        match self.unsettled.or(unretired) {
+            Some(index) => Err(CommitError::Unchanged(Unwritable { index })),
+            None => Ok(()),
+        }
+    }
+
+    /// Changes the entry of a slot in memory. `open` is the page that is changed: if the slot is in another one, that
+    /// is written, and the slot's is read. [`Store::close`] writes the last one.
+    // Entries are large: a function of its own keeps them off the stack of those who call it.
+    #[inline(never)]
+    pub(super) fn stage(
+        &mut self,
+        slot: u32,
+        change: &Change,
+        open: &mut Option<u32>,
+        pages: &mut [Page; 2],
+    ) -> Result<(), CommitError> {
+        let (index, number) = self.layout.entry_of(slot);
+        let unchanged = CommitError::Unchanged(Unwritable { index });
+        if slot >= self.layout.slots() {
+            return Err(unchanged);
+        }
+        if *open != Some(index) {
+            self.close(*open, pages)?;
+            let [new, old] = pages;
+            if self.superblock.format.is_old() {
+                // Before the page is changed: its entries may mean something else from here on.
+                let upgraded = self.write_superblock(self.superblock.length, old);
+                upgraded.map_err(CommitError::Unchanged)?;
+            }
+            let known = self.recall(index, new);
+            known.map_err(CommitError::Unchanged)?;
+            old.payload_mut().copy_from_slice(new.payload());
+            *open = Some(index);
+        }
+        let shape = *self.layout.shape();
+        let [new, _] = pages;
+        change.write(&shape, new, number).ok_or(unchanged)
+    }
+
     /// Writes the page that was changed; where that fails, what it was before once more, so that what
     /// was written of the change does not count.
-    fn close(&mut self, open: Option<u32>, [new, old]: &mut [Page; 2]) -> Result<(), CommitError> {
+    pub(super) fn close(
+        &mut self,
+        open: Option<u32>,
+        [new, old]: &mut [Page; 2],
+    ) -> Result<(), CommitError> {
         let Some(index) = open else {
             return Ok(());
         };
@@ -96,17 +139,35 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         Ok(())
     }
 
-    /// Records the number of sectors of the target. `page` is memory for one page.
+    /// Records the number of sectors of the target. `page` is memory for one page. An error also while a page is
+    /// uncertain.
     pub fn set_length(&mut self, length: u64, page: &mut Page) -> Result<(), Unwritable> {
+        match self.unsettled {
+            Some(index) => Err(Unwritable { index }),
+            None => self.write_superblock(length, page),
+        }
+    }
+
+    /// Writes the superblock with this length of the target, in the current format. A later version's fields and
+    /// compatible features stay.
+    fn write_superblock(&mut self, length: u64, page: &mut Page) -> Result<(), Unwritable> {
+        let unwritable = Unwritable { index: 0 };
         let superblock = Superblock {
+            format: self.superblock.format.current(),
             length,
             ..self.superblock
         };
-        superblock
-            .write(page.payload_mut())
-            .ok_or(Unwritable { index: 0 })?;
+        let layout = superblock.layout().ok_or(unwritable)?;
+        if self.superblock.format.is_old() {
+            // Version 1 has no further fields.
+            page.zero();
+        } else {
+            self.read_current(0, page)?;
+        }
+        superblock.write(page.payload_mut()).ok_or(unwritable)?;
         self.write_next(0, page)?;
         self.superblock = superblock;
+        self.layout = layout;
         Ok(())
     }
 }

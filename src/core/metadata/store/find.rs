@@ -31,6 +31,8 @@ pub(super) struct Found {
     pub(super) layout: Layout,
     /// Generation of the superblock.
     generation: u64,
+    /// Length that the area had before, if its growth was cut short: an older superblock has it.
+    pub(super) shorter: Option<u64>,
 }
 
 impl Found {
@@ -48,12 +50,51 @@ impl Found {
     }
 }
 
-/// Sectors at either end of an area that are zeros where it is blank. The labels of file systems,
+/// Sectors at either end of an area that are zeros where it is blank. Nearly all labels of file systems,
 /// volume managers, RAIDs, encryption and partitions lie there, wherever the rest of theirs is.
 const BLANK_SECTORS: u64 = 2048;
 
-/// Looks at both ends of an area in which no superblock was found, as many pages together as there is
-/// memory for.
+/// Further sectors at which labels begin that may be there alone, as libblkid looks for them. Each fits into a page.
+const LABEL_SECTORS: [u64; 4] = [
+    // The second header of LUKS2, and the members of VMFS.
+    1 << 11,
+    // The second header of LUKS2, VMFS, and a copy of the superblock of bcachefs.
+    1 << 12,
+    // The second header of LUKS2.
+    1 << 13,
+    // A copy of the superblock of btrfs.
+    1 << 17,
+];
+
+/// Sectors from the end of an area to a label of a Promise RAID.
+const LABEL_BEFORE_END: u64 = 3087;
+
+/// Returns [`LoadError::NotBlank`] unless `count` sectors from `start` on are zeros, a multiple of a page. Reads as
+/// many pages together as there is memory for.
+fn check_zeros<S: Storage>(
+    storage: &mut S,
+    (start, count): (u64, u64),
+    pages: &mut [Page],
+) -> Result<(), LoadError> {
+    let mut done = 0;
+    while done < count {
+        let at_once = pages.len().min(((count - done) / PAGE_SECTORS) as usize);
+        let pages = pages.get_mut(..at_once).filter(|pages| !pages.is_empty());
+        let pages = pages.ok_or(LoadError::Scratch)?;
+        let first = start.saturating_add(done);
+        storage
+            .read(first, pages)
+            .map_err(|_| LoadError::Unreadable)?;
+        if let Some(byte) = Page::bytes(pages).iter().position(|byte| *byte != 0) {
+            let sector = first.saturating_add((byte / SECTOR_BYTES) as u64);
+            return Err(LoadError::NotBlank { sector });
+        }
+        done += at_once as u64 * PAGE_SECTORS;
+    }
+    Ok(())
+}
+
+/// Looks for labels in an area in which no superblock was found.
 fn check_blank<S: Storage>(
     storage: &mut S,
     sectors: u64,
@@ -62,21 +103,28 @@ fn check_blank<S: Storage>(
     // In whole pages, for which an area that is no multiple of a page has room at either end.
     let end = sectors.min(BLANK_SECTORS) / PAGE_SECTORS * PAGE_SECTORS;
     for start in [0, sectors.saturating_sub(end)] {
-        let mut done = 0;
-        while done < end {
-            let count = pages.len().min(((end - done) / PAGE_SECTORS) as usize);
-            let pages = pages.get_mut(..count).filter(|pages| !pages.is_empty());
-            let pages = pages.ok_or(LoadError::Scratch)?;
-            let first = start.saturating_add(done);
-            storage
-                .read(first, pages)
-                .map_err(|_| LoadError::Unreadable)?;
-            if let Some(byte) = Page::bytes(pages).iter().position(|byte| *byte != 0) {
-                let sector = first.saturating_add((byte / SECTOR_BYTES) as u64);
-                return Err(LoadError::NotBlank { sector });
-            }
-            done += count as u64 * PAGE_SECTORS;
+        check_zeros(storage, (start, end), pages)?;
+    }
+    let before_end = sectors.checked_sub(LABEL_BEFORE_END);
+    // A logical block of a device has at most a page.
+    let before_end = before_end.map(|sector| sector / PAGE_SECTORS * PAGE_SECTORS);
+    for sector in LABEL_SECTORS.into_iter().chain(before_end) {
+        if sector.saturating_add(PAGE_SECTORS) <= sectors {
+            check_zeros(storage, (sector, PAGE_SECTORS), pages)?;
         }
+    }
+    Ok(())
+}
+
+/// Returns [`LoadError::NotBlank`] unless all places of metadata in a blank area are zeros: fresh metadata with this
+/// layout would overwrite them. `pages` is memory for some pages.
+pub fn check_places<S: Storage>(
+    storage: &mut S,
+    layout: &Layout,
+    pages: &mut [Page],
+) -> Result<(), LoadError> {
+    for places in layout.places() {
+        check_zeros(storage, (places.start, places.end - places.start), pages)?;
     }
     Ok(())
 }
@@ -87,6 +135,8 @@ struct Search {
     sectors: u64,
     checksum: Checksum,
     found: Option<Found>,
+    /// UUID and length of every superblock.
+    lengths: [Option<([u8; 16], u64)>; 4],
     /// Check of the first place.
     first: Option<Result<(), Defect>>,
     refused: Option<LoadError>,
@@ -112,9 +162,9 @@ impl Search {
         let checked = page.check(self.checksum);
         if sector == 0 {
             self.first = Some(checked.map(drop));
-            // Formatting was cut short: nobody has relied on anything.
+            // Nobody has relied on anything.
             if checked.is_ok_and(|page| page.index == FORMATTING) {
-                return Err(LoadError::Blank);
+                return Err(LoadError::Formatting);
             }
         }
         match checked {
@@ -142,19 +192,43 @@ impl Search {
                     superblock,
                     layout,
                     generation,
+                    shorter: None,
                 };
                 new.keep_newer(&mut self.found)?;
+                self.record_length(&superblock);
             }
-            Ok(_) => {}
+            // The tail of an area that was growing has the superblock that it had before.
+            Ok(superblock) => self.record_length(&superblock),
             Err(error) => self.refused = Some(LoadError::Superblock(error)),
         }
         Ok(())
     }
 
+    fn record_length(&mut self, superblock: &Superblock) {
+        if let Some(free) = self.lengths.iter_mut().find(|length| length.is_none()) {
+            *free = Some((superblock.uuid, superblock.sectors));
+        }
+    }
+
+    /// Returns whether the places that were looked at so far are those of an area that has never had so many sectors:
+    /// both have the same shorter length, and a growth changes one of them first.
+    fn has_never_grown(&self) -> bool {
+        match self.lengths {
+            [Some(one), Some(other), None, None] => one == other && one.1 < self.sectors,
+            _ => false,
+        }
+    }
+
     /// Ends the search. `pages` is memory for some pages.
     fn end<S: Storage>(self, storage: &mut S, pages: &mut [Page]) -> Result<Found, LoadError> {
         match (self.found, self.refused, self.first) {
-            (Some(found), _, _) => Ok(found),
+            (Some(mut found), _, _) => {
+                let Superblock { uuid, sectors, .. } = found.superblock;
+                let lengths = self.lengths.into_iter().flatten();
+                let shorter = lengths.filter(|(of, is)| *of == uuid && *is < sectors);
+                found.shorter = shorter.map(|(_, is)| is).min();
+                Ok(found)
+            }
             (None, Some(error), _) => Err(error),
             // A place that cannot be read may have a superblock.
             (None, None, _) if self.unreadable => Err(LoadError::Unreadable),
@@ -179,11 +253,16 @@ pub(super) fn find<S: Storage>(
         sectors,
         checksum,
         found: None,
+        lengths: [None; 4],
         first: None,
         refused: None,
         unreadable: false,
     };
     for (number, sector) in superblocks(sectors).enumerate() {
+        if number == 2 && search.has_never_grown() {
+            // At the end there may be anything, also metadata of an earlier area.
+            break;
+        }
         let page = pages.get_mut(..1).ok_or(LoadError::Scratch)?;
         search.look(storage, page, sector, number % 2 == 1)?;
     }

@@ -13,7 +13,8 @@ use crate::metadata::{
     layout::{
         superblocks,
         Half,
-        Layout, //
+        Layout,
+        Place, //
     },
     page::{
         Identity,
@@ -88,11 +89,12 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         // From here on, and until the last write below, the area says that it is being formatted.
         let (sectors, area) = (superblock.sectors, superblock.area());
         clear(&mut store.storage, sectors, area, checksum, pages)?;
-        for half in Half::BOTH {
-            store.format_half(half, pages)?;
-        }
         store.generations.as_mut().fill(2);
+        for half in Half::BOTH {
+            store.write_half(half, 1, 0, &layout, pages)?;
+        }
         let page = pages.first_mut().ok_or(nowhere)?;
+        page.zero();
         superblock.write(page.payload_mut()).ok_or(nowhere)?;
         for (generation, half) in [
             (1, Half::Tail),
@@ -105,27 +107,62 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         Ok(store)
     }
 
-    /// Writes both generations of all pages of the table to a half.
-    fn format_half(&mut self, half: Half, pages: &mut [Page]) -> Result<(), Unwritable> {
+    /// Writes all pages from `first` on to their places in a half of `layout`: each in its generation and the one
+    /// before. Contents of the first `known` pages are those of the area as it is, and those of others are zeros.
+    /// `pages` is memory for an even number of pages.
+    pub(super) fn write_half(
+        &mut self,
+        half: Half,
+        mut first: u32,
+        known: u32,
+        layout: &Layout,
+        pages: &mut [Page],
+    ) -> Result<(), Unwritable> {
         let at_once = (pages.len() / 2) as u32;
-        pages.zero();
-        let mut first = 1;
-        while first < self.layout.pages() {
+        while first < layout.pages() {
             let nowhere = Unwritable { index: first };
-            let count = at_once.min(self.layout.pages() - first);
-            let places = pages.get_mut(..2 * count as usize).ok_or(nowhere)?;
-            for (number, page) in (0..).zip(places.iter_mut()) {
-                let identity = Identity {
-                    area: self.superblock.area(),
-                    index: first + Layout::nth_of(half, number / 2, count),
-                    generation: if number % 2 == 0 { 2 } else { 1 },
-                };
-                page.seal(&identity, self.checksum);
+            let count = layout.contiguous(first, at_once);
+            if count == 0 {
+                return Err(nowhere);
             }
-            let start = self.layout.start_of(half, first, count);
-            let written = self.storage.write(start.ok_or(nowhere)?, places);
+            for number in 0..count {
+                let at = 2 * Layout::nth_of(half, number, count) as usize;
+                let pair = pages.get_mut(at..).and_then(<[Page]>::first_chunk_mut);
+                self.make_pair(first + number, known, pair.ok_or(nowhere)?)?;
+            }
+            let places = pages.get(..2 * count as usize).ok_or(nowhere)?;
+            let start = layout.start_of(half, first, count).ok_or(nowhere)?;
+            let written = self.storage.write(start, places);
             written.map_err(|_| nowhere)?;
+            for (index, odd) in (first..first + count).flat_map(|at| [(at, false), (at, true)]) {
+                self.set_torn(index, Place { half, odd }, false);
+            }
             first += count;
+        }
+        Ok(())
+    }
+
+    /// Makes what the two places of page `index` in a half have: its generation, and the one before with the same
+    /// payload.
+    fn make_pair(
+        &mut self,
+        index: u32,
+        known: u32,
+        pair: &mut [Page; 2],
+    ) -> Result<(), Unwritable> {
+        let [even, odd] = pair;
+        if index < known {
+            self.read_current(index, even)?;
+        } else {
+            even.zero();
+        }
+        odd.payload_mut().copy_from_slice(even.payload());
+        let last = self.generation(index);
+        let before = last.saturating_sub(1);
+        for (page, is_odd) in [(even, false), (odd, true)] {
+            let is_last = (last % 2 == 1) == is_odd;
+            let generation = if is_last { last } else { before };
+            page.seal(&self.identity(index, generation), self.checksum);
         }
         Ok(())
     }

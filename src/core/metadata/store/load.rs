@@ -29,6 +29,7 @@ use super::{
     area::{
         judge,
         Findings,
+        LoadOptions,
         Reader,
         Scratch,
         Storage,
@@ -45,47 +46,102 @@ use super::{
     remaps::Remaps, //
 };
 
+/// Returns the newest superblock of an area of `sectors` sectors, or of a shorter one that may grow.
+fn find_length<S: Storage>(
+    storage: &mut S,
+    sectors: u64,
+    pages: &mut [Page],
+    checksum: Checksum,
+    options: LoadOptions,
+) -> Result<Found, LoadError> {
+    let mut found = find(storage, sectors, pages, checksum)?;
+    let is = found.superblock.sectors;
+    if is < sectors && options.grow {
+        // The places in its own tail.
+        found = find(storage, is, pages, checksum)?;
+        if found.superblock.sectors == is {
+            return Ok(found);
+        }
+    }
+    match found.superblock.sectors {
+        is if is == sectors => Ok(found),
+        is if is > sectors && options.grow => Err(LoadError::Longer { is }),
+        is => Err(LoadError::Length { is }),
+    }
+}
+
+/// Returns the layout of an area when it has grown to `sectors` sectors.
+fn grown(layout: &Layout, sectors: u64) -> Result<Layout, LoadError> {
+    let (is, least) = (layout.sectors(), layout.room_to_grow(sectors));
+    match (least, layout.grown(sectors)) {
+        (Some(least), Some(grown)) if least == sectors => Ok(grown),
+        (Some(least), _) => Err(LoadError::LittleGrowth { is, least }),
+        (None, _) => Err(LoadError::Length { is }),
+    }
+}
+
 /// More generations of a page than one table writes in vain. Even, so that places keep their parity.
 const MAX_IN_VAIN: u64 = 1 << 32;
 
 impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
-    /// Loads an area of `sectors` sectors for `reader`. Puts copies right that it can unless told not
-    /// to write; slots that have failed are recorded by [`Store::retire`].
+    /// Loads an area of `sectors` sectors for `reader`. Slots that have failed are recorded by [`Store::retire`], and a
+    /// shorter area becomes that long by [`Store::grow`].
     pub fn load<R: Reader<Numbers = G>>(
         mut storage: S,
         sectors: u64,
         checksum: Checksum,
         scratch: &mut Scratch<'_>,
-        mend: bool,
+        options: LoadOptions,
         reader: &mut R,
     ) -> Result<(Self, Findings), R::Error> {
+        let mend = options.mend;
         let Found {
-            superblock, layout, ..
-        } = find(&mut storage, sectors, scratch.head, checksum)?;
-        if superblock.sectors != sectors {
-            let is = superblock.sectors;
-            return Err(LoadError::Length { is }.into());
-        }
-        let (blocks, generations) = reader.begin(&superblock, &layout)?;
-        if generations.as_ref().len() != layout.pages() as usize {
+            superblock,
+            layout,
+            shorter,
+            ..
+        } = find_length(&mut storage, sectors, scratch.head, checksum, options)?;
+        let grows_to = (mend && superblock.sectors != sectors).then_some(sectors);
+        let next = match grows_to {
+            Some(sectors) => grown(&layout, sectors)?,
+            None => layout,
+        };
+        let (blocks, generations) = reader.begin(&superblock, &next)?;
+        if generations.as_ref().len() != next.pages() as usize {
             return Err(LoadError::Scratch.into());
         }
         let mut store = Self::new(storage, checksum, superblock, layout, generations);
+        store.grows_to = grows_to;
+        let shorter = shorter.filter(|_| mend);
+        if let Some(shorter) = shorter {
+            // Before its superblock is in both halves.
+            let forgotten = store.forget_tail(shorter, scratch.head);
+            forgotten.map_err(|_| LoadError::Unwritable)?;
+        }
         let mut remaps = Remaps::default();
         let mut findings = store.sweep(scratch, mend, |store, index, page| {
             if index == 0 {
                 // A place that could not be read at first may be the newest.
                 store.superblock =
                     Superblock::read(page.payload()).map_err(LoadError::Superblock)?;
-                if store.superblock.layout() != Some(store.layout) {
-                    return Err(LoadError::Superblock(superblock::Error::Figures).into());
-                }
+                // An area that was upgraded meanwhile has its pages and slots in the same places.
+                let layout = store.superblock.layout();
+                let layout = layout.filter(|layout| layout.has_places_of(&store.layout));
+                store.layout = layout.ok_or(LoadError::Superblock(superblock::Error::Figures))?;
             }
             store.take_entries(index, page, blocks, &mut remaps, reader)
         })?;
         if let (true, Some((index, found))) = (mend, findings.doubtful) {
             let doubt = Doubt::Superseded { found };
             return Err(LoadError::Page { index, doubt }.into());
+        }
+        if grows_to.is_some() && findings.unmended > 0 {
+            // Pages that are not in both halves are not copied.
+            return Err(LoadError::Unwritable.into());
+        }
+        if shorter.is_some() {
+            let ended = store.end_growth(scratch.head);
+            ended.map_err(|_| LoadError::Unwritable)?;
         }
         let page = scratch.head.first_mut().ok_or(LoadError::Scratch)?;
         store.failed = remaps.end(&mut store, page, reader)?;
@@ -117,7 +173,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         let at_once = (scratch.head.len().min(scratch.tail.len()).min(MAX_PLACES) / 2) as u32;
         let mut first = 0;
         while first < self.layout.pages() {
-            let count = at_once.min(self.layout.pages() - first);
+            let count = self.layout.contiguous(first, at_once);
             if count == 0 {
                 return Err(LoadError::Scratch.into());
             }
@@ -273,11 +329,13 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         // Where it is more than one try, loading ends with an error.
         let ahead = self.generation(index).saturating_sub(self.seen) % MAX_IN_VAIN;
         remaps.record_ahead::<R>(index, ahead)?;
+        let (shape, payload) = (self.layout.shape(), page.payload());
+        let mut entry = Entry::Free;
         for (number, slot) in self.layout.slots_of(index).enumerate() {
-            match Entry::read(self.layout.shape(), page.payload(), number, blocks) {
-                Ok(Entry::Free) => {}
-                Ok(entry) => remaps.take(slot, &entry, reader)?,
-                Err(error) => return Err(LoadError::Entry { index, slot, error }.into()),
+            let read = entry.read_again(shape, payload, number, blocks);
+            read.map_err(|error| LoadError::Entry { index, slot, error })?;
+            if !matches!(entry, Entry::Free) {
+                remaps.take(slot, &entry, reader)?;
             }
         }
         Ok(())

@@ -13,8 +13,10 @@ use crate::metadata::{
 /// Why an area cannot be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadError {
-    /// Nothing was ever written to it, or formatting it was cut short.
+    /// Nothing was ever written to it, as far as the search for labels tells.
     Blank,
+    /// Formatting it was cut short.
+    Formatting,
     /// It begins with something else.
     Foreign,
     /// It has no metadata and is not blank.
@@ -31,6 +33,20 @@ pub enum LoadError {
         /// Which, in sectors.
         is: u64,
     },
+    /// It is longer than it is to be.
+    Longer {
+        /// Its length, in sectors.
+        is: u64,
+    },
+    /// It has no room for its new places.
+    LittleGrowth {
+        /// Its length, in sectors.
+        is: u64,
+        /// The least length that it can grow to.
+        least: u64,
+    },
+    /// The end of a growth that was cut short cannot be written.
+    Unwritable,
     /// Nothing was found, but not everything could be read.
     Unreadable,
     /// A page cannot be believed.
@@ -62,6 +78,9 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LoadError::Blank => f.write_str("the spare area is blank"),
+            LoadError::Formatting => {
+                f.write_str("the spare area is blank: formatting it was cut short")
+            }
             LoadError::Foreign => f.write_str("the spare area holds something that is no metadata"),
             LoadError::NotBlank { sector } => write!(
                 f,
@@ -70,6 +89,15 @@ impl fmt::Display for LoadError {
             LoadError::Superblock(error) => error.fmt(f),
             LoadError::Several => f.write_str("the spare area has metadata of several areas"),
             LoadError::Length { is } => write!(f, "metadata of a spare area of {is} sectors"),
+            LoadError::Longer { is } => write!(
+                f,
+                "metadata of a spare area of {is} sectors, which cannot become shorter"
+            ),
+            LoadError::LittleGrowth { is, least } => write!(
+                f,
+                "metadata of a spare area of {is} sectors, which grows to {least} or more"
+            ),
+            LoadError::Unwritable => f.write_str("the metadata cannot be written"),
             LoadError::Unreadable => f.write_str("the spare area cannot be read"),
             LoadError::Page { index, doubt } => match doubt {
                 Doubt::Nothing => write!(f, "no copy of metadata page {index} is valid"),

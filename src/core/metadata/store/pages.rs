@@ -59,7 +59,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         }
     }
 
-    fn identity(&self, index: u32, generation: u64) -> Identity {
+    pub(super) fn identity(&self, index: u32, generation: u64) -> Identity {
         Identity {
             area: self.superblock.area(),
             index,
@@ -72,6 +72,11 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         Half::BOTH
             .into_iter()
             .find(|half| self.known(index) & torn_bit(Place::of(*half, generation)) != 0)
+    }
+
+    /// Returns whether a place of page `index` is bad, or may be.
+    pub(super) fn is_torn(&self, index: u32) -> bool {
+        self.known(index) & !MAX_GENERATION != 0
     }
 
     /// Records whether a place of page `index` is bad, or may be.

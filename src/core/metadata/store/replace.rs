@@ -13,6 +13,7 @@ use core::mem;
 
 use super::{
     area::{
+        Change,
         CommitError,
         Storage,
         Store,
@@ -25,9 +26,10 @@ use crate::{
     metadata::{
         entry::{
             Entry,
-            LostUnits, //
+            UnitStates, //
         },
-        page::Page, //
+        page::Page,
+        turn::Turn, //
     },
     table::index::MAX_BLOCKS, //
 };
@@ -97,7 +99,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     }
 
     /// Makes it durable that `block` has gone from slot `old`, which has failed and is bad from now
-    /// on, to slot `new`, which is free, with what is lost of it. Its contents are durable there.
+    /// on, to slot `new`, which is free, with these states of its units. Its contents are durable there.
     ///
     /// After an error it is in the old slot, or where [`Store::settle`] decides. Where only the old
     /// slot's page could not be written, that is no error: [`Store::is_settled`] says so, and
@@ -107,26 +109,24 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         block: u64,
         old: u32,
         new: u32,
-        lost: &LostUnits,
+        states: &UnitStates,
         pages: &mut [Page; 2],
     ) -> Result<(), CommitError> {
-        let before = self.entry(old, pages).map_err(CommitError::Unchanged)?;
-        let ((from, _), (to, _)) = (self.layout.entry_of(old), self.layout.entry_of(new));
-        let turn = match before {
-            Entry::Block {
-                block: there, turn, ..
-            } if there == block => turn.next(),
-            _ => return Err(CommitError::Unchanged(Unwritable { index: from })),
-        };
-        let entry = Entry::Block {
+        let turn = self.turn_of(block, old, pages)?.next();
+        let change = Change::To(Entry::Block {
             block,
             turn,
-            lost: *lost,
-        };
+            states: *states,
+        });
+        let ((from, _), (to, _)) = (self.layout.entry_of(old), self.layout.entry_of(new));
+        self.may_commit()?;
+        let mut open = None;
+        self.stage(new, &change, &mut open, pages)?;
         if from == to {
-            return self.commit([(new, entry), (old, Entry::Bad)], pages);
+            self.stage(old, &Change::To(Entry::Bad), &mut open, pages)?;
+            return self.close(open, pages);
         }
-        let committed = self.commit([(new, entry)], pages);
+        let committed = self.close(open, pages);
         if matches!(committed, Err(CommitError::Unchanged(_))) {
             return committed;
         }
@@ -135,6 +135,25 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         // The block is in its new slot, whether that can be written or not.
         let _ = self.retire(pages);
         Ok(())
+    }
+
+    /// Returns the turn of `block`, which `slot` has.
+    #[inline(never)]
+    fn turn_of(
+        &mut self,
+        block: u64,
+        slot: u32,
+        pages: &mut [Page; 2],
+    ) -> Result<Turn, CommitError> {
+        match self.entry(slot, pages).map_err(CommitError::Unchanged)? {
+            Entry::Block {
+                block: there, turn, ..
+            } if there == block => Ok(turn),
+            _ => {
+                let (index, _) = self.layout.entry_of(slot);
+                Err(CommitError::Unchanged(Unwritable { index }))
+            }
+        }
     }
 
     /// Records those slots as bad that have failed and are not recorded so far, if any. `pages` is as for

@@ -5,7 +5,8 @@ use crate::metadata::{
     copies::Doubt,
     entry::{
         Entry,
-        LostUnits, //
+        UnitStates,
+        Units, //
     },
     layout::{
         Half,
@@ -18,6 +19,7 @@ use crate::metadata::{
         Page, //
     },
     superblock::{
+        Format,
         Main,
         Superblock, //
     },
@@ -40,7 +42,8 @@ use std::{
 };
 use zerocopy::FromZeros;
 
-/// A small area: 24 slots, and so many entries in a page that there are two pages of them.
+/// A small area: 24 slots, and so many entries in a page that there are two pages of them, with one bitmap of units of
+/// a sector or two bitmaps of units of two sectors.
 const SECTORS: u64 = 24 * 2048 + 2 * 3 * 16 + 2048;
 
 /// A disk that does what disks do to those who do not expect it.
@@ -48,6 +51,8 @@ const SECTORS: u64 = 24 * 2048 + 2 * 3 * 16 + 2048;
 struct Inner {
     pages: BTreeMap<u64, Page>,
     unreadable: BTreeSet<u64>,
+    /// Sectors of pages that cannot be read the next time.
+    unreadable_once: BTreeSet<u64>,
     unwritable: BTreeSet<u64>,
     /// Sectors of pages whose writes fail, though they are done.
     late: BTreeSet<u64>,
@@ -70,10 +75,10 @@ impl Storage for Disk {
 
     fn read(&mut self, sector: u64, pages: &mut [Page]) -> Result<(), ()> {
         assert_eq!(sector % PAGE_SECTORS, 0);
-        let inner = self.0.borrow();
+        let mut inner = self.0.borrow_mut();
         for (number, page) in pages.iter_mut().enumerate() {
             let sector = sector + number as u64 * PAGE_SECTORS;
-            if inner.unreadable.contains(&sector) {
+            if inner.unreadable.contains(&sector) || inner.unreadable_once.remove(&sector) {
                 return Err(());
             }
             match inner.pages.get(&sector) {
@@ -144,6 +149,19 @@ impl Disk {
         inner.cut = Some((inner.writes + writes + 1, torn));
     }
 
+    /// Lets the next writes fail, torn or not begun, or `None` of it.
+    fn fail_writes(&self, torn: impl IntoIterator<Item = Option<bool>>) {
+        let mut inner = self.0.borrow_mut();
+        let next = inner.writes + 1;
+        for (number, torn) in (next..).zip(torn) {
+            match torn {
+                Some(true) => inner.tearing.insert(number),
+                Some(false) => inner.failing.insert(number),
+                None => continue,
+            };
+        }
+    }
+
     fn spoil(&self, sector: u64, how: Spoil) {
         let mut inner = self.0.borrow_mut();
         match how {
@@ -185,11 +203,18 @@ fn spoil() -> impl Strategy<Value = Spoil> {
     ]
 }
 
+/// Loading that repairs copies of an area of the right length.
+const MEND: LoadOptions = LoadOptions {
+    mend: true,
+    grow: false,
+};
+
 type Table = BTreeMap<u32, Entry>;
 type TestStore = Store<Disk, Vec<u64>>;
 
 fn superblock(block: u64, uuid: u8) -> Superblock {
     Superblock {
+        format: Format::NEW,
         uuid: [uuid; 16],
         main: Main {
             identity: [0; 16],
@@ -198,9 +223,23 @@ fn superblock(block: u64, uuid: u8) -> Superblock {
         },
         length: 1 << 20,
         block: BlockSize::from_sectors(block).unwrap(),
-        lost_unit: 1,
+        lost_unit: 2,
         sectors: SECTORS,
+        head_pages: None,
     }
+}
+
+/// The superblock of an area of that format, which has as many pages.
+fn superblock_of(format: Format) -> Superblock {
+    Superblock {
+        format,
+        lost_unit: if format == Format::NEW { 2 } else { 1 },
+        ..superblock(2048, 1)
+    }
+}
+
+fn formats() -> impl Strategy<Value = Format> {
+    prop::sample::select(vec![Format::FIRST, Format::UPGRADED, Format::NEW])
 }
 
 fn format(disk: &Disk, superblock: &Superblock) -> Result<TestStore, Unwritable> {
@@ -282,7 +321,7 @@ fn with_scratch<R>(pages: usize, with: impl FnOnce(&mut Scratch<'_>) -> R) -> R 
 fn load(disk: &Disk) -> Result<(TestStore, Findings, Table), LoadError> {
     let mut reader = Everything::default();
     let (store, findings) = with_scratch(2, |scratch| {
-        Store::load(disk.clone(), SECTORS, crc32c, scratch, true, &mut reader)
+        Store::load(disk.clone(), SECTORS, crc32c, scratch, MEND, &mut reader)
     })?;
     Ok((store, findings, reader.0))
 }
@@ -296,7 +335,21 @@ fn turned(block: u64, turn: u8) -> Entry {
     Entry::Block {
         block,
         turn: Turn::new(turn).unwrap(),
-        lost: LostUnits::NONE,
+        states: UnitStates::WHOLE,
+    }
+}
+
+/// A block with these units unread and lost.
+fn missing(block: u64, unread: &[u32], lost: &[u32], untried: bool) -> Entry {
+    let [unread, lost] = [unread, lost].map(|units| {
+        let mut set = Units::NONE;
+        units.iter().for_each(|unit| set.insert(*unit));
+        set
+    });
+    Entry::Block {
+        block,
+        turn: Turn::FIRST,
+        states: UnitStates::new(unread, lost, untried),
     }
 }
 
@@ -316,8 +369,10 @@ fn apply(table: &mut Table, changes: &[(u32, Entry)]) {
 
 #[test]
 fn the_area_of_these_tests_has_pages_enough() {
-    let layout = superblock(2048, 1).layout().unwrap();
-    assert_eq!((layout.slots(), layout.pages()), (24, 3));
+    for format in [Format::FIRST, Format::UPGRADED, Format::NEW] {
+        let layout = superblock_of(format).layout().unwrap();
+        assert_eq!((layout.slots(), layout.pages()), (24, 3));
+    }
 }
 
 #[test]
@@ -381,14 +436,30 @@ fn a_page_that_is_changed_again_is_not_read_again() {
 }
 
 #[test]
+fn a_page_that_was_prepared_is_not_read_for_the_commit() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    let mut pages = [Page::new_zeroed(); 2];
+    store.prepare(20, &mut pages);
+    // No slot of the area.
+    store.prepare(1 << 20, &mut pages);
+    let layout = *store.layout();
+    let places = Place::ALL.map(|place| layout.sector_of(2, place).unwrap());
+    disk.0.borrow_mut().unreadable.extend(places);
+    store.commit([(20, block(7))], &mut pages).unwrap();
+    let wanted = Table::from([(20, block(7))]);
+    assert_eq!(load(&disk.after_power_cut()).unwrap().2, wanted);
+}
+
+#[test]
 fn what_a_refused_change_leaves_in_memory_is_not_written() {
     let disk = Disk::default();
     let mut store = format(&disk, &superblock(2048, 1)).unwrap();
     let mut pages = [Page::new_zeroed(); 2];
     store.commit([(0, block(7))], &mut pages).unwrap();
     // The second of them does not go, in a page that is open already.
-    let lost = Change::Lost(LostUnits::NONE);
-    let refused = store.commit([(1, Change::To(block(8))), (2, lost)], &mut pages);
+    let whole = Change::States(UnitStates::WHOLE);
+    let refused = store.commit([(1, Change::To(block(8))), (2, whole)], &mut pages);
     assert!(matches!(refused, Err(CommitError::Unchanged(_))));
     store.commit([(3, block(9))], &mut pages).unwrap();
     let wanted = Table::from([(0, block(7)), (3, block(9))]);
@@ -522,7 +593,7 @@ fn an_area_of_another_length_is_refused_by_name() {
     let mut reader = Everything::default();
     let load = |scratch: &mut Scratch<'_>| {
         let sectors = SECTORS + 2048;
-        Store::load(disk.clone(), sectors, crc32c, scratch, true, &mut reader).err()
+        Store::load(disk.clone(), sectors, crc32c, scratch, MEND, &mut reader).err()
     };
     let refused = with_scratch(1, load).unwrap();
     assert_eq!(refused, LoadError::Length { is: SECTORS });
@@ -563,10 +634,10 @@ fn erasing_may_be_cut_short() {
             match load(&disk.after_power_cut()) {
                 Ok(_) => assert_eq!(cut, 0),
                 // Not blank, where nothing but the first page is left to be zeros.
-                Err(refused) if erased.is_ok() || (torn && refused != LoadError::Blank) => {
+                Err(refused) if erased.is_ok() || (torn && refused != LoadError::Formatting) => {
                     assert!(matches!(refused, LoadError::NotBlank { .. }), "{refused}");
                 }
-                Err(refused) => assert_eq!(refused, LoadError::Blank, "write {cut}"),
+                Err(refused) => assert_eq!(refused, LoadError::Formatting, "write {cut}"),
             }
             if erased.is_ok() {
                 break;
@@ -724,6 +795,56 @@ fn places_that_have_gone_bad_are_put_right() {
     commit(&mut store, &[(2, block(2))]).unwrap();
     let wanted = Table::from([(1, block(1)), (2, block(2))]);
     assert_eq!(load(&disk).unwrap().2, wanted);
+}
+
+#[test]
+fn no_page_is_written_in_more_generations_than_there_are() {
+    use super::pages::MAX_GENERATION;
+
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    let mut page = Page::new_zeroed();
+    for generation in [MAX_GENERATION - 2, MAX_GENERATION - 1] {
+        store
+            .write_places(1, generation, &Half::BOTH, &mut page)
+            .unwrap();
+        store.set_generation(1, generation);
+    }
+    commit(&mut store, &[(1, block(1))]).unwrap();
+    let refused = commit(&mut store, &[(2, block(2))]);
+    assert!(refused.is_err());
+    assert_eq!(load(&disk).unwrap().2, Table::from([(1, block(1))]));
+}
+
+#[test]
+fn superblocks_of_two_areas_are_refused() {
+    let (disk, other) = (Disk::default(), Disk::default());
+    let store = format(&disk, &superblock(2048, 1)).unwrap();
+    format(&other, &superblock(2048, 2)).unwrap();
+    for place in Place::ALL {
+        let sector = store.layout().sector_of(0, place).unwrap();
+        let foreign = other.0.borrow().pages[&sector];
+        let own = disk.0.borrow_mut().pages.insert(sector, foreign).unwrap();
+        assert_eq!(load(&disk).err(), Some(LoadError::Several));
+        disk.0.borrow_mut().pages.insert(sector, own);
+    }
+    assert!(load(&disk).is_ok());
+}
+
+#[test]
+fn a_place_that_cannot_be_put_right_degrades_until_it_can() {
+    let disk = Disk::default();
+    let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+    let places = Place::ALL.map(|place| store.layout().sector_of(1, place).unwrap());
+    disk.spoil(places[2], Spoil::Unreadable);
+    disk.0.borrow_mut().unwritable.extend(places);
+    let found = with_scratch(1, |scratch| store.check(scratch)).unwrap();
+    assert_eq!((found.bad, found.unmended), (1, 1));
+    assert!(store.is_degraded());
+    disk.0.borrow_mut().unwritable.clear();
+    let found = with_scratch(1, |scratch| store.check(scratch)).unwrap();
+    assert_eq!((found.bad, found.unmended), (1, 0));
+    assert!(!store.is_degraded());
 }
 
 #[test]
@@ -886,7 +1007,8 @@ fn formatting_is_cut_short(cut: u64, torn: bool, before: Before) -> bool {
             let wanted = match (cut, before) {
                 // Not begun, or a mark that is not whole.
                 (0, Before::Foreign) => LoadError::Foreign,
-                _ => LoadError::Blank,
+                (0, Before::Nothing) if !torn => LoadError::Blank,
+                _ => LoadError::Formatting,
             };
             assert_eq!(refused, wanted, "write {cut}, torn: {torn}, {before:?}");
         }
@@ -897,8 +1019,12 @@ fn formatting_is_cut_short(cut: u64, torn: bool, before: Before) -> bool {
     formatted
 }
 
-fn changes() -> impl Strategy<Value = Vec<(u32, Option<u64>)>> {
-    prop::collection::btree_map(0..24_u32, prop::option::of(0..1000_u64), 1..6)
+/// Changes of slots: to a block, and whether a unit of it is unread or lost.
+type Changes = Vec<(u32, Option<(u64, u8)>)>;
+
+fn changes() -> impl Strategy<Value = Changes> {
+    let change = prop::option::of((0..1000_u64, 0..3_u8));
+    prop::collection::btree_map(0..24_u32, change, 1..6)
         .prop_map(|changes| changes.into_iter().collect())
 }
 
@@ -923,11 +1049,19 @@ fn each_page_is_one_of(
 }
 
 /// Changes of that kind, with blocks that no other slot has.
-fn named(changes: &[(u32, Option<u64>)]) -> Vec<(u32, Entry)> {
-    let name = |slot: u32, it: u64| u64::from(slot) + 24 * (it % 20);
+fn named(changes: &[(u32, Option<(u64, u8)>)]) -> Vec<(u32, Entry)> {
+    let entry = |slot: u32, (number, state)| {
+        let unit = (number % 1024) as u32;
+        let name = u64::from(slot) + 24 * (number % 20);
+        match state {
+            0 => block(name),
+            1 => missing(name, &[unit], &[], unit % 2 == 0),
+            _ => missing(name, &[], &[unit], false),
+        }
+    };
     changes
         .iter()
-        .map(|&(slot, it)| (slot, it.map_or(Entry::Free, |it| block(name(slot, it)))))
+        .map(|&(slot, it)| (slot, it.map_or(Entry::Free, |it| entry(slot, it))))
         .collect()
 }
 
@@ -938,10 +1072,11 @@ proptest! {
     /// is what was committed, or what was being committed.
     #[test]
     fn no_power_cut_loses_what_was_committed(
+        format in formats(),
         steps in prop::collection::vec((changes(), 0..6_u64, any::<bool>()), 1..12),
     ) {
         let mut disk = Disk::default();
-        let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+        let mut store = super::tests::format(&disk, &superblock_of(format)).unwrap();
         let mut table = Table::new();
         for (changes, cut, torn) in steps {
             let changes = named(&changes);
@@ -961,13 +1096,14 @@ proptest! {
     /// Each page may have a place that every write tears: a power cut in any commit loses nothing.
     #[test]
     fn worn_places_of_several_pages_lose_nothing(
+        format in formats(),
         worn in prop::collection::vec(prop::option::of(0..4_usize), 3),
         steps in prop::collection::vec(changes(), 1..12),
         cut in 0..80_u64,
         torn in any::<bool>(),
     ) {
         let disk = Disk::default();
-        let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+        let mut store = super::tests::format(&disk, &superblock_of(format)).unwrap();
         for (index, place) in (0..).zip(worn) {
             let Some(place) = place else { continue };
             let sector = store.layout().sector_of(index, Place::ALL[place]).unwrap();
@@ -997,15 +1133,7 @@ proptest! {
         let disk = Disk::default();
         let mut store = format(&disk, &superblock(2048, 1)).unwrap();
         commit(&mut store, &[(1, block(1))]).unwrap();
-        let next = disk.0.borrow().writes + 1;
-        for (number, torn) in (next..).zip(torn) {
-            let mut inner = disk.0.borrow_mut();
-            match torn {
-                Some(true) => inner.tearing.insert(number),
-                Some(false) => inner.failing.insert(number),
-                None => continue,
-            };
-        }
+        disk.fail_writes(torn);
         let mut pages = [Page::new_zeroed(); 2];
         let committed = store.commit([(2, block(2))], &mut pages);
         for _ in 0..settles {
@@ -1054,5 +1182,7 @@ proptest! {
 }
 
 mod blank;
+mod grow;
 mod recovery;
 mod replace;
+mod upgrade;

@@ -74,6 +74,10 @@ fn extreme() -> Measurement {
         added: Some(summary),
         read: summary,
         write: summary,
+        delays: Some(DelayFigures {
+            relocation: summary,
+            stall: summary,
+        }),
         quarters: Some(Quarters {
             first: quarter(u64::MAX),
             last: quarter(1),
@@ -204,6 +208,8 @@ fn results_keep_headings_and_keys() {
         "Added Latency (ns)",
         "I/O Latency (ns)",
         "I/O Latency (ns)",
+        "Relocation (us)",
+        "Stall (us)",
         "Integrity",
         "  Blocks Verified",
         "  Mismatches",
@@ -225,12 +231,38 @@ fn results_keep_headings_and_keys() {
         "  Average Latency:  120 ns",
         "  Throughput:       409 MB/s",
         "Added Latency (ns):  min=50 avg=120 p50=110 p90=200 p99=400 p99.9=900 max=5000",
+        "Relocation (us):     count=0 p50=0 p99=0 max=0",
+        "Stall (us):          count=0 p50=0 p99=0 max=0",
         "  Baseline Throughput: N/A (not a regression test)",
         "Test Result:      PASSED",
         "Failure Reason:   None",
     ] {
         assert!(full.lines().any(|got| got == line), "{line}\n{full}");
     }
+}
+
+#[test]
+fn delays_are_in_microseconds() {
+    let mut run = Measurement::example();
+    let stall = Summary {
+        count: 7,
+        p50: 999,
+        p99: 20_000,
+        max: 1_000_001,
+        ..Summary::default()
+    };
+    let delays = DelayFigures {
+        relocation: Summary::default(),
+        stall,
+    };
+    run.delays = Some(delays);
+    let full = text(results, Some(&run));
+    let line = "\nStall (us):          count=7 p50=1 p99=20 max=1001\n";
+    assert!(full.contains(line), "{full}");
+    run.delays = None;
+    let full = text(results, Some(&run));
+    let line = "\nRelocation (us):     N/A (the target took no times)\n";
+    assert!(full.contains(line), "{full}");
 }
 
 #[test]

@@ -33,9 +33,9 @@ impl Rank {
     /// Nothing.
     pub(super) const NONE: Self = Self(0);
 
-    /// Of a group with the bits of `word`, whose slots are those from `first` on.
-    pub(super) fn new(first: u32, word: u64) -> Self {
-        Self(word.count_ones() << SLOT_BITS | first)
+    /// Of a group with so many entries, whose slots are those from `first` on.
+    pub(super) fn new(first: u32, entries: u32) -> Self {
+        Self((entries << SLOT_BITS).wrapping_add(first))
     }
 
     /// The first slot, where this is the rank of a group with the bits of `word`.
@@ -66,7 +66,7 @@ pub(super) fn load(ranks: &[AtomicU64], group: u64) -> Rank {
 pub(super) fn store(ranks: &[AtomicU64], group: u64, rank: Rank) {
     if let Some(pair) = ranks.get((group >> 1) as usize) {
         let others = pair.load(Ordering::Relaxed) & !(u64::from(u32::MAX) << shift(group));
-        let all = others | u64::from(rank.0) << shift(group);
+        let all = others.wrapping_add(u64::from(rank.0) << shift(group));
         pair.store(all, Ordering::Release);
     }
 }

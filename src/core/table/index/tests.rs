@@ -21,22 +21,86 @@ struct Pair {
     index: Index<Vec<AtomicU64>>,
     occupancy: Occupancy,
     model: BTreeMap<u64, Route>,
+    /// Blocks that have had an entry since the index was made.
+    had: BTreeSet<u64>,
     blocks: u64,
 }
 
 impl Pair {
+    fn new(blocks: u64) -> Self {
+        Self {
+            index: index(0, blocks),
+            occupancy: Occupancy::default(),
+            model: BTreeMap::new(),
+            had: BTreeSet::new(),
+            blocks,
+        }
+    }
+
     fn set(&mut self, block: u64, route: Route) {
         if !self.index.has_room(&self.occupancy, 1) || self.index.is_worn(&self.occupancy) {
             let new = index(self.occupancy.entries + 1, self.blocks);
             self.occupancy = new.take_over(&self.index).unwrap();
             self.index = new;
+            self.had = self.model.keys().copied().collect();
         }
         assert!(self.index.set(block, route, &mut self.occupancy));
         match route {
             Route::Main => self.model.remove(&block),
-            _ => self.model.insert(block, route),
+            _ => {
+                self.had.insert(block);
+                self.model.insert(block, route)
+            }
         };
         assert_eq!(self.occupancy.entries, self.model.len());
+        assert_eq!(self.rank(block >> 6), self.wanted_rank(block >> 6));
+    }
+
+    /// Fails where the cells are not as full as the writer believes.
+    fn check_cells(&self) {
+        let count = |wanted: fn(u64) -> bool| {
+            let cells = self.index.cells.iter();
+            cells
+                .filter(|cell| wanted(cell.load(Ordering::Relaxed)))
+                .count()
+        };
+        let counted = Occupancy {
+            entries: count(|cell| cell != EMPTY && cell != REMOVED),
+            removed: count(|cell| cell == REMOVED),
+        };
+        assert_eq!(self.occupancy, counted);
+    }
+
+    fn rank(&self, group: u64) -> Rank {
+        ranks::load(&self.index.ranks, group)
+    }
+
+    /// A group has a rank exactly where its slots are in order and none of its blocks has lost sectors.
+    fn wanted_rank(&self, group: u64) -> Rank {
+        let blocks = self.had.range(group << 6..(group + 1) << 6).copied();
+        let slot_of = |block| match self.wanted(block) {
+            Route::Spare { slot, lost: false } => Some(slot),
+            _ => None,
+        };
+        let first = blocks.clone().next().and_then(slot_of);
+        let Some(first) = first.filter(|_| !self.index.ranks.is_empty()) else {
+            return Rank::NONE;
+        };
+        let in_order = blocks
+            .clone()
+            .zip(first..)
+            .all(|(block, slot)| slot_of(block) == Some(slot));
+        match in_order {
+            true => Rank::new(first, blocks.count() as u32),
+            false => Rank::NONE,
+        }
+    }
+
+    /// Fails where the filter says of a range something else than it may, of a target that it covers exactly.
+    fn check_filter(&self, first: u64, last: u64) {
+        let few = (last >> 6) - (first >> 6) < 5;
+        let none = self.had.range(first..=last).next().is_none();
+        assert_eq!(self.index.all_on_main(first, last), few && none);
     }
 
     fn wanted(&self, block: u64) -> Route {
@@ -92,16 +156,12 @@ proptest! {
         steps in prop::collection::vec((block(), route()), 1..400),
         asks in prop::collection::vec((block(), 0..300_u64), 50),
     ) {
-        let mut pair = Pair {
-            index: index(0, BLOCKS),
-            occupancy: Occupancy::default(),
-            model: BTreeMap::new(),
-            blocks: BLOCKS,
-        };
+        let mut pair = Pair::new(BLOCKS);
         for (block, route) in steps {
             pair.set(block, route);
             prop_assert_eq!(pair.index.route(block), route);
         }
+        pair.check_cells();
         for block in 0..BLOCKS {
             prop_assert_eq!(pair.index.route(block), pair.wanted(block));
             if !pair.index.is_on_main(block) {
@@ -118,6 +178,9 @@ proptest! {
             if pair.index.all_on_main(first, last) {
                 prop_assert!((first..=last).all(|block| pair.wanted(block) == Route::Main));
             }
+            if !pair.index.ranks.is_empty() {
+                pair.check_filter(first, last);
+            }
         }
     }
 
@@ -126,12 +189,7 @@ proptest! {
     fn agrees_with_a_map_of_runs(
         runs in prop::collection::vec((0..400_u64, 1..20_u64, any::<bool>(), 0..4_u8), 1..60),
     ) {
-        let mut pair = Pair {
-            index: index(0, 512),
-            occupancy: Occupancy::default(),
-            model: BTreeMap::new(),
-            blocks: 512,
-        };
+        let mut pair = Pair::new(512);
         let mut next = 0;
         for (first, len, forward, fate) in runs {
             let mut blocks: Vec<u64> = (first..first + len)
@@ -150,6 +208,7 @@ proptest! {
             for &block in blocks.iter().filter(|_| fate == 2) {
                 pair.set(block, Route::Main);
             }
+            pair.check_cells();
             for block in (0..512).filter(|&block| !pair.index.is_on_main(block)) {
                 let plain = match pair.wanted(block) {
                     Route::Spare { slot, lost: false } => Some(slot),
@@ -159,6 +218,7 @@ proptest! {
             }
             for first in 0..512 {
                 for last in [first, first | 31, first | 63, 511] {
+                    pair.check_filter(first, last);
                     let (route, blocks) = pair.wanted_run(first, last);
                     prop_assert_eq!(pair.index.run(first, last), (route, blocks));
                     let slot = match route {
@@ -173,12 +233,7 @@ proptest! {
 
     #[test]
     fn consecutive_slots_are_one_run(first in 0..1000_u64, len in 1..300_u64) {
-        let mut pair = Pair {
-            index: index(0, BLOCKS),
-            occupancy: Occupancy::default(),
-            model: BTreeMap::new(),
-            blocks: BLOCKS,
-        };
+        let mut pair = Pair::new(BLOCKS);
         for n in 0..len {
             pair.set(first + n, Route::Spare { slot: 7 + n as u32, lost: false });
         }
@@ -273,6 +328,110 @@ fn a_rank_is_never_taken_for_that_of_another_word() {
             });
         }
     });
+}
+
+#[test]
+fn an_entry_that_goes_on_in_order_needs_no_look_at_those_before() {
+    let index = index(64, 512);
+    let mut occupancy = Occupancy::default();
+    let mut set = |block: u64, slot: u32| {
+        let route = Route::Spare { slot, lost: false };
+        assert!(index.set(block, route, &mut occupancy));
+    };
+    set(64, 7);
+    set(66, 8);
+    // Now a look at it would find nothing.
+    index.cells[index.home(64)].store(REMOVED, Ordering::Relaxed);
+    set(70, 9);
+    assert_eq!(ranks::load(&index.ranks, 1), Rank::new(7, 3));
+    set(68, 10);
+    assert_eq!(ranks::load(&index.ranks, 1), Rank::NONE);
+}
+
+#[test]
+fn a_rank_is_the_first_slot_and_the_number_of_entries() {
+    let storage: Vec<AtomicU64> = (0..2).map(|_| AtomicU64::new(0)).collect();
+    let word = 1 << 3 | 1 << 40 | 1 << 63;
+    for (group, first) in [(0, 1), (1, MAX_SLOTS - 3), (2, 77), (3, 0)] {
+        ranks::store(&storage, group, Rank::new(first, 3));
+    }
+    for (group, first) in [(0, 1), (1, MAX_SLOTS - 3), (2, 77), (3, 0)] {
+        let rank = ranks::load(&storage, group);
+        assert_eq!(rank.first(word), Some(first));
+        let slots = [0, 3, 39, 40, 63].map(|bit| rank.slot(word, bit));
+        let wanted = [None, Some(first), None, Some(first + 1), Some(first + 2)];
+        assert_eq!(slots, wanted);
+        assert_eq!((rank.first(1 << 3), rank.slot(1 << 3, 3)), (None, None));
+    }
+    ranks::store(&storage, 1, Rank::NONE);
+    assert_eq!(ranks::load(&storage, 1), Rank::NONE);
+    assert_eq!(ranks::load(&storage, 0), Rank::new(1, 3));
+    assert_eq!(ranks::load(&storage, 4), Rank::NONE);
+    assert_eq!((Rank::NONE.first(0), Rank::NONE.slot(0, 0)), (None, None));
+}
+
+#[test]
+fn a_size_has_room_for_twice_the_entries() {
+    let size = |entries, blocks| Size::for_entries(entries, blocks).unwrap();
+    let sized = |filter, ranks, cells| Size {
+        filter,
+        ranks,
+        cells,
+    };
+    assert_eq!(size(0, 1), sized(1, 1, 64));
+    assert_eq!(size(32, 64 * 3), sized(4, 2, 64));
+    assert_eq!(size(33, 64 * 8), sized(8, 4, 128));
+    assert_eq!(size(64, 64 * 64), sized(16, 0, 128));
+    assert_eq!(size(65, 64 * 64), sized(32, 0, 256));
+    assert_eq!(size(1_000, 64 * 200), sized(256, 128, 2048));
+    assert_eq!(size(1_000_000, 1 << 39), sized(1 << 18, 0, 1 << 21));
+    assert_eq!(Size::for_entries(usize::MAX, 1), None);
+}
+
+#[test]
+fn an_index_is_worn_where_more_entries_were_removed_than_are_left() {
+    let index = index(0, BLOCKS);
+    let worn = |entries, removed| index.is_worn(&Occupancy { entries, removed });
+    assert!(!worn(0, 16));
+    assert!(worn(0, 17));
+    assert!(worn(16, 17));
+    assert!(!worn(17, 17));
+    assert!(!worn(18, 17));
+}
+
+#[test]
+fn an_index_has_room_until_five_eighths_of_its_cells_are_taken() {
+    let index = index(0, BLOCKS);
+    let room = |entries, removed, more| index.has_room(&Occupancy { entries, removed }, more);
+    assert!(room(0, 0, 40));
+    assert!(!room(0, 0, 41));
+    assert!(room(20, 19, 1));
+    assert!(!room(20, 20, 1));
+    assert!(room(40, 0, 0));
+}
+
+#[test]
+fn storage_of_another_size_is_refused() {
+    let made = |len: usize| {
+        let zeroed = |_| Ok::<_, ()>((0..len).map(|_| AtomicU64::new(0)).collect::<Vec<_>>());
+        Index::new(Size::for_entries(0, 64).unwrap(), zeroed)
+            .unwrap()
+            .is_some()
+    };
+    assert_eq!([0, 1, 2, 3, 8].map(made), [false, true, true, false, true]);
+}
+
+#[test]
+fn a_run_of_eight_blocks_is_in_one_line() {
+    let index = index(1000, 1 << 30);
+    for run in 0..1000_u64 {
+        let first = index.home(8 * run);
+        assert_eq!(first % 8, 0);
+        for n in 0..8 {
+            assert_eq!(index.home(8 * run + n), first + n as usize);
+        }
+        assert!(first < index.cells.len());
+    }
 }
 
 #[test]

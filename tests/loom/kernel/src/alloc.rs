@@ -19,6 +19,7 @@ pub struct Flags(());
 
 pub mod flags {
     pub const GFP_KERNEL: super::Flags = super::Flags(());
+    pub const GFP_NOWAIT: super::Flags = super::Flags(());
 }
 
 pub(crate) fn allocate(layout: Layout) -> *mut u8 {

@@ -43,6 +43,7 @@ pub mod flags {
 pub(crate) fn check(flags: Flags) -> Result<(), AllocError> {
     if flags.0 & SLEEPS != 0 {
         machine::scheduler::may_sleep("an allocation");
+        machine::c::may_wait_for_memory();
     }
     if machine::c::allocation_succeeds() {
         Ok(())

@@ -113,6 +113,15 @@ macro_rules! fmt {
 }
 
 #[macro_export]
+macro_rules! container_of {
+    ($pointer:expr, $of:ty, $field:ident) => {
+        $pointer
+            .byte_sub(::std::mem::offset_of!($of, $field))
+            .cast::<$of>()
+    };
+}
+
+#[macro_export]
 macro_rules! optional_name {
     ($name:literal) => {
         // SAFETY: The text is terminated, and has no zero before.

@@ -122,6 +122,16 @@ impl<K: Ord + Clone, V> CursorMut<'_, K, V> {
         (key, value)
     }
 
+    pub fn current_mut(&mut self) -> (&K, &mut V) {
+        let (key, (value, _)) = self
+            .tree
+            .0
+            .range_mut(&self.key..)
+            .next()
+            .expect("the cursor's node");
+        (key, value)
+    }
+
     pub fn move_next(self) -> Option<Self> {
         use std::ops::Bound::{Excluded, Unbounded};
         let key = self

@@ -4,24 +4,24 @@
 
 use std::{cell::Cell, ffi::CStr, marker::PhantomData, pin::Pin};
 
-use machine::c::workqueue_struct;
+use machine::c::{work_struct, workqueue_struct};
 use pin_init::PinInit;
 
 use crate::sync::{Arc, LockClassKey};
 
 pub use crate::{impl_has_work, new_work};
 
-pub struct Work<T> {
+pub struct Work<T, const ID: u64 = 0> {
     pending: Cell<bool>,
     _of: PhantomData<T>,
 }
 
 // SAFETY: There is one thread.
-unsafe impl<T> Send for Work<T> {}
+unsafe impl<T, const ID: u64> Send for Work<T, ID> {}
 // SAFETY: As above.
-unsafe impl<T> Sync for Work<T> {}
+unsafe impl<T, const ID: u64> Sync for Work<T, ID> {}
 
-impl<T> Work<T> {
+impl<T, const ID: u64> Work<T, ID> {
     #[allow(clippy::new_ret_no_self)]
     pub fn new(_: &'static CStr, _: Pin<&'static LockClassKey>) -> impl PinInit<Self> {
         // SAFETY: The slot is written.
@@ -37,16 +37,20 @@ impl<T> Work<T> {
             )
         }
     }
+
+    pub unsafe fn raw_get(pointer: *const Self) -> *mut work_struct {
+        pointer.cast_mut().cast()
+    }
 }
 
-pub trait WorkItem {
+pub trait WorkItem<const ID: u64 = 0> {
     type Pointer;
 
     fn run(this: Self::Pointer);
 }
 
-pub unsafe trait HasWork<T> {
-    unsafe fn raw_get_work(pointer: *mut Self) -> *mut Work<T>;
+pub unsafe trait HasWork<T, const ID: u64 = 0> {
+    unsafe fn raw_get_work(pointer: *mut Self) -> *mut Work<T, ID>;
 }
 
 #[macro_export]
@@ -69,6 +73,37 @@ macro_rules! new_work {
     };
 }
 
+/// Objects with work, by a pointer.
+pub trait RawWorkItem<const ID: u64>: Sized {
+    /// # Safety
+    ///
+    /// The queue is valid.
+    unsafe fn enqueue_to(self, queue: *mut workqueue_struct) -> Result<(), Self>;
+}
+
+impl<T, const ID: u64> RawWorkItem<ID> for Arc<T>
+where
+    T: WorkItem<ID, Pointer = Arc<T>> + HasWork<T, ID> + 'static,
+{
+    unsafe fn enqueue_to(self, queue: *mut workqueue_struct) -> Result<(), Self> {
+        let pointer = Arc::as_ptr(&self).cast_mut();
+        // SAFETY: The object is there.
+        let item = unsafe { &*T::raw_get_work(pointer) };
+        if item.pending.replace(true) {
+            return Err(self);
+        }
+        let body = move || {
+            // SAFETY: As above.
+            unsafe { &*T::raw_get_work(pointer) }.pending.set(false);
+            machine::point();
+            T::run(self);
+        };
+        // SAFETY: As the caller says.
+        unsafe { machine::c::queue_work(queue, Box::new(body)) };
+        Ok(())
+    }
+}
+
 #[repr(transparent)]
 pub struct Queue(std::cell::UnsafeCell<workqueue_struct>);
 
@@ -81,26 +116,9 @@ impl Queue {
     /// # Errors
     ///
     /// The work, where it is queued already.
-    pub fn enqueue<T>(&self, work: Arc<T>) -> Result<(), Arc<T>>
-    where
-        T: WorkItem<Pointer = Arc<T>> + HasWork<T> + 'static,
-    {
+    pub fn enqueue<W: RawWorkItem<ID>, const ID: u64>(&self, work: W) -> Result<(), W> {
         machine::point();
-        // SAFETY: The object is there.
-        let item = unsafe { &*T::raw_get_work(std::ptr::from_ref::<T>(&work).cast_mut()) };
-        if item.pending.replace(true) {
-            return Err(work);
-        }
-        let body = move || {
-            // SAFETY: As above.
-            unsafe { &*T::raw_get_work(std::ptr::from_ref::<T>(&work).cast_mut()) }
-                .pending
-                .set(false);
-            machine::point();
-            T::run(work);
-        };
         // SAFETY: The queue is there.
-        unsafe { machine::c::queue_work(self.0.get(), Box::new(body)) };
-        Ok(())
+        unsafe { work.enqueue_to(self.0.get()) }
     }
 }

@@ -85,6 +85,8 @@ pub struct Faults {
     pub statuses: Vec<blk_status_t>,
     /// Every request fails with that.
     pub outage: Option<blk_status_t>,
+    /// The number of the first request that does.
+    pub outage_from: u64,
     /// The device has been taken away.
     pub gone: bool,
     /// Nothing ends before that time.
@@ -354,7 +356,9 @@ impl Disk {
         if self.faults.gone {
             return Some(c::BLK_STS_IOERR);
         }
-        self.faults.outage.filter(|_| !self.is_spared(request))
+        let has_begun = self.requests >= self.faults.outage_from;
+        let outage = self.faults.outage.filter(|_| has_begun);
+        outage.filter(|_| !self.is_spared(request))
     }
 
     fn wholesale(&mut self, request: &Request) -> Option<blk_status_t> {

@@ -289,6 +289,17 @@ impl Uses {
     }
 }
 
+/// Returns whether the current task holds a lock of that name.
+pub fn is_held_here(name: &str) -> bool {
+    let Some(task) = scheduler::task() else {
+        return false;
+    };
+    let classes = &world().order.classes;
+    task.held
+        .iter()
+        .any(|(_, class)| classes[*class].name == name)
+}
+
 fn task_held() -> &'static mut Vec<(usize, usize)> {
     &mut scheduler::task().expect("a task").held
 }

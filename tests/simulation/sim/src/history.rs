@@ -14,6 +14,7 @@ use machine::{
 use crate::{
     kind::Kind,
     model::{self, INITIAL},
+    old_format,
     settings::{Dooms, Settings},
     unit::Unit,
 };
@@ -144,11 +145,14 @@ impl History {
         let all: Vec<Settings> = (0..settings.units).map(|n| settings.of_unit(n)).collect();
         let end = all
             .iter()
-            .map(|unit| unit.spare_start + unit.spare_len + 8)
+            .map(|unit| unit.spare_start + unit.most_spare_len + 8)
             .max();
-        let spare: Vec<Sector> = (0..end.unwrap_or(0))
+        let mut spare: Vec<Sector> = (0..end.unwrap_or(0))
             .map(|sector| {
-                let in_slot = all.iter().any(|unit| unit.is_in_slot(sector));
+                let in_slot = all.iter().any(|unit| {
+                    let end = unit.spare_start + unit.spare_len.get();
+                    unit.is_in_slot(sector) || unit.grows() && sector >= end
+                });
                 if in_slot && !settings.volatile {
                     [0x55; 512]
                 } else {
@@ -156,13 +160,14 @@ impl History {
                 }
             })
             .collect();
+        for unit in all.iter().filter(|unit| unit.old_format) {
+            old_format::format(&mut spare, unit, unit.main_sectors());
+        }
         let spare = disk("spare", 0, spare, &settings);
         let mains: Vec<*mut Disk> = (0..)
             .zip(&all)
             .map(|(number, unit)| {
-                // Some targets are all of their disk.
-                let behind = if unit.submitters % 2 == 0 { 0 } else { 8 };
-                let len = unit.main_start + unit.most_sectors + behind;
+                let len = unit.main_sectors();
                 let contents = (0..len)
                     .map(|sector| match sector.checked_sub(unit.main_start) {
                         Some(sector) if sector < unit.most_sectors => {

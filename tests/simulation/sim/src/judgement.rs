@@ -48,9 +48,11 @@ pub(crate) struct Judge {
 }
 
 /// Health of a table, from bad to good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Health {
     Failing,
+    Outage,
+    SpareFailing,
     SpareFull,
     SpareLow,
     Degraded,
@@ -62,15 +64,18 @@ pub(crate) enum Health {
 pub(crate) struct Status {
     remapped: u64,
     pub(crate) slots: u64,
-    lost: u64,
-    pending: u64,
+    pub(crate) lost: u64,
+    pub(crate) pending: u64,
     block: u64,
     pub(crate) health: Health,
     metadata: String,
+    /// Sectors that a scrub has read, of how many.
+    pub(crate) scrub: Option<String>,
     counters: Vec<(String, u64)>,
 }
 
-const COUNTERS: [&str; 10] = [
+/// Counters of a status line, in this order. The number of unread sectors follows.
+pub(crate) const COUNTERS: [&str; 10] = [
     "reads",
     "writes",
     "remapped_reads",
@@ -91,6 +96,8 @@ impl Status {
         let (lost, pending, block) = (number()?, number()?, number()?);
         let health = match words.next()? {
             "failing" => Health::Failing,
+            "outage" => Health::Outage,
+            "spare_failing" => Health::SpareFailing,
             "spare_full" => Health::SpareFull,
             "spare_low" => Health::SpareLow,
             "degraded" => Health::Degraded,
@@ -99,26 +106,86 @@ impl Status {
         };
         let metadata = words.next()?.to_owned();
         let mut counters = Vec::new();
-        for word in words.filter(|word| !word.starts_with("scrub=")) {
+        let mut scrub = None;
+        for word in words {
             let (name, value) = word.split_once('=')?;
+            if name == "scrub" {
+                scrub = Some(value.to_owned());
+                continue;
+            }
             counters.push((name.to_owned(), value.parse().ok()?));
         }
         let named = counters.iter().map(|(name, _)| name.as_str());
-        named.eq(COUNTERS).then_some(Self {
-            remapped: remapped.parse().ok()?,
-            slots: slots.parse().ok()?,
-            lost,
-            pending,
-            block,
-            health,
-            metadata,
-            counters,
-        })
+        named
+            .eq(COUNTERS.into_iter().chain(["unread"]))
+            .then_some(Self {
+                remapped: remapped.parse().ok()?,
+                slots: slots.parse().ok()?,
+                lost,
+                pending,
+                block,
+                health,
+                metadata,
+                scrub,
+                counters,
+            })
     }
 
-    fn counter(&self, name: &str) -> u64 {
+    /// State of the metadata.
+    pub(crate) fn metadata(&self) -> &str {
+        &self.metadata
+    }
+
+    /// Unread sectors.
+    pub(crate) fn unread(&self) -> u64 {
+        self.counter("unread")
+    }
+
+    /// Returns the counters, by their names.
+    pub(crate) fn counters(&self) -> impl Iterator<Item = (&str, u64)> {
+        let counters = self.counters.iter().take(COUNTERS.len());
+        counters.map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// Returns the numbers of what is not as it is on a disk that works.
+    pub(crate) fn figures(&self) -> Figures {
+        Figures {
+            remapped: self.remapped,
+            unread: self.unread(),
+            lost: self.lost,
+            pending: self.pending,
+        }
+    }
+
+    pub(crate) fn counter(&self, name: &str) -> u64 {
         let found = self.counters.iter().find(|(known, _)| known == name);
         found.map_or(0, |(_, value)| *value)
+    }
+}
+
+/// Numbers of remapped blocks, unread and lost sectors, and pending blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Figures {
+    pub(crate) remapped: u64,
+    pub(crate) unread: u64,
+    pub(crate) lost: u64,
+    pub(crate) pending: u64,
+}
+
+impl Figures {
+    pub(crate) const NONE: Self = Self {
+        remapped: 0,
+        unread: 0,
+        lost: 0,
+        pending: 0,
+    };
+
+    /// Of so many remapped blocks, and nothing else.
+    pub(crate) const fn remapped(remapped: u64) -> Self {
+        Self {
+            remapped,
+            ..Self::NONE
+        }
     }
 }
 
@@ -126,7 +193,7 @@ impl Status {
 pub(crate) struct Remap {
     pub(crate) sector: u64,
     pub(crate) spare: u64,
-    flags: String,
+    pub(crate) flags: String,
 }
 
 impl Unit {
@@ -154,13 +221,31 @@ impl Unit {
     pub(crate) fn status(&self) -> Status {
         let line = self.device().status(c::status_type_t_STATUSTYPE_INFO);
         trace!("status: {line}");
-        match Status::parse(&line) {
+        match self.take_status(&line) {
             Some(status) => status,
             None => {
                 fail!("no status line: '{line}'");
                 unreachable!()
             }
         }
+    }
+
+    /// Parses a status line, if it is one. Fails where metadata cannot be written, and no request for it has ever failed.
+    pub(crate) fn take_status(&self, line: &str) -> Option<Status> {
+        let status = Status::parse(line)?;
+        let settings = &self.settings;
+        let may_be_damaged = settings.damages || settings.kind == Kind::Copies;
+        if status.metadata == "failed" && !settings.grows() && !may_be_damaged {
+            let (head, tail) = settings.metadata();
+            let failed_at = &self.spare().failed_at;
+            if !head
+                .chain(tail)
+                .any(|sector| failed_at[sector as usize] > 0)
+            {
+                fail!("no request for metadata has failed: {status:?}");
+            }
+        }
+        Some(status)
     }
 
     /// A counter of the status line.
@@ -205,7 +290,10 @@ impl Unit {
         self.check_log(false);
         self.judge.remapped.set(remapped);
         self.judge.events.set(self.device().events.get());
-        self.judge.health.set(Some(self.status().health));
+        let health = self.status().health;
+        // These may end before anybody is told.
+        let passes = [Health::Failing, Health::Outage, Health::SpareFailing].contains(&health);
+        self.judge.health.set((!passes).then_some(health));
     }
 
     /// A table is in use from now on, and nobody uses the device so far.
@@ -281,8 +369,14 @@ impl Unit {
 
     /// Judges a device that nobody uses and whose devices work, and sees that it heals.
     pub(crate) fn judge_all(&'static self) {
-        // What is left to do is done.
-        scheduler::sleep(1_000_000_000);
+        // What is left to do is done, also what the first probe after a second finds.
+        scheduler::sleep(2_000_000_000);
+        let status = self.wait_for_return();
+        if !self.settings.kind.needs_usual_numbers() {
+            self.end_upkeep();
+        }
+        self.check_after_outages(&status);
+        self.check_salvage(&status);
         self.check_mistakes();
         self.check_health();
         let status = self.status();
@@ -292,8 +386,13 @@ impl Unit {
         self.check_scrub();
         self.check_log(true);
         let kind = self.settings.kind;
-        if kind != Kind::Pages && (kind == Kind::Nth || world().random.one_in(4)) {
+        if kind != Kind::Pages
+            && (matches!(kind, Kind::Nth | Kind::Exact) || world().random.one_in(4))
+        {
             self.check_healing();
+        }
+        if !kind.needs_usual_numbers() && world().random.one_in(8) {
+            self.check_upkeep();
         }
     }
 
@@ -305,16 +404,23 @@ impl Unit {
         // The event follows the change.
         scheduler::sleep(10_000_000);
         let events = self.device().events.get();
+        if self.status().health != status.health {
+            // It was another before the event could come, or is about to have one.
+            return;
+        }
         let before = self.judge.health.replace(Some(status.health));
         let known = self.judge.events.replace(raised);
         if before.is_some_and(|before| before != status.health) && events == known {
             fail!("health is {:?}, and there was no event", status.health);
         }
         let troubled = status.lost > 0 || status.pending > 0;
+        let may_be_troubled = troubled || status.unread() > 0;
         let wrong = match status.health {
             Health::Ok => troubled || status.remapped == status.slots,
-            Health::Degraded => !troubled,
-            Health::SpareLow | Health::SpareFull | Health::Failing => false,
+            Health::Degraded => !may_be_troubled,
+            Health::SpareLow | Health::SpareFull => false,
+            Health::Failing | Health::Outage => false,
+            Health::SpareFailing => !self.spare().has_failed,
         };
         if wrong {
             fail!("health is {:?} with {status:?}", status.health);
@@ -322,9 +428,9 @@ impl Unit {
         if status.pending > 0 && !self.main().has_failed {
             fail!("blocks are pending, and main has never failed");
         }
-        let failing = status.health == Health::Failing;
+        let failing = matches!(status.health, Health::Failing | Health::Outage);
         if failing && !self.main().has_failed {
-            fail!("health is failing, and main has never failed");
+            fail!("health is {:?}, and main has never failed", status.health);
         }
     }
 
@@ -339,7 +445,7 @@ impl Unit {
             (
                 number(self.spare()),
                 settings.spare_start,
-                settings.spare_len,
+                settings.spare_len.get(),
             ),
         ];
         let named = self.device().data_ranges();
@@ -391,8 +497,12 @@ impl Unit {
                 fail!("a block of a volatile table is unsaved");
             }
         }
-        let lost = remaps.iter().any(|remap| remap.flags.contains("lost"));
-        if lost != (status.lost > 0) {
+        let listed = |flag| {
+            remaps
+                .iter()
+                .any(|remap| remap.flags.split(',').any(|it| it == flag))
+        };
+        if listed("lost") != (status.lost > 0) || listed("unread") != (status.unread() > 0) {
             fail!("lost sectors are listed otherwise than the status has them: {status:?}");
         }
         let pending = self.send(&format!("pending {}", self.settings.begin));
@@ -450,15 +560,15 @@ impl Unit {
         send("scrub stop");
         send("retry");
         let status = self.status();
+        if status.unread() > 0 {
+            fail!("main can be read, and after a retry sectors are unread: {status:?}");
+        }
         if !self.settings.volatile {
             send("save");
         }
-        let unread = self.read_everything();
-        if unread != status.lost {
-            fail!(
-                "{unread} sectors cannot be read, and {} are lost",
-                status.lost
-            );
+        let failed = self.read_everything();
+        if failed != status.lost + status.unread() {
+            fail!("{failed} sectors cannot be read, and others are unread or lost: {status:?}");
         }
         let (logical, end) = (self.settings.logical, self.limit.get());
         for first in (0..end).step_by(logical as usize) {
@@ -468,13 +578,15 @@ impl Unit {
         }
         send("clear");
         let status = self.status();
-        let figures = (status.remapped, status.lost, status.pending);
         let metadata = if self.settings.volatile { "none" } else { "ok" };
-        if figures != (0, 0, 0) || status.metadata != metadata {
+        if status.figures() != Figures::NONE || status.metadata != metadata {
             fail!("it has not healed: {status:?}");
         }
         // Slots that have failed are not free again.
-        if matches!(status.health, Health::Failing | Health::Degraded) {
+        if !matches!(
+            status.health,
+            Health::Ok | Health::SpareLow | Health::SpareFull
+        ) {
             fail!("health is {:?}, and nothing is wrong", status.health);
         }
         self.check_free_slots(&status);

@@ -31,12 +31,16 @@ pub(crate) enum Kind {
     Nth,
     /// Copies of the metadata are torn, damaged or cannot be written, one at a time.
     Copies,
+    /// Disks answer nothing for a while.
+    Outage,
     /// The stress manager, and whoever may disturb it.
     Stress,
+    /// One thing at a time, with exactly one outcome.
+    Exact,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Swarm,
         Self::Crash,
         Self::Move,
@@ -49,7 +53,9 @@ impl Kind {
         Self::Shape,
         Self::Nth,
         Self::Copies,
+        Self::Outage,
         Self::Stress,
+        Self::Exact,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -66,7 +72,9 @@ impl Kind {
             Self::Shape => "shape",
             Self::Nth => "nth",
             Self::Copies => "copies",
+            Self::Outage => "outage",
             Self::Stress => "stress",
+            Self::Exact => "exact",
         }
     }
 
@@ -80,6 +88,7 @@ impl Kind {
         match self {
             Self::Copies => 2,
             Self::Pages | Self::Pair | Self::Stress => 4,
+            Self::Exact => 8,
             _ => 1,
         }
     }
@@ -97,6 +106,14 @@ impl Kind {
     /// Whether the power is cut when the history says so, and not at any moment.
     pub(crate) fn cuts_itself(self) -> bool {
         matches!(self, Self::Nth | Self::Pages | Self::Copies)
+    }
+
+    /// Whether scripts and checks of the kind count with the settings that a table has by default.
+    pub(crate) fn needs_usual_numbers(self) -> bool {
+        !matches!(
+            self,
+            Self::Swarm | Self::Crash | Self::Pair | Self::Damage | Self::Shape
+        )
     }
 
     pub(crate) fn moves_only(self) -> bool {

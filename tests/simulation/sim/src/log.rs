@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Errors of messages, and the words for them.
-const REASONS: [(i32, &[&str]); 7] = [
+const REASONS: [(i32, &[&str]); 8] = [
     (-4, &["interrupted by a signal"]),
     (
         -5,
@@ -26,6 +26,7 @@ const REASONS: [(i32, &[&str]); 7] = [
     (-19, &["main_dev is gone"]),
     (-28, &["no spare block left"]),
     (-30, &["the table is loaded read-only"]),
+    (-67, &["a device does not answer"]),
     (-110, &["bios in flight do not end"]),
 ];
 

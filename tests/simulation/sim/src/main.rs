@@ -6,6 +6,7 @@
 
 mod copies;
 mod errno;
+mod exact;
 mod faults;
 mod fill;
 mod history;
@@ -18,9 +19,11 @@ mod mistakes;
 mod model;
 mod module;
 mod nth;
+mod old_format;
 mod openers;
 mod options;
 mod other_tables;
+mod outage;
 #[allow(dead_code)]
 mod remap;
 mod replies;
@@ -32,6 +35,7 @@ mod shells;
 #[allow(dead_code)]
 mod stress;
 mod unit;
+mod upkeep;
 mod users;
 mod wishes;
 

@@ -17,6 +17,7 @@ use remap_core::interface::excerpt::Excerpt;
 
 use crate::{
     errno::{EAGAIN, EBUSY, EINVAL, ENODEV, ENOMEM, ENXIO},
+    settings::NUMBERS as SETTINGS,
     unit::Unit,
 };
 
@@ -27,9 +28,9 @@ const ANOTHER: i32 = 9;
 const LOG_LINE: usize = 992;
 
 /// Commands that are spoiled.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "remap", "unremap", "bad", "verify", "list", "pending", "policy", "scrub", "clear", "retry",
-    "save", "stats",
+    "save", "stats", "set",
 ];
 
 /// Numbers at the ends of what fits 64 bits, and what is none at all.
@@ -63,6 +64,16 @@ fn number(word: &[u8]) -> Option<u64> {
     let digits = word.iter().all(u8::is_ascii_digit);
     let text = std::str::from_utf8(word).ok().filter(|_| digits)?;
     text.parse().ok()
+}
+
+/// Returns whether a setting has that name, and takes that value.
+fn is_setting(name: &[u8], value: &[u8]) -> bool {
+    let takes = |value| {
+        SETTINGS
+            .iter()
+            .any(|(known, range)| known.as_bytes() == name && range.contains(&value))
+    };
+    number(value).is_some_and(takes)
 }
 
 /// Spoils one of the words.
@@ -124,6 +135,7 @@ impl Unit {
             [b"list" | b"pending", from, most] => sector(from).is_some() && number(most).is_some(),
             [b"policy", b"relocate" | b"record" | b"off"] => true,
             [b"scrub", b"start" | b"stop" | b"status"] => true,
+            [b"set", name, value] => is_setting(name, value),
             [b"scrub", b"start", pace] => number(pace).is_some_and(|pace| pace > 0),
             _ => false,
         }
@@ -169,7 +181,7 @@ impl Unit {
                     1,
                 ),
                 b"error_policy" => (matches!(value, b"relocate" | b"record" | b"off"), 1),
-                _ => (false, 0),
+                name => (is_setting(name, value), 1),
             };
             if !right || known.contains(&option) || rest.len() < taken {
                 return false;
@@ -246,7 +258,8 @@ impl Unit {
     pub(crate) fn send_mistake_alone(&'static self) {
         let settings = &self.settings;
         let changes = settings.suspends || settings.reloads;
-        let alone = settings.messengers == 1 && !(changes || settings.resizes || settings.removals);
+        let alone = settings.messengers == 1
+            && !(changes || settings.resizes || settings.removals || settings.grows());
         let seen = || {
             let counters = ["manual_remaps", "unremaps"].map(|name| self.counter(name));
             (

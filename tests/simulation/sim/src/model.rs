@@ -66,7 +66,7 @@ struct Version {
     ok: bool,
     /// Another one has replaced it, but perhaps not durably.
     replaced: bool,
-    /// It has only been replaced in so far as what a failed write has left was read.
+    /// It has only been replaced in so far as what a failed write has left was read, or was not.
     unseen: bool,
 }
 
@@ -91,7 +91,7 @@ impl Place {
         for version in &mut self.versions {
             if version.content != content && !version.replaced {
                 version.replaced = true;
-                version.unseen = !lasts;
+                version.unseen = !lasts || !version.ok;
             }
         }
     }
@@ -340,7 +340,7 @@ impl Model {
         }
     }
 
-    /// What failed writes have left may be there no more, though it was read.
+    /// What failed writes have left may be there no more, though it was read, or again, though it was not.
     pub(crate) fn forget_reads(&mut self) {
         for (sector, place) in (0..).zip(&mut self.places) {
             let unseen = place.versions.iter_mut().filter(|version| version.unseen);

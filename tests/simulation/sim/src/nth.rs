@@ -98,7 +98,7 @@ impl Unit {
     }
 
     /// Returns the first sector of the next slot that no block is in. A table goes through its slots in a circle.
-    fn free_slot_after(&'static self, slot: u64) -> Option<u64> {
+    pub(crate) fn free_slot_after(&'static self, slot: u64) -> Option<u64> {
         let (first, end) = self.settings.slots();
         let used: Vec<u64> = self.remaps()?.iter().map(|remap| remap.spare).collect();
         let all = (first..end).step_by(self.settings.block as usize);

@@ -15,8 +15,8 @@ usage: sim [-k KIND]... [-s SEED] [-n COUNT] [-t SECONDS] [-j JOBS] [-f FAILURES
 Runs histories of consecutive seeds: COUNT of each kind (1 where a seed is given, else 1000), fewer of the
 costly ones, or as many as have time in SECONDS. Without a seed the first one is drawn, and printed.
 
-  -k KIND      swarm, crash, move, fill, gate, pages, wholesale, pair, damage, shape, nth, copies, stress; all
-               of them by default
+  -k KIND      swarm, crash, move, fill, gate, pages, wholesale, pair, damage, shape, nth, copies, outage, stress,
+               exact; all of them by default
   -j JOBS      share them out to so many processes
   -f FAILURES  end a kind after so many failures (1)
   -c FILE      run the histories that a file lists, a line each: kind, first seed, how many, and why

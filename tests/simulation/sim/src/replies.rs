@@ -43,7 +43,7 @@ impl Unit {
             "unremap" => numbers(reply, "unremapped #")
                 .is_some_and(|numbers| numbers[0] <= blocks && (blocks > 1 || numbers[0] == 1)),
             "clear" => numbers(reply, "cleared #").is_some(),
-            "retry" => numbers(reply, "cleared # pending #").is_some(),
+            "retry" => numbers(reply, "cleared # pending # unread #").is_some(),
             "save" => reply == "metadata saved",
             _ => true,
         };

@@ -24,7 +24,7 @@ fn line_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// Headings and keys of the results, in order.
-const RESULTS: [&str; 27] = [
+const RESULTS: [&str; 29] = [
     "=== Phase 3.2C Stress Test Results ===",
     "Test Configuration:",
     "Device:",
@@ -43,6 +43,8 @@ const RESULTS: [&str; 27] = [
     "Peak In Flight:",
     "Added Latency (ns):",
     "I/O Latency (ns):",
+    "Relocation (us):",
+    "Stall (us):",
     "Integrity:",
     "Blocks Verified:",
     "Mismatches:",

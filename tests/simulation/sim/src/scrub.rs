@@ -23,7 +23,7 @@ impl Unit {
             return;
         }
         let mut statuses = self.main().faults.unreadable.values();
-        if self.status().health == Health::Failing
+        if self.wait_for_return().health < Health::SpareFull
             || statuses.any(|status| *status == c::BLK_STS_AGAIN)
         {
             // Nothing that fails says anything about its block; or it is tried again, and again.
@@ -37,6 +37,9 @@ impl Unit {
             fail!("'scrub start' fails with {error}, and nothing else does");
         }
         let ended = self.wait_for_scrub();
+        if ended.is_empty() {
+            return;
+        }
         let Some((on_main, on_spare)) = self.unreadable_blocks() else {
             // Nobody knows what else its disks answer.
             return;
@@ -56,7 +59,7 @@ impl Unit {
     }
 
     /// Waits until no scrub runs. Returns how the last one ended.
-    fn wait_for_scrub(&'static self) -> String {
+    pub(crate) fn wait_for_scrub(&'static self) -> String {
         let began = world().now;
         loop {
             match self.send("scrub status") {
@@ -65,6 +68,11 @@ impl Unit {
                 Err(error) => fail!("'scrub status' fails with {error}"),
             }
             if world().now - began > PATIENCE {
+                if self.wait_for_return().health < Health::SpareFull {
+                    // It waits for a device that answers.
+                    let _ = self.send("scrub stop");
+                    return String::new();
+                }
                 fail!("a scrub takes longer than {} s", PATIENCE / 1_000_000_000);
             }
             scheduler::sleep(10_000_000);

@@ -12,7 +12,9 @@ use machine::{
     trace, //
 };
 
-use crate::{errno::ENOMEM, kind::Kind, log::check_reason, model, unit::Unit};
+use crate::{
+    errno::ENOMEM, kind::Kind, log::check_reason, model, settings::some_setting, unit::Unit,
+};
 
 /// Most suspensions of a life.
 const MAX_SUSPENDS: u64 = 8;
@@ -42,7 +44,8 @@ impl Unit {
             "mistake" => self.send_mistake_alone(),
             "status" => {
                 self.device().status(c::status_type_t_STATUSTYPE_TABLE);
-                self.device().status(c::status_type_t_STATUSTYPE_INFO);
+                let line = self.device().status(c::status_type_t_STATUSTYPE_INFO);
+                drop(self.take_status(&line));
             }
             _ => {
                 if let Ok(reply) = self.send(&self.text_of(message, first, len)) {
@@ -69,6 +72,7 @@ impl Unit {
                 "scrub {}",
                 random.of(&["start", "start 1", "stop", "status"])
             ),
+            "set" => format!("set {}", some_setting(random)),
             other => other.to_owned(),
         }
     }
@@ -76,10 +80,12 @@ impl Unit {
     /// Sends a message; returns the reply, or the errno.
     pub(crate) fn send(&'static self, text: &str) -> Result<String, i32> {
         let since = scheduler::listen();
+        let outages = self.outages();
         let replied = self.send_bytes(text.as_bytes());
         let lines = scheduler::heard(since);
         if let Err(error) = replied {
             check_reason(text, error, &lines);
+            self.check_error_in_outages(text, error, outages);
         }
         replied
     }
@@ -141,6 +147,12 @@ impl Unit {
             if settings.removals {
                 ways.push(Self::remove);
             }
+            if settings.grows() {
+                ways.push(Self::grow);
+            }
+            if ways.is_empty() {
+                return;
+            }
             let way = world().random.of(&ways);
             way(self);
         }
@@ -194,8 +206,11 @@ impl Unit {
 
     /// Loads a table beside the one in use. Nothing where there is no memory.
     fn load_next(&'static self, sectors: u64) -> Option<Rc<Table>> {
+        self.load_line(sectors, &self.line(false))
+    }
+
+    fn load_line(&'static self, sectors: u64, line: &str) -> Option<Rc<Table>> {
         let was_short = self.is_short_of_memory();
-        let line = self.line(false);
         match self.device().load(sectors, line.as_bytes(), false) {
             Ok(table) => Some(table),
             Err(ENOMEM) if was_short || self.is_short_of_memory() => None,
@@ -271,6 +286,69 @@ impl Unit {
         self.sectors.set(new);
         self.limit.set(new);
         self.judge_next(remapped);
+    }
+
+    /// Replaces the table by one with a longer spare area, or one that is not long enough.
+    pub(crate) fn grow(&'static self) {
+        let sectors = self.sectors.get();
+        let Some((new, fits)) = self.settings.longer_spare(&mut world().random) else {
+            return;
+        };
+        let line = self.line_of(new);
+        trace!("the spare area becomes one of {new} sectors: {line}");
+        self.load_mistake_now_and_then(sectors);
+        let Some(table) = self.load_line(sectors, &line) else {
+            return;
+        };
+        self.begin_suspend();
+        let remapped = self.remapped();
+        let old = self.device().swap(Some(table)).expect("a table");
+        if !fits {
+            let resumed = self.try_to_resume();
+            self.device().destroy(old);
+            if resumed != Err(-22) {
+                fail!("a spare area grows without room: {resumed:?}");
+            }
+            self.replace_refused(&self.line(false));
+            self.resume();
+            return self.judge_next(remapped);
+        }
+        self.growing_to.set(Some(new));
+        self.may_cut_growth();
+        let mut resumed = self.device().resume();
+        self.device().destroy(old);
+        if let Err(error) = resumed {
+            trace!("the resume has failed with {error}");
+            self.check_error("a resume", 0, model::now());
+            self.heal();
+            if world().random.one_in(2) {
+                // Until the growth is committed the old length is the right one.
+                self.replace_refused(&self.line(false));
+                resumed = self.resume_healed();
+                if resumed.is_ok() {
+                    trace!("it has not grown");
+                    self.growing_to.set(None);
+                    self.disturb();
+                    return self.judge_next(remapped);
+                }
+                self.replace_refused(&line);
+            }
+            resumed = self.resume_healed();
+        }
+        if let Err(error) = resumed {
+            return fail!("a table with a longer spare area cannot be resumed: {error}");
+        }
+        self.adopt_length();
+        self.disturb();
+        self.judge_next(remapped);
+    }
+
+    /// Replaces a table that was refused by one of that line.
+    fn replace_refused(&'static self, line: &str) {
+        if let Some(table) = self.load(self.sectors.get(), line) {
+            let refused = self.device().swap(Some(table)).expect("a table");
+            self.device().destroy(refused);
+        }
     }
 
     /// Removes the device, with all that goes on, and sets it up again.

@@ -2,15 +2,19 @@
 
 //! Settings of a history: drawn from its seed, so that histories differ.
 
-use std::ops::Range;
+use std::{
+    cell::Cell,
+    ops::{Range, RangeInclusive},
+};
 
 use machine::{c, random::Random, scheduler::Policy};
 use remap_core::{
     metadata::{
+        entry::{Bitmaps, Shape},
         layout::Layout,
-        LOST_UNIT, //
+        LOST_UNIT,
     },
-    table::geometry::BlockSize, //
+    table::geometry::BlockSize,
 };
 
 use crate::kind::Kind;
@@ -86,9 +90,17 @@ pub(crate) struct Settings {
     pub(crate) units: u64,
     pub(crate) main_start: u64,
     pub(crate) spare_start: u64,
-    pub(crate) spare_len: u64,
+    pub(crate) spare_len: Cell<u64>,
+    /// Sectors of the longest spare area.
+    pub(crate) most_spare_len: u64,
+    /// Pages in the head of the spare area, if it has grown.
+    pub(crate) head_pages: Cell<Option<u32>>,
     pub(crate) volatile: bool,
+    /// The spare area is of version 1 at first.
+    pub(crate) old_format: bool,
     pub(crate) error_policy: &'static str,
+    /// Names and values of settings in the table line.
+    pub(crate) numbers: Vec<(&'static str, u64)>,
     pub(crate) submitters: u64,
     pub(crate) operations: u64,
     /// Most sectors of a bio.
@@ -155,6 +167,14 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// Returns whether requests hang, and time out after half a minute or not.
+    pub(crate) fn hangs(self) -> bool {
+        matches!(
+            self,
+            Self::MainStall | Self::SpareStall | Self::MainTimeOut | Self::SpareTimeOut
+        )
+    }
+
     pub(crate) fn is_of_main(self) -> bool {
         matches!(
             self,
@@ -192,6 +212,29 @@ const MESSAGES: [&str; 14] = [
     "scrub", "status", "stats", "mistake",
 ];
 
+/// Names and ranges of settings, as docs/interface.md has them.
+pub(crate) const NUMBERS: [(&str, RangeInclusive<u64>); 7] = [
+    ("tries", 2..=10),
+    ("breaker_count", 1..=65_536),
+    ("breaker_window", 1..=3_600_000),
+    ("probe_min", 1..=3_600_000),
+    ("probe_max", 1..=3_600_000),
+    ("scrub_interval", 0..=31_536_000),
+    ("retry_interval", 0..=31_536_000),
+];
+
+/// Returns a number of a range, a small one most of the time.
+fn some_number(range: &RangeInclusive<u64>, random: &mut Random) -> u64 {
+    let most = random.of(&[3, 100, *range.end()]).min(*range.end());
+    random.between(*range.start(), most)
+}
+
+/// Returns the words behind `set` for some setting.
+pub(crate) fn some_setting(random: &mut Random) -> String {
+    let (name, range) = random.of(&NUMBERS.each_ref());
+    format!("{name} {}", some_number(range, random))
+}
+
 const STATUSES: [u8; 15] = [
     c::BLK_STS_MEDIUM,
     c::BLK_STS_IOERR,
@@ -210,6 +253,9 @@ const STATUSES: [u8; 15] = [
     c::BLK_STS_INVAL,
 ];
 
+/// Statuses that say that the medium has failed.
+pub(crate) const MEDIUM: [u8; 2] = [c::BLK_STS_MEDIUM, c::BLK_STS_PROTECTION];
+
 /// Pages of memory that are more than all tests together take.
 pub(crate) const PLENTY: u64 = 1 << 14;
 
@@ -221,6 +267,11 @@ fn some<T: Copy>(random: &mut Random, of: &[T], permille: u64) -> Vec<T> {
 }
 
 impl Settings {
+    /// Returns whether requests may hang.
+    pub(crate) fn may_hang(&self) -> bool {
+        self.faults.iter().any(|fault| fault.hangs())
+    }
+
     /// The settings of a seed.
     pub(crate) fn draw(kind: Kind, seed: u64, random: &mut Random) -> Self {
         let mut settings = Self::draw_any(kind, random);
@@ -236,9 +287,32 @@ impl Settings {
             Kind::Shape => settings.aim_at_shape(random),
             Kind::Nth => settings.aim_at_nth(seed, random),
             Kind::Copies => settings.aim_at_copies(random),
+            Kind::Outage => settings.aim_at_outages(random),
             Kind::Stress => settings.aim_at_stress(random),
+            Kind::Exact => settings.aim_at_one_thing(random),
+        }
+        // Slots that are chosen for their page depend on the format.
+        let may_be_old = !settings.volatile && kind != Kind::Pages;
+        settings.old_format = may_be_old && random.clone().one_in(3);
+        if !kind.needs_usual_numbers() {
+            settings.draw_numbers(random);
+        }
+        if matches!(kind, Kind::Crash | Kind::Shape) && settings.submitters % 2 == 1 {
+            settings.let_grow(&mut random.clone());
         }
         settings
+    }
+
+    /// Draws settings of the table, and whether messages change them.
+    fn draw_numbers(&mut self, random: &mut Random) {
+        for (name, range) in &NUMBERS {
+            if random.one_in(4) {
+                self.numbers.push((name, some_number(range, random)));
+            }
+        }
+        if random.one_in(3) {
+            self.messages.push("set");
+        }
     }
 
     fn draw_any(kind: Kind, random: &mut Random) -> Self {
@@ -250,7 +324,9 @@ impl Settings {
         let block = random.of(&[1_u64, 2, 4, 8, 8, 16]);
         let logical = if block >= 8 && random.one_in(6) { 8 } else { 1 };
         let volatile = match kind {
-            Kind::Swarm | Kind::Move | Kind::Wholesale | Kind::Nth => random.one_in(3),
+            Kind::Swarm | Kind::Move | Kind::Wholesale | Kind::Nth | Kind::Exact => {
+                random.one_in(3)
+            }
             Kind::Stress => random.one_in(8),
             _ => false,
         };
@@ -275,13 +351,17 @@ impl Settings {
             units: 1,
             main_start: random.of(&[0, 8]),
             spare_start: random.of(&[0_u64, 8, 24]),
-            spare_len: 0,
+            spare_len: Cell::new(0),
+            most_spare_len: 0,
+            head_pages: Cell::new(None),
             volatile,
+            old_format: false,
             error_policy: if random.one_in(8) {
                 random.of(&["record", "off"])
             } else {
                 "relocate"
             },
+            numbers: Vec::new(),
             submitters: random.between(1, 5),
             operations: random.between(20, 60),
             longest: random.of(&[1, block, 2 * block, 4 * block]).max(logical),
@@ -342,17 +422,55 @@ impl Settings {
         settings
     }
 
+    pub(crate) fn block_size(&self) -> BlockSize {
+        BlockSize::from_sectors(self.block).expect("a block size")
+    }
+
     /// Gives the spare area room for so many slots.
     fn set_slots(&mut self, slots: u64) {
-        self.spare_len = if self.volatile {
+        let needed = if self.volatile {
             slots * self.block
         } else {
-            let block = BlockSize::from_sectors(self.block);
-            let needed =
-                block.and_then(|block| Layout::sectors_for(slots as u32, block, LOST_UNIT));
+            let needed = Layout::sectors_for(slots as u32, self.block_size());
             needed.expect("room for metadata")
+        };
+        self.most_spare_len = needed.next_multiple_of(self.logical.max(8));
+        self.spare_len.set(self.most_spare_len);
+    }
+
+    /// Lets tables have a longer spare area than the first one.
+    fn let_grow(&mut self, random: &mut Random) {
+        // Some need further pages, and the gap behind them.
+        let more = match self.block <= 2 && random.one_in(4) {
+            true => random.between(2_600, 4_000),
+            false => random.between(32, 300),
+        };
+        self.most_spare_len += more.next_multiple_of(8);
+    }
+
+    /// Returns whether tables may have a longer spare area than the first one.
+    pub(crate) fn grows(&self) -> bool {
+        self.most_spare_len > self.spare_len.get()
+    }
+
+    /// Returns the sectors of a longer spare area, and whether the area can grow to it.
+    pub(crate) fn longer_spare(&self, random: &mut Random) -> Option<(u64, bool)> {
+        let (len, most) = (self.spare_len.get(), self.most_spare_len);
+        let layout = self.layout().filter(|_| len < most)?;
+        let wish = random.between(len + 8, most) / 8 * 8;
+        let least = layout.room_to_grow(wish).expect("room on a disk");
+        match least {
+            least if least == wish => Some((wish, true)),
+            least if least <= most && !random.one_in(4) => Some((least, true)),
+            _ => Some((wish, false)),
         }
-        .next_multiple_of(self.logical.max(8));
+    }
+
+    /// Records that the spare area has grown.
+    pub(crate) fn has_grown(&self, spare_len: u64) {
+        let layout = self.layout().expect("metadata");
+        self.head_pages.set(Some(layout.head_pages()));
+        self.spare_len.set(spare_len);
     }
 
     fn aim_at_moves(&mut self, random: &mut Random) {
@@ -481,6 +599,26 @@ impl Settings {
         self.set_slots(2 * blocks);
     }
 
+    fn aim_at_outages(&mut self, random: &mut Random) {
+        self.failing_allocations = 0;
+        self.faults.clear();
+        self.error_policy = random.of(&["relocate", "relocate", "record", "off"]);
+        // All of what a request takes is shorter than the time between two outages.
+        self.latency = random.of(&[(1_000, 5_000), (20_000, 200_000)]);
+        self.slow = 0;
+        self.pause = random.of(&[200_000, 2_000_000, 50_000_000, 1_000_000_000]);
+        self.declines = 0;
+        self.statuses = STATUSES.to_vec();
+        self.statuses.retain(|status| !MEDIUM.contains(status));
+        self.messengers = random.of(&[0, 1, 2]);
+        // What is relocated by a message that comes back with an error has not failed.
+        self.cuts = if !self.volatile && random.one_in(3) {
+            random.between(1, 2)
+        } else {
+            0
+        };
+    }
+
     fn aim_at_stress(&mut self, random: &mut Random) {
         // So small that all that is in flight at once has room in the memory.
         self.sectors = self.block * random.between(2, 60 / self.block);
@@ -518,10 +656,25 @@ impl Settings {
         self.set_slots(random.between(2, 24));
     }
 
+    fn aim_at_one_thing(&mut self, random: &mut Random) {
+        (self.block, self.logical) = (random.of(&[2, 4, 8, 16]), 1);
+        let blocks = random.between(26, 36);
+        self.sectors = blocks * self.block + random.below(self.block);
+        self.most_sectors = self.sectors + 1;
+        self.error_policy = "relocate";
+        self.failing_allocations = 0;
+        self.signals = 0;
+        self.slow = 0;
+        self.pause = 0;
+        self.faults.clear();
+        self.mends = false;
+        self.set_slots(blocks - random.between(1, 4));
+    }
+
     /// The settings of device number `n` of the history.
     pub(crate) fn of_unit(&self, n: u64) -> Self {
         Self {
-            spare_start: self.spare_start + n * self.spare_len,
+            spare_start: self.spare_start + n * self.spare_len.get(),
             begin: self.begin * (1 - n),
             ..self.clone()
         }
@@ -537,25 +690,41 @@ impl Settings {
         if self.volatile {
             options.push("volatile".to_owned());
         }
-        if new && !self.volatile {
+        if new && !self.volatile && !self.old_format {
             options.push("format".to_owned());
         }
         if self.error_policy != "relocate" {
             options.extend(["error_policy".to_owned(), self.error_policy.to_owned()]);
         }
+        for (name, value) in &self.numbers {
+            options.extend([(*name).to_owned(), value.to_string()]);
+        }
         format!(
             "8:{main} 8:0 {} {} {} {}",
             self.spare_start,
-            self.spare_len,
+            self.spare_len.get(),
             options.len(),
             options.join(" ")
         )
     }
 
+    /// Sectors of the main disk. Some targets are all of it.
+    pub(crate) fn main_sectors(&self) -> u64 {
+        let behind = if self.submitters % 2 == 0 { 0 } else { 8 };
+        self.main_start + self.most_sectors + behind
+    }
+
     /// How the spare area is divided; nothing where it has no metadata.
     pub(crate) fn layout(&self) -> Option<Layout> {
-        let block = BlockSize::from_sectors(self.block)?;
-        Layout::new(self.spare_len, block, LOST_UNIT).filter(|_| !self.volatile)
+        let block = self.block_size();
+        // An upgrade changes no place.
+        let bitmaps = match self.old_format {
+            true => Bitmaps::One,
+            false => Bitmaps::Two,
+        };
+        let shape = Shape::new(block, LOST_UNIT, bitmaps)?;
+        let layout = Layout::with_shape(self.spare_len.get(), block, shape, self.head_pages.get());
+        layout.filter(|_| !self.volatile)
     }
 
     /// Slots whose entries are in the first page that has any.
@@ -573,7 +742,7 @@ impl Settings {
                 let first = self.spare_start + layout.first_slot();
                 (first, first + u64::from(layout.slots()) * self.block)
             }
-            None => (self.spare_start, self.spare_start + self.spare_len),
+            None => (self.spare_start, self.spare_start + self.spare_len.get()),
         }
     }
 
@@ -591,7 +760,7 @@ impl Settings {
     /// Where the halves of the metadata are.
     pub(crate) fn metadata(&self) -> (Range<u64>, Range<u64>) {
         let (first, end) = self.slots();
-        let area_end = self.spare_start + self.spare_len;
+        let area_end = self.spare_start + self.spare_len.get();
         (self.spare_start..first, end..area_end)
     }
 }

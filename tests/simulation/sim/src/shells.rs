@@ -475,5 +475,24 @@ impl Unit {
         self.read_record();
         self.read_charts();
         self.check_home();
+        self.check_totals();
+    }
+
+    /// Fails where the counters over all tables, of which there is one, are not those of its status.
+    fn check_totals(&'static self) {
+        let status = self.status();
+        let sum = |names: [&str; 2]| names.iter().map(|name| status.counter(name)).sum();
+        let wanted: [(&str, u64); 3] = [
+            ("total_ios", sum(["reads", "writes"])),
+            ("remapped_ios", sum(["remapped_reads", "remapped_writes"])),
+            ("remap_entries", status.figures().remapped),
+        ];
+        for (file, wanted) in wanted {
+            // There is none where the module was unloaded.
+            let read = sysfs::read(true, "optimization", file);
+            if read.is_ok_and(|text| text.trim_end() != wanted.to_string()) {
+                fail!("{file} is not {wanted}");
+            }
+        }
     }
 }

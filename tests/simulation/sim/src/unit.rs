@@ -25,6 +25,9 @@ use crate::{
     settings::Settings,
 };
 
+/// Requests of a resume in which a spare area grows: most of them, and some more.
+const GROWTH_REQUESTS: u64 = 40;
+
 /// A mapped device.
 pub(crate) struct Unit {
     pub(crate) number: u32,
@@ -45,6 +48,10 @@ pub(crate) struct Unit {
     pub(crate) absent_at: Cell<u64>,
     /// The spare area has metadata.
     formatted: Cell<bool>,
+    /// Number of the life, from 0 on.
+    life: Cell<u64>,
+    /// Sectors to which the spare area is growing: it has these, or what it had before.
+    pub(crate) growing_to: Cell<Option<u64>>,
     /// The area before it was damaged.
     undamaged: UnsafeCell<Vec<Sector>>,
     pub(crate) judge: Judge,
@@ -83,6 +90,8 @@ impl Unit {
             cuts: RefCell::default(),
             absent_at: Cell::new(0),
             formatted: Cell::new(false),
+            life: Cell::new(0),
+            growing_to: Cell::new(None),
             undamaged: UnsafeCell::new(Vec::new()),
             judge: Judge::default(),
             module: Module::new(settings.sectors.div_ceil(settings.block)),
@@ -120,6 +129,28 @@ impl Unit {
     /// The table line; `new` where the area has no metadata so far.
     pub(crate) fn line(&self, new: bool) -> String {
         self.settings.line(1 + self.number, new)
+    }
+
+    /// The table line with another length of the spare area.
+    pub(crate) fn line_of(&self, spare_len: u64) -> String {
+        let mut settings = self.settings.clone();
+        settings.spare_len = Cell::new(spare_len);
+        settings.line(1 + self.number, false)
+    }
+
+    /// The spare area is about to grow: the power is cut meanwhile, or soon after, now and then.
+    pub(crate) fn may_cut_growth(&self) {
+        let world = world();
+        if self.life.get() < self.settings.cuts && world.random.one_in(2) {
+            world.last_request = world.requests + world.random.between(1, GROWTH_REQUESTS);
+        }
+    }
+
+    /// The spare area has grown.
+    pub(crate) fn adopt_length(&self) {
+        if let Some(len) = self.growing_to.take() {
+            self.settings.has_grown(len);
+        }
     }
 
     /// Everything that fails for now works again; what is bad stays bad.
@@ -161,7 +192,16 @@ impl Unit {
     fn set_up(&'static self, life: u64) {
         let device = self.make_device();
         self.limit.set(self.sectors.get());
-        let line = self.line(!self.formatted.get());
+        if life > 0 && self.resume_with_old_length() {
+            return;
+        }
+        let line = match self.growing_to.get() {
+            Some(len) => {
+                self.may_cut_growth();
+                self.line_of(len)
+            }
+            None => self.line(!self.formatted.get()),
+        };
         trace!("life {life}: {line}");
         // Of a script only what is left of its second half.
         let first = match self.settings.nth {
@@ -176,7 +216,40 @@ impl Unit {
         if let Some(table) = self.load(self.sectors.get(), &line) {
             device.swap(Some(table));
             self.first_resume();
+            self.adopt_length();
         }
+    }
+
+    /// Begins a life after a power cut, in which the spare area grows now and then. Returns whether it has begun with
+    /// the old length.
+    fn resume_with_old_length(&'static self) -> bool {
+        let random = &mut world().random;
+        let may_grow = self.formatted.get() && self.growing_to.get().is_none();
+        if self.settings.grows() && may_grow && random.one_in(3) {
+            let longer = self.settings.longer_spare(random);
+            let longer = longer.filter(|(_, fits)| *fits).map(|(len, _)| len);
+            self.growing_to.set(longer);
+        }
+        if self.growing_to.get().is_none() || random.one_in(2) {
+            return false;
+        }
+        let line = self.line(false);
+        trace!("the old length: {line}");
+        let Some(table) = self.load(self.sectors.get(), &line) else {
+            return false;
+        };
+        let device = self.device();
+        device.swap(Some(table));
+        let resumed = device.resume();
+        match resumed {
+            Ok(()) => self.growing_to.set(None),
+            Err(-22) => {
+                trace!("it has grown");
+                self.remove_table();
+            }
+            Err(error) => fail!("a table of the old length cannot be resumed: {error}"),
+        }
+        resumed.is_ok()
     }
 
     /// Loads a table, once more where memory was short.
@@ -228,7 +301,7 @@ impl Unit {
             return;
         }
         let start = self.settings.spare_start;
-        let area = self.spare().contents(start, self.settings.spare_len);
+        let area = self.spare().contents(start, self.settings.spare_len.get());
         // SAFETY: There is one thread.
         unsafe { *self.undamaged.get() = area };
         let random = &mut world().random;
@@ -270,6 +343,7 @@ impl Unit {
 
     /// From a table line to the end of the device.
     pub(crate) fn live(&'static self, life: u64) {
+        self.life.set(life);
         if life == self.settings.faulty_life {
             self.doom();
         }
@@ -300,7 +374,7 @@ impl Unit {
             self.unload_in_the_end();
         }
         self.remove_table();
-        if world().random.one_in(8) {
+        if self.settings.kind == Kind::Exact || world().random.one_in(8) {
             self.try_other_tables(remapped);
         }
     }
@@ -359,6 +433,7 @@ impl Unit {
             Kind::Nth => return self.follow_script(life),
             Kind::Copies => return self.try_copies(life),
             Kind::Stress => return self.stress(),
+            Kind::Exact => return self.try_one_by_one(),
             _ => {}
         }
         let mut tasks = Vec::new();
@@ -375,10 +450,13 @@ impl Unit {
         for n in 0..settings.messengers {
             spawn(self.name("sender", n), Self::send_messages);
         }
-        if settings.suspends || settings.reloads || settings.resizes || settings.removals {
+        let changes = settings.suspends || settings.reloads || settings.grows();
+        if changes || settings.resizes || settings.removals {
             spawn(self.name("suspender", 0), Self::suspend_now_and_then);
         }
-        if !settings.faults.is_empty() {
+        if settings.kind == Kind::Outage {
+            spawn(self.name("fault", 0), Self::fail_for_a_while);
+        } else if !settings.faults.is_empty() {
             spawn(self.name("fault", 0), Self::fail_now_and_then);
         }
         for task in tasks {

@@ -29,9 +29,10 @@ fn run(arguments: &Check) -> Result<u8, Failure> {
             behind => format!(", {behind} pages whose last write was cut short"),
         };
         let mut lines = vec![format!(
-            "{image}: {} of {} slots hold remapped blocks, {bad} bad copies{behind}",
+            "{image}: {} of {} slots hold remapped blocks{}, {bad} bad copies{behind}",
             area.remaps(),
-            area.layout.slots()
+            area.layout.slots(),
+            area.missing()
         )];
         let failed = area.failed_slots().into_iter();
         lines.extend(failed.map(|line| format!("{image}: {line}")));

@@ -8,10 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use remap_core::{
-    metadata::{
-        layout::Layout,
-        LOST_UNIT, //
-    },
+    metadata::layout::Layout,
     table::geometry::BlockSize, //
 };
 use remap_metadata::{
@@ -32,7 +29,7 @@ fn run(arguments: &MetadataSize) -> Result<u8, Failure> {
             arguments.block_size
         ))
     })?;
-    let sectors = Layout::sectors_for(arguments.remaps, block, LOST_UNIT);
+    let sectors = Layout::sectors_for(arguments.remaps, block);
     let sectors =
         sectors.ok_or_else(|| Failure::Undone(String::from("no area has so many sectors")))?;
     print(&[sectors.to_string()])?;

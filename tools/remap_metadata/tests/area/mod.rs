@@ -24,7 +24,8 @@ use remap_core::{
     metadata::{
         entry::{
             Entry,
-            LostUnits, //
+            UnitStates,
+            Units, //
         },
         layout::{
             superblocks,
@@ -38,6 +39,7 @@ use remap_core::{
             Store, //
         },
         superblock::{
+            Format,
             Main,
             Superblock, //
         },
@@ -84,6 +86,7 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 /// Returns an image of an area without remaps.
 pub fn formatted() -> (Vec<u8>, Superblock) {
     let superblock = Superblock {
+        format: Format::NEW,
         uuid: *b"0123456789abcdef",
         main: Main {
             identity: [0; 16],
@@ -94,6 +97,7 @@ pub fn formatted() -> (Vec<u8>, Superblock) {
         block: BlockSize::from_sectors(8).unwrap(),
         lost_unit: 1,
         sectors: SECTORS,
+        head_pages: None,
     };
     let mut bytes = vec![0; SECTORS as usize * 512];
     let pages = superblock.layout().unwrap().pages() as usize;
@@ -111,25 +115,36 @@ pub fn commit(bytes: &mut Vec<u8>, entries: &[(u32, Entry)]) {
     store.commit(entries.iter().copied(), &mut pages).unwrap();
 }
 
-/// Returns an image of an area with three blocks and a failed slot. One of the blocks has a lost sector.
+/// Returns an image of an area with three blocks and a failed slot. One of the blocks has a lost sector and two
+/// unread ones.
 pub fn image() -> (Vec<u8>, Superblock) {
     let (mut bytes, superblock) = formatted();
-    let mut lost = LostUnits::NONE;
-    lost.mark(2);
+    let states = UnitStates::new(units(&[3, 7]), units(&[2]), true);
     let changes = [
-        (0, block(5, 0, LostUnits::NONE)),
-        (1, block(100, 0, lost)),
-        (9, block(0, 0, LostUnits::NONE)),
+        (0, block(5, 0, UnitStates::WHOLE)),
+        (1, block(100, 0, states)),
+        (9, block(0, 0, UnitStates::WHOLE)),
         (10, Entry::Bad),
     ];
     commit(&mut bytes, &changes);
     (bytes, superblock)
 }
 
+/// Returns a set of units.
+pub fn units(units: &[u32]) -> Units {
+    let mut set = Units::NONE;
+    units.iter().for_each(|unit| set.insert(*unit));
+    set
+}
+
 /// Returns the entry of a block with this turn.
-pub fn block(block: u64, turn: u8, lost: LostUnits) -> Entry {
+pub fn block(block: u64, turn: u8, states: UnitStates) -> Entry {
     let turn = Turn::new(turn).unwrap();
-    Entry::Block { block, turn, lost }
+    Entry::Block {
+        block,
+        turn,
+        states,
+    }
 }
 
 /// Returns the image of [`image`] after a crash. Block 5 was going from slot 0, which had failed, to the
@@ -138,9 +153,9 @@ pub fn image_with_failed_slots() -> (Vec<u8>, Superblock) {
     let (mut bytes, superblock) = image();
     let last = superblock.layout().unwrap().slots() - 1;
     let changes = [
-        (1, block(100, 2, LostUnits::NONE)),
-        (2, block(100, 3, LostUnits::NONE)),
-        (last, block(5, 1, LostUnits::NONE)),
+        (1, block(100, 2, UnitStates::WHOLE)),
+        (2, block(100, 3, UnitStates::WHOLE)),
+        (last, block(5, 1, UnitStates::WHOLE)),
     ];
     commit(&mut bytes, &changes);
     (bytes, superblock)

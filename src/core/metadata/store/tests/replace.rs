@@ -16,7 +16,7 @@ fn pages() -> [Page; 2] {
 }
 
 fn replace(store: &mut TestStore, old: u32, new: u32) -> Result<(), CommitError> {
-    store.replace(3, old, new, &LostUnits::NONE, &mut pages())
+    store.replace(3, old, new, &UnitStates::WHOLE, &mut pages())
 }
 
 #[test]
@@ -150,29 +150,25 @@ fn what_a_slot_holds_is_read() {
 }
 
 #[test]
-fn a_block_goes_on_with_what_is_lost_of_it() {
+fn a_block_goes_on_with_the_states_of_its_units() {
     for new in [4, 20] {
         let disk = area(&[(3, turned(3, 3))]);
         let (mut store, ..) = load(&disk).unwrap();
-        let mut lost = LostUnits::NONE;
-        lost.mark(2);
+        let entry = missing(3, &[5], &[2], true);
+        let Entry::Block { states, .. } = entry else {
+            unreachable!()
+        };
         let before = disk.0.borrow().writes;
-        store.replace(3, 3, new, &lost, &mut pages()).unwrap();
+        store.replace(3, 3, new, &states, &mut pages()).unwrap();
         // One page is written once, and each of two.
         let writes = if new == 4 { 2 } else { 4 };
         assert_eq!(disk.0.borrow().writes - before, writes);
         assert!(store.is_settled());
-        let turn = Turn::FIRST;
-        let entry = Entry::Block {
-            block: 3,
-            turn,
-            lost,
-        };
         let wanted = Table::from([(3, Entry::Bad), (new, entry)]);
         assert_eq!(load(&disk).unwrap().2, wanted);
         // The slot does not have it any more, and has not had another.
         for block in [3, 9] {
-            let again = store.replace(block, 3, 7, &LostUnits::NONE, &mut pages());
+            let again = store.replace(block, 3, 7, &UnitStates::WHOLE, &mut pages());
             let unchanged = CommitError::Unchanged(Unwritable { index: 1 });
             assert_eq!(again, Err(unchanged));
         }
@@ -243,7 +239,7 @@ proptest! {
         let numbers = failing.iter().map(|number| next + number);
         disk.0.borrow_mut().failing.extend(numbers);
         let mut pages = pages();
-        let ended = store.replace(3, 3, new, &LostUnits::NONE, &mut pages);
+        let ended = store.replace(3, 3, new, &UnitStates::WHOLE, &mut pages);
         let uncertain = matches!(ended, Err(CommitError::Uncertain(_)));
         // The pages are nobody else's before it is decided.
         prop_assert!(!uncertain || store.entry(9, &mut pages).is_err());
@@ -286,7 +282,7 @@ proptest! {
             let mut pages = pages();
             let retired = store.retire(&mut pages);
             let ended = retired.and_then(|()| {
-                store.replace(moving, old, new, &LostUnits::NONE, &mut pages)
+                store.replace(moving, old, new, &UnitStates::WHOLE, &mut pages)
             });
             disk = disk.after_power_cut();
             let (reloaded, _, loaded) = load(&disk).unwrap();

@@ -52,6 +52,10 @@ impl<N> HeldBio<N> {
         })
     }
 
+    pub(crate) fn note(&self) -> Option<N> {
+        None
+    }
+
     pub(crate) fn end_with(self, _: BlockStatus) {
         panic!("no write fails");
     }

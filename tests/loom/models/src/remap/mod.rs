@@ -45,7 +45,7 @@ fn map(table: &Table, bio: HeldBio<state::note::Note>) {
         };
         return match destination {
             Destination::Held(mut held) => held.push(bio),
-            Destination::Nowhere => panic!("no sector is lost"),
+            Destination::Nowhere | Destination::Parted(_) => panic!("no sector is lost"),
             Destination::Device { spare, .. } => {
                 let ticket = inside.stay();
                 bio.submit(table.devices.of(spare), 0, ticket, spare, None);

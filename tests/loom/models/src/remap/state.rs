@@ -4,6 +4,11 @@
 //! of the spare is as src/ has it.
 
 pub(crate) mod lost {
+    use remap_core::table::lost::{
+        Missing,
+        Source, //
+    };
+
     #[derive(Clone, Copy)]
     pub(crate) struct LostPart {
         pub(crate) block: u64,
@@ -14,13 +19,25 @@ pub(crate) mod lost {
     pub(crate) struct LostBlocks;
 
     impl LostBlocks {
-        pub(crate) fn any_in(&self, _: u64, _: u32, _: u32) -> bool {
-            false
+        pub(crate) fn missing_in(&self, _: u64, _: u32, _: u32) -> Missing {
+            Missing::default()
+        }
+
+        pub(crate) fn source_of(&self, _: u64, _: u32, len: u32) -> (Source, u32) {
+            (Source::Slot, len)
         }
 
         pub(crate) fn is_unsaved(&self, _: u64) -> bool {
             false
         }
+    }
+}
+
+pub(crate) mod keeper {
+    pub(crate) struct Keeper;
+
+    impl Keeper {
+        pub(crate) fn wake(&self) {}
     }
 }
 
@@ -47,6 +64,9 @@ pub(crate) mod remaps {
 pub(crate) mod spare_cache;
 
 pub(crate) mod statistics {
+    use remap_core::stress::delays::Delay;
+
+    use super::note::Note;
     use crate::linux::gate::Direction;
 
     pub(crate) enum Count {
@@ -72,5 +92,7 @@ pub(crate) mod statistics {
 
     impl Statistics {
         pub(crate) fn count(&self, _: Count) {}
+
+        pub(crate) fn record_delay(&self, _: Delay, _: Option<Note>) {}
     }
 }

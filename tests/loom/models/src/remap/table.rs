@@ -9,7 +9,9 @@ use remap_core::table::{
     places::Places, //
 };
 
-use super::state::{lost::LostBlocks, note::Note, remaps::ReaderIndex, statistics::Statistics};
+use super::state::{
+    keeper::Keeper, lost::LostBlocks, note::Note, remaps::ReaderIndex, statistics::Statistics,
+};
 use crate::{
     index::{index, BLOCK},
     linux::{
@@ -23,6 +25,7 @@ pub(crate) const SECTORS: u64 = 8;
 
 pub(crate) struct Deferred {
     pub(crate) held: SpinLock<HeldBios<Note>>,
+    pub(crate) parted: SpinLock<HeldBios<Note>>,
 }
 
 pub(crate) struct Devices {
@@ -47,6 +50,7 @@ pub(crate) struct Table {
     pub(crate) lost: SpinLock<LostBlocks>,
     pub(crate) deferred: Deferred,
     pub(crate) statistics: Statistics,
+    pub(crate) keeper: Keeper,
 }
 
 impl Table {
@@ -74,8 +78,10 @@ impl Table {
             lost: SpinLock::new(LostBlocks),
             deferred: Deferred {
                 held: SpinLock::new(HeldBios::new()),
+                parted: SpinLock::new(HeldBios::new()),
             },
             statistics: Statistics,
+            keeper: Keeper,
         };
         (table, drain)
     }

@@ -73,7 +73,7 @@ fn transfer(bdev: *mut block_device, request: Request) -> blk_status_t {
     }
 }
 
-pub unsafe fn bio_write_part(
+pub unsafe fn bio_transfer_part(
     bio: *mut bio,
     set: *mut bio_set,
     first: u32,
@@ -81,7 +81,7 @@ pub unsafe fn bio_write_part(
     bdev: *mut block_device,
     sector: u64,
 ) -> blk_status_t {
-    scheduler::may_sleep("bio_write_part");
+    scheduler::may_sleep("bio_transfer_part");
     // SAFETY: The arguments are valid.
     unsafe {
         while (*set).taken > 0 {
@@ -92,7 +92,7 @@ pub unsafe fn bio_write_part(
         part.bi_iter.bi_sector = sector;
         part.bi_iter.bi_offset += first << 9;
         part.bi_iter.bi_size = sectors << 9;
-        part.bi_opf &= !REQ_PREFLUSH;
+        part.bi_opf &= !(REQ_PREFLUSH | REQ_RAHEAD);
         if part.bi_opf & REQ_OP_MASK == REQ_OP_WRITE {
             part.bi_opf |= REQ_FUA;
         }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    fail,
+    fail, lock,
     scheduler::{self, world},
 };
 
@@ -184,6 +184,20 @@ pub struct workqueue_struct {
     worker: usize,
 }
 
+/// Lock that the worker of a queue takes.
+const WORKERS_LOCK: &str = "dm_remap::mover";
+
+/// Fails the run where the worker of a queue, which the writes of bios wait for, waits for memory, or a task that holds a
+/// lock that the worker takes. The writes may be those that free memory.
+pub fn may_wait_for_memory() {
+    if scheduler::task().is_some_and(|task| task.name == "worker") {
+        fail!("a work queue waits for memory, which may wait for it");
+    }
+    if lock::is_held_here(WORKERS_LOCK) {
+        fail!("memory is waited for under {WORKERS_LOCK}, which a work queue takes");
+    }
+}
+
 pub unsafe fn work_queue_create(_: *const c_char) -> *mut workqueue_struct {
     scheduler::may_sleep("alloc_workqueue");
     if !allocation_succeeds() {
@@ -232,3 +246,6 @@ pub unsafe fn destroy_workqueue(queue: *mut workqueue_struct) {
         drop(Box::from_raw(queue));
     }
 }
+
+/// A work.
+pub struct work_struct;

@@ -187,6 +187,7 @@ pub struct target_type {
     pub end_io: Option<unsafe extern "C" fn(*mut dm_target, *mut bio, *mut blk_status_t) -> c_int>,
     pub presuspend: Option<unsafe extern "C" fn(*mut dm_target)>,
     pub presuspend_undo: Option<unsafe extern "C" fn(*mut dm_target)>,
+    pub postsuspend: Option<unsafe extern "C" fn(*mut dm_target)>,
     pub preresume: Option<unsafe extern "C" fn(*mut dm_target) -> c_int>,
     pub resume: Option<unsafe extern "C" fn(*mut dm_target)>,
     pub status:

@@ -235,6 +235,10 @@ impl MappedDevice {
         while self.in_flight.get() > 0 || table.as_ref().is_some_and(|table| table.has_users()) {
             scheduler::block(self.channel(), BLOCKED, None);
         }
+        if let Some(table) = &table {
+            // SAFETY: As device-mapper calls it.
+            unsafe { (*self.target_type).postsuspend.expect("postsuspend")(table.target) };
+        }
     }
 
     /// Replaces the table in use by `table`, and returns it. The device is suspended.

@@ -1,0 +1,11 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+DESCRIPTION="swap on a disk of which 1 % is bad, with memory exhausted, never hangs, fails or returns wrong data"
+TIMEOUT=120
+
+# shellcheck source=tests/swap.sh
+. "$tests/swap.sh"
+
+test() {
+	swap_runs 3
+}
