@@ -16,6 +16,7 @@ use remap_core::{
         },
         page::Page,
         store::{
+            numbers_of,
             Storage,
             Store, //
         },
@@ -68,10 +69,10 @@ impl Storage for &Memory {
 /// Writes the area that a dump describes.
 pub fn write(described: &Described) -> Memory {
     let memory = Memory::default();
-    let generations = vec![0; described.layout.pages() as usize];
+    let numbers = vec![0; numbers_of(&described.layout)];
     let mut pages = [Page::new_zeroed(); 2];
     let superblock = &described.superblock;
-    let Ok(mut store) = Store::format(&memory, superblock, generations, crc32c, &mut pages) else {
+    let Ok(mut store) = Store::format(&memory, superblock, numbers, crc32c, &mut pages) else {
         panic!("memory cannot be formatted");
     };
     let committed = store.commit(described.entries.iter().copied(), &mut pages);

@@ -35,6 +35,7 @@ pub use area::{
 pub use find::check_places;
 pub use format::erase;
 pub use load_error::LoadError;
+pub use pages::numbers_of;
 pub use replace::Failed;
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use remap_core::{
         layout::Layout,
         store::{
             self,
+            numbers_of,
             LoadError,
             LoadOptions,
             Reader,
@@ -213,7 +214,7 @@ impl Reader for Loading<'_> {
         let blocks = blocks.ok_or(AreaRefusal::ManyBlocks)?;
         self.remaps = Some(new_remaps(layout.slots())?);
         self.lost_unit = superblock.lost_unit;
-        Ok((blocks, Numbers::new(layout.pages() as usize)?))
+        Ok((blocks, Numbers::new(numbers_of(layout))?))
     }
 
     fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), AreaRefusal> {
@@ -282,7 +283,7 @@ impl Reader for Any {
     type Numbers = Numbers;
 
     fn begin(&mut self, _: &Superblock, layout: &Layout) -> Result<(u64, Numbers), AreaRefusal> {
-        Ok((u64::MAX, Numbers::new(layout.pages() as usize)?))
+        Ok((u64::MAX, Numbers::new(numbers_of(layout))?))
     }
 
     fn take(&mut self, _: u32, entry: &Entry) -> Result<(), AreaRefusal> {
@@ -473,8 +474,8 @@ fn format(area: Area, wanted: &Wanted, memory: &mut Memory) -> Result<(), AreaRe
         sectors: area.range.len(),
         head_pages: None,
     };
-    let generations = Numbers::new(layout.pages() as usize)?;
-    Store::format(area, &superblock, generations, crc32c, &mut *memory.head)
+    let numbers = Numbers::new(numbers_of(&layout))?;
+    Store::format(area, &superblock, numbers, crc32c, &mut *memory.head)
         .map_err(|_| LoadError::Unwritable)?;
     Ok(())
 }

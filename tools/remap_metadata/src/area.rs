@@ -9,6 +9,7 @@ use remap_core::metadata::{
     layout::Layout,
     page::Page,
     store::{
+        numbers_of,
         Failed,
         Findings,
         LoadError,
@@ -69,7 +70,7 @@ impl Reader for Entries {
         let blocks = superblock
             .length
             .div_ceil(u64::from(superblock.block.sectors()));
-        Ok((blocks, vec![0; layout.pages() as usize]))
+        Ok((blocks, vec![0; numbers_of(layout)]))
     }
 
     fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), LoadError> {

@@ -12,6 +12,7 @@ use remap_core::metadata::{
     page::Page,
     store::{
         self,
+        numbers_of,
         CommitError,
         LoadError,
         Store, //
@@ -60,10 +61,10 @@ pub fn write<M: Medium>(
         let written = image.write_bytes(sector, Page::new_zeroed().as_bytes());
         written.map_err(failed)?;
     }
-    let generations = vec![0; described.layout.pages() as usize];
+    let numbers = vec![0; numbers_of(&described.layout)];
     let mut pages = vec![Page::new_zeroed(); PAGES_AT_ONCE];
     let superblock = &described.superblock;
-    let formatted = Store::format(&mut withheld, superblock, generations, crc32c, &mut pages);
+    let formatted = Store::format(&mut withheld, superblock, numbers, crc32c, &mut pages);
     let mut store = formatted.map_err(|why| unwritable(why.index))?;
     let mut pages = [Page::new_zeroed(); 2];
     store

@@ -44,7 +44,7 @@ pub trait Reader {
     type Numbers: AsRef<[u64]> + AsMut<[u64]> + Default;
 
     /// Looks at the superblock first, and at the layout: that which the area will have if it is to grow. Returns the
-    /// number of blocks of the target, and memory for the generations of so many pages as the layout has.
+    /// number of blocks of the target, and memory for the numbers of a store ([`numbers_of`](super::numbers_of)), all 0.
     fn begin(
         &mut self,
         superblock: &Superblock,
@@ -114,8 +114,9 @@ pub struct Store<S, G> {
     pub(super) checksum: Checksum,
     pub(super) superblock: Superblock,
     pub(super) layout: Layout,
-    /// The generation of each page, and which of its places are torn ([`Store::generation`]).
-    pub(super) generations: G,
+    /// The generation of each page with its torn places, and behind them the last one that was tried of each
+    /// ([`Store::generation`], [`Store::tried`]).
+    pub(super) numbers: G,
     /// Whether the last write of some page has failed in one of its places.
     pub(super) degraded: bool,
     /// The page of which a commit has left two versions.
@@ -126,8 +127,6 @@ pub struct Store<S, G> {
     pub(super) leaving: Option<u32>,
     /// The page that the memory of the last commit holds as it was written.
     pub(super) held: Option<u32>,
-    /// The generation in which the page was there that has been looked at last.
-    pub(super) seen: u64,
     /// Number of sectors to which the area is to grow.
     pub(super) grows_to: Option<u64>,
 }
@@ -139,20 +138,19 @@ impl<S, G: Default> Store<S, G> {
         checksum: Checksum,
         superblock: Superblock,
         layout: Layout,
-        generations: G,
+        numbers: G,
     ) -> Self {
         Self {
             storage,
             checksum,
             superblock,
             layout,
-            generations,
+            numbers,
             degraded: false,
             unsettled: None,
             failed: G::default(),
             leaving: None,
             held: None,
-            seen: 0,
             grows_to: None,
         }
     }

@@ -4,10 +4,13 @@
 
 use zerocopy::FromZeros as _;
 
-use super::area::{
-    Storage,
-    Store,
-    Unwritable, //
+use super::{
+    area::{
+        Storage,
+        Store,
+        Unwritable, //
+    },
+    pages::numbers_of, //
 };
 use crate::metadata::{
     layout::{
@@ -71,25 +74,25 @@ pub fn erase<S: Storage>(
 }
 
 impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
-    /// Writes fresh metadata: every slot is free. `generations` is memory for as many as there are
-    /// pages, `pages` for an even number of them; the more, the fewer requests.
+    /// Writes fresh metadata: every slot is free. `numbers` is memory for [`numbers_of`] the layout, `pages` for an
+    /// even number of pages; the more, the fewer requests.
     pub fn format(
         storage: S,
         superblock: &Superblock,
-        generations: G,
+        numbers: G,
         checksum: Checksum,
         pages: &mut [Page],
     ) -> Result<Self, Unwritable> {
         let nowhere = Unwritable { index: 0 };
         let layout = superblock.layout().ok_or(nowhere)?;
-        let mut store = Self::new(storage, checksum, *superblock, layout, generations);
-        if store.generations.as_ref().len() != layout.pages() as usize || pages.len() < 2 {
+        let mut store = Self::new(storage, checksum, *superblock, layout, numbers);
+        if store.numbers.as_ref().len() != numbers_of(&layout) || pages.len() < 2 {
             return Err(nowhere);
         }
         // From here on, and until the last write below, the area says that it is being formatted.
         let (sectors, area) = (superblock.sectors, superblock.area());
         clear(&mut store.storage, sectors, area, checksum, pages)?;
-        store.generations.as_mut().fill(2);
+        store.numbers.as_mut().fill(2);
         for half in Half::BOTH {
             store.write_half(half, 1, 0, &layout, pages)?;
         }

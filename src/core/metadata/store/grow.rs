@@ -29,7 +29,10 @@ use crate::metadata::{
     page::Page, //
 };
 
-use super::pages::MAX_GENERATION;
+use super::pages::{
+    numbers_of,
+    MAX_GENERATION, //
+};
 
 impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     /// Makes the area as long as it was to be when it was loaded ([`LoadOptions`](super::LoadOptions)). Nothing happens
@@ -48,7 +51,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         let known = self.layout.pages();
         let commit = self.generation(0).saturating_add(1);
         // All places of the superblock will be written, those of the old tail included.
-        if self.is_torn(0) || self.generations.as_ref().len() != layout.pages() as usize {
+        if self.is_torn(0) || self.numbers.as_ref().len() != numbers_of(&layout) {
             return Err(nowhere);
         }
         for index in known..layout.pages() {

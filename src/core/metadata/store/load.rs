@@ -42,7 +42,10 @@ use super::{
         Found, //
     },
     load_error::LoadError,
-    pages::MAX_GENERATION,
+    pages::{
+        numbers_of,
+        MAX_GENERATION, //
+    },
     remaps::Remaps, //
 };
 
@@ -106,11 +109,11 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             Some(sectors) => grown(&layout, sectors)?,
             None => layout,
         };
-        let (blocks, generations) = reader.begin(&superblock, &next)?;
-        if generations.as_ref().len() != next.pages() as usize {
+        let (blocks, numbers) = reader.begin(&superblock, &next)?;
+        if numbers.as_ref().len() != numbers_of(&next) {
             return Err(LoadError::Scratch.into());
         }
-        let mut store = Self::new(storage, checksum, superblock, layout, generations);
+        let mut store = Self::new(storage, checksum, superblock, layout, numbers);
         store.grows_to = grows_to;
         let shorter = shorter.filter(|_| mend);
         if let Some(shorter) = shorter {
@@ -257,8 +260,9 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             Half::Tail => scratch.tail.get_mut(at(choice.from)),
         };
         let page = page.ok_or(LoadError::Scratch)?;
+        let tried = self.tried(index);
         self.set_generation(index, choice.generation);
-        self.seen = choice.generation;
+        self.set_tried(index, tried.max(choice.generation));
         if !choice.is_whole() {
             match seen
                 .iter()
@@ -271,7 +275,9 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             for (place, seen) in Place::ALL.into_iter().zip(&seen) {
                 self.set_torn(index, place, seen.generation().is_none());
             }
-            if !mend || self.put_right(index, &choice, page).is_err() {
+            // What this table itself has tried is known: what is hidden is not newer than that.
+            let newer = tried == 0 && choice.hides_newer;
+            if !mend || self.put_right(index, &choice, newer, page).is_err() {
                 findings.unmended = findings.unmended.saturating_add(1);
                 self.degraded = true;
                 if choice.hides_newer && findings.doubtful.is_none() {
@@ -282,38 +288,26 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         Ok(page)
     }
 
-    /// Completes what a crash has cut short, and replaces what is bad.
+    /// Completes what a crash has cut short, and replaces what is bad: in a generation that is `newer` than what a place
+    /// that cannot be read may have, or in the next one.
     fn put_right(
         &mut self,
         index: u32,
         choice: &Choice,
+        newer: bool,
         page: &mut Page,
     ) -> Result<(), Unwritable> {
-        if let Some(half) = choice.missing {
-            if self
-                .write_places(index, choice.generation, &[half], page)
-                .is_err()
-            {
-                // The other generation has two good places still to come.
-                return self.write_newer(index, choice, page);
-            }
+        let completed = match choice.missing {
+            Some(half) => self.write_places(index, choice.generation, &[half], page),
+            None => Ok(()),
+        };
+        // Where that fails the other generation has two good places still to come.
+        if completed.is_ok() && !choice.thin {
+            return Ok(());
         }
-        if choice.thin {
-            return self.write_newer(index, choice, page);
-        }
-        Ok(())
-    }
-
-    /// Writes `page` in a generation that is newer than what a place that cannot be read may have.
-    fn write_newer(
-        &mut self,
-        index: u32,
-        choice: &Choice,
-        page: &mut Page,
-    ) -> Result<(), Unwritable> {
-        if choice.hides_newer {
+        if newer {
             let newer = choice.generation.saturating_add(MAX_IN_VAIN);
-            self.set_generation(index, newer.min(MAX_GENERATION));
+            self.set_tried(index, newer.min(MAX_GENERATION));
         }
         self.write_next(index, page)
     }
@@ -326,9 +320,6 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         remaps: &mut Remaps<G>,
         reader: &mut R,
     ) -> Result<(), R::Error> {
-        // Where it is more than one try, loading ends with an error.
-        let ahead = self.generation(index).saturating_sub(self.seen) % MAX_IN_VAIN;
-        remaps.record_ahead::<R>(index, ahead)?;
         let (shape, payload) = (self.layout.shape(), page.payload());
         let mut entry = Entry::Free;
         for (number, slot) in self.layout.slots_of(index).enumerate() {

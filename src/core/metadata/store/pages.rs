@@ -2,8 +2,6 @@
 
 //! Single pages of an area: read as they were last written, and written as their next generation.
 
-use core::ops::RangeInclusive;
-
 use super::area::{
     judge,
     Storage,
@@ -11,9 +9,9 @@ use super::area::{
     Unwritable, //
 };
 use crate::metadata::{
-    copies::Seen,
     layout::{
         Half,
+        Layout,
         Place, //
     },
     page::{
@@ -35,28 +33,61 @@ fn torn_bit(place: Place) -> u64 {
     1 << (GENERATION_BITS + 2 * half + u32::from(place.odd))
 }
 
+/// Returns how many numbers a store needs memory for: of each page of its layout its generation, and the last one that
+/// was tried.
+pub fn numbers_of(layout: &Layout) -> usize {
+    2 * layout.pages() as usize
+}
+
 impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     /// Returns the generation that page `index` was written in last.
     pub(super) fn generation(&self, index: u32) -> u64 {
         self.known(index) & MAX_GENERATION
     }
 
-    /// Records the generation that page `index` was written in last.
+    /// Records the generation that page `index` was written in last. There is no later one.
     pub(super) fn set_generation(&mut self, index: u32, generation: u64) {
         let torn = self.known(index) & !MAX_GENERATION;
         self.set_known(index, torn | generation & MAX_GENERATION);
+        self.set_tried(index, generation);
+    }
+
+    /// Returns the last generation that page `index` was to be written in, of which nothing or a part is there if it
+    /// is not [`Store::generation`]. 0 of a page that has not been looked at.
+    pub(super) fn tried(&self, index: u32) -> u64 {
+        let tried = self.split_numbers().1;
+        tried.get(index as usize).copied().unwrap_or(0)
+    }
+
+    /// Records a generation that page `index` is to be written in, or may have been written in.
+    pub(super) fn set_tried(&mut self, index: u32, generation: u64) {
+        let (_, tried) = self.split_numbers_mut();
+        if let Some(tried) = tried.get_mut(index as usize) {
+            *tried = generation;
+        }
     }
 
     /// Returns the generation of a page and its torn places, as one number.
     fn known(&self, index: u32) -> u64 {
-        let generations = self.generations.as_ref();
-        generations.get(index as usize).copied().unwrap_or(0)
+        let (known, _) = self.split_numbers();
+        known.get(index as usize).copied().unwrap_or(0)
     }
 
     fn set_known(&mut self, index: u32, new: u64) {
-        if let Some(known) = self.generations.as_mut().get_mut(index as usize) {
+        let (all, _) = self.split_numbers_mut();
+        if let Some(known) = all.get_mut(index as usize) {
             *known = new;
         }
+    }
+
+    fn split_numbers(&self) -> (&[u64], &[u64]) {
+        let numbers = self.numbers.as_ref();
+        numbers.split_at(numbers.len() / 2)
+    }
+
+    fn split_numbers_mut(&mut self) -> (&mut [u64], &mut [u64]) {
+        let numbers = self.numbers.as_mut();
+        numbers.split_at_mut(numbers.len() / 2)
     }
 
     pub(super) fn identity(&self, index: u32, generation: u64) -> Identity {
@@ -115,7 +146,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
     /// parity at any time, whatever fails or is cut short, and the page can be loaded.
     pub(super) fn write_next(&mut self, index: u32, page: &mut Page) -> Result<(), Unwritable> {
         for _ in 0..2 {
-            let next = self.generation(index).saturating_add(1);
+            let next = self.tried(index).saturating_add(1);
             if next > MAX_GENERATION {
                 return Err(Unwritable { index });
             }
@@ -123,10 +154,10 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
                 Some(Half::Tail) => [Half::Tail, Half::Head],
                 Some(Half::Head) | None => Half::BOTH,
             };
-            let written = self.write_places(index, next, &halves, page);
-            // Some of it may have been written, so it is not written again.
-            self.set_generation(index, next);
-            if written.is_ok() {
+            // Some of it may be written in any case, so it is not written again.
+            self.set_tried(index, next);
+            if self.write_places(index, next, &halves, page).is_ok() {
+                self.set_generation(index, next);
                 return Ok(());
             }
             self.degraded = true;
@@ -146,34 +177,30 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         self.read_current(index, page)
     }
 
-    /// Reads page `index` as it was last written.
+    /// Reads page `index` as it was last written. Of a page that could not be put right, later generations have the same
+    /// payload: they may have replaced the one that was found.
     pub(super) fn read_current(&mut self, index: u32, page: &mut Page) -> Result<(), Unwritable> {
-        let generation = self.generation(index);
-        self.read_newest(index, generation..=generation, page)
-    }
-
-    /// Reads the newest of some generations of page `index` that can be read.
-    pub(super) fn read_newest(
-        &mut self,
-        index: u32,
-        generations: RangeInclusive<u64>,
-        page: &mut Page,
-    ) -> Result<(), Unwritable> {
         // It may turn out to be something else, with the name of what was held.
         self.held = None;
-        let newest_first = generations.rev();
-        for (generation, half) in newest_first.flat_map(|of| Half::BOTH.map(|half| (of, half))) {
-            let place = Place::of(half, generation);
-            let Some(sector) = self.layout.sector_of(index, place) else {
-                continue;
-            };
-            let read = self.storage.read(sector, core::slice::from_mut(page));
-            if read.is_err() {
-                continue;
-            }
-            let seen = judge(page, self.checksum, self.superblock.area(), index, place);
-            if seen == Seen::Valid(generation) {
-                return Ok(());
+        let alike = self.generation(index)..=self.tried(index);
+        let parities = if alike.start() == alike.end() { 1 } else { 2 };
+        for generation in alike.clone().take(parities) {
+            for half in Half::BOTH {
+                let place = Place::of(half, generation);
+                let Some(sector) = self.layout.sector_of(index, place) else {
+                    continue;
+                };
+                let read = self.storage.read(sector, core::slice::from_mut(page));
+                if read.is_err() {
+                    continue;
+                }
+                let seen = judge(page, self.checksum, self.superblock.area(), index, place);
+                if seen
+                    .generation()
+                    .is_some_and(|found| alike.contains(&found))
+                {
+                    return Ok(());
+                }
             }
         }
         Err(Unwritable { index })

@@ -35,9 +35,6 @@ const _: () = assert!(MAX_BLOCKS.ilog2() + SLOT_BITS <= u64::BITS);
 /// Bits of the turn in a slot and its turn as one number.
 const TURN_BITS: u32 = 2;
 
-/// Bits of the number of generations in a page and that number as one number.
-const AHEAD_BITS: u32 = 8;
-
 /// A block and a slot that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Remap {
@@ -66,8 +63,6 @@ pub(super) struct Remaps<G> {
     remaps: G,
     /// Slots with a block of another turn than the first, in order, each with that turn.
     turns: G,
-    /// Pages that could not be put right, in order, each with how many generations were tried.
-    ahead: G,
 }
 
 impl<G: AsRef<[u64]> + AsMut<[u64]> + Default> Remaps<G> {
@@ -87,26 +82,6 @@ impl<G: AsRef<[u64]> + AsMut<[u64]> + Default> Remaps<G> {
             R::push(&mut self.turns, number)?;
         }
         R::push(&mut self.remaps, Remap { block, slot }.pack())
-    }
-
-    /// Notes how many generations of a page there should be and need not, since it could not be put right.
-    /// Called in the order of the pages.
-    pub(super) fn record_ahead<R: Reader<Numbers = G>>(
-        &mut self,
-        index: u32,
-        ahead: u64,
-    ) -> Result<(), R::Error> {
-        match ahead {
-            0 => Ok(()),
-            _ => R::push(&mut self.ahead, u64::from(index) << AHEAD_BITS | ahead),
-        }
-    }
-
-    fn ahead_of(&self, index: u32) -> u64 {
-        let ahead = self.ahead.as_ref();
-        let found = ahead.binary_search_by_key(&u64::from(index), |number| number >> AHEAD_BITS);
-        let number = found.ok().and_then(|at| ahead.get(at));
-        number.map_or(0, |number| number & ((1 << AHEAD_BITS) - 1))
     }
 
     /// Tells `reader` which of two slots with a block counts, and then what is left. Returns the slots
@@ -141,8 +116,7 @@ impl<G: AsRef<[u64]> + AsMut<[u64]> + Default> Remaps<G> {
                 if loser == this {
                     this = before;
                 }
-                let (index, _) = store.layout.entry_of(this.slot);
-                let read = store.read_entry(this.slot, self.ahead_of(index), page);
+                let read = store.read_entry(this.slot, page);
                 let entry = read.map_err(|Unwritable { index }| {
                     let doubt = Doubt::Nothing;
                     LoadError::Page { index, doubt }

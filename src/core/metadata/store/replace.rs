@@ -77,23 +77,16 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             return Err(Unwritable { index });
         }
         let [page, _] = pages;
-        self.read_entry(slot, 0, page)
+        self.read_entry(slot, page)
     }
 
-    /// The same with memory for one page, where no page is uncertain. So many of the last generations
-    /// say the same and need not be there.
-    pub(super) fn read_entry(
-        &mut self,
-        slot: u32,
-        alike: u64,
-        page: &mut Page,
-    ) -> Result<Entry, Unwritable> {
+    /// The same with memory for one page, where no page is uncertain.
+    pub(super) fn read_entry(&mut self, slot: u32, page: &mut Page) -> Result<Entry, Unwritable> {
         let (index, number) = self.layout.entry_of(slot);
         if slot >= self.layout.slots() {
             return Err(Unwritable { index });
         }
-        let generation = self.generation(index);
-        self.read_newest(index, generation.saturating_sub(alike)..=generation, page)?;
+        self.read_current(index, page)?;
         let read = Entry::read(self.layout.shape(), page.payload(), number, MAX_BLOCKS);
         read.map_err(|_| Unwritable { index })
     }

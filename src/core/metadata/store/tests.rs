@@ -243,10 +243,9 @@ fn formats() -> impl Strategy<Value = Format> {
 }
 
 fn format(disk: &Disk, superblock: &Superblock) -> Result<TestStore, Unwritable> {
-    let pages = superblock.layout().unwrap().pages();
     let mut scratch = vec![Page::new_zeroed(); 4];
-    let generations = vec![0; pages as usize];
-    Store::format(disk.clone(), superblock, generations, crc32c, &mut scratch)
+    let numbers = vec![0; numbers_of(&superblock.layout().unwrap())];
+    Store::format(disk.clone(), superblock, numbers, crc32c, &mut scratch)
 }
 
 /// Takes everything.
@@ -259,7 +258,7 @@ impl Reader for Everything {
 
     fn begin(&mut self, it: &Superblock, layout: &Layout) -> Result<(u64, Vec<u64>), LoadError> {
         let blocks = it.length >> it.block.shift();
-        Ok((blocks, vec![0; layout.pages() as usize]))
+        Ok((blocks, vec![0; numbers_of(layout)]))
     }
 
     fn take(&mut self, slot: u32, entry: &Entry) -> Result<(), LoadError> {
@@ -913,6 +912,38 @@ fn what_was_written_in_vain_many_times_does_not_come_back() {
         wanted.insert(3, block(3));
         let (_, _, after) = load(&disk.after_power_cut()).unwrap();
         assert_eq!(after, wanted, "odd {odd}");
+    }
+}
+
+/// A page that is put right while the spare takes no writes is left as it is, and can be changed when it does.
+#[test]
+fn what_could_not_be_put_right_can_be_changed_later() {
+    for half in Half::BOTH {
+        let disk = Disk::default();
+        let mut store = format(&disk, &superblock(2048, 1)).unwrap();
+        commit(&mut store, &[(1, block(1))]).unwrap();
+        let places = [false, true].map(|odd| Place { half, odd });
+        let places = places.map(|place| store.layout().sector_of(1, place).unwrap());
+        let all = Place::ALL.map(|place| store.layout().sector_of(1, place).unwrap());
+        disk.0.borrow_mut().unreadable.extend(places);
+        disk.0.borrow_mut().unwritable.extend(all);
+        for _ in 0..3 {
+            let (mut head, mut tail) = ([Page::new_zeroed(); 4], [Page::new_zeroed(); 4]);
+            let mut scratch = Scratch {
+                head: &mut head,
+                tail: &mut tail,
+            };
+            assert_eq!(store.check(&mut scratch).unwrap().unmended, 1);
+        }
+        disk.0.borrow_mut().unreadable.clear();
+        let mut pages = [Page::new_zeroed(); 2];
+        assert!(store.commit([(2, block(2))], &mut pages).is_err());
+        disk.0.borrow_mut().unwritable.clear();
+        store.settle(Version::Old, &mut pages).unwrap();
+        commit(&mut store, &[(3, block(3))]).unwrap();
+        let wanted = Table::from([(1, block(1)), (3, block(3))]);
+        let (_, _, table) = load(&disk.after_power_cut()).unwrap();
+        assert_eq!(table, wanted, "{half:?}");
     }
 }
 

@@ -5,7 +5,7 @@
 use machine::disk::Sector;
 use remap_core::metadata::{
     page::Page,
-    store::{Storage, Store},
+    store::{numbers_of, Storage, Store},
     superblock::{Format, Main, Superblock},
 };
 use zerocopy::FromZeros;
@@ -66,9 +66,9 @@ pub(crate) fn format(sectors: &mut [Sector], settings: &Settings, main: u64) {
         head_pages: None,
     };
     let start = settings.spare_start;
-    let generations = vec![0; layout.pages() as usize];
+    let numbers = vec![0; numbers_of(&layout)];
     let mut pages = [Page::new_zeroed(), Page::new_zeroed()];
     let spare = Spare { sectors, start };
-    let formatted = Store::format(spare, &superblock, generations, crc32c, &mut pages);
+    let formatted = Store::format(spare, &superblock, numbers, crc32c, &mut pages);
     assert!(formatted.is_ok(), "an area of version 1 has no room");
 }

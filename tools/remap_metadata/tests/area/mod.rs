@@ -34,6 +34,7 @@ use remap_core::{
         },
         page::Page,
         store::{
+            numbers_of,
             LoadError,
             Storage,
             Store, //
@@ -100,10 +101,10 @@ pub fn formatted() -> (Vec<u8>, Superblock) {
         head_pages: None,
     };
     let mut bytes = vec![0; SECTORS as usize * 512];
-    let pages = superblock.layout().unwrap().pages() as usize;
+    let numbers = numbers_of(&superblock.layout().unwrap());
     let mut scratch = [Page::new_zeroed(); 2];
     let storage = Memory(&mut bytes);
-    Store::format(storage, &superblock, vec![0; pages], crc32c, &mut scratch).unwrap();
+    Store::format(storage, &superblock, vec![0; numbers], crc32c, &mut scratch).unwrap();
     (bytes, superblock)
 }
 
