@@ -20,16 +20,16 @@ impl Table {
     /// Resumes the table: bios may flow and blocks may move from now on. May sleep.
     pub(super) fn activate(&self) {
         let mut guard = self.lock_mover();
-        let before = core::mem::replace(&mut guard.mover.state, TableState::Active);
-        if before == TableState::Loaded && !self.policy.read_only {
-            guard.prepare_metadata();
-        }
-        drop(guard);
-        if before == TableState::Loaded {
+        if guard.mover.state == TableState::Loaded {
+            // Before anything can change and be reported.
             self.health.begin_with(self.health());
-        } else {
-            self.report_health();
+            if !self.policy.read_only {
+                guard.prepare_metadata();
+            }
         }
+        guard.mover.state = TableState::Active;
+        drop(guard);
+        self.report_health();
         // What has waited for the device to be resumed.
         self.keeper.wake();
     }

@@ -153,6 +153,17 @@ impl Unit {
         }
     }
 
+    /// Whether a slot begins at a sector of the spare device, of the area as it is or as it is growing to.
+    pub(crate) fn begins_slot(&self, sector: u64) -> bool {
+        let longer = || {
+            let layout = self.settings.layout()?.grown(self.growing_to.get()?)?;
+            let slot = sector.checked_sub(self.settings.slots().0)?;
+            let slots = u64::from(layout.slots());
+            Some(slot % self.settings.block == 0 && slot / self.settings.block < slots)
+        };
+        self.settings.begins_slot(sector) || longer() == Some(true)
+    }
+
     /// Everything that fails for now works again; what is bad stays bad.
     pub(crate) fn heal(&self) {
         world().failing_allocations = 0;

@@ -103,7 +103,7 @@ impl Unit {
     pub(crate) fn check_error(&self, what: &str, end: u64, start: u64) {
         let excused = self.main().has_failed
             || self.spare().has_failed
-            || self.is_short_of_memory()
+            || world().memory_has_failed
             || self.may_miss(end, start);
         if !excused {
             fail!("{what} fails, and no device has");

@@ -45,8 +45,10 @@ pub fn allocation_succeeds() -> bool {
     }
     world.allocations += 1;
     let of = world.failing_allocations;
-    !world.doomed_allocations.contains(&world.allocations)
-        && (of == 0 || !world.random.permille(of))
+    let succeeds = !world.doomed_allocations.contains(&world.allocations)
+        && (of == 0 || !world.random.permille(of));
+    world.memory_has_failed |= !succeeds;
+    succeeds
 }
 
 /// Returns a disk, or the main disk of a mapped device.

@@ -68,6 +68,8 @@ pub struct World {
     pub(crate) order: Order,
     /// Number of allocations, of 1000 that may fail, that do.
     pub failing_allocations: u64,
+    /// An allocation has failed.
+    pub memory_has_failed: bool,
     /// Number of allocations so far that may fail.
     pub allocations: u64,
     /// Numbers of the allocations that fail.
@@ -133,6 +135,7 @@ impl World {
             time_limit: u64::MAX,
             order: Order::default(),
             failing_allocations: 0,
+            memory_has_failed: false,
             allocations: 0,
             doomed_allocations: 0..0,
             requests: 0,
