@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Swap on the remap device r0 over the null_blk disk main, of which some blocks are bad.
 
+    swap.py mend SEED TURN BLOCKS COUNT     mends what was bad in the turn before
     swap.py spoil SEED TURN BLOCKS COUNT    makes so many blocks of the disk bad, others in each turn
     swap.py hog SEED MIB                    uses so much memory, and compares its contents with a model
     swap.py check                           checks that what was bad was relocated
@@ -18,22 +19,26 @@ PAGE = 4096
 
 
 def bad_blocks(seed, blocks, count):
-    """Returns blocks of the disk, but none of its first and last MiB, which swapon reads in search of labels."""
+    """Returns blocks of the disk, but none of its first and last MiB: swapon reads a label there."""
     return random.Random(seed).sample(range(256, blocks - 256), count)
+
+
+def mend(seed, turn, blocks, count):
+    """Mends the bad blocks of the turn before, and has everything on main again."""
+    disk = NullBlk("main")
+    if turn > 0:
+        disk.bad = {block * 8 + n for block in bad_blocks(seed + turn - 1, blocks, count) for n in range(8)}
+        disk.mend_all()
+    end = Control().message("r0", "clear")
+    assert end.startswith("cleared "), end
 
 
 def spoil(seed, turn, blocks, count):
     """Makes other blocks bad than in the turn before."""
-    control, disk = Control(), NullBlk("main")
-    if turn > 0:
-        disk.bad = {block * 8 + n for block in bad_blocks(seed + turn - 1, blocks, count) for n in range(8)}
-        disk.mend_all()
-    # Main does not know that, and the next turn is to begin there.
-    end = control.message("r0", "clear")
-    assert end.startswith("cleared "), end
+    disk = NullBlk("main")
     for block in bad_blocks(seed + turn, blocks, count):
         disk.spoil(block * 8, 8)
-    control.message("r0", "stats reset")
+    Control().message("r0", "stats reset")
 
 
 def hog(seed, mib):
@@ -70,4 +75,4 @@ def check():
 if __name__ == "__main__":
     require_guest()
     command, *numbers = sys.argv[1:]
-    {"spoil": spoil, "hog": hog, "check": check}[command](*map(int, numbers))
+    {"mend": mend, "spoil": spoil, "hog": hog, "check": check}[command](*map(int, numbers))

@@ -28,6 +28,8 @@ swap_runs() {
 	make_null_blk balloon $(($(available_mib) - 150))
 	fill_with_zeros "$balloon"
 	for ((turn = 0; turn < $1; turn++)); do
+		python3 -S "$tests/swap.py" mend "$SEED" $turn $swap_blocks $swap_bad
+		# Before anything is bad: it reads in many places, and what it cannot read becomes pending.
 		mkswap "$device" >"$work/output" 2>&1
 		python3 -S "$tests/swap.py" spoil "$SEED" $turn $swap_blocks $swap_bad
 		swapon "$device"
