@@ -13,7 +13,7 @@ MACHINE ?= $(shell if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo examples shell test test-long bench module tools fmt lint doc clean
+.PHONY: help check demo examples shell test test-long bench module tools fmt lint doc clean
 
 help:
 	@echo 'Everything but `module` runs in guests and in a Debian root of its own, made by the first'
@@ -24,6 +24,7 @@ help:
 	@echo '  make test-long every test'
 	@echo '  make examples  runs the sessions in README.md and docs/interface.md, and compares their output'
 	@echo '  make bench     measures the cost of dm-remap, next to dm-linear (ARGS=... for tests/bench/run)'
+	@echo '  make check     what needs neither root nor a kernel, with the host'\''s cargo: three minutes'
 	@echo '  make shell     a shell in a guest, $$DM_REMAP_KO is the module (MACHINE=debian|uml|uml-debug|uml-smp)'
 	@echo
 	@echo '  make module    dm_remap.ko here, for the running kernel or KDIR=/path/to/kernel/build'
@@ -44,6 +45,9 @@ examples:
 
 shell:
 	@scripts/vm -m $(MACHINE) -- bash || [ $$? -lt 124 ] # of the last command in the shell
+
+check:
+	@scripts/check
 
 test:
 	@tests/all $(ARGS)

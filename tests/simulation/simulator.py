@@ -19,7 +19,7 @@ PATIENCE_FOR_EACH = 0.3
 
 
 def make_ready():
-    """Finds the kernel's source, and ends the program where the simulator cannot be built as it is."""
+    """Ends the program where the simulator cannot be built as it is."""
     ready = run(CHECKOUT / "scripts/simulate", "-k", "move", "-n", "100")
     if ready.returncode != 0:
         sys.exit(ready.stdout + ready.stderr)
@@ -30,10 +30,6 @@ class Simulator(SourceCopy):
 
     def __init__(self, name):
         super().__init__(CHECKOUT / "target/simulation" / name)
-        linux = self.tree / "target/simulation/linux"
-        linux.parent.mkdir(parents=True, exist_ok=True)
-        linux.unlink(missing_ok=True)
-        linux.symlink_to((CHECKOUT / "target/simulation/linux").resolve())
 
     def build(self):
         return self.cargo("build", "tests/simulation", "--release", environment=ENVIRONMENT)

@@ -32,10 +32,10 @@ pub trait InPlaceInit<T>: Sized {
 
 #[macro_export]
 macro_rules! try_pin_init {
-    ($($args:tt)*) => {
-        ::pin_init::pin_init!(
-            #[default_error($crate::error::Error)]
-            $($args)*
-        )
+    ($type:ident { $($fields:tt)* }) => {
+        ::pin_init::try_pin_init!($type { $($fields)* }? $crate::error::Error)
+    };
+    ($type:ident { $($fields:tt)* }? $error:ty) => {
+        ::pin_init::try_pin_init!($type { $($fields)* }? $error)
     };
 }

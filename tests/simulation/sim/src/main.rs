@@ -4,6 +4,9 @@
 //!
 //! The sources under `remap`, `stress`, `linux` and in `remap_core` are those of the module, as they are.
 
+// The macros of pin_init take a step for each field of a table.
+#![recursion_limit = "256"]
+
 mod copies;
 mod errno;
 mod exact;

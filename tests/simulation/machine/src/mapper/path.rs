@@ -214,7 +214,7 @@ unsafe fn submit_below(clone: *mut Clone) {
     unsafe {
         let bio = &raw mut (*clone).bio;
         (*clone).owner = Owner::Below;
-        let request = request_of(bio, (*clone).user.data.as_ptr());
+        let request = request_of(bio, (&(*clone).user).data.as_ptr());
         let sectors = request.sectors;
         let disk = (*(*bio).bi_bdev).disk;
         (*disk).submit(request, move |status| {
