@@ -74,7 +74,8 @@ pub(crate) unsafe fn per_bio_data_of(bio: *mut bio) -> *mut u64 {
 /// As for [`clone_of`].
 pub(crate) unsafe fn memory_of(bio: *mut bio) -> *const u8 {
     // SAFETY: As the caller says.
-    unsafe { (&(*clone_of(bio)).user).data.as_ptr() }
+    let user = unsafe { &(*clone_of(bio)).user };
+    user.data.as_ptr()
 }
 
 /// Shortens a clone to `sectors`, as `dm_accept_partial_bio()` does. The rest becomes another clone.

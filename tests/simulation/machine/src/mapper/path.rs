@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    clone::{clone_of, request_of, Clone, Owner, PER_BIO_DATA},
+    clone::{clone_of, memory_of, request_of, Clone, Owner, PER_BIO_DATA},
     device::MappedDevice,
     table::Table,
     user_bio::UserBio, //
@@ -214,7 +214,7 @@ unsafe fn submit_below(clone: *mut Clone) {
     unsafe {
         let bio = &raw mut (*clone).bio;
         (*clone).owner = Owner::Below;
-        let request = request_of(bio, (&(*clone).user).data.as_ptr());
+        let request = request_of(bio, memory_of(bio));
         let sectors = request.sectors;
         let disk = (*(*bio).bi_bdev).disk;
         (*disk).submit(request, move |status| {
