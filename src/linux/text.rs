@@ -7,6 +7,20 @@ use core::{
     marker::PhantomData, //
 };
 
+use kernel::{
+    prelude::*,
+    str::CStr, //
+};
+
+/// Returns words as bytes. May sleep. `ENOMEM`.
+pub(crate) fn bytes_of<'a>(words: &[&'a CStr]) -> Result<KVec<&'a [u8]>> {
+    let mut bytes = KVec::with_capacity(words.len(), GFP_KERNEL)?;
+    for word in words {
+        bytes.push(word.to_bytes(), GFP_KERNEL)?;
+    }
+    Ok(bytes)
+}
+
 /// Buffer that is being filled with NUL-terminated text.
 ///
 /// A text that does not fit is truncated, and the write fails. All later writes fail, too.

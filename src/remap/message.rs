@@ -35,7 +35,10 @@ use super::{
 };
 use crate::linux::{
     log::device_log,
-    text::Text, //
+    text::{
+        bytes_of,
+        Text, //
+    }, //
 };
 
 /// Longest line of `list`, and the last one: three numbers of twenty digits at most.
@@ -45,10 +48,9 @@ const LIST_LINE: usize = 64;
 ///
 /// An error has left one line in the log that names the argument and the reason.
 pub(super) fn carry_out(table: &Arc<Table>, words: &[&CStr], reply: &mut Text<'_>) -> Result<bool> {
-    let mut bytes: KVec<&[u8]> = KVec::with_capacity(words.len(), GFP_KERNEL)?;
-    for word in words {
-        bytes.push(word.to_bytes(), GFP_KERNEL)?;
-    }
+    let bytes = bytes_of(words).inspect_err(|_| {
+        device_log!(pr_err, table.number, "message refused: no memory");
+    })?;
     let target = SectorRange::new(table.places.begin, table.places.sectors).ok_or(EINVAL)?;
     let message = Message::parse(&bytes, target).map_err(|refusal| {
         pr_err!(

@@ -63,6 +63,7 @@ use crate::linux::{
     log::device_log,
     noio::NoIo,
     once_arc::OnceArc,
+    text::bytes_of,
     work_queue::WorkQueue, //
 };
 
@@ -82,10 +83,10 @@ fn refuse(setup: &mut Setup<'_>, argument: &[u8], text: &'static CStr, error: Er
 
 /// Makes a target of the arguments of a table line. May sleep.
 pub(super) fn construct(setup: &mut Setup<'_>, words: &[&CStr]) -> Result<RemapTarget> {
-    let mut bytes: KVec<&[u8]> = KVec::with_capacity(words.len(), GFP_KERNEL)?;
-    for word in words {
-        bytes.push(word.to_bytes(), GFP_KERNEL)?;
-    }
+    let bytes = bytes_of(words).map_err(|error| {
+        let first = words.first().map_or(&b""[..], |word| word.to_bytes());
+        refuse(setup, first, c"not enough memory", error)
+    })?;
     let arguments = match Arguments::parse(&bytes) {
         Ok(arguments) => arguments,
         Err(refusal) => {

@@ -21,8 +21,11 @@ use crate::{
 /// request that hung takes half a minute, and a pass waits a minute for bios in flight.
 const PATIENCE: u64 = 150_000_000_000;
 
-/// Requests that a test brings about in the end, one after the other, at most.
+/// Requests that a test brings about in the end, one after the other, at most, if its bios have few blocks.
 const MAX_REQUESTS: u64 = 6_000;
+
+/// Bios that a test has in flight, at most.
+const MAX_IN_FLIGHT: u64 = 512;
 
 /// What is remembered of a table.
 #[derive(Default)]
@@ -198,10 +201,13 @@ pub(crate) struct Remap {
 
 impl Unit {
     /// The longest that anything takes where nothing fails any more, in nanoseconds. All that a test has in
-    /// flight may fail, and is written again one by one.
+    /// flight may fail, and its blocks are written again one by one.
     pub(crate) fn patience(&self) -> u64 {
-        match self.settings.kind {
-            Kind::Stress => PATIENCE + MAX_REQUESTS * self.settings.latency.1,
+        let settings = &self.settings;
+        let blocks = settings.most_sectors.div_ceil(settings.block);
+        let requests = MAX_REQUESTS.max(MAX_IN_FLIGHT * blocks);
+        match settings.kind {
+            Kind::Stress => PATIENCE + requests * settings.latency.1,
             _ => PATIENCE,
         }
     }

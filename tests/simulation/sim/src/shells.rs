@@ -233,7 +233,8 @@ impl Unit {
             ENODEV if self.was_unloaded(then) => true,
             // The device that was set has gone since.
             ENODEV if module.targets.get() && module.replaced.get() > 0 => true,
-            ENODEV => then.absent || module.absent.get() || self.has_changed(then),
+            // Found, and gone when it is opened.
+            ENODEV | ENXIO => then.absent || module.absent.get() || self.has_changed(then),
             ENOENT => self.was_unloaded(then),
             ENOMEM => self.may_lack_memory(),
             EROFS => then.read_only || module.set_read_only.get() != then.set_read_only,

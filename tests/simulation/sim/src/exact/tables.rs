@@ -170,6 +170,7 @@ impl Unit {
     /// There is no memory but for the words of a message.
     pub(super) fn lack_memory(&'static self) {
         let text = format!("remap {}", self.shown(self.inner_block()));
+        self.wait_for_rest();
         world().doomed_allocations = world().allocations + 4..u64::MAX;
         self.expect_line(": no memory; ", || self.expect_reply(&text, Err(ENOMEM)));
         world().doomed_allocations = 0..0;
