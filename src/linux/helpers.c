@@ -15,5 +15,6 @@
 #include "helpers/noio.c"
 #include "helpers/sysfs.c"
 #include "helpers/system_memory.c"
+#include "helpers/version.c"
 #include "helpers/wait.c"
 #include "helpers/work_queue.c"
