@@ -397,7 +397,7 @@ impl<T> Gate<T> {
         self.set_state(EPOCH, epoch ^ EPOCH);
         drain.unfinished = Some(epoch);
         // SAFETY: We are in process context and may sleep.
-        unsafe { bindings::synchronize_rcu_expedited() };
+        unsafe { bindings::wait_for_readers() };
         self.wait(epoch, started, patience)?;
         drain.unfinished = None;
         drain.retired.clear();

@@ -132,7 +132,10 @@ impl Table {
         let mut rested = 0_u64;
         let mut sector = 0;
         while sector < self.places.sectors {
-            let due = sector.saturating_mul(512_000) / megabytes.saturating_mul(1_000_000);
+            let due = sector
+                .saturating_mul(512_000)
+                .checked_div(megabytes.saturating_mul(1_000_000))
+                .unwrap_or(0);
             let spent = started
                 .elapsed()
                 .as_nanos()

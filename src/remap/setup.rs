@@ -2,6 +2,8 @@
 
 //! From a table line to a target.
 
+use core::num::NonZeroU64;
+
 use kernel::{
     prelude::*,
     str::{
@@ -327,7 +329,8 @@ fn check_spare(
     spare: &BlockDevice,
 ) -> Result {
     let area = arguments.spare;
-    let logical = u64::from(spare.logical_block_sectors().max(1));
+    let logical =
+        NonZeroU64::new(u64::from(spare.logical_block_sectors())).unwrap_or(NonZeroU64::MIN);
     let overlaps = main.same_disk(spare)
         && match (main.on_disk(main_range), spare.on_disk(area)) {
             (Some(main), Some(spare)) => main.overlaps(&spare),
@@ -345,7 +348,7 @@ fn check_spare(
         } else {
             c"The spare area is too small for metadata and one block"
         }
-    } else if !line.volatile && logical > PAGE_SECTORS {
+    } else if !line.volatile && logical.get() > PAGE_SECTORS {
         c"Metadata needs logical blocks of 4096 bytes or less on spare_dev"
     } else {
         return Ok(());

@@ -132,7 +132,10 @@ impl Table {
         let liveness = self.liveness(place);
         let passed_over = u64::from(liveness.passed_over());
         let spread = move |number: u64| {
-            let number = passed_over.wrapping_add(number) % count;
+            let number = passed_over
+                .wrapping_add(number)
+                .checked_rem(count)
+                .unwrap_or(0);
             let piece = pieces.saturating_sub(1).saturating_mul(number) / SPREAD;
             start.saturating_add(piece.saturating_mul(step))
         };

@@ -2,7 +2,10 @@
 
 //! ReservoirSample of the ranges that a worker has accessed. They are read again at the end.
 
-use core::num::NonZeroU64;
+use core::num::{
+    NonZeroU32,
+    NonZeroU64, //
+};
 
 use kernel::{
     prelude::*,
@@ -38,7 +41,7 @@ pub(super) struct Touched {
 pub(super) struct ReservoirSample {
     touched: KVec<Touched>,
     /// Largest number of sectors of a range.
-    piece: u32,
+    piece: NonZeroU32,
     seen: u64,
     random: Random,
     _memory: Charge,
@@ -53,7 +56,7 @@ impl ReservoirSample {
     ) -> Result<Self> {
         Ok(Self {
             touched: KVec::with_capacity(SAMPLE, GFP_KERNEL)?,
-            piece: PIECE.max(logical_block),
+            piece: NonZeroU32::new(PIECE.max(logical_block)).ok_or(EINVAL)?,
             seen: 0,
             // Another stream than those of the generators.
             random: Random::new(!seed, u64::from(worker)),
@@ -83,12 +86,13 @@ impl ReservoirSample {
         if place >= SAMPLE {
             return;
         }
-        let pieces = operation.sectors.div_ceil(self.piece);
+        let piece = self.piece.get();
+        let pieces = operation.sectors.div_ceil(piece);
         let skipped = match NonZeroU64::new(u64::from(pieces)) {
-            Some(pieces) => self.random.below(pieces) as u32 * self.piece,
+            Some(pieces) => self.random.below(pieces) as u32 * piece,
             None => return,
         };
-        let sectors = self.piece.min(operation.sectors.saturating_sub(skipped));
+        let sectors = piece.min(operation.sectors.saturating_sub(skipped));
         let touched = Touched {
             sector: operation.sector.saturating_add(u64::from(skipped)),
             sectors,

@@ -97,7 +97,7 @@ FAULTS = [
     (
         "drain_without_grace_period",
         "linux/gate.rs",
-        "unsafe { bindings::synchronize_rcu_expedited() };",
+        "unsafe { bindings::wait_for_readers() };",
         "unsafe {};",
         ["gate_drain_waits"],
     ),

@@ -2,6 +2,8 @@
 
 //! Entries of the table from slot to block.
 
+use core::num::NonZeroU32;
+
 use crate::table::{
     geometry::{
         BlockSize,
@@ -87,8 +89,11 @@ impl Shape {
     }
 
     /// Returns the number of entries in a page.
-    pub const fn per_page(&self) -> u32 {
-        (PAYLOAD_BYTES / self.bytes()) as u32
+    pub const fn per_page(&self) -> NonZeroU32 {
+        match NonZeroU32::new((PAYLOAD_BYTES / self.bytes()) as u32) {
+            Some(number) => number,
+            None => NonZeroU32::MIN,
+        }
     }
 
     /// Returns whether an entry can record these states. One bitmap is of unread or of lost units.
@@ -501,10 +506,10 @@ mod tests {
         for bitmaps in [Bitmaps::Lost, Bitmaps::One] {
             assert_eq!(shape(8, 1, bitmaps).bytes(), 9);
             assert_eq!(shape(8, 8, bitmaps).bytes(), 9);
-            assert_eq!(shape(8, 1, bitmaps).per_page(), 451);
+            assert_eq!(shape(8, 1, bitmaps).per_page().get(), 451);
         }
         assert_eq!(shape(8, 1, Bitmaps::Two).bytes(), 10);
-        assert_eq!(shape(8, 1, Bitmaps::Two).per_page(), 406);
+        assert_eq!(shape(8, 1, Bitmaps::Two).per_page().get(), 406);
         assert_eq!(shape(2048, 1, Bitmaps::Two).bytes(), MAX_BYTES);
         let block = BlockSize::from_sectors(8).unwrap();
         for unit in [0, 3, 16] {
@@ -532,7 +537,7 @@ mod tests {
                 assert_eq!(read(&payload), Err(Error::Units));
                 payload[bitmap] = 0;
             }
-            for number in [shape.per_page() as usize, usize::MAX] {
+            for number in [shape.per_page().get() as usize, usize::MAX] {
                 assert_eq!(Entry::read(&shape, &payload, number, 10), Err(Error::Range));
             }
             // Four units of two sectors: the other bits of the byte are unused.

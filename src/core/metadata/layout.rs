@@ -144,7 +144,7 @@ impl Layout {
                 .checked_add(half_sectors(pages))
                 .filter(|end| *end <= whole_pages(sectors))
         };
-        let most = (sectors / block_sectors).min(u64::from(MAX_SLOTS)) as u32;
+        let most = block.block_of(sectors).min(u64::from(MAX_SLOTS)) as u32;
         let (mut good, mut bad) = (0, most.checked_add(1)?);
         while good + 1 < bad {
             let middle = good + (bad - good) / 2;
@@ -317,7 +317,7 @@ impl Layout {
 
     /// Returns the slots that page `index` has entries for.
     pub fn slots_of(&self, index: u32) -> Range<u32> {
-        let each = self.shape.per_page();
+        let each = self.shape.per_page().get();
         let start = index.saturating_sub(1).saturating_mul(each);
         let end = if index == 0 {
             start
@@ -330,7 +330,7 @@ impl Layout {
 
 /// Returns the number of pages for `slots` slots, the superblock included.
 const fn pages_for(slots: u32, shape: Shape) -> u32 {
-    1 + slots.div_ceil(shape.per_page())
+    1 + slots.div_ceil(shape.per_page().get())
 }
 
 /// Returns the number of sectors of a half.
@@ -415,7 +415,7 @@ mod tests {
     #[test]
     fn entries_are_found_by_slot() {
         let layout = Layout::new(1 << 20, block(8)).unwrap();
-        let each = layout.shape().per_page();
+        let each = layout.shape().per_page().get();
         assert_eq!(layout.entry_of(0), (1, 0));
         assert_eq!(layout.entry_of(each), (2, 0));
         assert_eq!(layout.slots_of(0), 0..0);

@@ -62,7 +62,7 @@ impl Plan {
             return Err(Error::LogicalBlock);
         }
         let grain = (logical_block / SECTOR_BYTES).max(1);
-        let whole = sectors - sectors % u64::from(grain);
+        let whole = whole(sectors, grain);
         match SectorRange::new(0, whole) {
             Some(region) if !region.is_empty() => Ok(Self {
                 workload: *workload,
@@ -90,8 +90,8 @@ impl Plan {
         bytes
             .min(MAX_BLOCK)
             .div_ceil(SECTOR_BYTES)
-            .next_multiple_of(self.grain)
-            .min(most)
+            .checked_next_multiple_of(self.grain)
+            .map_or(most, |sectors| sectors.min(most))
     }
 
     /// Returns the sectors of `part` of the device; those of the whole device if the part has no room for an
@@ -121,8 +121,13 @@ impl Plan {
 
     /// Returns `sectors`, rounded down to whole logical blocks.
     fn whole(&self, sectors: u64) -> u64 {
-        sectors - sectors % u64::from(self.grain)
+        whole(sectors, self.grain)
     }
+}
+
+/// Returns `sectors`, rounded down to a multiple of `grain`.
+fn whole(sectors: u64, grain: u32) -> u64 {
+    sectors - sectors.checked_rem(u64::from(grain)).unwrap_or(0)
 }
 
 /// Returns `percent` hundredths of `all`.

@@ -2,6 +2,8 @@
 
 //! Results of a stress test, running or ended: the plain figures that verdict and reports use.
 
+use core::num::NonZeroU64;
+
 use crate::{
     interface::device_number::DeviceNumber,
     stress::{
@@ -252,13 +254,16 @@ impl Measurement {
 
     /// Returns the failed operations in ten thousandths of a percent of all; `None` if there were no operations.
     pub fn error_rate(&self) -> Option<u64> {
-        let all = self.ops.saturating_add(self.errors);
-        match (all, self.errors.checked_mul(1_000_000)) {
-            (0, _) => None,
+        let all = NonZeroU64::new(self.ops.saturating_add(self.errors))?;
+        Some(match self.errors.checked_mul(1_000_000) {
             // Rounded up, so that a single error is never printed as none.
-            (_, Some(scaled)) => Some(scaled.div_ceil(all)),
-            (_, None) => Some((self.errors / (all / 1_000_000).max(1)).min(1_000_000)),
-        }
+            Some(scaled) => scaled / all + u64::from(scaled % all != 0),
+            // Of so many errors, all are a million or more.
+            None => {
+                let millionth = NonZeroU64::new(all.get() / 1_000_000).unwrap_or(NonZeroU64::MIN);
+                (self.errors / millionth).min(1_000_000)
+            }
+        })
     }
 
     /// Returns results that meet every target, for use in tests.

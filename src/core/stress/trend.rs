@@ -5,6 +5,8 @@
 //! The number of samples is fixed, however long the run is. When all are used, neighbours are merged in
 //! pairs, and from then on a sample covers twice the time.
 
+use core::num::NonZeroU64;
+
 /// Number of samples that are kept.
 pub const SAMPLES: usize = 512;
 
@@ -140,7 +142,8 @@ impl Course {
 
     /// Returns whether there are enough samples for their scatter.
     pub fn is_precise(&self) -> bool {
-        self.scatter * 100 / (self.samples * 10_000).isqrt().max(1) <= PRECISE
+        let root = (self.samples.unsigned_abs() * 10_000).isqrt() as i64;
+        self.scatter * 100 / root.max(1) <= PRECISE
     }
 }
 
@@ -173,19 +176,16 @@ impl Quarters {
 
 /// Returns the change from `from` to `to`, in hundredths of a percent of `from`; `None` if `from` is zero.
 pub fn change(from: u64, to: u64) -> Option<BasisPoints> {
-    if from == 0 {
-        return None;
-    }
-    let size = relative(to.abs_diff(from), from);
+    let size = relative(to.abs_diff(from), NonZeroU64::new(from)?);
     Some(if to < from { -size } else { size })
 }
 
 /// Returns `part` of `whole` in hundredths of a percent, at most 10,000,000 (a thousandfold).
-fn relative(part: u64, whole: u64) -> BasisPoints {
+fn relative(part: u64, whole: NonZeroU64) -> BasisPoints {
     const MOST: u64 = 10_000_000;
     let scaled = match part.checked_mul(10_000) {
-        Some(scaled) => scaled / whole.max(1),
-        None => (part / (whole / 10_000).max(1)).min(MOST),
+        Some(scaled) => scaled / whole,
+        None => part / NonZeroU64::new(whole.get() / 10_000).unwrap_or(NonZeroU64::MIN),
     };
     scaled.min(MOST) as BasisPoints
 }
@@ -293,10 +293,10 @@ impl Trend {
         let window = self.window()?;
         let count = window.len() as i64;
         let rate = |sample: &Sample| sample.bytes_per_second().min(1 << 50);
-        let mean = window.iter().map(rate).sum::<u64>() / window.len() as u64;
-        if mean == 0 {
-            return None;
-        }
+        let sum = window.iter().map(rate).sum::<u64>();
+        let mean = sum
+            .checked_div(window.len() as u64)
+            .filter(|mean| *mean > 0)?;
         // `x` is twice the distance from the middle, so that it is an integer. No sum overflows: there are
         // 2^8 samples, and no rate is more than 2^24 basis points off the mean.
         let (mut products, mut squares, mut deviations) = (0_i64, 0_i64, 0_i64);
@@ -310,11 +310,12 @@ impl Trend {
         // The rest is the variance that the line does not explain. products / squares is the slope for half
         // a sample, and the window is count - 1 samples long.
         let explained = products.checked_mul(products.checked_div(squares)?)?;
-        let rest = deviations.checked_sub(explained)?.max(0) / count;
+        let unexplained = deviations.checked_sub(explained)?.max(0).unsigned_abs();
+        let rest = unexplained.checked_div(window.len() as u64)?;
         let length = 2 * (count - 1);
         Some(Course {
             slope: products.checked_mul(length)?.checked_div(squares)?,
-            scatter: rest.isqrt(),
+            scatter: rest.isqrt() as BasisPoints,
             samples: count,
         })
     }
@@ -348,8 +349,9 @@ impl Trend {
         // Neither sum overflows: the averages are 2^40 ns at most, there are 2^9 of them, and a
         // relative deviation squared is below 2^47.
         let mean = averages().map(|ns| ns.min(1 << 40)).sum::<u64>() / count;
+        let whole = NonZeroU64::new(mean).unwrap_or(NonZeroU64::MIN);
         let squares = averages()
-            .map(|ns| relative(ns.abs_diff(mean), mean).unsigned_abs())
+            .map(|ns| relative(ns.abs_diff(mean), whole).unsigned_abs())
             .map(|deviation| deviation * deviation)
             .sum::<u64>();
         Some((squares / count).isqrt() as BasisPoints)

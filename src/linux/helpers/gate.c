@@ -62,7 +62,8 @@ u64 remap_helper_per_cpu_sum(u64 __percpu *counter)
 	return sum;
 }
 
-void remap_helper_synchronize_rcu_expedited(void)
+/* Of another name than the kernel's, which is an inline function on some kernels only. */
+void remap_helper_wait_for_readers(void)
 {
 	synchronize_rcu_expedited();
 }

@@ -55,6 +55,19 @@ impl Remap {
     }
 }
 
+/// Sorts packed remaps by their slots, with `spare` as memory of the same size. Returns `false` if the sizes differ.
+fn sort_by_slot(remaps: &mut [u64], spare: &mut [u64]) -> bool {
+    // The slots become the upper bits, which are sorted by.
+    for number in &mut *remaps {
+        *number = number.rotate_right(SLOT_BITS);
+    }
+    let sorted = sort_by_upper_bits(remaps, u64::BITS - SLOT_BITS, spare);
+    for number in remaps {
+        *number = number.rotate_left(SLOT_BITS);
+    }
+    sorted
+}
+
 /// What is remembered of entries while they are loaded, so that they can be handed on in order, and two
 /// of one block be told apart. Next to no entry has another turn than the first.
 #[derive(Default)]
@@ -136,8 +149,10 @@ impl<G: AsRef<[u64]> + AsMut<[u64]> + Default> Remaps<G> {
             let Remap { block, slot } = Remap::unpack(*number);
             (block, slot)
         }))?;
-        let by_slot = |number: &u64| Remap::unpack(*number).slot;
-        failed.as_mut().sort_unstable_by_key(by_slot);
+        let mut spare = R::numbers(failed.as_ref().len())?;
+        if !sort_by_slot(failed.as_mut(), spare.as_mut()) {
+            return Err(LoadError::Scratch.into());
+        }
         Ok(failed)
     }
 

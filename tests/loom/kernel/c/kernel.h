@@ -46,5 +46,5 @@ void *raw_cpu_ptr(u64 *counter);
 u32 remap_helper_gate_enter(const u32 *state, u64 *entered, u64 kind);
 void remap_helper_this_cpu_inc(u64 *counter);
 u64 remap_helper_per_cpu_sum(u64 *counter);
-void remap_helper_synchronize_rcu_expedited(void);
+void remap_helper_wait_for_readers(void);
 u32 remap_helper_raw_cpu_number(void);

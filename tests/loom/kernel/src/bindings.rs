@@ -27,8 +27,8 @@ extern "C" {
     pub fn this_cpu_inc(counter: *mut u64);
     #[link_name = "remap_helper_per_cpu_sum"]
     pub fn per_cpu_sum(counter: *mut u64) -> u64;
-    #[link_name = "remap_helper_synchronize_rcu_expedited"]
-    pub fn synchronize_rcu_expedited();
+    #[link_name = "remap_helper_wait_for_readers"]
+    pub fn wait_for_readers();
     #[link_name = "remap_helper_raw_cpu_number"]
     pub fn raw_cpu_number() -> u32;
 }

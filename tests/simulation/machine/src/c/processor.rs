@@ -66,7 +66,7 @@ pub unsafe fn gate_enter(state: *const u32, entered: *mut u64, kind: u64) -> u32
     now
 }
 
-pub unsafe fn synchronize_rcu_expedited() {
+pub unsafe fn wait_for_readers() {
     scheduler::may_sleep("synchronize_rcu_expedited");
     scheduler::point();
     let sections = scheduler::sections();
@@ -80,7 +80,7 @@ pub unsafe fn synchronize_rcu_expedited() {
 
 pub unsafe fn synchronize_rcu() {
     // SAFETY: As for the other one.
-    unsafe { synchronize_rcu_expedited() };
+    unsafe { wait_for_readers() };
 }
 
 pub unsafe fn raw_cpu_number() -> u32 {
