@@ -59,7 +59,7 @@ impl Table {
             let Some((block, _)) = lost.at_or_after(from) else {
                 return;
             };
-            lost.set_untried(block, true);
+            lost.ask_again(block);
             from = block.saturating_add(1);
         }
     }

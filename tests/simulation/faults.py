@@ -343,15 +343,15 @@ FAULTS = [
     (
         "generation_not_raised",
         "core/metadata/store/pages.rs",
-        "let next = self.generation(index).saturating_add(1);",
-        "let next = self.generation(index).saturating_add(0);",
+        "let next = self.tried(index).saturating_add(1);",
+        "let next = self.tried(index).saturating_add(0);",
         ["copies"],
     ),
     (
         "page_written_in_place",
         "core/metadata/store/pages.rs",
-        "let next = self.generation(index).saturating_add(1);",
-        "let next = self.generation(index).saturating_add(2);",
+        "let next = self.tried(index).saturating_add(1);",
+        "let next = self.tried(index).saturating_add(2);",
         ["copies"],
     ),
     (
@@ -392,7 +392,7 @@ FAULTS = [
     (
         "damage_not_put_right",
         "core/metadata/store/load.rs",
-        "if !mend || self.put_right(index, &choice, page).is_err() {",
+        "if !mend || self.put_right(index, &choice, newer, page).is_err() {",
         "if !mend {",
         ["copies", "damage"],
     ),

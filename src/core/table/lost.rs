@@ -129,6 +129,8 @@ pub struct LostBlock {
     lost: SectorSet,
     filled: SectorSet,
     untried: bool,
+    /// Main has refused the unread sectors, and is asked again since the block is untried.
+    refused_before: bool,
     /// Number that tells this stay of the block in its slot from others.
     pub stay: u64,
 }
@@ -140,6 +142,7 @@ impl LostBlock {
         lost: SectorSet::NONE,
         filled: SectorSet::NONE,
         untried: false,
+        refused_before: false,
         stay: 0,
     };
 
@@ -161,6 +164,18 @@ impl LostBlock {
     /// Sets whether main was not asked for the unread sectors, those that become unread later included.
     pub fn set_untried(&mut self, untried: bool) {
         self.untried = untried;
+        self.refused_before = false;
+    }
+
+    /// Makes the block untried: main is asked for its unread sectors again.
+    pub fn ask_again(&mut self) {
+        self.refused_before |= !self.untried;
+        self.untried = true;
+    }
+
+    /// Returns whether the block has unread sectors that main has refused when it was asked last.
+    pub fn is_refused(&self) -> bool {
+        (!self.untried || self.refused_before) && !self.unread.is_empty()
     }
 
     /// Marks the `len` sectors from `first` on as unread, except for those that are lost. Sectors stay filled or
@@ -294,6 +309,7 @@ impl LostBlock {
     /// * If they were unread in `old`, they stay unread: the slot had nothing to read, and main has their contents.
     pub fn inherit(&mut self, old: &Self, first: u32, len: u32) {
         self.untried |= old.untried;
+        self.refused_before |= old.refused_before;
         let olds = old.unread.bits.iter().zip(&old.lost.bits);
         let olds = olds.zip(&old.filled.bits);
         let news = self.unread.bits.iter_mut().zip(&mut self.lost.bits);
@@ -517,5 +533,27 @@ mod tests {
         assert!(!moved.is_untried());
         block.set_untried(false);
         assert!(!block.is_untried());
+    }
+
+    #[test]
+    fn what_main_has_refused_stays_refused_while_it_is_asked_again() {
+        let mut block = LostBlock::WHOLE;
+        block.set_untried(true);
+        assert!(!block.is_refused());
+        block.mark_unread(3, 2);
+        // It was not asked so far, so it is not asked again.
+        block.ask_again();
+        assert!(block.is_untried() && !block.is_refused());
+        block.set_untried(false);
+        assert!(block.is_refused());
+        block.ask_again();
+        assert!(block.is_untried() && block.is_refused());
+        let mut moved = LostBlock::WHOLE;
+        moved.inherit(&block, 0, 8);
+        assert!(moved.is_untried() && moved.is_refused());
+        moved.written(3, 2);
+        assert!(!moved.is_refused());
+        block.set_untried(true);
+        assert!(!block.is_refused());
     }
 }

@@ -124,7 +124,7 @@ impl Table {
             return Ok(());
         };
         reader.next.set_untried(false);
-        pass.record_states(slot, &reader.next, |lost| lost.set_untried(block, false))
+        pass.record_states(slot, &reader.next, |lost| lost.set_tried(block))
     }
 }
 

@@ -61,27 +61,22 @@ impl NewLost {
     }
 }
 
-/// Unread and lost sectors of a block, and 1 if it is untried.
+/// Unread, refused and lost sectors of a block, and 1 if it is untried.
 struct Figures {
     unread: u64,
+    refused: u64,
     lost: u64,
     untried: u64,
 }
 
 impl Figures {
     fn of(block: &LostBlock) -> Self {
+        let unread = u64::from(block.unread().count());
         Self {
-            unread: u64::from(block.unread().count()),
+            unread,
+            refused: if block.is_refused() { unread } else { 0 },
             lost: u64::from(block.lost().count()),
             untried: u64::from(block.is_untried()),
-        }
-    }
-
-    /// Returns the number of unread sectors that main has refused.
-    fn refused(&self) -> u64 {
-        match self.untried {
-            0 => self.unread,
-            _ => 0,
         }
     }
 }
@@ -140,7 +135,7 @@ impl LostBlocks {
         self.unread_sectors
     }
 
-    /// Returns the number of unread sectors of blocks that are not untried: reads of them fail.
+    /// Returns the number of unread sectors that main has refused when it was asked last.
     pub(in crate::remap) fn refused_sectors(&self) -> u64 {
         self.refused_sectors
     }
@@ -153,7 +148,7 @@ impl LostBlocks {
     /// Counts a block that is added.
     fn count(&mut self, block: Figures) {
         self.unread_sectors = self.unread_sectors.saturating_add(block.unread);
-        self.refused_sectors = self.refused_sectors.saturating_add(block.refused());
+        self.refused_sectors = self.refused_sectors.saturating_add(block.refused);
         self.lost_sectors = self.lost_sectors.saturating_add(block.lost);
         self.untried = self.untried.saturating_add(block.untried);
     }
@@ -161,7 +156,7 @@ impl LostBlocks {
     /// Counts a block that is removed.
     fn discount(&mut self, block: Figures) {
         self.unread_sectors = self.unread_sectors.saturating_sub(block.unread);
-        self.refused_sectors = self.refused_sectors.saturating_sub(block.refused());
+        self.refused_sectors = self.refused_sectors.saturating_sub(block.refused);
         self.lost_sectors = self.lost_sectors.saturating_sub(block.lost);
         self.untried = self.untried.saturating_sub(block.untried);
     }
@@ -275,9 +270,14 @@ impl LostBlocks {
         self.change(block, |block| block.clone_from(state));
     }
 
-    /// Sets whether main was not asked for the unread sectors of `block`.
-    pub(in crate::remap) fn set_untried(&mut self, block: u64, untried: bool) {
-        self.change(block, |block| block.set_untried(untried));
+    /// Records that main was asked for the unread sectors of `block`.
+    pub(in crate::remap) fn set_tried(&mut self, block: u64) {
+        self.change(block, |block| block.set_untried(false));
+    }
+
+    /// Makes `block` untried: main is asked for its unread sectors again.
+    pub(in crate::remap) fn ask_again(&mut self, block: u64) {
+        self.change(block, LostBlock::ask_again);
     }
 
     /// Returns whether `block` has lost sectors.
