@@ -148,8 +148,17 @@ impl Unit {
         self.main().faults.doomed = Some(Vec::new());
         world().doomed_requests = world().requests + 1..u64::MAX;
         let text = format!("remap {}", self.shown(first));
-        let line = "metadata cannot be written";
-        self.expect_line(line, || self.expect_reply(&text, Err(EIO)));
+        if world().random.one_in(2) {
+            self.spoil_main(true, first, c::BLK_STS_MEDIUM);
+            self.expect_line("metadata is failed", || {
+                self.expect_write(first, 1, false);
+                // It is shown when the write has ended.
+                self.wait_for_rest();
+            });
+        } else {
+            let line = "metadata cannot be written";
+            self.expect_line(line, || self.expect_reply(&text, Err(EIO)));
+        }
         if self.metadata_state() != "failed" {
             fail!(
                 "metadata cannot be written, and is {}",
