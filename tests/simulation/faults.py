@@ -102,7 +102,7 @@ FAULTS = [
         "remap/relocation/write_back.rs",
         "let written = self.drain().and_then(|()| {",
         "let written = Ok(()).and_then(|()| {",
-        ["wholesale"],
+        ["exact"],
     ),
     (
         "held_for_ever",

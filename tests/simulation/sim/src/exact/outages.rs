@@ -250,7 +250,8 @@ impl Unit {
         self.expect_reply("set breaker_window 10000", Ok(""));
     }
 
-    /// Main refuses writes to more blocks in a row than is set, and takes others: each of them moves.
+    /// Main refuses writes to more blocks in a row than is set, and takes others: each of them moves. Blocks that are good
+    /// are written back meanwhile, while users write to them.
     pub(super) fn refuse_writes_to_stretch(&'static self) {
         let block = self.settings.block;
         let count = world().random.between(1, 3);
@@ -261,10 +262,22 @@ impl Unit {
         }
         let counts = [("writes", 1), ("write_errors", 1), ("auto_remaps", 1)];
         let blocks: Vec<u64> = (0..count + 2).map(|number| number * block).collect();
-        for first in &blocks {
+        let (last, others) = blocks.split_last().expect("three blocks");
+        for first in others {
             self.expect_counts(&counts, true, || self.expect_write(*first, block, true));
         }
+        let latency = std::mem::replace(&mut self.main().latency, (1_000_000, 400_000_000));
+        let (good, end) = (last + block, self.limit.get());
+        let writer = scheduler::spawn(self.name("writer", 0), false, move || {
+            for _ in 0..3 {
+                self.expect_write(good, end - good, true);
+            }
+        });
+        self.expect_write(*last, block, true);
+        scheduler::join(writer);
+        self.main().latency = latency;
         self.expect_remaps(&blocks, "-");
+        self.expect_read(good, end - good, true);
         self.expect_health(Health::Ok, Figures::remapped(count + 2));
         self.expect_reply("set breaker_count 64", Ok(""));
         self.expect_reply("set breaker_window 10000", Ok(""));
