@@ -29,7 +29,7 @@ impl IoBuffer {
     pub(crate) fn new(sectors: usize) -> Result<Self> {
         let bytes = sectors.checked_mul(512).ok_or(EINVAL)?;
         // The caller reports the failure; a backtrace by vmalloc would add nothing.
-        Ok(Self(VVec::zeroed(bytes, GFP_KERNEL | __GFP_NOWARN)?))
+        Ok(Self(VVec::from_elem(0, bytes, GFP_KERNEL | __GFP_NOWARN)?))
     }
 
     /// Returns the size in sectors.

@@ -51,7 +51,6 @@ use kernel::{
             Full,
             Relaxed, //
         },
-        barrier::smp_mb,
         Arc, //
     },
     time::{
@@ -64,6 +63,7 @@ use kernel::{
 
 use super::{
     bindings,
+    compat::smp_mb,
     percpu::{
         increment,
         PerCpuCounters, //

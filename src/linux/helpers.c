@@ -8,6 +8,7 @@
 
 #include "helpers/bio.c"
 #include "helpers/block_device.c"
+#include "helpers/compat.c"
 #include "helpers/debug_level.c"
 #include "helpers/device_mapper.c"
 #include "helpers/gate.c"

@@ -2,15 +2,14 @@
 
 //! Timing of short stretches of code.
 
-use kernel::{
-    interrupt::{
-        local_interrupt_disable,
-        LocalInterruptDisabled, //
-    },
-    time::{
-        Instant,
-        Monotonic, //
-    }, //
+use kernel::time::{
+    Instant,
+    Monotonic, //
+};
+
+use super::compat::{
+    local_interrupt_disable,
+    LocalInterruptDisabled, //
 };
 
 /// Running stopwatch. Interrupts are off while it lives, so that the time is that of the timed code alone.

@@ -5,7 +5,6 @@
 use core::fmt::Write;
 
 use kernel::{
-    error::code::ENODATA,
     prelude::*,
     str::CStr,
     sync::Arc, //
@@ -34,6 +33,7 @@ use super::{
     upkeep, //
 };
 use crate::linux::{
+    compat::ENODATA,
     log::device_log,
     text::{
         bytes_of,

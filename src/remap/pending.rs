@@ -6,10 +6,7 @@
 //! spare. Blocks of a read whose error does not say which of them is bad, or whether one is, are suspects: the keeper
 //! reads them.
 
-use kernel::{
-    error::code::ENOLINK,
-    prelude::*, //
-};
+use kernel::prelude::*;
 use remap_core::table::geometry::SectorRange;
 
 use super::{
@@ -19,6 +16,7 @@ use super::{
     },
     table::Table, //
 };
+use crate::linux::compat::ENOLINK;
 
 impl Table {
     /// Returns whether main reads all of `block`. Also true for remapped blocks, whose copy on main is unused.

@@ -6,10 +6,7 @@
 //! reads of it go to main. The keeper salvages it afterwards, logical block by logical block. A disk may take
 //! seconds for each, and nobody waits for that: a block is held only while what was read goes to its slot.
 
-use kernel::{
-    error::code::ENOLINK,
-    prelude::*, //
-};
+use kernel::prelude::*;
 use remap_core::table::{
     geometry::SectorRange,
     lost::SectorSet, //
@@ -23,6 +20,7 @@ use super::{
     },
     table::Table, //
 };
+use crate::linux::compat::ENOLINK;
 
 impl Table {
     /// Salvages all blocks that are untried. Process context.

@@ -9,7 +9,6 @@
 //! No block is held for it: a block that moves meanwhile is read in the one place or the other.
 
 use kernel::{
-    error::code::ENOLINK,
     prelude::*,
     sync::{
         atomic::Relaxed,
@@ -35,6 +34,7 @@ use super::{
     table::Table, //
 };
 use crate::linux::{
+    compat::ENOLINK,
     kthread::Kthread,
     log::device_log, //
 };

@@ -5,7 +5,6 @@
 use kernel::{
     impl_has_work,
     new_mutex,
-    new_spinlock_irq,
     new_work,
     prelude::*,
     sync::{
@@ -15,8 +14,7 @@ use kernel::{
             Relaxed, //
         },
         Arc,
-        Mutex,
-        SpinLockIrq, //
+        Mutex, //
     },
     workqueue::Work, //
 };
@@ -64,6 +62,10 @@ use super::state::{
 use crate::linux::{
     bio_pool::BioPool,
     block_device::BlockDevice,
+    compat::{
+        new_spinlock_irq,
+        SpinLockIrq, //
+    },
     device_mapper::Events,
     gate::{
         Gate,

@@ -6,7 +6,6 @@
 //! meanwhile is done at once.
 
 use kernel::{
-    error::code::ENOLINK,
     prelude::*,
     sync::Arc, //
 };
@@ -20,7 +19,10 @@ use super::{
     state::reason::reason,
     table::Table, //
 };
-use crate::linux::log::device_log;
+use crate::linux::{
+    compat::ENOLINK,
+    log::device_log, //
+};
 
 /// Shortest time between two looks, in milliseconds. What could not be done is due all the time.
 const SHORTEST_PAUSE: u64 = 1000;

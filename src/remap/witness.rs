@@ -8,12 +8,6 @@
 //! until the device answers again.
 
 use kernel::{
-    error::code::{
-        EILSEQ,
-        ENODATA,
-        ENOLINK,
-        EREMOTEIO, //
-    },
     prelude::*,
     time::{
         Delta,
@@ -39,6 +33,12 @@ use super::{
 };
 use crate::linux::{
     block_device::BlockDevice,
+    compat::{
+        EILSEQ,
+        ENODATA,
+        ENOLINK,
+        EREMOTEIO, //
+    },
     log::device_log, //
 };
 

@@ -17,9 +17,12 @@ use kernel::{
 use remap_core::random::Random;
 
 use crate::{
-    linux::kthread::{
-        Current,
-        Kthread, //
+    linux::{
+        compat::ENODATA,
+        kthread::{
+            Current,
+            Kthread, //
+        }, //
     },
     remap::table::{
         self,

@@ -9,6 +9,7 @@
 
 use crate::linux::{
     bindings,
+    compat,
     gate::Exits, //
 };
 
@@ -51,7 +52,7 @@ const _: () = assert!(32 - 9 + SECTORS_SHIFT <= SECTOR_SHIFT);
 #[inline(always)]
 pub(super) fn has_room(iter: &bindings::bvec_iter) -> bool {
     // The fields are neighbours, so this is one comparison.
-    [iter.bi_idx, iter.bi_offset] == [0; 2]
+    [iter.bi_idx, compat::bvec_offset(iter)] == [0; 2]
 }
 
 /// Returns the word of a bio that [`has_room`].
@@ -70,10 +71,8 @@ pub(super) fn epoch(word: usize) -> usize {
 /// Returns the start of the bio in a word without [`PER_BIO_DATA`].
 pub(super) fn start(word: usize) -> Start {
     let sectors = word >> SECTORS_SHIFT & ((1 << (SECTOR_SHIFT - SECTORS_SHIFT)) - 1);
-    Start(bindings::bvec_iter {
-        bi_sector: (word >> SECTOR_SHIFT) as u64,
-        bi_size: (sectors << 9) as u32,
-        bi_idx: 0,
-        bi_offset: 0,
-    })
+    Start(compat::bvec_iter(
+        (word >> SECTOR_SHIFT) as u64,
+        (sectors << 9) as u32,
+    ))
 }

@@ -2,26 +2,26 @@
 
 //! Step 3: copying what moves.
 
-use kernel::{
-    error::code::ENODATA,
-    prelude::*, //
-};
+use kernel::prelude::*;
 use remap_core::table::geometry::SectorRange;
 
 use super::guard::MoverGuard;
-use crate::remap::{
-    state::{
-        devices::Place,
-        lost::NewLost,
-        mover::Mover,
-        moves::{
-            Contents,
-            Fate,
-            Move, //
+use crate::{
+    linux::compat::ENODATA,
+    remap::{
+        state::{
+            devices::Place,
+            lost::NewLost,
+            mover::Mover,
+            moves::{
+                Contents,
+                Fate,
+                Move, //
+            },
+            statistics::Count, //
         },
-        statistics::Count, //
-    },
-    witness::Meaning, //
+        witness::Meaning, //
+    }, //
 };
 
 impl MoverGuard<'_> {

@@ -9,7 +9,6 @@ use core::ops::{
 };
 
 use kernel::{
-    error::code::ENOLINK,
     prelude::*,
     sync::atomic::Relaxed, //
 };
@@ -25,24 +24,30 @@ use super::guard::{
     error_of,
     MoverGuard, //
 };
-use crate::remap::{
-    state::{
-        devices::Place,
-        mover::batch_of,
-        moves::{
-            Contents,
-            Fate,
-            Left,
-            Move,
-            Progress,
-            Toward, //
-        },
-        remaps::{
-            Node,
-            RemapTree, //
-        }, //
+use crate::{
+    linux::compat::{
+        ENODATA,
+        ENOLINK, //
     },
-    table::Table, //
+    remap::{
+        state::{
+            devices::Place,
+            mover::batch_of,
+            moves::{
+                Contents,
+                Fate,
+                Left,
+                Move,
+                Progress,
+                Toward, //
+            },
+            remaps::{
+                Node,
+                RemapTree, //
+            }, //
+        },
+        table::Table, //
+    }, //
 };
 
 /// The right to move blocks of an active table: the mover is locked, everything that the metadata has to say

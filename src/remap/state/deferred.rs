@@ -4,19 +4,21 @@
 
 use kernel::{
     new_spinlock,
-    new_spinlock_irq,
     prelude::*,
-    sync::{
-        SpinLock,
-        SpinLockIrq, //
-    }, //
+    sync::SpinLock, //
 };
 
 use super::{
     note::Note,
     suspects::Suspects, //
 };
-use crate::linux::device_mapper::HeldBios;
+use crate::linux::{
+    compat::{
+        new_spinlock_irq,
+        SpinLockIrq, //
+    },
+    device_mapper::HeldBios, //
+};
 
 /// Lists of bios that a table has taken over.
 #[pin_data]

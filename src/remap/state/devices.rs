@@ -71,7 +71,7 @@ impl Pieces {
     pub(in crate::remap) fn new(main: &BlockDevice, spare: &BlockDevice) -> Result<Self> {
         let piece = |device: &BlockDevice| {
             let sectors = device.logical_block_sectors().max(1) as usize;
-            KVec::zeroed(sectors << 9, GFP_KERNEL)
+            KVec::from_elem(0, sectors << 9, GFP_KERNEL)
         };
         Ok(Self {
             main: piece(main)?,

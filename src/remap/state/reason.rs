@@ -2,10 +2,9 @@
 
 //! Errors in words.
 
-use kernel::{
-    error::code::ENOLINK,
-    prelude::*, //
-};
+use kernel::prelude::*;
+
+use crate::linux::compat::ENOLINK;
 
 /// Returns the meaning of an error in words, for a line of the log.
 pub(in crate::remap) fn reason(error: Error) -> &'static str {

@@ -143,7 +143,7 @@ pub(in crate::remap) struct Numbers(KVVec<u64>);
 impl Numbers {
     /// Makes so many zeros. May sleep. `ENOMEM`.
     pub(in crate::remap) fn new(len: usize) -> Result<Self> {
-        Ok(Self(KVVec::zeroed(len, GFP_KERNEL | __GFP_NOWARN)?))
+        Ok(Self(KVVec::from_elem(0, len, GFP_KERNEL | __GFP_NOWARN)?))
     }
 
     /// Adds a number. May sleep. `ENOMEM`.

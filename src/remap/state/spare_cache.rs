@@ -2,16 +2,15 @@
 
 //! The volatile cache of the spare, and whether a flush has to go there.
 
-use kernel::sync::{
-    atomic::{
-        Atomic,
-        Full,
-        Relaxed, //
-    },
-    barrier::{
-        smp_mb,
-        Read, //
-    }, //
+use kernel::sync::atomic::{
+    Atomic,
+    Full,
+    Relaxed, //
+};
+
+use crate::linux::compat::{
+    smp_mb,
+    Read, //
 };
 
 /// Bit: a write to the spare has completed since the last flush of it began.

@@ -8,7 +8,6 @@ use kernel::{
     alloc::flags::__GFP_NOWARN,
     new_mutex,
     new_spinlock,
-    new_spinlock_irq,
     prelude::*,
     sync::{
         atomic::{
@@ -17,8 +16,7 @@ use kernel::{
         },
         Mutex,
         SetOnce,
-        SpinLock,
-        SpinLockIrq, //
+        SpinLock, //
     }, //
 };
 use remap_core::{
@@ -35,6 +33,10 @@ use remap_core::{
 
 use super::note::Note;
 use crate::linux::{
+    compat::{
+        new_spinlock_irq,
+        SpinLockIrq, //
+    },
     gate::{
         Direction,
         Gate, //

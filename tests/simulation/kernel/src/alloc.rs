@@ -251,19 +251,13 @@ impl<T> Vec<T> {
     }
 }
 
-/// Numbers, of which all bytes zero is one.
-pub trait Number: Copy + Default {}
-
-impl Number for u8 {}
-impl Number for u64 {}
-
-impl<T: Number> Vec<T> {
-    pub fn zeroed(len: usize, flags: Flags) -> Result<Self, AllocError> {
+impl<T: Clone> Vec<T> {
+    pub fn from_elem(value: T, len: usize, flags: Flags) -> Result<Self, AllocError> {
         check(flags)?;
         if len > 0 {
             count(1);
         }
-        Ok(Self(vec![T::default(); len]))
+        Ok(Self(vec![value; len]))
     }
 }
 

@@ -8,6 +8,10 @@ pub(crate) mod gate;
 pub(crate) mod once_arc;
 mod percpu;
 
+pub(crate) mod compat {
+    pub(crate) use kernel::sync::barrier::{smp_mb, Read};
+}
+
 mod bindings {
     pub(crate) use kernel::bindings::*;
 }

@@ -6,6 +6,7 @@ pub(crate) mod atomic_enum;
 pub(crate) mod bio_pool;
 pub(crate) mod block_device;
 pub(crate) mod checksum;
+pub(crate) mod compat;
 pub(crate) mod debugfs;
 pub(crate) mod device_mapper;
 pub(crate) mod dm_io;

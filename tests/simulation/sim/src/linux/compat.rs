@@ -1,0 +1,1 @@
+../../../../../src/linux/compat.rs
