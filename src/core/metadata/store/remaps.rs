@@ -176,3 +176,19 @@ impl<G: AsRef<[u64]> + AsMut<[u64]> + Default> Remaps<G> {
         turn.unwrap_or(Turn::FIRST)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_that_have_failed_are_put_in_order() {
+        let remap = |block, slot| Remap { block, slot }.pack();
+        let mut remaps = [remap(1, 9), remap(2, 3), remap(3, MAX_SLOTS), remap(0, 4)];
+        assert!(sort_by_slot(&mut remaps, &mut [0; 4]));
+        let sorted = [remap(2, 3), remap(0, 4), remap(1, 9), remap(3, MAX_SLOTS)];
+        assert_eq!(remaps, sorted);
+        assert!(!sort_by_slot(&mut remaps, &mut [0; 3]));
+        assert_eq!(remaps, sorted);
+    }
+}
