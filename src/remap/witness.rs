@@ -64,8 +64,8 @@ pub(super) enum Meaning {
 }
 
 impl Meaning {
-    /// Returns the meaning of an error of [`BlockDevice`](crate::linux::block_device::BlockDevice), which has an
-    /// errno for each `blk_status_t` (`blk_errors` in block/blk-core.c).
+    /// Returns the meaning of an error of [`BlockDevice`], which has an errno for each `blk_status_t` (`blk_errors` in
+    /// block/blk-core.c).
     pub(super) fn of(error: Error) -> Self {
         if [ENODATA, EILSEQ].contains(&error) {
             Meaning::Medium
