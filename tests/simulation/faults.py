@@ -152,7 +152,7 @@ FAULTS = [
         "remap/relocation/store.rs",
         "        self.begin_pass()?.drain()\n",
         "        self.begin_pass()?;\n        Ok(())\n",
-        ["swarm", "crash", "outage"],
+        ["exact"],
     ),
     (
         "stored_over_what_was_written",

@@ -42,6 +42,7 @@ impl Unit {
             Self::lose_contents,
             Self::fill_bad_slot,
             Self::salvage_slowly,
+            Self::salvage_behind_writes,
             Self::fail_path_of_salvage,
             Self::fail_main_for_a_while,
             Self::fail_main_between_tries,

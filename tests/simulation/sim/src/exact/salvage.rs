@@ -6,7 +6,7 @@ use machine::{
     c,
     disk::BLAMES,
     fail,
-    scheduler::world, //
+    scheduler::{self, world}, //
 };
 
 use crate::{
@@ -119,6 +119,25 @@ impl Unit {
         self.expect_remaps(&[first], "unread");
         self.expect_health(Health::Degraded, unread(1));
         self.expect_read(first + 1, block - 1, true);
+    }
+
+    /// A block moves while a write to its good sectors is on its way to main: what is salvaged has it.
+    pub(super) fn salvage_behind_writes(&'static self) {
+        let (block, first) = (self.settings.block, self.inner_block());
+        if block == 1 {
+            return;
+        }
+        self.spoil_main(true, first, c::BLK_STS_MEDIUM);
+        let latency = std::mem::replace(&mut self.main().latency, (1_000_000, 400_000_000));
+        let writer = scheduler::spawn(self.name("writer", 0), false, move || {
+            self.expect_write(first + 1, block - 1, true)
+        });
+        self.expect_write(first, 1, true);
+        scheduler::join(writer);
+        self.main().latency = latency;
+        self.wait_for_rest();
+        self.expect_remaps(&[first], "-");
+        self.expect_read(first, block, true);
     }
 
     /// Main takes ten seconds for a request. Neither a write nor a suspend waits until the rest of a block is read.
