@@ -188,9 +188,14 @@ impl Disk {
     /// Flips bits of a sector of the medium, at rest.
     pub fn damage(&mut self, sector: u64, random: &mut Random) {
         self.cache.remove(&sector);
-        for _ in 0..random.between(1, 8) {
-            let (byte, bit) = (random.below(512) as usize, random.below(8));
-            self.medium[sector as usize][byte] ^= 1 << bit;
+        let contents = &mut self.medium[sector as usize];
+        let before = *contents;
+        // The same bit may flip twice.
+        while *contents == before {
+            for _ in 0..random.between(1, 8) {
+                let (byte, bit) = (random.below(512) as usize, random.below(8));
+                contents[byte] ^= 1 << bit;
+            }
         }
     }
 

@@ -140,6 +140,8 @@ impl Unit {
 
     /// The same while a copy of what the page is now is damaged, and was not looked at since.
     fn tear_beside_damage(&'static self) {
+        // The keeper may have sectors to record.
+        self.wait_for_rest();
         let half = world().random.of(&Half::BOTH);
         let first = self.newest_copy(half);
         let sector = first + world().random.below(8);

@@ -105,7 +105,7 @@ impl Unit {
     }
 
     /// Waits until nobody uses the disks: what the keeper of the table has begun is done.
-    fn wait_for_rest(&self) {
+    pub(crate) fn wait_for_rest(&self) {
         let requests = || [self.main(), self.spare()].map(|disk| (disk.requests, disk.is_idle()));
         loop {
             let before = requests();
