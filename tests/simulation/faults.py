@@ -531,7 +531,7 @@ FAULTS = [
                 return if""",
         """if false {
                 return if""",
-        ["swarm"],
+        ["exact"],
     ),
     # Tables that come and go.
     (
@@ -763,7 +763,7 @@ FAULTS = [
             this.report_health();
 """,
         "            drop(reader);\n",
-        ["outage", "swarm"],
+        ["exact"],
     ),
     (
         "writes_in_flight_at_the_start_unseen",

@@ -75,9 +75,13 @@ impl Unit {
         };
         self.expect_health(Health::Degraded, lost);
         self.read_missing_sector(first + 1);
-        self.expect_reply(&format!("unremap {}", self.shown(first)), Err(EIO));
+        let unremap = format!("unremap {}", self.shown(first));
+        self.expect_reply(&unremap, Err(EIO));
         self.expect_reply("clear", Err(EIO));
         self.mend();
+        // The slot can be read again, and has nothing there.
+        self.expect_reply(&unremap, Err(EIO));
+        self.expect_reply("clear", Err(EIO));
         self.expect_reply("retry", Ok("cleared 0 pending 0 unread 0"));
         self.expect_health(Health::Degraded, lost);
         self.expect_write(first + 1, 1, true);
