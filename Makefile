@@ -9,11 +9,11 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 # For `demo` and `shell`: the stock kernel if the processor can run it, else user-mode Linux.
 MACHINE ?= $(shell if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then echo debian; else echo uml; fi)
 
-# For `test` and `bench`: arguments for their scripts.
+# For `test`, `bench` and `deb`: arguments for their scripts.
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help check demo examples shell test test-long bench module tools fmt lint doc clean
+.PHONY: help check demo examples shell test test-long bench module tools deb fmt lint doc clean
 
 help:
 	@echo 'Everything but `module` runs in guests and in a Debian root of its own, made by the first'
@@ -29,6 +29,7 @@ help:
 	@echo
 	@echo '  make module    dm_remap.ko here, for the running kernel or KDIR=/path/to/kernel/build'
 	@echo '  make tools     remapctl and the tools for metadata in target/release, manual and completions in target'
+	@echo '  make deb       packages for Debian in target/deb: tools, DKMS, module and Rust metadata for the stock kernel'
 	@echo '  make clean     removes what `module`, `tools`, `bench`, `doc`, cargo and fuzzers have left; the cache stays'
 	@echo
 	@echo '  make fmt       formats the Rust sources as the kernel does'
@@ -85,6 +86,9 @@ tools:
 		target/release/remapctl completions bash >target/completions/remapctl.bash; \
 		target/release/remapctl completions zsh >target/completions/_remapctl; \
 		target/release/remapctl completions fish >target/completions/remapctl.fish'
+
+deb:
+	@scripts/deb $(ARGS)
 
 fmt:
 	@scripts/lint --fix format
