@@ -16,8 +16,8 @@ ARGS ?=
 .PHONY: help check demo examples shell test test-long bench module tools deb fmt lint doc clean
 
 help:
-	@echo 'Everything but `module` runs in guests and in a Debian root of its own, made by the first'
-	@echo 'run and kept in a cache (8 GB). It needs root.'
+	@echo 'Everything but `module` and `check` runs in guests and in a Debian root of its own, made by the'
+	@echo 'first run and kept in a cache (8 GB). It needs root.'
 	@echo
 	@echo '  make demo      a kernel boots, blocks move under I/O, a stress run is judged (MACHINE=debian|uml)'
 	@echo '  make test      every test but those that take minutes each (ARGS=... for tests/all)'

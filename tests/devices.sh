@@ -304,6 +304,14 @@ need_target() {
 	}
 }
 
+# need_xfs: returns whether there is XFS; prints that there is none.
+need_xfs() {
+	if ! command -v mkfs.xfs >/dev/null || ! grep -qw xfs /proc/filesystems; then
+		echo "no XFS"
+		return 1
+	fi
+}
+
 remove_scsi_disk() {
 	[[ ! -e /sys/module/scsi_debug ]] || modprobe -r scsi_debug
 }

@@ -87,7 +87,7 @@ fn refuse(setup: &mut Setup<'_>, argument: &[u8], text: &'static CStr, error: Er
 pub(super) fn construct(setup: &mut Setup<'_>, words: &[&CStr]) -> Result<RemapTarget> {
     let bytes = bytes_of(words).map_err(|error| {
         let first = words.first().map_or(&b""[..], |word| word.to_bytes());
-        refuse(setup, first, c"not enough memory", error)
+        refuse(setup, first, c"Not enough memory", error)
     })?;
     let arguments = match Arguments::parse(&bytes) {
         Ok(arguments) => arguments,

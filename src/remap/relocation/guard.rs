@@ -72,9 +72,7 @@ impl Table {
             mover,
         }
     }
-}
 
-impl Table {
     /// Replaces the readers' index where it has no room for `more` entries, or is worn. Waits for memory while it holds no
     /// lock: what writes memory out may need the mover. Sleeps. `ENOMEM`.
     pub(in crate::remap) fn grow_index(&self, more: usize) -> Result {

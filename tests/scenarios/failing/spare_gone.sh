@@ -5,10 +5,7 @@ LONG_MACHINES=uml-smp
 TIMEOUT=120
 
 requires() {
-	if ! command -v mkfs.xfs >/dev/null || ! grep -qw xfs /proc/filesystems; then
-		echo "no XFS"
-		return 1
-	fi
+	need_xfs
 }
 
 # use <name> <turn>: writes files, and writes to the device that has no file system.

@@ -5,11 +5,7 @@ LONG_MACHINES=uml-smp
 TIMEOUT=170
 
 requires() {
-	need_target flakey || return 1
-	if ! command -v mkfs.xfs >/dev/null || ! grep -qw xfs /proc/filesystems; then
-		echo "no XFS"
-		return 1
-	fi
+	need_target flakey && need_xfs
 }
 
 test() {

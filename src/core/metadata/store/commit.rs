@@ -2,8 +2,6 @@
 
 //! Changing the metadata of an area.
 
-use zerocopy::FromZeros as _;
-
 use crate::metadata::{
     page::Page,
     superblock::Superblock, //
@@ -148,8 +146,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
         }
     }
 
-    /// Writes the superblock with this length of the target, in the current format. A later version's fields and
-    /// compatible features stay.
+    /// Writes the superblock with this length of the target, in the current format.
     fn write_superblock(&mut self, length: u64, page: &mut Page) -> Result<(), Unwritable> {
         let unwritable = Unwritable { index: 0 };
         let superblock = Superblock {
@@ -158,13 +155,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             ..self.superblock
         };
         let layout = superblock.layout().ok_or(unwritable)?;
-        if self.superblock.format.is_old() {
-            // Version 1 has no further fields.
-            page.zero();
-        } else {
-            self.read_current(0, page)?;
-        }
-        superblock.write(page.payload_mut()).ok_or(unwritable)?;
+        self.make_superblock(&superblock, page)?;
         self.write_next(0, page)?;
         self.superblock = superblock;
         self.layout = layout;

@@ -62,13 +62,7 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             self.write_half(half, first, known, &layout, pages)?;
         }
         let page = pages.first_mut().ok_or(nowhere)?;
-        if self.superblock.format.is_old() {
-            // Version 1 has no further fields.
-            page.zero();
-        } else {
-            self.read_current(0, page)?;
-        }
-        superblock.write(page.payload_mut()).ok_or(nowhere)?;
+        self.make_superblock(&superblock, page)?;
         self.write_places(0, commit, &[Half::Head], page)?;
         self.set_generation(0, commit);
         self.superblock = superblock;

@@ -2,6 +2,8 @@
 
 //! Single pages of an area: read as they were last written, and written as their next generation.
 
+use zerocopy::FromZeros as _;
+
 use super::area::{
     judge,
     Storage,
@@ -17,7 +19,8 @@ use crate::metadata::{
     page::{
         Identity,
         Page, //
-    }, //
+    },
+    superblock::Superblock, //
 };
 
 /// Largest generation of a page. The bits above say in memory which of its places are torn: bad, or written in vain.
@@ -175,6 +178,22 @@ impl<S: Storage, G: AsRef<[u64]> + AsMut<[u64]> + Default> Store<S, G> {
             return Ok(());
         }
         self.read_current(index, page)
+    }
+
+    /// Makes `page` page 0 with another superblock. A later version's fields and compatible features stay.
+    pub(super) fn make_superblock(
+        &mut self,
+        superblock: &Superblock,
+        page: &mut Page,
+    ) -> Result<(), Unwritable> {
+        if self.superblock.format.is_old() {
+            // Version 1 has no further fields.
+            page.zero();
+        } else {
+            self.read_current(0, page)?;
+        }
+        let written = superblock.write(page.payload_mut());
+        written.ok_or(Unwritable { index: 0 })
     }
 
     /// Reads page `index` as it was last written. Of a page that could not be put right, later generations have the same

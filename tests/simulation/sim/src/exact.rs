@@ -12,7 +12,7 @@ mod tables;
 use machine::{
     c,
     fail,
-    scheduler::{self, world},
+    scheduler::world,
     trace, //
 };
 
@@ -101,19 +101,6 @@ impl Unit {
             disk.faults.unwritable.clear();
             disk.faults.outage = None;
             disk.faults.gone = false;
-        }
-    }
-
-    /// Waits until nobody uses the disks: what the keeper of the table has begun is done.
-    pub(crate) fn wait_for_rest(&self) {
-        let requests = || [self.main(), self.spare()].map(|disk| (disk.requests, disk.is_idle()));
-        loop {
-            let before = requests();
-            scheduler::sleep(1_000_000_000);
-            let after = requests();
-            if before == after && after.iter().all(|(_, idle)| *idle) {
-                return;
-            }
         }
     }
 

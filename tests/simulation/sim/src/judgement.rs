@@ -479,7 +479,7 @@ impl Unit {
             let sector = remap.sector.wrapping_sub(self.settings.begin);
             if sector % block != 0
                 || sector >= self.limit.get()
-                || !self.settings.begins_slot(remap.spare)
+                || !self.settings.begins_slot(remap.spare, None)
             {
                 fail!("remap of {} to {} is listed", remap.sector, remap.spare);
             }

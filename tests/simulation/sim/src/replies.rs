@@ -33,8 +33,12 @@ impl Unit {
         let right = match message {
             // Another message has moved the block back meanwhile.
             "remap" | "bad" if blocks == 1 && reply.is_empty() => true,
-            "remap" | "bad" if blocks == 1 => numbers(reply, "sector # -> spare #")
-                .is_some_and(|numbers| numbers[0] == shown && self.begins_slot(numbers[1])),
+            "remap" | "bad" if blocks == 1 => {
+                numbers(reply, "sector # -> spare #").is_some_and(|numbers| {
+                    numbers[0] == shown
+                        && self.settings.begins_slot(numbers[1], self.growing_to.get())
+                })
+            }
             "remap" | "bad" => numbers(reply, "remapped # already #")
                 .is_some_and(|numbers| numbers[0] + numbers[1] == blocks),
             "unremap" => numbers(reply, "unremapped #")

@@ -752,9 +752,12 @@ impl Settings {
         (first..end).contains(&sector)
     }
 
-    /// Returns whether a slot begins at a sector of the spare.
-    pub(crate) fn begins_slot(&self, sector: u64) -> bool {
-        self.is_in_slot(sector) && (sector - self.slots().0) % self.block == 0
+    /// Returns whether a slot begins at a sector of the spare, of the area as it is or as it is growing to.
+    pub(crate) fn begins_slot(&self, sector: u64, growing_to: Option<u64>) -> bool {
+        let (first, end) = self.slots();
+        let longer = growing_to.and_then(|len| self.layout()?.grown(len));
+        let end = longer.map_or(end, |layout| first + u64::from(layout.slots()) * self.block);
+        (first..end).contains(&sector) && (sector - first) % self.block == 0
     }
 
     /// Where the halves of the metadata are.

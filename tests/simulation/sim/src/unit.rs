@@ -153,15 +153,17 @@ impl Unit {
         }
     }
 
-    /// Whether a slot begins at a sector of the spare device, of the area as it is or as it is growing to.
-    pub(crate) fn begins_slot(&self, sector: u64) -> bool {
-        let longer = || {
-            let layout = self.settings.layout()?.grown(self.growing_to.get()?)?;
-            let slot = sector.checked_sub(self.settings.slots().0)?;
-            let slots = u64::from(layout.slots());
-            Some(slot % self.settings.block == 0 && slot / self.settings.block < slots)
-        };
-        self.settings.begins_slot(sector) || longer() == Some(true)
+    /// Waits until nobody uses the disks: what the keeper of the table has begun is done.
+    pub(crate) fn wait_for_rest(&self) {
+        let requests = || [self.main(), self.spare()].map(|disk| (disk.requests, disk.is_idle()));
+        loop {
+            let before = requests();
+            scheduler::sleep(1_000_000_000);
+            let after = requests();
+            if before == after && after.iter().all(|(_, idle)| *idle) {
+                return;
+            }
+        }
     }
 
     /// Everything that fails for now works again; what is bad stays bad.
